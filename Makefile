@@ -1,0 +1,43 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+DEMO_OUT ?= demo
+
+.PHONY: help setup demo test check format bench docs clean
+
+help: ## show what make can do
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: $(READY) ## make .venv and install voxplain with everything for development
+
+$(READY): pyproject.toml constraints.txt
+	@echo "Setting up .venv (about a minute the first time) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(READY) ## run the main job on a phantom cohort; results in demo/ (about 5 minutes)
+	@$(BIN)/voxplain demo --out $(DEMO_OUT)
+
+test: $(READY) ## run the tests
+	@$(BIN)/python -m pytest -n 2
+
+check: $(READY) ## formatting, lint, types and import contracts
+	@$(BIN)/ruff format --check src tests benchmarks
+	@$(BIN)/ruff check src tests benchmarks
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+
+format: $(READY) ## format the code and mend what lint can mend
+	@$(BIN)/ruff format src tests benchmarks
+	@$(BIN)/ruff check --fix src tests benchmarks
+
+bench: $(READY) ## time voxplain's methods on this machine
+	@$(BIN)/python -m benchmarks.methods
+
+docs: $(READY) ## write the table of methods into docs/methods.md
+	@$(BIN)/python -m docs.build
+
+clean: ## remove .venv, caches and the demo's results
+	rm -rf .venv $(DEMO_OUT) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

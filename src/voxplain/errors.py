@@ -1,0 +1,66 @@
+"""What a user can be told: each error is one sentence that names what was given and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+__all__ = [
+    "GridError",
+    "InputError",
+    "NetworkError",
+    "StudyError",
+    "VoxplainError",
+    "VoxplainWarning",
+    "unknown_name",
+]
+
+
+class VoxplainError(Exception):
+    """Base of every error that voxplain raises on purpose.
+
+    The command line prints its message as one sentence and exits with code 2.
+    """
+
+
+class InputError(VoxplainError, ValueError):
+    """A file, a table or an option cannot be used as given."""
+
+
+class GridError(InputError):
+    """Two volumes that must share a grid do not."""
+
+
+class NetworkError(InputError):
+    """Weights, layers or outputs of a network do not fit what was asked."""
+
+
+class StudyError(VoxplainError, OSError):
+    """A result cannot be written to, or read from, the study folder."""
+
+
+class VoxplainWarning(UserWarning):
+    """The result is valid but means less than it seems to."""
+
+
+def unknown_name(kind: str, given: object, allowed: Iterable[str]) -> InputError:
+    """Make the error for a name that is not in a registry.
+
+    Parameters
+    ----------
+    kind : str
+        What the name stands for: ``"method"``, ``"layer"``, ``"target"``.
+    given : object
+        The name as the user wrote it.
+    allowed : iterable of str
+        Every name that would have been accepted.
+
+    Returns
+    -------
+    InputError
+        To be raised by the caller.
+    """
+    names = sorted(allowed)
+    close = get_close_matches(str(given), names, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    return InputError(f"Unknown {kind} {str(given)!r}; there are: {', '.join(names)}.{hint}")

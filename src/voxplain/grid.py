@@ -1,0 +1,197 @@
+"""Where voxels lie in space: a shape and an affine, and nothing is compared without them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from voxplain.errors import GridError
+
+__all__ = ["KAN2020_GRID", "Grid", "require_same_grid"]
+
+_TOLERANCE_MM = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """A regular voxel grid in world space.
+
+    Parameters
+    ----------
+    shape : tuple of int, (X, Y, Z)
+        Number of voxels along each array axis.
+    affine : array (4, 4), mm
+        Maps voxel indices ``(i, j, k, 1)`` of voxel centres to RAS+ world coordinates.
+
+    Raises
+    ------
+    GridError
+        If the shape is not three positive numbers, or the affine is not a finite, invertible
+        4 x 4 matrix with the last row ``0 0 0 1``.
+    """
+
+    shape: tuple[int, int, int]
+    affine: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        shape = tuple(int(n) for n in self.shape)
+        affine = np.array(self.affine, dtype=np.float64)
+        if len(shape) != 3 or min(shape) < 1:
+            raise GridError(f"A grid needs three positive axis lengths; {shape} was given.")
+        if affine.shape != (4, 4) or not np.isfinite(affine).all():
+            raise GridError("The affine must be a 4 x 4 matrix of finite numbers.")
+        if not np.allclose(affine[3], [0, 0, 0, 1]):
+            raise GridError("The last row of an affine must be 0 0 0 1.")
+        if not _invertible(affine[:3, :3]):
+            raise GridError(
+                "The affine is singular: it does not say where the voxels lie in space."
+            )
+        affine.setflags(write=False)
+        object.__setattr__(self, "shape", shape)
+        object.__setattr__(self, "affine", affine)
+
+    @classmethod
+    def covering(
+        cls, low: Sequence[float], high: Sequence[float], shape: Sequence[int], flip_x: bool = False
+    ) -> Grid:
+        """Cut a box of world space into voxels.
+
+        Parameters
+        ----------
+        low, high : sequence of 3 floats, mm
+            Outer faces of the box, in RAS+ world coordinates.
+        shape : sequence of 3 ints
+            Number of voxels along x, y and z.
+        flip_x : bool, default=False
+            Store the first axis from right to left (orientation ``LAS``).
+
+        Returns
+        -------
+        Grid
+        """
+        low_, high_ = np.asarray(low, dtype=float), np.asarray(high, dtype=float)
+        size = (high_ - low_) / np.asarray(shape)
+        origin = low_ + size / 2
+        if flip_x:
+            origin[0] = high_[0] - size[0] / 2
+            size[0] = -size[0]
+        affine = np.diag([*size, 1.0])
+        affine[:3, 3] = origin
+        return cls((int(shape[0]), int(shape[1]), int(shape[2])), affine)
+
+    @property
+    def voxel_size(self) -> tuple[float, float, float]:
+        """Edge lengths of a voxel, mm, along the array axes."""
+        x, y, z = np.linalg.norm(self.affine[:3, :3], axis=0)
+        return float(x), float(y), float(z)
+
+    @property
+    def voxel_volume(self) -> float:
+        """Volume of a voxel, mm^3."""
+        return float(abs(np.linalg.det(self.affine[:3, :3])))
+
+    @property
+    def orientation(self) -> str:
+        """Directions in which the array axes run, such as ``"RAS"`` or ``"PSR"``."""
+        directions = self.affine[:3, :3] / np.asarray(self.voxel_size)
+        letters = ["LR", "PA", "IS"]
+        code = [""] * 3
+        rest = np.abs(directions)
+        for _ in range(3):
+            world, axis = np.unravel_index(np.argmax(rest), (3, 3))
+            code[axis] = letters[world][int(directions[world, axis] > 0)]
+            rest[world, :] = -1
+            rest[:, axis] = -1
+        return "".join(code)
+
+    def to_world(self, indices: ArrayLike) -> NDArray[np.float64]:
+        """Map voxel indices to world coordinates.
+
+        Parameters
+        ----------
+        indices : array (..., 3), voxels
+
+        Returns
+        -------
+        array (..., 3), mm
+        """
+        return np.asarray(indices) @ self.affine[:3, :3].T + self.affine[:3, 3]
+
+    def to_voxel(self, world: ArrayLike) -> NDArray[np.float64]:
+        """Map world coordinates to (fractional) voxel indices.
+
+        Parameters
+        ----------
+        world : array (..., 3), mm
+
+        Returns
+        -------
+        array (..., 3), voxels
+        """
+        return (np.asarray(world) - self.affine[:3, 3]) @ np.linalg.inv(self.affine[:3, :3]).T
+
+    def moved(self, shift: ArrayLike) -> Grid:
+        """Return the same grid after a translation of ``shift`` (array (3,), mm) in world space."""
+        affine = self.affine.copy()
+        affine[:3, 3] += np.asarray(shift, dtype=float)
+        return Grid(self.shape, affine)
+
+    def same_as(self, other: Grid) -> bool:
+        """Tell whether every voxel centre agrees with the other grid's to a micrometre or so."""
+        if self.shape != other.shape:
+            return False
+        corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.shape])).reshape(3, -1).T
+        gap = np.abs(self.to_world(corners) - other.to_world(corners)).max()
+        return bool(gap < _TOLERANCE_MM)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the grid as plain numbers, ready for JSON."""
+        return {"shape": list(self.shape), "affine": self.affine.tolist()}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Grid:
+        """Rebuild a grid from `to_dict`'s numbers."""
+        x, y, z = data["shape"]
+        return cls((x, y, z), np.asarray(data["affine"], dtype=np.float64))
+
+    def __str__(self) -> str:
+        shape = "×".join(str(n) for n in self.shape)
+        size = "×".join(f"{s:.4g}" for s in self.voxel_size)
+        return f"{shape} voxels of {size} mm, {self.orientation}"
+
+
+def _invertible(matrix: NDArray[np.float64]) -> bool:
+    lengths = np.linalg.norm(matrix, axis=0)
+    return bool(lengths.min() > 0 and abs(np.linalg.det(matrix / lengths)) > 1e-6)
+
+
+def require_same_grid(a: Grid, b: Grid, what: str) -> None:
+    """Refuse to combine two things that do not lie on one grid.
+
+    Parameters
+    ----------
+    a, b : Grid
+    what : str
+        Names the two, as the start of a sentence: ``"The mask and the image"``.
+
+    Raises
+    ------
+    GridError
+        If the grids differ.
+    """
+    if not a.same_as(b):
+        where = "" if str(a) != str(b) else " at another place in space"
+        raise GridError(
+            f"{what} do not share a grid: {a}, against {b}{where}; resample one of them first."
+        )
+
+
+KAN2020_GRID = Grid.covering(
+    low=(-91.5, -126.5, -72.5), high=(90.5, 91.5, 109.5), shape=(58, 70, 58), flip_x=True
+)
+"""The paper's grid: 58 x 70 x 58 voxels over the 182 x 218 x 182 mm field of view of MNI152 as
+FSL and the Human Connectome Project store it (orientation LAS)."""

@@ -1,0 +1,15 @@
+"""Networks and their weights."""
+
+from voxplain.nets.build import NETWORKS, build_network, count_parameters
+from voxplain.nets.checkpoint import load_into, read_weights, serialise
+from voxplain.nets.mrinet import MRINet
+
+__all__ = [
+    "MRINet",
+    "NETWORKS",
+    "build_network",
+    "count_parameters",
+    "load_into",
+    "read_weights",
+    "serialise",
+]

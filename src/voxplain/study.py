@@ -1,0 +1,280 @@
+"""The study folder on disk: names, atomic writes, and what is done already."""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import json
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxplain.errors import StudyError
+from voxplain.grid import Grid
+from voxplain.maps import AttributionMap, GroupMap, Provenance
+
+__all__ = ["Study"]
+
+_BIDSIGNORE = "group/\nmodel/\ntrust/\nfigures/\n*.html\nsummary.json\nexplain.json\n**/*_statmap.*\n"
+
+
+class Study:
+    """A folder of results laid out like a BIDS derivative.
+
+    Every file appears by atomic rename, so that a reader never meets half of one.
+
+    Parameters
+    ----------
+    folder : path
+        Made when it is missing.
+    name : str
+        Name of the data set, for ``dataset_description.json``.
+    version : str
+        Version of voxplain.
+
+    Raises
+    ------
+    StudyError
+        If the folder holds something that voxplain did not write, or cannot be written to.
+    """
+
+    def __init__(self, folder: str | Path, name: str, version: str) -> None:
+        self.folder = Path(folder)
+        if self.folder.exists() and not self.folder.is_dir():
+            raise StudyError(f"{self.folder} is a file; give a folder for the results.")
+        try:
+            ours = not self.folder.exists() or not any(self.folder.iterdir()) or self._is_ours()
+        except OSError as error:
+            raise _told(error, self.folder) from error
+        if not ours:
+            raise StudyError(
+                f"{self.folder} holds files that voxplain did not write; give a new or an empty "
+                "folder."
+            )
+        description = {
+            "Name": name,
+            "BIDSVersion": "1.10.0",
+            "DatasetType": "derivative",
+            "GeneratedBy": [{"Name": "voxplain", "Version": version}],
+        }
+        self.write_json("dataset_description.json", description)
+        self.write_text(".bidsignore", _BIDSIGNORE)
+
+    def _is_ours(self) -> bool:
+        try:
+            text = (self.folder / "dataset_description.json").read_text(encoding="utf-8")
+            makers = json.loads(text)["GeneratedBy"]
+            return any(maker["Name"] == "voxplain" for maker in makers)
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return False
+
+    def write_bytes(self, name: str, content: bytes) -> Path:
+        """Write one file whole or not at all, and return its path.
+
+        Raises
+        ------
+        StudyError
+            If it cannot be written, as on a full disk; what stood there before stays.
+        """
+        path = self.folder / name
+        temporary = ""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(
+                dir=path.parent, prefix=".", suffix=".partial", delete=False
+            ) as file:
+                temporary = file.name
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).chmod(0o644)
+            Path(temporary).replace(path)
+        except BaseException as error:
+            if temporary:
+                Path(temporary).unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                raise _told(error, path) from error
+            raise
+        return path
+
+    def write_text(self, name: str, content: str) -> Path:
+        """Write a text file in UTF-8."""
+        return self.write_bytes(name, content.encode("utf-8"))
+
+    def write_json(self, name: str, content: Mapping[str, Any]) -> Path:
+        """Write a JSON file; values that are not finite become null."""
+        text = json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False)
+        return self.write_text(name, text + "\n")
+
+    def map_name(self, subject: str, method: str, target: str) -> str:
+        """Return the path, in the study, of a subject's map without its ending.
+
+        Parameters
+        ----------
+        subject : str
+            Participant label without ``sub-``.
+        method : str
+            Label of the method, such as ``"Grad-CAM"``.
+        target : str
+            Short name of the target, such as ``"case"``.
+        """
+        who = f"sub-{_alphanumeric(subject)}"
+        return f"maps/{who}/{who}_desc-{_description(method, target)}"
+
+    def write_map(
+        self, map_: AttributionMap, label: str, request: Mapping[str, Any], suffix: str = "statmap"
+    ) -> Path:
+        """Write a map as NIfTI, and then its sidecar, which says that the map is whole.
+
+        Parameters
+        ----------
+        map_ : AttributionMap
+        label : str
+            Label of the method, such as ``"Grad-CAM"``.
+        request : mapping
+            What was asked for; a rerun with an equal request finds the map done.
+        suffix : str, default="statmap"
+
+        Returns
+        -------
+        pathlib.Path
+            Of the NIfTI file.
+        """
+        name = f"{self.map_name(map_.subject, label, map_.target)}_{suffix}"
+        sidecar = {
+            "Description": f"{label} for {map_.target}, raw and signed",
+            "Units": map_.unit,
+            "Sign": map_.sign,
+            "Subject": map_.subject,
+            "Target": map_.target,
+            "Grid": map_.grid.to_dict(),
+            "Provenance": map_.provenance.to_dict(),
+            "Request": request,
+        }
+        (self.folder / f"{name}.json").unlink(missing_ok=True)
+        path = self.write_bytes(f"{name}.nii.gz", nifti_bytes(map_.values, map_.grid))
+        self.write_json(f"{name}.json", sidecar)
+        return path
+
+    def find_map(
+        self, subject: str, method: str, label: str, request: Mapping[str, Any]
+    ) -> AttributionMap | None:
+        """Return a subject's finished map if one was made for an equal request.
+
+        Parameters
+        ----------
+        subject, method : str
+            Participant label, and registry name of the method.
+        label : str
+            Label of the method, as in the file's name.
+        request : mapping
+        """
+        import nibabel
+
+        who = f"sub-{_alphanumeric(subject)}"
+        wanted = _plain(request)
+        start = f"{who}_desc-{_description(label, '')}"
+        for path in sorted((self.folder / "maps" / who).glob(f"{start}*_statmap.json")):
+            try:
+                sidecar = json.loads(path.read_text(encoding="utf-8"))
+                if sidecar["Request"] != wanted:
+                    continue
+                image = nibabel.load(path.with_suffix(".nii.gz"))
+                values = np.asarray(image.dataobj, dtype=np.float32)
+                return AttributionMap(
+                    values=values,
+                    grid=Grid.from_dict(sidecar["Grid"]),
+                    subject=subject,
+                    method=method,
+                    target=sidecar["Target"],
+                    unit=sidecar["Units"],
+                    sign=sidecar["Sign"],
+                    provenance=Provenance(
+                        **{
+                            **sidecar["Provenance"],
+                            "notes": tuple(sidecar["Provenance"]["notes"]),
+                        }
+                    ),
+                )
+            except (OSError, ValueError, KeyError, TypeError, EOFError):
+                continue
+        return None
+
+    def write_group_map(self, map_: GroupMap, label: str) -> Path:
+        """Write a statistic over subjects, and its sidecar."""
+        name = f"group/desc-{_description(label, map_.target)}_stat-{map_.statistic}_statmap"
+        path = self.write_volume(name, map_.values, map_.grid)
+        self.write_json(
+            f"{name}.json",
+            {
+                "Description": f"{map_.statistic} of {label} over subjects, for {map_.target}",
+                "Units": map_.unit,
+                "NumberOfSubjects": map_.n_subjects,
+            },
+        )
+        return path
+
+    def write_volume(self, name: str, values: NDArray[Any], grid: Grid) -> Path:
+        """Write an array on its grid as ``name``.nii.gz."""
+        return self.write_bytes(f"{name}.nii.gz", nifti_bytes(values, grid))
+
+
+def nifti_bytes(values: NDArray[Any], grid: Grid) -> bytes:
+    """Return an array on its grid as the bytes of a compressed NIfTI-1 file.
+
+    Masks become uint8, all else float32; equal input gives equal bytes.
+    """
+    import nibabel
+
+    kind = np.uint8 if values.dtype == bool else np.float32
+    image = nibabel.Nifti1Image(np.asarray(values, dtype=kind), grid.affine)
+    image.set_sform(grid.affine, code="scanner")
+    image.set_qform(grid.affine, code="scanner")
+    image.header.set_xyzt_units("mm")
+    return gzip.compress(image.to_bytes(), compresslevel=4, mtime=0)
+
+
+def _told(error: OSError, path: Path) -> StudyError:
+    if isinstance(error, StudyError):
+        return error
+    reason = {
+        errno.ENOSPC: "the disk is full; free some space and run the same command again",
+        errno.EDQUOT: "your quota is used up; free some space and run the same command again",
+        errno.EACCES: "you may not write there; choose another folder",
+        errno.EPERM: "you may not write there; choose another folder",
+        errno.EROFS: "the file system is read-only; choose another folder",
+        errno.ENOTDIR: "a part of the path is a file; choose another folder",
+    }.get(error.errno or 0, error.strerror or str(error))
+    return StudyError(f"{path} cannot be written: {reason}.")
+
+
+def _alphanumeric(text: str) -> str:
+    return re.sub(r"[^0-9A-Za-z]", "", text)
+
+
+def _description(label: str, target: str) -> str:
+    words = re.findall(r"[0-9A-Za-z]+", f"{label} {target}")
+    return "".join(word[0].upper() + word[1:] for word in words)
+
+
+def _plain(value: Any) -> Any:
+    """Turn arrays, NumPy numbers and paths into what JSON holds."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    if isinstance(value, Path):
+        return str(value)
+    return value

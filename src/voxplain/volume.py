@@ -1,0 +1,176 @@
+"""Brains in memory: one volume on its grid, and a cohort of them that loads lazily."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from voxplain.errors import GridError, InputError
+from voxplain.grid import Grid
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Cohort", "Volume", "resample", "smooth"]
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """One scan: its values, where they lie, and whose they are.
+
+    Parameters
+    ----------
+    values : array (X, Y, Z), float32
+        Intensities in the scanner's or the preset's unit.
+    grid : Grid
+    subject : str, default=""
+        Participant label without ``sub-``.
+
+    Raises
+    ------
+    GridError
+        If the array's shape is not the grid's.
+    """
+
+    values: NDArray[np.float32]
+    grid: Grid
+    subject: str = ""
+
+    def __post_init__(self) -> None:
+        values = np.asarray(self.values, dtype=np.float32)
+        if values.shape != self.grid.shape:
+            raise GridError(
+                f"The values have shape {values.shape}, their grid {self.grid.shape}: "
+                "give the grid of this array."
+            )
+        object.__setattr__(self, "values", values)
+
+
+@dataclass(frozen=True, eq=False)
+class Cohort:
+    """Participants and their volumes, all on one grid, loaded when asked for.
+
+    Parameters
+    ----------
+    participants : pandas.DataFrame
+        One row per subject in the order of the volumes; columns ``participant_id`` and ``label``
+        (the name of the class), and any covariates.
+    class_names : tuple of str
+        Names in the order of the network's outputs.
+    grid : Grid
+    load : callable
+        From a position in the table to that subject's values, array (X, Y, Z), float32.
+    """
+
+    participants: pd.DataFrame
+    class_names: tuple[str, ...]
+    grid: Grid
+    load: Callable[[int], NDArray[np.float32]]
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.participants["label"]) - set(self.class_names))
+        if unknown:
+            raise InputError(
+                f"Labels {', '.join(map(str, unknown))} are not among the classes "
+                f"{', '.join(self.class_names)}."
+            )
+
+    def __len__(self) -> int:
+        return len(self.participants)
+
+    def __getitem__(self, index: int) -> Volume:
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        position = index % len(self)
+        return Volume(self.load(position), self.grid, self.subjects[position])
+
+    def __iter__(self) -> Iterator[Volume]:
+        return (self[i] for i in range(len(self)))
+
+    @property
+    def subjects(self) -> list[str]:
+        """Participant labels without ``sub-``, in order."""
+        return [str(s).removeprefix("sub-") for s in self.participants["participant_id"]]
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """Class index of each subject, array (N,)."""
+        index = {name: i for i, name in enumerate(self.class_names)}
+        return np.array([index[name] for name in self.participants["label"]], dtype=np.int64)
+
+    def stack(self, indices: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float32]:
+        """Load some subjects into one array (N, X, Y, Z), float32."""
+        out = np.empty((len(indices), *self.grid.shape), dtype=np.float32)
+        for row, index in enumerate(indices):
+            out[row] = self.load(int(index))
+        return out
+
+    def mean(self, indices: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float32]:
+        """Average some subjects one at a time, array (X, Y, Z), float32."""
+        if not len(indices):
+            raise InputError("The mean of a cohort needs at least one subject.")
+        total = np.zeros(self.grid.shape, dtype=np.float64)
+        for index in indices:
+            total += self.load(int(index))
+        return (total / len(indices)).astype(np.float32)
+
+
+def resample(
+    values: ArrayLike, source: Grid, target: Grid, order: int = 1, fill: float = 0.0
+) -> NDArray[np.float32]:
+    """Carry an array from one grid to another by their affines.
+
+    Parameters
+    ----------
+    values : array (X, Y, Z)
+    source, target : Grid
+        Where the values lie, and where they are wanted.
+    order : {0, 1, 2, 3}, default=1
+        Degree of the spline: 0 for labels, 1 for trilinear.
+    fill : float, default=0.0
+        Value outside the source's field of view.
+
+    Returns
+    -------
+    array (X', Y', Z'), float32
+        The input's own array, converted, where the grids agree.
+    """
+    from scipy.ndimage import affine_transform
+
+    array = np.asarray(values, dtype=np.float32)
+    if array.shape != source.shape:
+        raise GridError(f"The values have shape {array.shape}, their grid {source.shape}.")
+    if source.same_as(target):
+        return array
+    to_source = np.linalg.inv(source.affine) @ target.affine
+    return affine_transform(
+        array, to_source, output_shape=target.shape, order=order, mode="constant", cval=fill
+    )
+
+
+def smooth(values: ArrayLike, grid: Grid, fwhm: float) -> NDArray[np.float32]:
+    """Smooth with a Gaussian of a stated width in space.
+
+    Parameters
+    ----------
+    values : array (X, Y, Z)
+    grid : Grid
+    fwhm : float, mm
+        Full width at half maximum; 0 leaves the values as they are.
+
+    Returns
+    -------
+    array (X, Y, Z), float32
+    """
+    from scipy.ndimage import gaussian_filter
+
+    array = np.asarray(values, dtype=np.float32)
+    if fwhm <= 0:
+        return array
+    sigma = [fwhm / np.sqrt(8 * np.log(2)) / size for size in grid.voxel_size]
+    return gaussian_filter(array, sigma, mode="constant")
+
