@@ -47,9 +47,8 @@ class Atlas:
         labels = np.asarray(self.labels)
         if labels.shape != self.grid.shape:
             raise GridError(f"The labels have shape {labels.shape}, their grid {self.grid.shape}.")
-        if not np.issubdtype(labels.dtype, np.integer):
-            if not np.array_equal(labels, np.rint(labels)):
-                raise InputError(f"Atlas {self.name!r} holds labels that are not whole numbers.")
+        if not np.array_equal(labels, np.rint(labels)):
+            raise InputError(f"Atlas {self.name!r} holds labels that are not whole numbers.")
         labels = labels.astype(np.int32)
         if len(set(self.names.values())) != len(self.names):
             raise InputError(f"Atlas {self.name!r} uses one name for two regions.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -136,12 +136,13 @@ class GroupMap:
 
 @dataclass(frozen=True, eq=False)
 class RegionTable:
-    """A map summed up by the regions of an atlas, one row per region.
+    """A map summed up by the regions of an atlas.
 
     Parameters
     ----------
     frame : pandas.DataFrame
-        Columns ``region``, ``label``, ``volume_ml``, ``mean``, ``peak``, ``share`` and ``rank``.
+        One row per region and one for what no region covers; columns ``label``, ``region``,
+        ``voxels``, ``volume_ml``, ``mean``, ``peak``, ``share``, ``density`` and ``rank``.
     atlas : str
         Name of the atlas.
     method, target : str
@@ -151,7 +152,6 @@ class RegionTable:
     atlas: str
     method: str
     target: str
-    notes: tuple[str, ...] = field(default=())
 
 
 def _checked(values: NDArray[np.float32], grid: Grid) -> NDArray[np.float32]:

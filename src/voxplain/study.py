@@ -21,7 +21,9 @@ from voxplain.maps import AttributionMap, GroupMap, Provenance
 
 __all__ = ["Study"]
 
-_BIDSIGNORE = "group/\nmodel/\ntrust/\nfigures/\n*.html\nsummary.json\nexplain.json\n**/*_statmap.*\n"
+_BIDSIGNORE = (
+    "group/\nmodel/\ntrust/\nfigures/\n*.html\nsummary.json\nexplain.json\n**/*_statmap.*\n"
+)
 
 
 class Study:
@@ -112,6 +114,15 @@ class Study:
         text = json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False)
         return self.write_text(name, text + "\n")
 
+    def find_json(self, name: str, request: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return a JSON file's content if its ``request`` equals the one given, else None."""
+        try:
+            content = json.loads((self.folder / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        same = isinstance(content, dict) and content.get("request") == _plain(request)
+        return content if same else None
+
     def map_name(self, subject: str, method: str, target: str) -> str:
         """Return the path, in the study, of a subject's map without its ending.
 
@@ -128,7 +139,7 @@ class Study:
         return f"maps/{who}/{who}_desc-{_description(method, target)}"
 
     def write_map(
-        self, map_: AttributionMap, label: str, request: Mapping[str, Any], suffix: str = "statmap"
+        self, map_: AttributionMap, label: str, request: Mapping[str, Any], seconds: float
     ) -> Path:
         """Write a map as NIfTI, and then its sidecar, which says that the map is whole.
 
@@ -139,14 +150,15 @@ class Study:
             Label of the method, such as ``"Grad-CAM"``.
         request : mapping
             What was asked for; a rerun with an equal request finds the map done.
-        suffix : str, default="statmap"
+        seconds : float
+            Time that the map took.
 
         Returns
         -------
         pathlib.Path
             Of the NIfTI file.
         """
-        name = f"{self.map_name(map_.subject, label, map_.target)}_{suffix}"
+        name = f"{self.map_name(map_.subject, label, map_.target)}_statmap"
         sidecar = {
             "Description": f"{label} for {map_.target}, raw and signed",
             "Units": map_.unit,
@@ -155,7 +167,8 @@ class Study:
             "Target": map_.target,
             "Grid": map_.grid.to_dict(),
             "Provenance": map_.provenance.to_dict(),
-            "Request": request,
+            "Seconds": seconds,
+            "request": request,
         }
         (self.folder / f"{name}.json").unlink(missing_ok=True)
         path = self.write_bytes(f"{name}.nii.gz", nifti_bytes(map_.values, map_.grid))
@@ -164,8 +177,8 @@ class Study:
 
     def find_map(
         self, subject: str, method: str, label: str, request: Mapping[str, Any]
-    ) -> AttributionMap | None:
-        """Return a subject's finished map if one was made for an equal request.
+    ) -> tuple[AttributionMap, float] | None:
+        """Return a subject's finished map and its seconds, if made for an equal request.
 
         Parameters
         ----------
@@ -175,35 +188,25 @@ class Study:
             Label of the method, as in the file's name.
         request : mapping
         """
-        import nibabel
-
         who = f"sub-{_alphanumeric(subject)}"
-        wanted = _plain(request)
         start = f"{who}_desc-{_description(label, '')}"
         for path in sorted((self.folder / "maps" / who).glob(f"{start}*_statmap.json")):
-            try:
-                sidecar = json.loads(path.read_text(encoding="utf-8"))
-                if sidecar["Request"] != wanted:
-                    continue
-                image = nibabel.load(path.with_suffix(".nii.gz"))
-                values = np.asarray(image.dataobj, dtype=np.float32)
-                return AttributionMap(
-                    values=values,
-                    grid=Grid.from_dict(sidecar["Grid"]),
-                    subject=subject,
-                    method=method,
-                    target=sidecar["Target"],
-                    unit=sidecar["Units"],
-                    sign=sidecar["Sign"],
-                    provenance=Provenance(
-                        **{
-                            **sidecar["Provenance"],
-                            "notes": tuple(sidecar["Provenance"]["notes"]),
-                        }
-                    ),
-                )
-            except (OSError, ValueError, KeyError, TypeError, EOFError):
+            sidecar = self.find_json(str(path.relative_to(self.folder)), request)
+            values = None if sidecar is None else _read_values(path.with_suffix(".nii.gz"))
+            if sidecar is None or values is None:
                 continue
+            notes = tuple(sidecar["Provenance"]["notes"])
+            found = AttributionMap(
+                values=values,
+                grid=Grid.from_dict(sidecar["Grid"]),
+                subject=subject,
+                method=method,
+                target=sidecar["Target"],
+                unit=sidecar["Units"],
+                sign=sidecar["Sign"],
+                provenance=Provenance(**{**sidecar["Provenance"], "notes": notes}),
+            )
+            return found, float(sidecar["Seconds"])
         return None
 
     def write_group_map(self, map_: GroupMap, label: str) -> Path:
@@ -238,6 +241,15 @@ def nifti_bytes(values: NDArray[Any], grid: Grid) -> bytes:
     image.set_qform(grid.affine, code="scanner")
     image.header.set_xyzt_units("mm")
     return gzip.compress(image.to_bytes(), compresslevel=4, mtime=0)
+
+
+def _read_values(path: Path) -> NDArray[np.float32] | None:
+    import nibabel
+
+    try:
+        return np.asarray(nibabel.nifti1.load(path).dataobj, dtype=np.float32)
+    except (OSError, ValueError, EOFError, nibabel.filebasedimages.ImageFileError):
+        return None
 
 
 def _told(error: OSError, path: Path) -> StudyError:

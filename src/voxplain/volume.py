@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -120,7 +120,11 @@ class Cohort:
 
 
 def resample(
-    values: ArrayLike, source: Grid, target: Grid, order: int = 1, fill: float = 0.0
+    values: ArrayLike,
+    source: Grid,
+    target: Grid,
+    order: Literal[0, 1, 2, 3] = 1,
+    fill: float = 0.0,
 ) -> NDArray[np.float32]:
     """Carry an array from one grid to another by their affines.
 
@@ -173,4 +177,3 @@ def smooth(values: ArrayLike, grid: Grid, fwhm: float) -> NDArray[np.float32]:
         return array
     sigma = [fwhm / np.sqrt(8 * np.log(2)) / size for size in grid.voxel_size]
     return gaussian_filter(array, sigma, mode="constant")
-

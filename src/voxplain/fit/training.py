@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from voxplain.errors import InputError
+from voxplain.grid import Grid
 from voxplain.volume import Cohort
 
 __all__ = ["PAPER_SCHEDULE", "Epoch", "Schedule", "predict", "train"]
@@ -32,14 +33,17 @@ class Schedule:
         Warm up and anneal along one cosine cycle (Smith and Topin 2018) instead of `drops`.
     weight_decay : float
         Decoupled, as in AdamW.
+    mirror : bool
+        Show each image with left and right exchanged half of the time, at random.
     """
 
     epochs: int = 10
     batch_size: int = 8
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-4
     drops: tuple[int, ...] = ()
     one_cycle: bool = True
     weight_decay: float = 0.01
+    mirror: bool = True
 
     def describe(self) -> str:
         """Say the schedule in words."""
@@ -50,12 +54,18 @@ class Schedule:
         )
         return (
             f"{self.epochs} epochs of Adam, batches of {self.batch_size}, learning rate "
-            f"{self.learning_rate:g}, {rate}"
+            f"{self.learning_rate:g}, {rate}{', mirrored half of the time' * self.mirror}"
         )
 
 
 PAPER_SCHEDULE = Schedule(
-    epochs=20, batch_size=45, learning_rate=3e-4, drops=(5, 15), one_cycle=False, weight_decay=0.0
+    epochs=20,
+    batch_size=45,
+    learning_rate=3e-4,
+    drops=(5, 15),
+    one_cycle=False,
+    weight_decay=0.0,
+    mirror=False,
 )
 """The schedule of Kan et al. 2020."""
 
@@ -119,7 +129,7 @@ def train(
         raise InputError(f"The training part has no subject of class {', '.join(missing)}.")
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    network.to(device, memory_format=torch.channels_last_3d)
+    network.to(device).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     network.train()
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
@@ -131,7 +141,10 @@ def train(
         loss_sum, right = 0.0, 0
         order = rng.permutation(np.asarray(indices))
         for step, chunk in enumerate(np.array_split(order, batches), start=1):
-            x = _tensor(cohort.stack(chunk), device)
+            images = cohort.stack(chunk)
+            if schedule.mirror:
+                _mirror_some(images, cohort.grid, rng)
+            x = _tensor(images, device)
             y = torch.from_numpy(labels[chunk]).to(device)
             optimiser.zero_grad()
             with _autocast(device):
@@ -153,7 +166,7 @@ def train(
         if on_batch:
             on_batch(number, history[-1])
     network.eval()
-    network.to(memory_format=torch.contiguous_format)
+    network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     return history
 
 
@@ -185,6 +198,13 @@ def _rate(
     return torch.optim.lr_scheduler.MultiStepLR(
         optimiser, [drop * batches for drop in schedule.drops], gamma=0.1
     )
+
+
+def _mirror_some(images: NDArray[np.float32], grid: Grid, rng: np.random.Generator) -> None:
+    axis = next(i for i, letter in enumerate(grid.orientation) if letter in "LR")
+    for image in images:
+        if rng.random() < 0.5:
+            image[:] = np.flip(image, axis).copy()
 
 
 def _tensor(values: NDArray[np.float32], device: str) -> torch.Tensor:

@@ -16,9 +16,7 @@ __all__ = ["NETWORKS", "build_network", "count_parameters"]
 NETWORKS: dict[str, Callable[..., nn.Module]] = {"mrinet": MRINet}
 
 
-def build_network(
-    name: str, shape: Sequence[int], classes: int = 2
-) -> nn.Module:
+def build_network(name: str, shape: Sequence[int], classes: int = 2) -> nn.Module:
     """Build a network from a registry name or from ``package.module:function``.
 
     Parameters
@@ -88,5 +86,3 @@ def _parameters(maker: Callable[..., nn.Module]) -> set[str]:
 def count_parameters(network: nn.Module) -> int:
     """Return the number of trainable numbers in a network."""
     return sum(p.numel() for p in network.parameters())
-
-

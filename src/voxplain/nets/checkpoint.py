@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -64,7 +65,9 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
             content = content[nest]
             break
     if not isinstance(content, Mapping) or not content:
-        raise NetworkError(f"{path} holds no state dict; save one with torch.save(net.state_dict()).")
+        raise NetworkError(
+            f"{path} holds no state dict; save one with torch.save(net.state_dict())."
+        )
     state = {str(k).removeprefix("module."): v for k, v in content.items()}
     others = [name for name, value in state.items() if not isinstance(value, Tensor)]
     if others:
@@ -85,7 +88,10 @@ def _read_safetensors(path: Path) -> object:
 
 def _read_torch(path: Path) -> object:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # Remarks on the pickle's protocol say nothing that the user could act on.
+            warnings.simplefilter("ignore", UserWarning)
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if not _looks_pickled(path):
             raise InputError(
@@ -138,8 +144,8 @@ def load_into(network: nn.Module, state: Mapping[str, Tensor]) -> None:
             )
         if translated[name].shape != tensor.shape:
             raise NetworkError(
-                f"Tensor {name!r} is {_shape(translated[name])} in the weights and {_shape(tensor)} "
-                f"in {type(network).__name__}; they belong to another network or grid."
+                f"Tensor {name!r} is {_shape(translated[name])} in the weights and "
+                f"{_shape(tensor)} in {type(network).__name__}; they belong to another network or grid."
             )
     for name in translated:
         if name not in wanted:

@@ -47,7 +47,8 @@ class MRINet(nn.Module):
         left = [_after_blocks(int(n), len(channels)) for n in shape]
         if len(left) != 3 or min(left) < 1:
             raise NetworkError(
-                f"MRINet needs three axes of at least 22 voxels; the shape {tuple(shape)} was given."
+                f"MRINet needs three axes of at least 22 voxels; the shape {tuple(shape)} was "
+                "given."
             )
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         before = 1

@@ -79,13 +79,14 @@ class Scan:
         Returns
         -------
         array (X, Y, Z), float32
+            Whole numbers, as scanners store them.
         """
         brain = tissue > 0
         signal = np.zeros_like(tissue)
         signal[brain] = tissue[brain] ** self.exponent
         signal *= self.gain * self.bias
         image = np.hypot(signal + self.noise[0], self.noise[1])
-        return np.where(brain, image, 0).astype(np.float32)
+        return np.where(brain, np.rint(image), 0).astype(np.float32)
 
 
 def _smooth_polynomial(grid: Grid, coefficients: NDArray[np.float64]) -> NDArray[np.float32]:

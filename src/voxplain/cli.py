@@ -1,0 +1,223 @@
+"""The command line: parsing, progress and messages, and nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from voxplain import __version__
+from voxplain.console import make_progress
+from voxplain.errors import InputError, VoxplainError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+__all__ = ["app", "main"]
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="voxplain",
+    help="Explain, voxel by voxel, what a 3D network saw in a brain MRI, and whether to believe it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"voxplain {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Read options that come before the command."""
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the results; made when missing.")],
+    subjects: Annotated[int, typer.Option(help="Size of the phantom cohort.")] = 120,
+    seed: Annotated[int, typer.Option(help="Same seed, same figures.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    perturbed: Annotated[
+        int, typer.Option(help="Subjects for meaningful perturbation, the costly method.")
+    ] = 12,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training part.")] = None,
+) -> None:
+    """Run the whole job on a phantom cohort whose truth is known."""
+    from voxplain.pipeline.demo import DemoOptions, run_demo
+
+    console = Console()
+    given = {} if epochs is None else {"epochs": epochs}
+    options = DemoOptions(out, subjects, seed, device, perturbed, **given)
+    summary = run_demo(options, make_progress(console))
+    console.print(_demo_table(summary))
+    for method in summary["methods"].values():
+        console.print(f"• {method['verdict']}", highlight=False)
+    low, high = summary["accuracy_ci"]
+    console.print(
+        f"Held-out accuracy {summary['accuracy']:.3f} (95 % interval {low:.3f} to {high:.3f}) on "
+        f"{summary['cohort']['held_out']} subjects; {summary['seconds']['total']:.0f} s, "
+        f"{summary['peak_rss_mb']:.0f} MB.",
+        highlight=False,
+    )
+    console.print(f"Report: {out / 'report.html'}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def explain(
+    network: Annotated[str, typer.Option(help="mrinet, or package.module:function.")],
+    weights: Annotated[Path, typer.Option(help="State dict: .safetensors, .pt, .pth.")],
+    image: Annotated[list[Path], typer.Option(help="T1w scan, NIfTI or MGZ; may be repeated.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results; made when missing.")],
+    mask: Annotated[list[Path] | None, typer.Option(help="Brain mask of each --image.")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="How scans are brought to the network: kan2020.")
+    ] = None,
+    align: Annotated[
+        str, typer.Option(help="affine, or centre for scans not in ACPC or MNI coordinates.")
+    ] = "affine",
+    grid: Annotated[
+        str, typer.Option(help="Grid of the maps: input (the scan's own) or network.")
+    ] = "input",
+    method: Annotated[
+        list[str] | None, typer.Option(help="See 'voxplain methods'; may be repeated.")
+    ] = None,
+    target: Annotated[str, typer.Option(help="predicted, a class index, or a class name.")] = (
+        "predicted"
+    ),
+    layer: Annotated[str, typer.Option(help="Dotted name, for Grad-CAM; auto takes the last.")] = (
+        "auto"
+    ),
+    class_names: Annotated[
+        str | None, typer.Option(help="Comma-separated, in the order of the outputs.")
+    ] = None,
+    classes: Annotated[int, typer.Option(help="Number of the network's outputs.")] = 2,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, or exact for the network as given.")] = (
+        "auto"
+    ),
+    seed: Annotated[int, typer.Option(help="Same seed, same maps.")] = 0,
+) -> None:
+    """Explain what a network makes of real scans."""
+    from voxplain.pipeline.scan import ScanOptions, explain_scans
+
+    _one_of("--align", align, ("affine", "centre"))
+    _one_of("--grid", grid, ("input", "network"))
+    console = Console()
+    options = ScanOptions(
+        network=network,
+        weights=weights,
+        images=tuple(image),
+        out=out,
+        masks=tuple(mask or ()),
+        preset=preset,
+        align=align,
+        grid=grid,
+        methods=tuple(dict.fromkeys(method or ["grad-cam"])),
+        target=int(target) if target.lstrip("-").isdigit() else target,
+        layer=layer,
+        class_names=tuple(n.strip() for n in class_names.split(",")) if class_names else None,
+        classes=classes,
+        device=device,
+        precision=precision,
+        seed=seed,
+    )
+    with _importable_here():
+        result = explain_scans(options, make_progress(console))
+    for scan in result["scans"]:
+        for files in scan["maps"].values():
+            console.print(str(out / files["map"]), highlight=False, soft_wrap=True)
+    console.print(f"Written: {out / 'explain.json'}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def methods() -> None:
+    """List the methods, with the meaning and the cost of each."""
+    from rich.table import Table
+
+    from voxplain.explain import METHODS
+
+    table = Table("method", "unit", "sign", "sums up", "passes", "source", title="Methods")
+    for name, kind in METHODS.items():
+        info = kind.info
+        complete = "yes" if info.complete else "no"
+        table.add_row(name, info.unit, info.sign, complete, info.passes, info.citation)
+    Console().print(table)
+
+
+@app.command()
+def doctor() -> None:
+    """Show what this machine has."""
+    from voxplain.pipeline.doctor import findings
+
+    console = Console()
+    for what, found in findings().items():
+        console.print(f"{what:<24}{found}", highlight=False)
+
+
+def _demo_table(summary: dict) -> Table:  # type: ignore[type-arg]
+    from rich.table import Table
+
+    table = Table(title="Average precision against the truth")
+    for column in ("map", "one subject", "group", "subjects", "s/subject"):
+        table.add_column(column, justify="left" if column == "map" else "right")
+    for method in summary["methods"].values():
+        table.add_row(
+            method["label"],
+            f"{method['subject_ap']:.3f}",
+            f"{method['group_ap']:.3f}",
+            str(method["subjects"]),
+            f"{method['seconds_per_subject']:.2f}",
+        )
+    table.add_section()
+    for control in summary["controls"].values():
+        table.add_row(control["label"], "–", f"{control['group_ap']:.3f}", "–", "–")
+    table.add_row("Chance", "–", f"{summary['chance_ap']:.3f}", "–", "–")
+    return table
+
+
+def _one_of(option: str, given: str, allowed: tuple[str, ...]) -> None:
+    if given not in allowed:
+        raise InputError(f"{option} must be {' or '.join(allowed)}; {given!r} was given.")
+
+
+@contextlib.contextmanager
+def _importable_here():  # type: ignore[no-untyped-def]
+    """Let ``--network mymodule:build`` find a module in the working folder."""
+    here = os.getcwd()  # noqa: PTH109
+    sys.path.insert(0, here)
+    try:
+        yield
+    finally:
+        sys.path.remove(here)
+
+
+def main() -> None:
+    """Run the command line; a mistake ends in one sentence and exit code 2."""
+    try:
+        app()
+    except VoxplainError as error:
+        typer.echo(f"voxplain: {error}", err=True)
+        sys.exit(2)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            typer.echo(
+                "voxplain: interrupted; finished files are whole, and the same command goes on.",
+                err=True,
+            )
+        raise

@@ -1,0 +1,1 @@
+"""Rooms joined into runs: the demonstration on a phantom, and the explanation of scans."""

@@ -1,0 +1,274 @@
+"""Anybody's scans through anybody's network: read, place, explain, bring back, write."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from voxplain import __version__
+from voxplain.cohort import PRESETS, Prepared, prepare, read_mask, read_volume
+from voxplain.errors import InputError, VoxplainWarning, unknown_name
+from voxplain.explain import METHODS, Engine, probabilities, weights_sha256
+from voxplain.maps import AttributionMap
+from voxplain.nets import build_network, count_parameters, load_into, read_weights
+from voxplain.pipeline.maps import Question, explain_and_write
+from voxplain.progress import Progress
+from voxplain.report import overlay
+from voxplain.study import Study
+from voxplain.volume import Volume
+
+__all__ = ["ScanOptions", "explain_scans"]
+
+
+@dataclass(frozen=True)
+class ScanOptions:
+    """What ``voxplain explain`` was asked.
+
+    Parameters
+    ----------
+    network : str
+        Registry name or ``package.module:function``.
+    weights, images, out : path
+    masks : tuple of path
+        One brain mask per image, or none.
+    preset : str, optional
+        How scans are brought to the network; without one they are taken as they are.
+    align : {"affine", "centre"}
+    grid : {"input", "network"}
+        Where the maps are wanted.
+    methods : tuple of str
+    target : int or "predicted"
+    layer : str
+    class_names : tuple of str, optional
+    classes : int
+    device, precision : str
+    seed : int
+    """
+
+    network: str
+    weights: Path
+    images: tuple[Path, ...]
+    out: Path
+    masks: tuple[Path, ...] = ()
+    preset: str | None = None
+    align: str = "affine"
+    grid: str = "input"
+    methods: tuple[str, ...] = ("grad-cam",)
+    target: int | str = "predicted"
+    layer: str = "auto"
+    class_names: tuple[str, ...] | None = None
+    classes: int = 2
+    device: str = "auto"
+    precision: str = "auto"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in self.methods:
+            if name not in METHODS:
+                raise unknown_name("method", name, METHODS)
+        if self.preset is not None and self.preset not in PRESETS:
+            raise unknown_name("preset", self.preset, PRESETS)
+        if self.masks and len(self.masks) != len(self.images):
+            raise InputError(
+                f"{len(self.masks)} masks were given for {len(self.images)} images; give one "
+                "--mask per --image, in the same order, or none."
+            )
+        if self.masks and self.preset is None:
+            raise InputError(
+                "A mask is used by a preset alone; give --preset, or leave out --mask."
+            )
+        if self.class_names and len(self.class_names) != self.classes:
+            raise InputError(
+                f"{len(self.class_names)} class names were given for {self.classes} classes; give "
+                "one name per class."
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class _Scan:
+    path: Path
+    original: Volume
+    volume: Volume
+    prepared: Prepared | None
+
+    def back(self, map_: AttributionMap) -> AttributionMap:
+        if self.prepared is None:
+            return map_
+        values = self.prepared.back(map_.values)
+        return replace(map_, values=values, grid=self.original.grid)
+
+
+def explain_scans(options: ScanOptions, progress: Progress) -> dict[str, Any]:
+    """Explain what a network makes of some scans.
+
+    Writes below ``options.out`` a signed map per scan and method with its sidecar, a figure of
+    each, and ``explain.json`` last.
+
+    Parameters
+    ----------
+    options : ScanOptions
+    progress : Progress
+
+    Returns
+    -------
+    dict
+        What ``explain.json`` holds.
+
+    Raises
+    ------
+    VoxplainError
+        If a file, an option or the network cannot be used; nothing is written before all of them
+        have been checked.
+    """
+    began = time.perf_counter()
+    state = read_weights(options.weights)
+    scans = [_read(options, i, progress) for i in range(len(options.images))]
+    _require_different_subjects(scans)
+    network = build_network(options.network, scans[0].volume.grid.shape, options.classes)
+    load_into(network, state)
+    network.eval()
+    engine = Engine(device=options.device, precision=options.precision)  # type: ignore[arg-type]
+    logits = engine.logits(network, [scan.volume for scan in scans])
+    chances = probabilities(logits)
+    _require_target(options, logits.shape[1])
+    names = options.class_names or tuple(f"class {i}" for i in range(logits.shape[1]))
+    for scan, row in zip(scans, chances, strict=True):
+        told = ", ".join(f"p({name}) = {p:.3f}" for name, p in zip(names, row, strict=False))
+        progress.say(f"{scan.volume.subject}: {told}")
+
+    study = Study(options.out, "voxplain explanations of scans", __version__)
+    seconds: dict[str, float] = {}
+    layers: dict[str, str | None] = {}
+    precision = ""
+    files: dict[str, dict[str, dict[str, str]]] = {scan.volume.subject: {} for scan in scans}
+    for name in options.methods:
+        question = Question(
+            name, options.target, options.layer, options.class_names, seed=options.seed
+        )
+        label = METHODS[name].info.label
+        back = {scan.volume.subject: scan.back for scan in scans} if options.grid == "input" else {}
+        explained = explain_and_write(
+            study,
+            network,
+            [scan.volume for scan in scans],
+            question,
+            engine,
+            progress,
+            place=lambda map_, back=back: back[map_.subject](map_) if back else map_,
+        )
+        seconds[name] = explained.seconds
+        layers[name] = explained.maps[0].provenance.layer
+        precision = explained.maps[0].provenance.precision
+        for scan, map_ in zip(scans, explained.maps, strict=True):
+            background = scan.original if options.grid == "input" else scan.volume
+            start = study.map_name(map_.subject, label, map_.target)
+            figure = study.write_bytes(
+                f"figures/{Path(start).name}.png",
+                overlay(
+                    map_.values,
+                    background.values,
+                    map_.grid,
+                    title=f"{label} for {map_.target}, {map_.subject}",
+                    unit=map_.unit,
+                ),
+            )
+            files[map_.subject][name] = {
+                "map": f"{start}_statmap.nii.gz",
+                "figure": str(figure.relative_to(study.folder)),
+                "target": map_.target,
+            }
+    result = {
+        "network": {
+            "name": options.network,
+            "class": type(network).__name__,
+            "parameters": count_parameters(network),
+            "weights": str(options.weights),
+            "weights_sha256": weights_sha256(network),
+            "weights_file_sha256": _file_hash(options.weights),
+        },
+        "preset": options.preset,
+        "align": options.align,
+        "grid": options.grid,
+        "target": options.target,
+        "class_names": list(names),
+        "layer": layers,
+        "precision": precision,
+        "seed": options.seed,
+        "scans": [
+            {
+                "subject": scan.volume.subject,
+                "image": str(scan.path),
+                "image_sha256": _file_hash(scan.path),
+                "input_grid": scan.original.grid.to_dict(),
+                "network_grid": scan.volume.grid.to_dict(),
+                "logits": row.tolist(),
+                "probabilities": chance.tolist(),
+                "predicted": _predicted(chance, names),
+                "notes": list(scan.prepared.notes) if scan.prepared else [],
+                "maps": files[scan.volume.subject],
+            }
+            for scan, row, chance in zip(scans, logits, chances, strict=True)
+        ],
+        "seconds_per_map": seconds,
+        "seconds": time.perf_counter() - began,
+        "versions": {"voxplain": __version__, "torch": torch.__version__},
+    }
+    study.write_json("explain.json", result)
+    return result
+
+
+def _read(options: ScanOptions, index: int, progress: Progress) -> _Scan:
+    path = options.images[index]
+    original = read_volume(path)
+    if options.preset is None:
+        return _Scan(path, original, original, None)
+    mask = read_mask(options.masks[index], original) if options.masks else None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", VoxplainWarning)
+        prepared = prepare(original, PRESETS[options.preset], mask, options.align)
+    for note in prepared.notes:
+        progress.say(f"{original.subject}: {note}")
+    return _Scan(path, original, prepared.volume, prepared)
+
+
+def _require_different_subjects(scans: Sequence[_Scan]) -> None:
+    seen: dict[str, Path] = {}
+    for scan in scans:
+        other = seen.setdefault(scan.volume.subject, scan.path)
+        if other != scan.path:
+            raise InputError(
+                f"{other} and {scan.path} would both be written as subject "
+                f"{scan.volume.subject!r}; rename one (sub-<label>_T1w.nii.gz) or run them apart."
+            )
+
+
+def _require_target(options: ScanOptions, outputs: int) -> None:
+    names = options.class_names or ()
+    classes = max(outputs, 2)
+    if isinstance(options.target, int) and not 0 <= options.target < classes:
+        raise InputError(
+            f"Target class {options.target} is out of range: the network tells {classes} classes "
+            f"apart, numbered 0 to {classes - 1}."
+        )
+    if isinstance(options.target, str) and options.target not in ("predicted", *names):
+        raise unknown_name(
+            "target", options.target, ["predicted", *names, *map(str, range(classes))]
+        )
+
+
+def _predicted(chance: Any, names: Sequence[str]) -> str:
+    if len(chance) == 1:
+        return names[int(chance[0] > 0.5)] if len(names) > 1 else str(int(chance[0] > 0.5))
+    return names[int(chance.argmax())]
+
+
+def _file_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

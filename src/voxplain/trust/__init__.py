@@ -1,0 +1,30 @@
+"""Whether a map can be believed."""
+
+from voxplain.trust.agreement import Agreement, agreement, dice_top, spearman
+from voxplain.trust.controls import TMap, edge_filter
+from voxplain.trust.fields import fwhm_of
+from voxplain.trust.localisation import (
+    ChanceInterval,
+    Localisation,
+    chance_interval,
+    localise,
+    strength,
+)
+from voxplain.trust.verdict import Verdict, say
+
+__all__ = [
+    "Agreement",
+    "ChanceInterval",
+    "Localisation",
+    "TMap",
+    "Verdict",
+    "agreement",
+    "chance_interval",
+    "dice_top",
+    "edge_filter",
+    "fwhm_of",
+    "localise",
+    "say",
+    "spearman",
+    "strength",
+]

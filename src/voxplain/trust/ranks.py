@@ -1,0 +1,94 @@
+"""What lies inside the brain, and which voxels are on top when values tie."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from voxplain.errors import GridError, InputError
+
+__all__ = ["brain_mask", "inside", "top_membership"]
+
+
+def brain_mask(brain: ArrayLike) -> NDArray[np.bool_]:
+    """Check a brain mask.
+
+    Parameters
+    ----------
+    brain : array (X, Y, Z), bool
+
+    Returns
+    -------
+    array (X, Y, Z), bool
+
+    Raises
+    ------
+    InputError
+        If the mask is not boolean or is empty.
+    """
+    mask = np.asarray(brain)
+    if mask.dtype != np.bool_:
+        raise InputError(f"A mask must be boolean; {mask.dtype} was given: compare it to a level.")
+    if not mask.any():
+        raise InputError("The brain mask is empty: nothing can be compared inside it.")
+    return mask
+
+
+def inside(values: ArrayLike, mask: NDArray[np.bool_], what: str) -> NDArray[np.float64]:
+    """Take a map's values inside the brain.
+
+    Parameters
+    ----------
+    values : array (X, Y, Z)
+    mask : array (X, Y, Z), bool
+    what : str
+        Names the map, as the start of a sentence: ``"The score"``.
+
+    Returns
+    -------
+    array (V,), float64
+        One value for each of the V voxels of the mask.
+
+    Raises
+    ------
+    GridError
+        If the shapes differ.
+    InputError
+        If a value inside the brain is not finite.
+    """
+    array = np.asarray(values)
+    if array.shape != mask.shape:
+        raise GridError(
+            f"{what} has shape {array.shape}, the brain mask {mask.shape}; "
+            "resample one of them first."
+        )
+    taken: NDArray[np.float64] = array[mask].astype(np.float64)
+    if not np.isfinite(taken).all():
+        raise InputError(f"{what} has values inside the brain that are not finite.")
+    return taken
+
+
+def top_membership(values: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """Tell how surely each value is among the `count` largest when ties are drawn by lot.
+
+    Values above the cut belong for certain and values below it do not. Values equal to the cut
+    share the places that are left: each has the probability that a fair lottery would give it.
+    Nothing depends on the order of the voxels, and no random number is needed.
+
+    Parameters
+    ----------
+    values : array (V,)
+    count : int
+        Between 1 and V.
+
+    Returns
+    -------
+    array (V,), float64
+        Probabilities that sum to `count`.
+    """
+    cut = np.partition(values, len(values) - count)[len(values) - count]
+    above = values > cut
+    tied = values == cut
+    places = count - np.count_nonzero(above)
+    membership: NDArray[np.float64] = above + tied * (places / np.count_nonzero(tied))
+    return membership
