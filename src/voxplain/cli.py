@@ -24,7 +24,7 @@ INTERRUPTED = 130
 
 app = typer.Typer(
     name="voxplain",
-    help="Explain, voxel by voxel, what a 3D network saw in a brain MRI, and whether to believe it.",
+    help="Explain, voxel by voxel, what a 3D network saw in a brain MRI; say if it can be believed.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

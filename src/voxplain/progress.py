@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 __all__ = ["Advance", "Progress", "Silent"]
@@ -18,14 +18,8 @@ class Progress(Protocol):
     def say(self, text: str) -> None:
         """Show one line that stays."""
 
-    def step(self, name: str, total: float) -> _Step:
+    def step(self, name: str, total: float) -> AbstractContextManager[Advance]:
         """Open a long step of a known size."""
-
-
-class _Step(Protocol):
-    def __enter__(self) -> Advance: ...
-
-    def __exit__(self, *error: object) -> bool | None: ...
 
 
 class Silent:
@@ -37,4 +31,8 @@ class Silent:
     @contextmanager
     def step(self, name: str, total: float) -> Iterator[Advance]:
         """Open a step that nobody sees."""
-        yield lambda done, note="": None
+        yield _nothing
+
+
+def _nothing(done: float, note: str = "") -> None:
+    """Take no notice."""

@@ -73,7 +73,8 @@ class Anatomy:
         centre = world.reshape(3, -1).mean(axis=1)
         offset = world - centre[:, None, None, None]
         shift = rng.normal(0, self.shift_sd, 3)
-        return velocity + np.einsum("ij,jxyz->ixyz", generator, offset) + shift[:, None, None, None]
+        velocity += np.einsum("ij,jxyz->ixyz", generator, offset) + shift[:, None, None, None]
+        return velocity
 
 
 def log_jacobian(displacement: NDArray[np.float32], grid: Grid) -> NDArray[np.float64]:
@@ -95,7 +96,8 @@ def log_jacobian(displacement: NDArray[np.float32], grid: Grid) -> NDArray[np.fl
     determinant = np.linalg.det(jacobian)
     if determinant.min() <= 0:
         raise ValueError("The deformation folds; use smaller displacements or wider scales.")
-    return np.log(determinant)
+    logarithm: NDArray[np.float64] = np.log(determinant)
+    return logarithm
 
 
 def sample(
@@ -141,7 +143,7 @@ def _integrate(velocity: NDArray[np.float64], grid: Grid) -> NDArray[np.float64]
     """Scaling and squaring: the flow at time one of a velocity field, as a displacement in mm."""
     index = np.indices(grid.shape).astype(np.float64)
     to_voxels = np.linalg.inv(grid.affine[:3, :3])
-    displacement = velocity / 2**_SQUARINGS
+    displacement: NDArray[np.float64] = velocity / 2**_SQUARINGS
     for _ in range(_SQUARINGS):
         moved = index + np.einsum("ij,jxyz->ixyz", to_voxels, displacement)
         displacement = displacement + np.stack(

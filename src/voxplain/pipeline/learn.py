@@ -52,17 +52,24 @@ class Trained:
     seconds: float
 
 
-def prepare_phantom(study: Study, subjects: int, seed: int, progress: Progress) -> Phantom:
+def prepare_phantom(
+    study: Study, subjects: int, seed: int, progress: Progress
+) -> tuple[Phantom, float]:
     """Make the phantom cohort and write it, truth included, below ``phantom/``.
+
+    Returns the phantom and the seconds that making it took, reading the template and writing
+    left out.
 
     Each subject has its T1w image; its mask of where the effect acts, or would act; and, for a
     case, the paired image without the effect.
     """
     template, atlas = mni152_template(), load_atlas("AAL")
     with progress.step(f"Phantom cohort of {subjects} subjects", subjects) as advance:
+        began = time.perf_counter()
         phantom = make_phantom(
             subjects, template, atlas, seed=seed, on_progress=lambda done, _: advance(done)
         )
+        seconds = time.perf_counter() - began
     grid, cohort = phantom.cohort.grid, phantom.cohort
     with (
         progress.step("Writing the cohort and its truth", subjects) as advance,
@@ -86,7 +93,7 @@ def prepare_phantom(study: Study, subjects: int, seed: int, progress: Progress) 
     study.write_volume("phantom/template_desc-effect_mask", phantom.support, grid)
     table = cohort.participants.to_csv(sep="\t", index=False, float_format="%.4f")
     study.write_text("participants.tsv", table)
-    return phantom
+    return phantom, seconds
 
 
 def train_network(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import nn
 
@@ -15,13 +15,14 @@ from voxplain import __version__
 from voxplain.errors import VoxplainWarning
 from voxplain.explain import METHODS, Engine, iter_explain, weights_sha256
 from voxplain.explain.method import describe_options
-from voxplain.explain.target import TargetLike
 from voxplain.maps import AttributionMap
 from voxplain.progress import Progress
 from voxplain.study import Study
 from voxplain.volume import Volume
 
 __all__ = ["Explained", "Question", "explain_and_write"]
+
+_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,14 +39,28 @@ class Question:
     options : mapping, optional
         Of the method.
     seed : int, default=0
+    context : mapping, optional
+        What else the maps on disk depend on, such as the grid they are brought to.
     """
 
     method: str
-    target: TargetLike = "predicted"
+    target: int | str | Sequence[int | str] = "predicted"
     layer: str = "auto"
     class_names: tuple[str, ...] | None = None
     options: Mapping[str, Any] | None = None
     seed: int = 0
+    context: Mapping[str, Any] | None = None
+
+    @property
+    def per_volume(self) -> bool:
+        """Whether each volume has a target of its own."""
+        return not isinstance(self.target, int | str)
+
+    def targets(self, count: int) -> list[int | str]:
+        """Return the target of each of `count` volumes."""
+        if isinstance(self.target, int | str):
+            return [self.target] * count
+        return list(self.target)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,31 +92,38 @@ def explain_and_write(
 ) -> Explained:
     """Explain volumes with one method and write each map as soon as it is there.
 
-    `place` may carry a map to another grid before it is written. Maps that the study holds already, made from the same image with the same weights and
-    options, are kept. Remarks on a map are shown as lines, not as warnings.
+    `place` may carry a map to another grid before it is written. Maps that the study holds
+    already, made from the same image with the same weights and options, are kept. Remarks on a
+    map are shown as lines, not as warnings.
     """
     label = METHODS[question.method].info.label
+    targets = question.targets(len(volumes))
     common = _request(network, question, engine)
-    requests = [common | {"image_sha256": _hash(volume)} for volume in volumes]
-    found = [
-        study.find_map(volume.subject, question.method, label, request)
-        for volume, request in zip(volumes, requests, strict=True)
+    requests = [
+        common | {"target": target, "image_sha256": _hash(volume)}
+        for volume, target in zip(volumes, targets, strict=True)
     ]
-    missing = [i for i, old in enumerate(found) if old is None]
-    maps = [None if old is None else old[0] for old in found]
-    times = [None if old is None else old[1] for old in found]
-    if len(missing) < len(volumes):
+    maps: dict[int, AttributionMap] = {}
+    seconds: dict[int, float] = {}
+    for i, volume in enumerate(volumes):
+        found = study.find_map(volume.subject, question.method, label, requests[i])
+        if found:
+            maps[i], seconds[i] = found
+    kept = len(maps)
+    if kept:
         progress.say(
-            f"{label}: {len(volumes) - len(missing)} of {len(volumes)} maps are there already, "
-            "made with the same options, and are kept."
+            f"{label}: {kept} of {len(volumes)} maps are there already, made with the same "
+            "options, and are kept."
         )
+    missing = [i for i in range(len(volumes)) if i not in maps]
+    remarks: list[str] = []
     if missing:
         with progress.step(f"{label}, {len(missing)} volumes", len(missing)) as advance:
             stream = iter_explain(
                 network,
                 [volumes[i] for i in missing],
                 question.method,
-                question.target,
+                [targets[i] for i in missing] if question.per_volume else question.target,
                 layer=question.layer,
                 class_names=question.class_names,
                 engine=engine,
@@ -109,27 +131,50 @@ def explain_and_write(
                 on_progress=lambda done, _: advance(done),
                 **(question.options or {}),
             )
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always", VoxplainWarning)
-                working = writing = 0.0
-                began = time.perf_counter()
-                made = []
-                for i, map_ in zip(missing, stream, strict=True):
-                    working = time.perf_counter() - began - writing
-                    maps[i] = placed = place(map_) if place else map_
-                    made.append(i)
-                    study.write_map(placed, label, requests[i], working / len(made))
-                    writing = time.perf_counter() - began - working
-            each = working / len(missing)
-            for i in missing:
-                times[i] = each
-        for text in dict.fromkeys(str(warning.message) for warning in caught):
-            progress.say(f"Note: {text}")
+            watch = _Stopwatch()
+            for i, (map_, said) in zip(missing, watch.timed(_with_remarks(stream)), strict=True):
+                remarks += said
+                maps[i] = place(map_) if place else map_
+                seconds[i] = watch.seconds / (1 + missing.index(i))
+                study.write_map(maps[i], label, requests[i], seconds[i])
+            each = watch.seconds / len(missing)
+        seconds |= dict.fromkeys(missing, each)
+    for text in dict.fromkeys(remarks):
+        progress.say(f"Note: {text}")
     return Explained(
-        maps=[map_ for map_ in maps if map_ is not None],
-        seconds=sum(t for t in times if t is not None) / len(times),
-        kept=len(volumes) - len(missing),
+        maps=[maps[i] for i in range(len(volumes))],
+        seconds=sum(seconds.values()) / len(seconds),
+        kept=kept,
     )
+
+
+class _Stopwatch:
+    """Time spent waiting for items, what is done with them left out."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def timed(self, items: Iterator[_Item]) -> Iterator[_Item]:
+        while True:
+            began = time.perf_counter()
+            item = next(items, None)
+            self.seconds += time.perf_counter() - began
+            if item is None:
+                return
+            yield item
+
+
+def _with_remarks(
+    stream: Iterator[AttributionMap],
+) -> Iterator[tuple[AttributionMap, list[str]]]:
+    """Hand on each map with the warnings that came with it."""
+    while True:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", VoxplainWarning)
+            map_ = next(stream, None)
+        if map_ is None:
+            return
+        yield map_, [str(warning.message) for warning in caught]
 
 
 def _request(network: nn.Module, question: Question, engine: Engine) -> dict[str, Any]:
@@ -137,13 +182,13 @@ def _request(network: nn.Module, question: Question, engine: Engine) -> dict[str
     return {
         "method": question.method,
         "options": describe_options(method),
-        "target": question.target,
         "layer": question.layer,
         "class_names": question.class_names,
         "seed": question.seed,
         "precision": engine.precision,
         "weights_sha256": weights_sha256(network),
         "version": __version__,
+        **(question.context or {}),
     }
 
 

@@ -20,7 +20,7 @@ from voxplain.maps import AttributionMap
 from voxplain.nets import build_network, count_parameters, load_into, read_weights
 from voxplain.pipeline.maps import Question, explain_and_write
 from voxplain.progress import Progress
-from voxplain.report import overlay
+from voxplain.report.figures import overlay
 from voxplain.study import Study
 from voxplain.volume import Volume
 
@@ -143,17 +143,26 @@ def explain_scans(options: ScanOptions, progress: Progress) -> dict[str, Any]:
         told = ", ".join(f"p({name}) = {p:.3f}" for name, p in zip(names, row, strict=False))
         progress.say(f"{scan.volume.subject}: {told}")
 
+    by_subject = {scan.volume.subject: scan for scan in scans}
+
+    def to_input(map_: AttributionMap) -> AttributionMap:
+        return by_subject[map_.subject].back(map_)
+
     study = Study(options.out, "voxplain explanations of scans", __version__)
     seconds: dict[str, float] = {}
     layers: dict[str, str | None] = {}
     precision = ""
-    files: dict[str, dict[str, dict[str, str]]] = {scan.volume.subject: {} for scan in scans}
+    files: dict[str, dict[str, dict[str, str]]] = {subject: {} for subject in by_subject}
     for name in options.methods:
         question = Question(
-            name, options.target, options.layer, options.class_names, seed=options.seed
+            name,
+            options.target,
+            options.layer,
+            options.class_names,
+            seed=options.seed,
+            context={"preset": options.preset, "align": options.align, "grid": options.grid},
         )
         label = METHODS[name].info.label
-        back = {scan.volume.subject: scan.back for scan in scans} if options.grid == "input" else {}
         explained = explain_and_write(
             study,
             network,
@@ -161,7 +170,7 @@ def explain_scans(options: ScanOptions, progress: Progress) -> dict[str, Any]:
             question,
             engine,
             progress,
-            place=lambda map_, back=back: back[map_.subject](map_) if back else map_,
+            place=to_input if options.grid == "input" else None,
         )
         seconds[name] = explained.seconds
         layers[name] = explained.maps[0].provenance.layer

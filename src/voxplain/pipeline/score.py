@@ -29,11 +29,14 @@ from voxplain.trust import (
 )
 from voxplain.volume import smooth
 
-__all__ = ["FWHM_MM", "Judge", "controls", "group_maps"]
+__all__ = ["AFFECTED_CLASS", "CONTROL_LABELS", "FWHM_MM", "Judge", "controls", "group_maps"]
 
 FWHM_MM = 8.0
 """Every map is smoothed by this much before it is scored, the controls' too: the usual kernel of
 voxel-based morphometry."""
+
+AFFECTED_CLASS = "case"
+"""The class that carries the effect."""
 
 TOP_FRACTION = 0.05
 EDGE_SIGMA_MM = 2.0
