@@ -24,7 +24,7 @@ INTERRUPTED = 130
 
 app = typer.Typer(
     name="voxplain",
-    help="Explain, voxel by voxel, what a 3D network saw in a brain MRI; say if it can be believed.",
+    help="Explain, voxel by voxel, what a 3D network saw in a brain MRI, and judge the answer.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -152,11 +152,17 @@ def methods() -> None:
 
     from voxplain.explain import METHODS
 
-    table = Table("method", "unit", "sign", "sums up", "passes", "source", title="Methods")
+    table = Table("method", "what it gives, and at what cost", title="Methods", show_lines=True)
     for name, kind in METHODS.items():
         info = kind.info
-        complete = "yes" if info.complete else "no"
-        table.add_row(name, info.unit, info.sign, complete, info.passes, info.citation)
+        told = {
+            "unit": info.unit,
+            "sign": info.sign,
+            "sums up": "yes" if info.complete else "no",
+            "cost": info.passes,
+            "source": info.citation,
+        }
+        table.add_row(name, "\n".join(f"{key}: {value}" for key, value in told.items()))
     Console().print(table)
 
 

@@ -145,7 +145,8 @@ def load_into(network: nn.Module, state: Mapping[str, Tensor]) -> None:
         if translated[name].shape != tensor.shape:
             raise NetworkError(
                 f"Tensor {name!r} is {_shape(translated[name])} in the weights and "
-                f"{_shape(tensor)} in {type(network).__name__}; they belong to another network or grid."
+                f"{_shape(tensor)} in {type(network).__name__}; they belong to another "
+                "network or grid."
             )
     for name in translated:
         if name not in wanted:

@@ -79,7 +79,7 @@ def demo_pictures(
     for (name, class_name), map_ in groups.items():
         makers[f"mosaic:{name}:{class_name}"] = partial(_mosaic, phantom, map_)
         makers[f"regions:{name}:{class_name}"] = partial(
-            _regions, phantom, tables[name, class_name], map_.unit
+            _regions, phantom, tables[name, class_name]
         )
     drawn = {}
     for done, (name, make) in enumerate(makers.items(), start=1):
@@ -136,12 +136,13 @@ def _mosaic(phantom: Phantom, map_: GroupMap) -> bytes:
     )
 
 
-def _regions(phantom: Phantom, table: RegionTable, unit: str) -> bytes:
+def _regions(phantom: Phantom, table: RegionTable) -> bytes:
     return figures.region_bars(
         table.frame[table.frame["label"] > 0],
         phantom.scenario.effect.regions,
+        value="density",
         title=f"{METHODS[table.method].info.label}, {table.target}",
-        unit=unit,
+        unit="share of the map over share of the brain",
     )
 
 

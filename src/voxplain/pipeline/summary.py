@@ -64,6 +64,9 @@ def cohort_figures(phantom: Phantom, trained: Trained, seconds: float) -> dict[s
         "train": len(trained.train),
         "held_out": len(trained.held_out),
         "classes": list(cohort.class_names),
+        "class_counts": {
+            name: int((cohort.labels == c).sum()) for c, name in enumerate(cohort.class_names)
+        },
         "effect": {
             "regions": list(effect.regions),
             "description": effect.describe(),

@@ -1,0 +1,23 @@
+"""Where brains come from: files in, volumes on one grid out."""
+
+from __future__ import annotations
+
+from voxplain.cohort.atlases import ATLASES, load_atlas, read_atlas
+from voxplain.cohort.nifti import read_mask, read_volume, subject_label
+from voxplain.cohort.preprocess import PRESETS, Prepared, Preset, prepare
+from voxplain.cohort.templates import mni152_brain_mask, mni152_template
+
+__all__ = [
+    "ATLASES",
+    "PRESETS",
+    "Prepared",
+    "Preset",
+    "load_atlas",
+    "mni152_brain_mask",
+    "mni152_template",
+    "prepare",
+    "read_atlas",
+    "read_mask",
+    "read_volume",
+    "subject_label",
+]

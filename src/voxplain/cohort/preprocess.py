@@ -1,0 +1,264 @@
+"""Bring any scan to what a published network saw, and its maps back to the scan."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from voxplain.cohort.templates import mni152_centre
+from voxplain.errors import GridError, InputError, VoxplainWarning, unknown_name
+from voxplain.grid import KAN2020_GRID, Grid
+from voxplain.volume import Volume, resample
+
+__all__ = ["ALIGNMENTS", "PRESETS", "Prepared", "Preset", "prepare"]
+
+ALIGNMENTS = ("affine", "centre")
+
+_FAR_MM = 20.0
+_HEAD_ML = 2200.0
+_SMALL_ML = 500.0
+_COMPLETE = 0.95
+_SAMPLES = 200_000
+
+
+@dataclass(frozen=True)
+class Preset:
+    """The input that a network was trained on.
+
+    Parameters
+    ----------
+    name : str
+    grid : Grid
+        Where it sees the brain.
+    percentile : float
+        Percentile of the voxels above zero that is fixed.
+    level : float
+        Intensity to which that percentile is scaled.
+    description : str
+    """
+
+    name: str
+    grid: Grid
+    percentile: float
+    level: float
+    description: str
+
+
+PRESETS = MappingProxyType(
+    {
+        "kan2020": Preset(
+            name="kan2020",
+            grid=KAN2020_GRID,
+            percentile=95.0,
+            level=1000.0,
+            description=(
+                "Skull-stripped T1w of the Human Connectome Project in ACPC/MNI position, "
+                "58×70×58 voxels of about 3.14 mm, 95th percentile about 1000"
+            ),
+        )
+    }
+)
+"""Presets by name."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A scan as the network sees it, and the way back.
+
+    Parameters
+    ----------
+    volume : Volume
+        On the preset's grid and intensity scale.
+    source : Grid
+        Grid of the scan as given.
+    placed : Grid
+        Grid of the scan as used: `source`, moved if the brain was centred.
+    notes : tuple of str
+        What was done or looks wrong, one sentence each.
+    """
+
+    volume: Volume
+    source: Grid
+    placed: Grid
+    notes: tuple[str, ...] = ()
+
+    def back(self, values: ArrayLike) -> NDArray[np.float32]:
+        """Carry a map from the network's grid to the scan's own voxels.
+
+        Parameters
+        ----------
+        values : array (X, Y, Z)
+            On the grid of `volume`.
+
+        Returns
+        -------
+        array (X', Y', Z'), float32
+            On the grid `source`, interpolated trilinearly; 0 outside the network's field of view.
+
+        Raises
+        ------
+        GridError
+            If the shape is not that of `volume`.
+        """
+        return resample(values, self.volume.grid, self.placed)
+
+
+def prepare(
+    volume: Volume, preset: Preset, mask: NDArray[np.bool_] | None = None, align: str = "affine"
+) -> Prepared:
+    """Bring a scan onto a preset's grid and intensity scale.
+
+    The brain mask is applied, the preset's percentile of the voxels above zero is scaled to its
+    level, and the scan is carried over by its affine, trilinearly, after a Gaussian filter where
+    the new voxels are larger (see Notes).
+
+    Parameters
+    ----------
+    volume : Volume
+        Any orientation, voxel size and field of view; background 0.
+    preset : Preset
+    mask : array (X, Y, Z), bool, optional
+        The brain, on the scan's grid; all else is set to 0.
+    align : {"affine", "centre"}, default="affine"
+        Trust the affine, which must then lead to ACPC or MNI coordinates; or move the brain so
+        that the centre of mass of its voxels above zero lies at that of the MNI152 brain mask.
+        Only its place changes, never its size or direction.
+
+    Returns
+    -------
+    Prepared
+
+    Raises
+    ------
+    InputError
+        If the alignment is unknown, the scan has values that are not finite or none above zero,
+        or less than half of the brain lies in the preset's field of view.
+    GridError
+        If the mask has another shape than the scan.
+
+    Warns
+    -----
+    VoxplainWarning
+        If the voxels above zero fill more than 2200 mL (a whole head) or less than 500 mL, if
+        the brain lies more than 20 mm from MNI152's, or more than 5 % of it is cut off.
+
+    Notes
+    -----
+    Along a source axis with voxels of s mm, on which the target's voxels extend over t mm, the
+    filter has a standard deviation of max(0, t - s) / 2 mm. On parallel grids this is the filter
+    of ``skimage.transform.resize``, (t / s - 1) / 2 source voxels, with which the scans for the
+    published networks were made. In another direction d (a unit vector), t is the length of the
+    target voxel's edges weighted by that direction, ``|T' d|`` with the columns of T the edges:
+    it equals the edge length along each edge and lies between them elsewhere. Axes on which the
+    source is the coarser one are not filtered.
+    """
+    if align not in ALIGNMENTS:
+        raise unknown_name("alignment", align, ALIGNMENTS)
+    brain = _brain(volume, mask)
+    above: NDArray[np.bool_] = brain > 0
+    if not above.any():
+        raise InputError("The scan has no voxel above zero; background must be 0, tissue above.")
+    said: list[str] = []
+    volume_ml = np.count_nonzero(above) * volume.grid.voxel_volume / 1000
+    doubts = _size_doubts(volume_ml, masked=mask is not None)
+
+    centre = volume.grid.to_world(_mean_index(above))
+    shift = np.asarray(mni152_centre()) - centre
+    placed = volume.grid
+    if align == "centre":
+        placed = volume.grid.moved(shift)
+        said.append(
+            "The brain was moved by ({:+.1f}, {:+.1f}, {:+.1f}) mm (right, front, up) so that "
+            "its centre of mass lies at that of MNI152.".format(*shift)
+        )
+    elif (distance := float(np.linalg.norm(shift))) > _FAR_MM:
+        doubts.append(
+            f"The brain's centre of mass lies {distance:.0f} mm from that of MNI152; if the scan "
+            "is not in ACPC or MNI coordinates, use --align centre."
+        )
+    cut_off = _cut_off_doubts(above, placed, preset.grid, align)
+    if volume_ml <= _HEAD_ML:  # a whole head loses its neck and nobody misses it
+        doubts += cut_off
+
+    values = brain * np.float32(preset.level / np.percentile(brain[above], preset.percentile))
+    values = resample(_antialias(values, placed, preset.grid), placed, preset.grid)
+    for doubt in doubts:
+        warnings.warn(doubt, VoxplainWarning, stacklevel=2)
+    return Prepared(
+        Volume(values, preset.grid, volume.subject), volume.grid, placed, (*said, *doubts)
+    )
+
+
+def _brain(volume: Volume, mask: NDArray[np.bool_] | None) -> NDArray[np.float32]:
+    if not np.isfinite(volume.values).all():
+        raise InputError("The scan has NaN or infinite voxels; set them to 0 first.")
+    if mask is None:
+        return volume.values
+    mask = np.asarray(mask, dtype=bool)
+    if mask.shape != volume.grid.shape:
+        raise GridError(
+            f"The mask has shape {mask.shape} and the scan {volume.grid.shape}; "
+            "give a mask on the scan's grid."
+        )
+    return np.where(mask, volume.values, np.float32(0))
+
+
+def _size_doubts(volume_ml: float, masked: bool) -> list[str]:
+    if volume_ml > _HEAD_ML:
+        advice = "check the mask" if masked else "give the brain's --mask"
+        return [f"The scan fills {volume_ml:.0f} mL, like a whole head; {advice}."]
+    if volume_ml < _SMALL_ML:
+        return [
+            f"The brain fills only {volume_ml:.0f} mL; check that the scan is complete, its mask "
+            "and its voxel size."
+        ]
+    return []
+
+
+def _cut_off_doubts(above: NDArray[np.bool_], placed: Grid, target: Grid, align: str) -> list[str]:
+    inside = _share_inside(above, placed, target)
+    if inside < 0.5:
+        advice = (
+            "its affine does not lead to ACPC or MNI coordinates, use --align centre"
+            if align == "affine"
+            else "check the voxel size in its header"
+        )
+        raise InputError(
+            f"Only {100 * inside:.0f} % of the brain lies in the network's field of view: {advice}."
+        )
+    if inside < _COMPLETE:
+        return [f"{100 * (1 - inside):.0f} % of the scan lies outside the network's field of view."]
+    return []
+
+
+def _share_inside(above: NDArray[np.bool_], placed: Grid, target: Grid) -> float:
+    """Estimate which share of the voxels has its centre in the target's field of view."""
+    flat = np.flatnonzero(above)
+    flat = flat[:: 1 + len(flat) // _SAMPLES]
+    indices = np.stack(np.unravel_index(flat, above.shape), axis=-1)
+    there = target.to_voxel(placed.to_world(indices))
+    inside = (there >= -0.5) & (there < np.asarray(target.shape) - 0.5)
+    return float(inside.all(axis=-1).mean())
+
+
+def _mean_index(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the mean voxel index of a mask, array (3,), without listing its voxels."""
+    per_axis = [mask.sum(axis=tuple({0, 1, 2} - {axis})) for axis in range(3)]
+    return np.array([np.average(np.arange(len(n)), weights=n) for n in per_axis])
+
+
+def _antialias(values: NDArray[np.float32], source: Grid, target: Grid) -> NDArray[np.float32]:
+    from scipy.ndimage import gaussian_filter
+
+    size = np.asarray(source.voxel_size)
+    directions = source.affine[:3, :3] / size
+    extent = np.linalg.norm(target.affine[:3, :3].T @ directions, axis=0)
+    sigma = np.maximum(0, extent - size) / 2 / size
+    if not sigma.any():
+        return values
+    # The field of view ends at its border, the head does not: repeat the last voxel.
+    return gaussian_filter(values, sigma, mode="nearest")

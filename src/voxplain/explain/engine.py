@@ -1,0 +1,344 @@
+"""One place for device, precision, batch size and memory."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+import numpy as np
+import torch
+from torch import nn
+
+from voxplain.errors import InputError, NetworkError
+from voxplain.explain.lowering import lower
+from voxplain.explain.probe import out_of_memory, probe
+from voxplain.volume import Volume
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["Batcher", "Engine", "Placed", "probabilities", "weights_sha256"]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Batcher:
+    """Work through items in batches, with smaller ones once memory has run out.
+
+    Parameters
+    ----------
+    size : int
+        Items in a batch at first.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def run(
+        self, items: Sequence[Item], work: Callable[[Sequence[Item], int], Result]
+    ) -> Iterator[Result]:
+        """Do the work batch by batch.
+
+        Parameters
+        ----------
+        items : sequence
+        work : callable
+            Takes some consecutive items and the position of the first.
+
+        Yields
+        ------
+        object
+            What `work` gave for each batch, in order.
+
+        Raises
+        ------
+        NetworkError
+            If memory runs out with a single item.
+        """
+        start = 0
+        while start < len(items):
+            part = items[start : start + self.size]
+            try:
+                result = work(part, start)
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error):
+                    raise
+                if len(part) == 1:
+                    raise NetworkError(
+                        "Memory ran out with a batch of one volume; use a device with more of it, "
+                        "or a coarser grid."
+                    ) from error
+                self.size = len(part) // 2
+            else:
+                yield result
+                start += len(part)
+                continue
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """A network where and how the engine runs it.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        The given network, or a copy of it.
+    device : torch.device
+    dtype : torch.dtype
+        Of the network's parameters.
+    precision : str
+        What was done to the network, for the provenance.
+    batcher : Batcher
+    """
+
+    model: nn.Module
+    device: torch.device
+    dtype: torch.dtype
+    precision: str
+    batcher: Batcher
+
+    def tensor(self, volumes: Sequence[Volume | NDArray[np.float32]]) -> torch.Tensor:
+        """Stack volumes of one shape into a batch.
+
+        Parameters
+        ----------
+        volumes : sequence of Volume or array (X, Y, Z)
+
+        Returns
+        -------
+        tensor (N, 1, X, Y, Z)
+
+        Raises
+        ------
+        InputError
+            If a voxel is NaN or infinite.
+        """
+        arrays = [v.values if isinstance(v, Volume) else np.asarray(v) for v in volumes]
+        for volume, array in zip(volumes, arrays, strict=True):
+            if not np.isfinite(array).all():
+                name = getattr(volume, "subject", "") or "The volume"
+                raise InputError(f"{name} has voxels that are NaN or infinite; repair it first.")
+        stacked = torch.as_tensor(np.stack(arrays)[:, None])
+        return stacked.to(self.device, self.dtype)
+
+    def logits(self, volumes: Iterable[Volume | NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Score volumes; see `Engine.logits`."""
+
+        def work(part: Sequence[Volume | NDArray[np.float32]], start: int) -> NDArray[np.float32]:
+            with probe(self.model) as p, torch.no_grad(), full_precision(self.device):
+                return p.logits(self.tensor(part)).float().cpu().numpy()
+
+        stream, rows = iter(volumes), []
+        while chunk := list(islice(stream, self.batcher.size)):
+            rows += list(self.batcher.run(chunk, work))
+        return np.concatenate(rows) if rows else np.empty((0, 0), dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """How networks are run.
+
+    Parameters
+    ----------
+    device : {"auto", "cpu", "cuda", "mps"} or such as "cuda:1", default="auto"
+        ``auto`` stays on the accelerator where the network already is, else takes the first
+        there is, else the processor.
+    precision : {"auto", "exact"}, default="auto"
+        ``auto`` may run a faster copy of the network that gives the same up to rounding: batch
+        norm folded into convolutions, channels last. ``exact`` runs it as given.
+    batch_size : int, default=8
+        Volumes in a batch; halved whenever memory runs out.
+
+    Raises
+    ------
+    InputError
+        If an option is not allowed.
+    """
+
+    device: str = "auto"
+    precision: Literal["auto", "exact"] = "auto"
+    batch_size: int = 8
+
+    def __post_init__(self) -> None:
+        if self.precision not in ("auto", "exact"):
+            raise InputError(f"precision must be 'auto' or 'exact'; {self.precision!r} was given.")
+        if self.batch_size < 1:
+            raise InputError(f"batch_size must be 1 or more; {self.batch_size} was given.")
+        kind = self.device.partition(":")[0]
+        if kind not in ("auto", "cpu", "cuda", "mps"):
+            raise InputError(
+                f"device must be 'auto', 'cpu', 'cuda' or 'mps'; {self.device!r} was given."
+            )
+        if (kind == "cuda" and not torch.cuda.is_available()) or (
+            kind == "mps" and not torch.backends.mps.is_available()
+        ):
+            raise InputError(f"Device {self.device!r} is not there; use 'auto' or 'cpu'.")
+
+    def place(
+        self,
+        model: nn.Module,
+        example: Volume | NDArray[np.float32],
+        layer: str | None = None,
+    ) -> Placed:
+        """Put a network on its device, and make it faster where that is allowed.
+
+        Parameters
+        ----------
+        model : torch.nn.Module
+            Never touched; a copy is made where something must change.
+        example : Volume or array (X, Y, Z)
+            A volume on which the faster copy is compared with the network.
+        layer : str, optional
+            Dotted path of a layer whose activation must stay the same too.
+
+        Returns
+        -------
+        Placed
+        """
+        first = next(model.parameters(), torch.empty(0))
+        device = self.resolve_device(first.device)
+        if device != first.device:
+            try:
+                model = copy.deepcopy(model).to(device)
+            except Exception as error:
+                raise NetworkError(
+                    f"{type(model).__name__} cannot be copied to {device} "
+                    f"({type(error).__name__}); move it there yourself."
+                ) from error
+        dtype = str(first.dtype).removeprefix("torch.")
+        placed = Placed(model, device, first.dtype, dtype, Batcher(self.batch_size))
+        if self.precision == "exact":
+            return placed
+        with full_precision(device):
+            faster, words = lower(model, placed.tensor([example]), layer)
+        return Placed(faster, device, first.dtype, f"{dtype}, {words}", placed.batcher)
+
+    def logits(
+        self, model: nn.Module, volumes: Iterable[Volume | NDArray[np.float32]]
+    ) -> NDArray[np.float32]:
+        """Run the network on volumes, batch by batch, to score them.
+
+        Parameters
+        ----------
+        model : torch.nn.Module
+            From (N, 1, X, Y, Z) to logits.
+        volumes : iterable of Volume, or array (N, X, Y, Z)
+            All on grids of one shape. Loaded a batch at a time.
+
+        Returns
+        -------
+        array (N, K), logit
+
+        Raises
+        ------
+        NetworkError
+            If the network cannot take the volumes, or gives no logits.
+        InputError
+            If a voxel or a logit is not finite.
+        """
+        stream = iter(volumes)
+        first = next(stream, None)
+        if first is None:
+            return np.empty((0, 0), dtype=np.float32)
+        return self.place(model, first).logits(_chain(first, stream))
+
+    def resolve_device(self, current: torch.device | None = None) -> torch.device:
+        """Settle where networks run.
+
+        Parameters
+        ----------
+        current : torch.device, optional
+            Where the network already is; the processor by default.
+
+        Returns
+        -------
+        torch.device
+        """
+        current = current or torch.device("cpu")
+        if self.device != "auto":
+            return torch.empty(0, device=self.device).device
+        if current.type != "cpu":
+            return current
+        if torch.cuda.is_available():
+            return torch.device("cuda", torch.cuda.current_device())
+        if torch.backends.mps.is_available():
+            return torch.device("mps", 0)
+        return current
+
+
+def _chain(first: Item, rest: Iterable[Item]) -> Iterator[Item]:
+    yield first
+    yield from rest
+
+
+@contextmanager
+def full_precision(device: torch.device) -> Iterator[None]:
+    """Keep cuDNN from rounding float32 convolutions to TF32 for the time being.
+
+    Parameters
+    ----------
+    device : torch.device
+    """
+    if device.type != "cuda":
+        yield
+        return
+    cudnn = torch.backends.cudnn
+    with cudnn.flags(
+        enabled=cudnn.enabled,
+        benchmark=cudnn.benchmark,
+        deterministic=cudnn.deterministic,
+        allow_tf32=False,
+    ):
+        yield
+
+
+def probabilities(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Turn logits into probabilities.
+
+    Parameters
+    ----------
+    logits : array (N, K), logit
+
+    Returns
+    -------
+    array (N, K), probability
+        Softmax over K >= 2 classes; for a single logit (N, 1) its sigmoid, the probability of
+        class 1.
+    """
+    z = np.asarray(logits, dtype=np.float64)
+    if z.shape[1] == 1:
+        p: NDArray[np.float64] = np.exp(-np.logaddexp(0, -z))
+        return p
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    shares: NDArray[np.float64] = e / e.sum(axis=1, keepdims=True)
+    return shares
+
+
+def weights_sha256(model: nn.Module) -> str:
+    """Hash the names and values of all parameters and buffers.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits, the same on every device.
+    """
+    digest = hashlib.sha256()
+    tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    for name in sorted(tensors):
+        value = tensors[name].detach().cpu().contiguous().reshape(-1)
+        digest.update(f"{name} {tuple(tensors[name].shape)} {value.dtype}\n".encode())
+        digest.update(value.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

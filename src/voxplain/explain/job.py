@@ -1,0 +1,197 @@
+"""One run of one method over some volumes: batches, progress, and where each map came from."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import nn
+
+from voxplain.errors import InputError, VoxplainWarning
+from voxplain.explain.engine import Engine, Placed, full_precision, weights_sha256
+from voxplain.explain.method import Attribution, Method, describe_options
+from voxplain.explain.probe import auto_layer, probe
+from voxplain.maps import AttributionMap, Provenance
+from voxplain.volume import Volume
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from voxplain.explain.target import Chosen, Target
+
+__all__ = ["Job"]
+
+OnProgress = Callable[[float, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What `iter_explain` was asked for, checked.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    method : Method
+    target : Target
+        For all volumes together.
+    layer : str
+        Dotted path, or ``"auto"``.
+    class_names : tuple of str
+        Empty where the classes have no names.
+    engine : Engine
+    seed : int
+    total : int
+        Number of volumes.
+    """
+
+    model: nn.Module
+    method: Method
+    target: Target
+    layer: str
+    class_names: tuple[str, ...]
+    engine: Engine
+    seed: int
+    total: int
+
+    def maps(self, volumes: Iterable[Volume], on_progress: OnProgress) -> Iterator[AttributionMap]:
+        """Explain the volumes in order.
+
+        Parameters
+        ----------
+        volumes : iterable of Volume
+            As many as `total`.
+        on_progress : callable
+            Takes the number of volumes done and their total.
+
+        Yields
+        ------
+        AttributionMap
+        """
+        on_progress(0, self.total)
+        weights = weights_sha256(self.model)
+        done = 0
+        placed: Placed | None = None
+        for batch in _alike(volumes, self.engine.batch_size):
+            if placed is None:
+                layer = self._layer(batch[0])
+                placed = self.engine.place(self.model, batch[0], layer)
+            run = _Run(self, placed, layer, weights, done, on_progress)
+            for part, attribution in placed.batcher.run(batch, run.attribute):
+                values = attribution.values.detach().float().cpu().numpy()
+                for row, volume in enumerate(part):
+                    yield run.map(volume, values[row], attribution, row)
+                done += len(part)
+                on_progress(done, self.total)
+
+    def _layer(self, example: Volume) -> str | None:
+        if not self.method.needs_layer:
+            return None
+        if self.layer != "auto":
+            return self.layer
+        placed = Engine(self.engine.device, "exact", 1).place(self.model, example)
+        return auto_layer(placed.model, placed.tensor([example]))
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    job: Job
+    placed: Placed
+    layer: str | None
+    weights: str
+    first: int
+    on_progress: OnProgress
+
+    def attribute(self, part: Sequence[Volume], start: int) -> tuple[Sequence[Volume], Attribution]:
+        position = self.first + start
+
+        def report(share: float) -> None:
+            self.on_progress(position + share * len(part), self.job.total)
+
+        x = self.placed.tensor(part)
+        target = self.job.target.part(position, position + len(part))
+        size = part[0].grid.voxel_size
+        with (
+            full_precision(self.placed.device),
+            probe(self.placed.model, self.layer, voxel_size=size, report=report) as p,
+        ):
+            return part, self.job.method.attribute(p, x, target, self.job.seed)
+
+    def map(
+        self, volume: Volume, values: NDArray[np.float32], attribution: Attribution, row: int
+    ) -> AttributionMap:
+        info = self.job.method.info
+        notes = attribution.notes[row] if attribution.notes else ()
+        for note in notes:
+            if note.warn:
+                who = f"Subject {volume.subject}" if volume.subject else "The volume"
+                warnings.warn(f"{who}: {note.text}.", VoxplainWarning, stacklevel=2)
+        short, words = self._target_words(attribution.chosen, row)
+        provenance = Provenance(
+            method=info.name,
+            options=describe_options(self.job.method),
+            target=words,
+            layer=self.layer,
+            network=type(self.job.model).__name__,
+            weights_sha256=self.weights,
+            precision=self.placed.precision,
+            device=str(self.placed.device),
+            seed=self.job.seed,
+            grid=volume.grid.to_dict(),
+            versions={"voxplain": version("voxplain"), "torch": torch.__version__},
+            notes=tuple(note.text for note in notes),
+        )
+        return AttributionMap(
+            values=values,
+            grid=volume.grid,
+            subject=volume.subject,
+            method=info.name,
+            target=short,
+            unit=info.unit,
+            sign=info.sign,
+            provenance=provenance,
+        )
+
+    def _target_words(self, chosen: Chosen, row: int) -> tuple[str, str]:
+        if chosen.function is not None:
+            name = getattr(chosen.function, "__name__", type(chosen.function).__name__)
+            short = name if name.isidentifier() else "custom"
+            return short, f"the callable {name} of the output"
+        index = chosen.class_of(row)
+        if index is None:
+            return "output", "the network's single output"
+        names = self.job.class_names
+        if names and index >= len(names):
+            raise InputError(
+                f"Class {index} has no name: {len(names)} class_names were given; give one for "
+                "each output."
+            )
+        name = f" ({names[index]})" if names else ""
+        how = ", the predicted class" if chosen.predicted else ""
+        words = f"{self.job.method.score_words} of class {index}{name}{how}"
+        return (names[index] if names else f"class {index}"), words
+
+
+def _alike(volumes: Iterable[Volume], size: int) -> Iterator[list[Volume]]:
+    """Cut the stream into batches of volumes with one shape and one voxel size."""
+    batch: list[Volume] = []
+    for volume in volumes:
+        if not isinstance(volume, Volume):
+            raise InputError(
+                f"Each volume must be a voxplain Volume, values with their Grid; "
+                f"{type(volume).__name__} was given."
+            )
+        if batch and (
+            len(batch) == size
+            or volume.grid.shape != batch[0].grid.shape
+            or not np.allclose(volume.grid.voxel_size, batch[0].grid.voxel_size, rtol=1e-6)
+        ):
+            yield batch
+            batch = []
+        batch.append(volume)
+    if batch:
+        yield batch

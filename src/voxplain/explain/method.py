@@ -1,0 +1,177 @@
+"""What every method declares, takes and gives back."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from voxplain.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+    from voxplain.explain.probe import Probe
+    from voxplain.explain.target import Chosen, Target
+
+__all__ = ["Attribution", "Method", "MethodInfo", "Note", "describe_options"]
+
+
+@dataclass(frozen=True)
+class MethodInfo:
+    """What a reader must know about a method before believing its maps.
+
+    Parameters
+    ----------
+    name : str
+        Name in the registry.
+    label : str
+        Name in tables and figures.
+    citation : str
+        The paper the method comes from.
+    unit : str
+        Unit of the values of a map.
+    sign : str
+        What a positive and a negative value say.
+    complete : bool
+        Whether the values of a map add up to a difference of the network's outputs.
+    passes : str
+        Cost per volume, in passes through the network.
+    """
+
+    name: str
+    label: str
+    citation: str
+    unit: str
+    sign: str
+    complete: bool
+    passes: str
+
+
+@dataclass(frozen=True)
+class Note:
+    """One remark on one map.
+
+    Parameters
+    ----------
+    text : str
+        One clause, such as ``"p(reference) = 0.12"``.
+    warn : bool, default=False
+        Whether the map means less than it seems to, so that the user must see the remark.
+    """
+
+    text: str
+    warn: bool = False
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """What a kernel gives back for one batch.
+
+    Parameters
+    ----------
+    values : tensor (N, X, Y, Z)
+        The maps, in the unit of the method.
+    chosen : Chosen
+        What was explained in each sample.
+    notes : tuple of tuple of Note
+        The remarks on each sample; empty where there are none.
+    """
+
+    values: torch.Tensor
+    chosen: Chosen
+    notes: tuple[tuple[Note, ...], ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Method(ABC):
+    """A way to explain a prediction: a frozen set of options and one kernel.
+
+    A new method is one file in `voxplain.explain.methods` and one line in its registry. The
+    values of a sample must not depend on which other samples share its batch.
+    """
+
+    info: ClassVar[MethodInfo]
+    needs_layer: ClassVar[bool] = False
+
+    @property
+    def score_words(self) -> str:
+        """Name of the quantity that is explained: ``"logit"``, ``"logit margin"``, ..."""
+        return "logit"
+
+    @abstractmethod
+    def attribute(self, probe: Probe, x: torch.Tensor, target: Target, seed: int) -> Attribution:
+        """Explain one batch.
+
+        Parameters
+        ----------
+        probe : Probe
+            The network, in eval mode and with frozen parameters.
+        x : tensor (N, 1, X, Y, Z)
+            The batch; it must not be changed.
+        target : Target
+            What to explain in each sample.
+        seed : int
+            The only source of randomness.
+
+        Returns
+        -------
+        Attribution
+        """
+
+    @classmethod
+    def option_names(cls) -> tuple[str, ...]:
+        """Names of the options that the method takes."""
+        return tuple(f.name for f in fields(cls))
+
+    @classmethod
+    def with_options(cls, options: Mapping[str, Any]) -> Method:
+        """Make the method from named options.
+
+        Parameters
+        ----------
+        options : mapping of str to object
+
+        Returns
+        -------
+        Method
+
+        Raises
+        ------
+        InputError
+            If the method has no option of that name, or the value is not allowed.
+        """
+        names = cls.option_names()
+        for given in options:
+            if given not in names:
+                takes = f"its options are {', '.join(names)}" if names else "it takes none"
+                raise InputError(f"Method {cls.info.name!r} has no option {given!r}; {takes}.")
+        return cls(**options)
+
+
+def describe_options(method: Method) -> dict[str, Any]:
+    """Write a method's options as plain values, ready for JSON.
+
+    Parameters
+    ----------
+    method : Method
+
+    Returns
+    -------
+    dict of str to object
+        Arrays appear by shape and hash, as ``"array (58, 70, 58), sha256 ..."``.
+    """
+    return {f.name: _plain(getattr(method, f.name)) for f in fields(method)}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        data = np.ascontiguousarray(value, dtype=np.float32)
+        return f"array {value.shape}, sha256 {hashlib.sha256(data.tobytes()).hexdigest()}"
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return value

@@ -1,0 +1,63 @@
+"""Gradient: how the decision changes with the intensity of each voxel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from voxplain.errors import InputError
+from voxplain.explain.method import Attribution, Method, MethodInfo
+
+if TYPE_CHECKING:
+    import torch
+
+    from voxplain.explain.probe import Probe
+    from voxplain.explain.target import Score, Target
+
+__all__ = ["Gradient"]
+
+
+@dataclass(frozen=True, eq=False)
+class Gradient(Method):
+    """Gradient of the logit margin with respect to the input (Simonyan et al., 2014).
+
+    Parameters
+    ----------
+    score : {"margin", "logit"}, default="margin"
+        The margin is the target's log-odds against all other classes: it answers "why this class
+        and not the others", where the logit of one class may rise together with theirs.
+
+    Raises
+    ------
+    InputError
+        If the score is neither.
+    """
+
+    score: Score = "margin"
+
+    info: ClassVar[MethodInfo] = MethodInfo(
+        name="gradient",
+        label="Gradient",
+        citation="Simonyan, Vedaldi & Zisserman 2014, arXiv:1312.6034",
+        unit="logit per unit of intensity",
+        sign="positive: a brighter voxel speaks for the target; negative: against it",
+        complete=False,
+        passes="1 forward and 1 backward",
+    )
+
+    def __post_init__(self) -> None:
+        if self.score not in ("margin", "logit"):
+            raise InputError(f"score must be 'margin' or 'logit'; {self.score!r} was given.")
+
+    @property
+    def score_words(self) -> str:
+        """Name of the quantity that is explained."""
+        return "logit margin" if self.score == "margin" else "logit"
+
+    def attribute(self, probe: Probe, x: torch.Tensor, target: Target, seed: int) -> Attribution:
+        """Explain one batch; see `Method.attribute`."""
+        leaf = x.detach().clone().requires_grad_()
+        logits = probe.logits(leaf)
+        chosen = target.choose(logits)
+        gradient = probe.gradient(chosen.score(logits, self.score), leaf)
+        return Attribution(gradient.sum(1), chosen)

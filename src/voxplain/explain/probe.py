@@ -1,0 +1,291 @@
+"""Look into a network without leaving a trace."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from voxplain.errors import InputError, NetworkError, unknown_name
+from voxplain.explain.target import as_logits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["Probe", "auto_layer", "layer_name", "out_of_memory", "probe"]
+
+# Modules that only coarsen, pass on or drop the feature maps of the layer before them.
+_NOT_FEATURES = (
+    nn.AvgPool3d,
+    nn.MaxPool3d,
+    nn.AdaptiveAvgPool3d,
+    nn.AdaptiveMaxPool3d,
+    nn.LPPool3d,
+    nn.Dropout,
+    nn.Dropout3d,
+    nn.AlphaDropout,
+    nn.Identity,
+)
+
+
+@dataclass(eq=False)
+class Probe:
+    """A network in eval mode with frozen parameters, and what a kernel may know around it.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        From (N, 1, X, Y, Z) to logits.
+    layer : str or None
+        Dotted path of the hooked layer.
+    voxel_size : tuple of 3 floats, mm
+        Edge lengths of a voxel of the batch.
+    report : callable
+        Takes the part of the batch's work that is done, 0 to 1.
+    """
+
+    model: nn.Module
+    layer: str | None = None
+    voxel_size: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    report: Callable[[float], None] = field(default=lambda done: None)
+    _recorded: torch.Tensor | None = None
+
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        """Run the network.
+
+        Parameters
+        ----------
+        x : tensor (N, 1, X, Y, Z)
+
+        Returns
+        -------
+        tensor (N, K)
+
+        Raises
+        ------
+        NetworkError
+            If the network cannot take the shape, or its output is not logits.
+        InputError
+            If an output is not finite.
+        """
+        self._recorded = None
+        name = type(self.model).__name__
+        try:
+            # A view would let an in-place first layer write into the caller's batch.
+            output = self.model(x.clone(memory_format=torch.preserve_format))
+        except (RuntimeError, ValueError) as error:
+            if out_of_memory(error) or isinstance(error, InputError):
+                raise
+            first = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+            raise NetworkError(
+                f"{name} cannot take an input of shape {tuple(x.shape)}: {first}."
+            ) from error
+        logits = as_logits(output, name)
+        if logits.shape[0] != x.shape[0]:
+            raise NetworkError(
+                f"{name} gives {logits.shape[0]} outputs for {x.shape[0]} volumes; it must keep "
+                "the samples of a batch apart."
+            )
+        if not torch.isfinite(logits).all():
+            raise InputError(
+                f"{name} gives NaN or infinite logits on this input; check its weights and the "
+                "scale of the intensities."
+            )
+        return logits
+
+    @property
+    def activation(self) -> torch.Tensor:
+        """Output of the hooked layer at its last call, tensor (N, C, X', Y', Z').
+
+        It is a leaf of the graph: its gradient is the layer's own, and what comes before it
+        keeps no graph.
+        """
+        if self._recorded is None:
+            raise NetworkError(f"Layer {self.layer!r} was not run by the network.")
+        return self._recorded
+
+    def gradient(self, score: torch.Tensor, wrt: torch.Tensor) -> torch.Tensor:
+        """Differentiate one scalar per sample.
+
+        Parameters
+        ----------
+        score : tensor (N,)
+        wrt : tensor (N, ...)
+
+        Returns
+        -------
+        tensor (N, ...)
+
+        Raises
+        ------
+        NetworkError
+            If the score does not depend on the tensor.
+        """
+        found: tuple[torch.Tensor | None, ...] = (None,)
+        if score.requires_grad:
+            found = torch.autograd.grad(score.sum(), wrt, allow_unused=True)
+        if found[0] is None:
+            what = "the input" if self.layer is None else f"layer {self.layer!r}"
+            raise NetworkError(
+                f"The output of {type(self.model).__name__} has no gradient with respect to "
+                f"{what}; the network detaches it or does not use it."
+            )
+        return found[0]
+
+    def _record(self, module: nn.Module, args: object, output: object) -> torch.Tensor:
+        if not isinstance(output, torch.Tensor) or output.ndim != 5:
+            given = (
+                f"shape {tuple(output.shape)}"
+                if isinstance(output, torch.Tensor)
+                else f"type {type(output).__name__}"
+            )
+            raise NetworkError(
+                f"Layer {self.layer!r} gives an output of {given}; choose a layer that gives "
+                "feature maps (N, C, X, Y, Z), or 'auto'."
+            )
+        self._recorded = output.detach().requires_grad_(torch.is_grad_enabled())
+        # An in-place operation after the layer then changes the clone, not the record.
+        return self._recorded.clone()
+
+
+@contextmanager
+def probe(
+    model: nn.Module,
+    layer: str | nn.Module | None = None,
+    *,
+    voxel_size: tuple[float, float, float] = (1.0, 1.0, 1.0),
+    report: Callable[[float], None] | None = None,
+) -> Iterator[Probe]:
+    """Open a network for explanation and put everything back on the way out.
+
+    The network runs in eval mode with frozen parameters. Training flags, ``requires_grad`` flags
+    and hooks are restored, also when the network raises.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    layer : str, torch.nn.Module or None
+        Dotted path of the layer whose activation is recorded, or the module itself; `auto_layer`
+        finds one. Of a module that is called several times, the last call counts.
+    voxel_size : tuple of 3 floats, mm
+    report : callable, optional
+        Takes the part of the work that is done, 0 to 1.
+
+    Yields
+    ------
+    Probe
+    """
+    training = [(module, module.training) for module in model.modules()]
+    frozen = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+    name = None if layer is None else layer_name(model, layer)
+    p = Probe(model, name, voxel_size, report or (lambda done: None))
+    handle = None
+    try:
+        model.eval()
+        for parameter, _ in frozen:
+            parameter.requires_grad_(False)
+        if name is not None:
+            handle = model.get_submodule(name).register_forward_hook(p._record)
+        with torch.inference_mode(False), torch.enable_grad():
+            yield p
+    finally:
+        if handle is not None:
+            handle.remove()
+        for parameter, flag in frozen:
+            parameter.requires_grad_(flag)
+        for module, flag in training:
+            module.training = flag
+
+
+def layer_name(model: nn.Module, layer: str | nn.Module) -> str:
+    """Find the dotted path of a layer.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    layer : str or torch.nn.Module
+        A dotted path, or the module itself.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    InputError
+        If the network has no such layer.
+    """
+    names: dict[str, nn.Module] = {n: module for n, module in model.named_modules() if n}
+    if isinstance(layer, nn.Module):
+        for name, module in names.items():
+            if module is layer:
+                return name
+        raise InputError(
+            f"The given {type(layer).__name__} is not a layer of this {type(model).__name__}."
+        )
+    if layer not in names:
+        raise unknown_name("layer", layer, names)
+    return layer
+
+
+def auto_layer(model: nn.Module, x: torch.Tensor) -> str:
+    """Find the last layer whose output still has spatial extent.
+
+    Pooling, dropout and identity modules are passed over, because they only coarsen the feature
+    maps of the layer before them.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    x : tensor (N, 1, X, Y, Z)
+        One forward pass is made on it.
+
+    Returns
+    -------
+    str
+        Dotted path of the module that runs last, without children, and gives (N, C, X', Y', Z')
+        with more than one voxel.
+
+    Raises
+    ------
+    NetworkError
+        If there is none.
+    """
+    last: list[str] = []
+    handles = []
+
+    def hook(name: str) -> Callable[[nn.Module, object, object], None]:
+        def note(module: nn.Module, args: object, output: object) -> None:
+            if isinstance(output, torch.Tensor) and output.ndim == 5 and output[0, 0].numel() > 1:
+                last[:] = [name]
+
+        return note
+
+    with probe(model) as p, torch.no_grad():
+        try:
+            for name, module in model.named_modules():
+                if name and not any(module.children()) and not isinstance(module, _NOT_FEATURES):
+                    handles.append(module.register_forward_hook(hook(name)))
+            p.logits(x)
+        finally:
+            for handle in handles:
+                handle.remove()
+    if not last:
+        raise NetworkError(
+            f"{type(model).__name__} has no layer module that gives feature maps (N, C, X, Y, Z); "
+            "name a layer."
+        )
+    return last[0]
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error says that memory ran out, on any device."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and (
+        "out of memory" in text or "can't allocate memory" in text
+    )

@@ -1,0 +1,177 @@
+"""From a network and volumes to maps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from typing import TYPE_CHECKING, Any, cast, overload
+
+from torch import nn
+
+from voxplain.errors import InputError, unknown_name
+from voxplain.explain.engine import Engine
+from voxplain.explain.job import Job
+from voxplain.explain.method import Method
+from voxplain.explain.methods import METHODS
+from voxplain.explain.probe import layer_name
+from voxplain.explain.target import TargetLike, make_target
+from voxplain.volume import Volume
+
+if TYPE_CHECKING:
+    from voxplain.maps import AttributionMap
+
+__all__ = ["explain", "iter_explain"]
+
+
+@overload
+def explain(
+    model: nn.Module,
+    volume: Volume,
+    method: str | Method = ...,
+    target: TargetLike = ...,
+    *,
+    layer: str | nn.Module = ...,
+    class_names: Sequence[str] | None = ...,
+    engine: Engine | None = ...,
+    seed: int = ...,
+    **options: Any,
+) -> AttributionMap: ...
+@overload
+def explain(
+    model: nn.Module,
+    volume: Iterable[Volume],
+    method: str | Method = ...,
+    target: TargetLike = ...,
+    *,
+    layer: str | nn.Module = ...,
+    class_names: Sequence[str] | None = ...,
+    engine: Engine | None = ...,
+    seed: int = ...,
+    **options: Any,
+) -> list[AttributionMap]: ...
+def explain(
+    model: nn.Module,
+    volume: Volume | Iterable[Volume],
+    method: str | Method = "gradient",
+    target: TargetLike = "predicted",
+    *,
+    layer: str | nn.Module = "auto",
+    class_names: Sequence[str] | None = None,
+    engine: Engine | None = None,
+    seed: int = 0,
+    **options: Any,
+) -> AttributionMap | list[AttributionMap]:
+    """Explain what a network makes of a brain, voxel by voxel.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        From (N, 1, X, Y, Z) to logits (N, K), or to one logit or regression (N, 1) or (N,). It is
+        run in eval mode and left as it was.
+    volume : Volume, or several
+        As the network wants them: preprocessed, on its grid.
+    method : str or Method, default="gradient"
+        A name from `voxplain.explain.methods.METHODS`, or a method with its options set.
+    target : int, str, sequence of them, or callable, default="predicted"
+        What to explain: a class index, a class name, one per volume, the predicted class, or a
+        callable from the output (N, K) to one scalar per sample.
+    layer : str or torch.nn.Module, default="auto"
+        For methods that look at a layer: its dotted path, the module, or the last one whose output
+        has spatial extent. Other methods pay no attention to it.
+    class_names : sequence of str, optional
+        Names in the order of the network's outputs.
+    engine : Engine, optional
+        Device, precision and batch size.
+    seed : int, default=0
+        The only source of randomness.
+    **options
+        Options of the method.
+
+    Returns
+    -------
+    AttributionMap or list of AttributionMap
+        One for one `Volume`, a list for several.
+
+    Raises
+    ------
+    InputError
+        If the method, an option, the target or the layer is unknown, or a value is not finite.
+    NetworkError
+        If the network cannot take the volumes, or does not fit the method.
+    """
+    volumes = [volume] if isinstance(volume, Volume) else volume
+    maps = list(
+        iter_explain(
+            model,
+            volumes,
+            method,
+            target,
+            layer=layer,
+            class_names=class_names,
+            engine=engine,
+            seed=seed,
+            **options,
+        )
+    )
+    return maps[0] if isinstance(volume, Volume) else maps
+
+
+def iter_explain(  # noqa: PLR0913 - the arguments of explain, and the progress
+    model: nn.Module,
+    volumes: Iterable[Volume],
+    method: str | Method = "gradient",
+    target: TargetLike = "predicted",
+    *,
+    layer: str | nn.Module = "auto",
+    class_names: Sequence[str] | None = None,
+    engine: Engine | None = None,
+    seed: int = 0,
+    on_progress: Callable[[float, int], None] | None = None,
+    **options: Any,
+) -> Iterator[AttributionMap]:
+    """Explain volumes batch by batch, so that each map can be written as it comes.
+
+    Parameters
+    ----------
+    model, volumes, method, target, layer, class_names, engine, seed, **options
+        See `explain`. The volumes are loaded a batch at a time.
+    on_progress : callable, optional
+        Takes the number of volumes done, which may be fractional during a long batch, and their
+        total.
+
+    Returns
+    -------
+    iterator of AttributionMap
+        In the order of the volumes.
+
+    Raises
+    ------
+    InputError
+        Before the first map, if the method, an option, the target or a named layer is unknown.
+    """
+    if not isinstance(model, nn.Module):
+        raise InputError(f"model must be a torch.nn.Module; {type(model).__name__} was given.")
+    sized = volumes if isinstance(volumes, Sized) else list(volumes)
+    job = Job(
+        model=model,
+        method=_make_method(method, options),
+        target=make_target(target, len(sized), class_names),
+        layer=layer if layer == "auto" else layer_name(model, layer),
+        class_names=tuple(class_names or ()),
+        engine=engine or Engine(),
+        seed=seed,
+        total=len(sized),
+    )
+    return job.maps(cast("Iterable[Volume]", sized), on_progress or (lambda done, total: None))
+
+
+def _make_method(method: str | Method, options: dict[str, Any]) -> Method:
+    if isinstance(method, Method):
+        if options:
+            raise InputError(
+                f"Options {', '.join(options)} were given beside a ready {type(method).__name__}; "
+                "set them on it."
+            )
+        return method
+    if method not in METHODS:
+        raise unknown_name("method", method, METHODS)
+    return METHODS[method].with_options(options)

@@ -1,0 +1,233 @@
+"""What is explained: a class, one per sample, the predicted class, or any scalar of the output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+
+from voxplain.errors import InputError, NetworkError, unknown_name
+
+__all__ = ["Chosen", "Score", "Target", "TargetLike", "as_logits", "make_target"]
+
+Score = Literal["logit", "margin"]
+TargetLike = int | str | Sequence[int | str] | Callable[[torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """What is explained in each sample of a batch, after the network has been asked.
+
+    Parameters
+    ----------
+    indices : tensor (N,), int64, or None
+        Class of each sample; None for the output of a network with one output, and for a
+        callable.
+    function : callable or None
+        From the output (N, K) to one scalar per sample.
+    predicted : bool
+        Whether the classes are those that the network predicted.
+    """
+
+    indices: torch.Tensor | None
+    function: Callable[[torch.Tensor], torch.Tensor] | None = None
+    predicted: bool = False
+
+    def take(self, rows: torch.Tensor) -> Chosen:
+        """Keep some samples of the batch, by position."""
+        indices = None if self.indices is None else self.indices[rows]
+        return Chosen(indices, self.function, self.predicted)
+
+    def score(self, logits: torch.Tensor, kind: Score = "logit") -> torch.Tensor:
+        """Reduce the network's output to the explained scalar.
+
+        Parameters
+        ----------
+        logits : tensor (N, K)
+            Output of the network.
+        kind : {"logit", "margin"}
+            ``logit`` is the target's logit. ``margin`` is its log-odds: the logit minus the
+            logsumexp of the other logits. A single logit z is z for class 1 and -z for class 0,
+            in both kinds.
+
+        Returns
+        -------
+        tensor (N,)
+        """
+        if self.function is not None:
+            return self._apply(logits)
+        if self.indices is None:
+            return logits[:, 0]
+        if logits.shape[1] == 1:
+            return torch.where(self.indices == 1, logits[:, 0], -logits[:, 0])
+        own = logits.gather(1, self.indices[:, None])[:, 0]
+        if kind == "logit":
+            return own
+        mask = torch.zeros_like(logits, dtype=torch.bool).scatter_(1, self.indices[:, None], True)
+        return own - logits.masked_fill(mask, -torch.inf).logsumexp(1)
+
+    def _apply(self, logits: torch.Tensor) -> torch.Tensor:
+        if self.function is None:
+            raise InputError("This target has no function to apply.")
+        score = self.function(logits)
+        if not isinstance(score, torch.Tensor) or score.shape != logits.shape[:1]:
+            given = tuple(score.shape) if isinstance(score, torch.Tensor) else type(score).__name__
+            raise InputError(
+                f"A callable target must turn an output of shape {tuple(logits.shape)} into one "
+                f"scalar per sample, shape {tuple(logits.shape[:1])}; it gave {given}."
+            )
+        return score
+
+    def class_of(self, sample: int) -> int | None:
+        """Class index of one sample; None where there is none."""
+        return None if self.indices is None else int(self.indices[sample])
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """What to explain in one batch, before the network has been asked.
+
+    Parameters
+    ----------
+    classes : tuple of int, or None
+        One class index per sample; None for the predicted class or a callable.
+    function : callable or None
+        From the output (N, K) to one scalar per sample.
+    """
+
+    classes: tuple[int, ...] | None = None
+    function: Callable[[torch.Tensor], torch.Tensor] | None = None
+
+    def choose(self, logits: torch.Tensor) -> Chosen:
+        """Settle the target of each sample, given the network's output.
+
+        Parameters
+        ----------
+        logits : tensor (N, K)
+
+        Returns
+        -------
+        Chosen
+            ``"predicted"`` becomes the class of the largest logit; with a single output it is
+            that output itself, which serves a regression as well.
+
+        Raises
+        ------
+        InputError
+            If a class index is out of range.
+        """
+        if self.function is not None:
+            return Chosen(None, self.function)
+        n_outputs = logits.shape[1]
+        if self.classes is None:
+            if n_outputs == 1:
+                return Chosen(None, predicted=True)
+            return Chosen(logits.detach().argmax(1), predicted=True)
+        n_classes = max(n_outputs, 2)
+        for index in self.classes:
+            if not 0 <= index < n_classes:
+                raise InputError(
+                    f"Target class {index} is out of range: the network tells {n_classes} classes "
+                    f"apart, numbered 0 to {n_classes - 1}."
+                )
+        return Chosen(torch.tensor(self.classes, dtype=torch.int64, device=logits.device))
+
+    def part(self, start: int, stop: int) -> Target:
+        """Keep the samples from `start` to `stop` (not included)."""
+        classes = None if self.classes is None else self.classes[start:stop]
+        return Target(classes, self.function)
+
+
+def make_target(target: TargetLike, count: int, class_names: Sequence[str] | None = None) -> Target:
+    """Read a target as the user wrote it.
+
+    Parameters
+    ----------
+    target : int, str, sequence of them, or callable
+        A class index or name, one per sample, ``"predicted"``, or a callable from the output
+        (N, K) to one scalar per sample.
+    count : int
+        Number of samples.
+    class_names : sequence of str, optional
+        Names in the order of the network's outputs.
+
+    Returns
+    -------
+    Target
+
+    Raises
+    ------
+    InputError
+        If the name is unknown or the number of targets is not the number of samples.
+    """
+    if isinstance(target, str):
+        if target == "predicted":
+            return Target()
+        return Target((_index(target, class_names),) * count)
+    if isinstance(target, int | np.integer) and not isinstance(target, bool):
+        return Target((int(target),) * count)
+    if callable(target):
+        return Target(function=target)
+    if isinstance(target, Sequence | np.ndarray | torch.Tensor) and np.ndim(target) == 1:
+        if len(target) != count:
+            raise InputError(
+                f"{len(target)} targets were given for {count} volumes; give one per volume, or "
+                "one for all."
+            )
+        return Target(tuple(_index(item, class_names) for item in target))
+    raise InputError(
+        f"A target is a class index, a class name, 'predicted', one index per volume, or a "
+        f"callable; {type(target).__name__} was given."
+    )
+
+
+def _index(item: object, class_names: Sequence[str] | None) -> int:
+    if isinstance(item, str):
+        if class_names is None:
+            raise InputError(
+                f"Target {item!r} is a name, but no class_names were given; give them, or a "
+                "class index, or 'predicted'."
+            )
+        if item not in class_names:
+            raise unknown_name("target", item, [*class_names, "predicted"])
+        return list(class_names).index(item)
+    number = np.asarray(item)
+    if number.ndim or not np.issubdtype(number.dtype, np.integer):
+        raise InputError(f"Target {item!r} is neither a class index nor a class name.")
+    return int(number)
+
+
+def as_logits(output: object, network: str) -> torch.Tensor:
+    """Bring a network's output to shape (N, K).
+
+    Parameters
+    ----------
+    output : tensor (N, K), (N, 1) or (N,)
+    network : str
+        Name of the network's class, for the error.
+
+    Returns
+    -------
+    tensor (N, K)
+
+    Raises
+    ------
+    NetworkError
+        If the output is anything else.
+    """
+    if isinstance(output, torch.Tensor) and output.ndim == 1:
+        return output[:, None]
+    if isinstance(output, torch.Tensor) and output.ndim == 2:
+        return output
+    given = (
+        f"a tensor of shape {tuple(output.shape)}"
+        if isinstance(output, torch.Tensor)
+        else f"a {type(output).__name__}"
+    )
+    raise NetworkError(
+        f"{network} gives {given}, but logits of shape (N, K), (N, 1) or (N,) are needed; wrap it "
+        "in a module that returns the logits alone."
+    )

@@ -1,0 +1,20 @@
+"""Figures as PNG bytes; nothing here is written to disk."""
+
+from voxplain.report.figures.bars import localisation_bars, region_bars
+from voxplain.report.figures.cohort import cohort_strip
+from voxplain.report.figures.gallery import gallery
+from voxplain.report.figures.maps import mosaic, overlay
+from voxplain.report.figures.matrix import agreement_matrix
+from voxplain.report.figures.scores import predictions, training_curve
+
+__all__ = [
+    "agreement_matrix",
+    "cohort_strip",
+    "gallery",
+    "localisation_bars",
+    "mosaic",
+    "overlay",
+    "predictions",
+    "region_bars",
+    "training_curve",
+]

@@ -1,0 +1,89 @@
+"""What the reader is shown runs, and is current."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def python_blocks(page: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("page", ["docs/guide.md", "README.md"])
+def test_code_blocks_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = python_blocks(page)
+    assert blocks
+    monkeypatch.chdir(tmp_path)
+    scope: dict[str, object] = {}
+    for block in blocks:
+        exec(compile(block, page, "exec"), scope)
+
+
+def test_the_table_of_methods_is_current(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    sys.modules.pop("docs", None)
+    from docs.build import PAGE, page
+
+    assert PAGE.read_text() == page(), "run make docs"
+
+
+def test_commands_in_the_docs_exist() -> None:
+    from typer.main import get_command
+
+    from voxplain.cli import app
+
+    commands = get_command(app).commands
+    for page in ("docs/guide.md", "README.md"):
+        text = (ROOT / page).read_text()
+        for name in re.findall(r"^voxplain ([a-z]+)", text, flags=re.MULTILINE):
+            assert name in commands
+        for block in re.findall(r"```(?:sh)?\n(voxplain .*?)```", text, flags=re.DOTALL):
+            known = {o for c in commands.values() for p in c.params for o in p.opts}
+            assert set(re.findall(r"--[a-z-]+", block)) <= known
+
+
+def test_the_method_in_contributing_works() -> None:
+    """Adding a method really is one file and one line."""
+    block = next(
+        iter(
+            re.findall(
+                r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), flags=re.DOTALL
+            )
+        )
+    )
+    import textwrap
+    from dataclasses import dataclass
+    from typing import ClassVar
+
+    import numpy as np
+    import torch
+
+    import voxplain
+    from voxplain.explain import METHODS, Attribution, Method, MethodInfo
+
+    scope = {
+        "dataclass": dataclass,
+        "ClassVar": ClassVar,
+        "Attribution": Attribution,
+        "Method": Method,
+        "MethodInfo": MethodInfo,
+        "__name__": "contributed",
+    }
+    exec(compile(textwrap.dedent(block), "CONTRIBUTING.md", "exec", dont_inherit=True), scope)
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(60, 2))
+    grid = voxplain.Grid((3, 4, 5), np.eye(4))
+    volume = voxplain.Volume(np.arange(60, dtype=np.float32).reshape(3, 4, 5), grid)
+    name = "input-x-gradient"
+    METHODS[name] = scope["InputTimesGradient"]
+    try:
+        found = voxplain.explain(network, volume, name, target=1)
+    finally:
+        del METHODS[name]
+    weight = (network[1].weight[1] - network[1].weight[0]).detach().numpy().reshape(3, 4, 5)
+    np.testing.assert_allclose(found.values, volume.values * weight, rtol=1e-5)

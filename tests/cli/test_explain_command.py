@@ -1,0 +1,348 @@
+"""``voxplain explain``: from files to files, and every mistake in one sentence."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import pickle
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+
+from voxplain.cli import main
+from voxplain.explain.methods.guided_backprop import GuidedBackprop
+from voxplain.nets import MRINet, serialise
+
+AFFINE = np.array([[0, 0, 4.0, -88], [-4, 0, 0, 88], [0, 4, 0, -66], [0, 0, 0, 1]])
+SHAPE = (52, 44, 46)
+SMALL_NETWORK = """
+import torch
+from torch import nn
+import torch.nn.functional as F
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv3d(1, 3, 3)
+        self.head = nn.Linear(3, 2)
+    def forward(self, x):
+        return self.head(F.relu(self.conv(x)).mean((2, 3, 4)))
+
+def build():
+    return Net()
+"""
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["voxplain", *map(str, arguments)])
+        capsys.readouterr()
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 1
+        shown = capsys.readouterr()
+        return code, shown.out, shown.err
+
+    return call
+
+
+@pytest.fixture
+def brain() -> np.ndarray:
+    """An ellipsoid of a brain's size in PSR storage."""
+    world = np.moveaxis(np.indices(SHAPE), 0, -1) @ AFFINE[:3, :3].T + AFFINE[:3, 3]
+    inside = np.linalg.norm((world - [0, -18, 8]) / [66, 82, 58], axis=-1) < 1
+    texture = 80 + 15 * np.sin(world[..., 0] / 9) + 10 * np.cos(world[..., 1] / 11)
+    return np.where(inside, texture, 0).astype(np.float32)
+
+
+@pytest.fixture
+def scan(tmp_path: Path, brain: np.ndarray) -> Path:
+    path = tmp_path / "sub-A_T1w.nii.gz"
+    nib.save(nib.Nifti1Image(brain, AFFINE), path)
+    return path
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(serialise(MRINet()))
+    return path
+
+
+@pytest.fixture
+def asked(scan: Path, weights: Path, tmp_path: Path) -> list[object]:
+    return [
+        "explain", "--network", "mrinet", "--weights", weights, "--image", scan,
+        "--preset", "kan2020", "--out", tmp_path / "out",
+    ]  # fmt: skip
+
+
+def test_maps_come_back_on_the_scan_s_own_grid(run: Run, asked, scan: Path, tmp_path: Path) -> None:
+    code, out, err = run(
+        *asked, "--method", "grad-cam", "--method", "gradient", "--target", "1",
+        "--class-names", "female,male",
+    )  # fmt: skip
+    assert (code, err) == (0, "")
+    assert "p(female) = " in out
+    assert "p(male) = " in out
+    result = json.loads((tmp_path / "out/explain.json").read_text())
+    (found,) = result["scans"]
+    assert found["subject"] == "A"
+    assert sum(found["probabilities"]) == pytest.approx(1)
+    assert result["layer"]["grad-cam"] == "features.relu3"
+    assert len(result["network"]["weights_sha256"]) == 64
+    assert set(found["maps"]) == {"grad-cam", "gradient"}
+    for files in found["maps"].values():
+        image = nib.load(tmp_path / "out" / files["map"])
+        assert image.shape == SHAPE
+        np.testing.assert_allclose(image.affine, AFFINE, atol=1e-5)
+        assert (tmp_path / "out" / files["figure"]).read_bytes().startswith(b"\x89PNG")
+    assert np.abs(image.get_fdata()).max() > 0
+
+
+def test_grid_network_and_a_rerun_that_keeps(run: Run, asked, tmp_path: Path) -> None:
+    code, _, _ = run(*asked, "--grid", "network")
+    assert code == 0
+    (path,) = (tmp_path / "out/maps").rglob("*.nii.gz")
+    assert nib.load(path).shape == (58, 70, 58)
+    before = path.stat().st_mtime_ns
+    code, out, _ = run(*asked, "--grid", "network")
+    assert code == 0
+    assert "1 of 1 maps are there already" in out
+    assert path.stat().st_mtime_ns == before
+    code, out, _ = run(*asked, "--grid", "input")
+    assert "there already" not in out
+    assert nib.load(path).shape == SHAPE
+
+
+def test_any_network_several_images(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_nifti
+) -> None:
+    (tmp_path / "smallnet.py").write_text(SMALL_NETWORK)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import smallnet
+
+    torch.save(smallnet.build().state_dict(), tmp_path / "w.pt")
+    rng = np.random.default_rng(0)
+    images = [
+        write_nifti(rng.random((7, 8, 9)), np.diag([2, 2, 3, 1]), f"sub-{k}_T1w.nii") for k in "AB"
+    ]
+    code, out, err = run(
+        "explain", "--network", "smallnet:build", "--weights", "w.pt", "--image", images[0],
+        "--image", images[1], "--method", "guided-backprop", "--out", "out",
+    )  # fmt: skip
+    assert (code, err) == (0, "")
+    assert "A: p(class 0) = " in out
+    assert len(list((tmp_path / "out/maps").rglob("*_statmap.nii.gz"))) == 2
+    sys.modules.pop("smallnet")
+
+
+def test_an_interrupt_keeps_what_is_done_and_a_rerun_goes_on(
+    run: Run, asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    both = [*asked, "--method", "grad-cam", "--method", "guided-backprop"]
+    with monkeypatch.context() as patch:
+        patch.setattr(GuidedBackprop, "attribute", interrupt)
+        code, _, err = run(*both)
+    assert code == 130
+    assert "finished files are whole, and the same command goes on" in err
+    (first,) = (tmp_path / "out/maps").rglob("*.nii.gz")
+    assert np.isfinite(nib.load(first).get_fdata()).all()
+    assert not (tmp_path / "out/explain.json").exists()
+    code, out, _ = run(*both)
+    assert code == 0
+    assert "Grad-CAM: 1 of 1 maps are there already" in out
+    assert (tmp_path / "out/explain.json").exists()
+
+
+def test_a_full_disk(run: Run, asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    code, _, err = run(*asked)
+    assert code == 2
+    assert "the disk is full; free some space and run the same command again" in err
+    assert not [p for p in (tmp_path / "out").rglob("*") if p.is_file()]
+
+
+class Bomb:
+    def __reduce__(self):
+        return os.system, ("true",)
+
+
+def change_image(scan: Path, brain: np.ndarray, kind: str) -> None:
+    values, affine = brain.copy(), AFFINE
+    if kind == "4D":
+        values = np.stack([values, values], axis=-1)
+    if kind == "NaN":
+        values[20, 20, 20] = np.nan
+    if kind == "infinite":
+        values[20, 20, 20] = np.inf
+    if kind == "zero":
+        values[:] = 0
+    if kind == "far":
+        affine = AFFINE.copy()
+        affine[0, 3] += 500
+    image = nib.Nifti1Image(values, affine)
+    if kind == "no affine":
+        image.set_sform(None, code=0)
+        image.set_qform(None, code=0)
+    if kind == "singular":
+        image.header.set_sform(np.diag([4.0, 0, 4, 1]), code=1)
+        image.header.set_qform(None, code=0)
+        image = nib.Nifti1Image(values, None, image.header)
+    nib.save(image, scan)
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("4D", "2 volumes|volumes"),
+        ("NaN", "1 "),
+        ("infinite", "1 "),
+        ("zero", "zero"),
+        ("no affine", "affine"),
+        ("singular", "affine"),
+        ("far", "use --align centre"),
+        ("missing", "no such file|There is no file|no file"),
+        ("text", "not a NIfTI|not an image|cannot be read|is not"),
+        ("truncated", "truncated|broken|cut|damaged|incomplete"),
+    ],
+)
+def test_bad_images(
+    run: Run, asked, scan: Path, brain: np.ndarray, tmp_path: Path, kind: str, message: str
+) -> None:
+    if kind == "missing":
+        scan.unlink()
+    elif kind == "text":
+        scan.write_text("subject,age\n1,30\n")
+    elif kind == "truncated":
+        scan.write_bytes(scan.read_bytes()[: scan.stat().st_size // 2])
+    else:
+        change_image(scan, brain, kind)
+    code, _, err = run(*asked)
+    check_sentence(code, err, message)
+    assert not (tmp_path / "out").exists()
+
+
+def check_sentence(code: int, err: str, message: str) -> None:
+    import re
+
+    assert code == 2
+    assert err.startswith("voxplain: ")
+    assert "Traceback" not in err
+    assert len(err.strip().splitlines()) == 1
+    assert re.search(message, err), err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--method", "gradcam"], "Unknown method 'gradcam'.*Did you mean 'grad-cam'"),
+        (["--preset", "kan2021"], "Unknown preset 'kan2021'; there are: kan2020"),
+        (["--network", "mrnet"], "Unknown network 'mrnet'"),
+        (["--layer", "features.relu9"], "Unknown layer 'features.relu9'.*features.relu3"),
+        (["--target", "2"], "Target class 2 is out of range.*2 classes"),
+        (["--target", "male"], "Unknown target 'male'; there are: 0, 1, predicted"),
+        (["--align", "center"], "--align must be affine or centre; 'center' was given"),
+        (["--grid", "mni"], "--grid must be input or network; 'mni' was given"),
+        (["--class-names", "a,b,c"], "3 class names were given for 2 classes"),
+        (["--classes", "3"], r"'classifier.weight' is \(2, 22400\).*\(3, 22400\)"),
+        (["--device", "tpu"], "device must be .*'tpu' was given"),
+        (["--precision", "half"], "precision must be .*'half' was given"),
+        (["--weights", "nowhere.pt"], "no file of weights at nowhere.pt"),
+    ],
+)
+def test_bad_options(run: Run, asked, tmp_path: Path, arguments: list[str], message: str) -> None:
+    option = arguments[0]
+    kept = list(asked)
+    if option in kept:
+        at = kept.index(option)
+        del kept[at : at + 2]
+    code, _, err = run(*kept, *arguments)
+    check_sentence(code, err, message)
+    assert not (tmp_path / "out" / "explain.json").exists()
+    assert not list((tmp_path / "out").rglob("*.nii.gz"))
+
+
+def test_a_mask_on_another_grid_and_too_many_masks(run: Run, asked, tmp_path: Path) -> None:
+    mask = tmp_path / "mask.nii.gz"
+    nib.save(nib.Nifti1Image(np.ones((5, 6, 7), dtype=np.uint8), np.eye(4)), mask)
+    code, _, err = run(*asked, "--mask", mask)
+    check_sentence(code, err, "5×6×7.*52×44×46|52×44×46.*5×6×7")
+    code, _, err = run(*asked, "--mask", mask, "--mask", mask)
+    check_sentence(code, err, "2 masks were given for 1 images")
+
+
+def test_weights_that_do_not_fit_or_want_to_run_code(run: Run, asked, weights: Path) -> None:
+    weights.write_bytes(serialise(MRINet((64, 64, 64))))
+    code, _, err = run(*asked)
+    check_sentence(code, err, r"'classifier.weight' is \(2, 27648\).*\(2, 22400\) in MRINet")
+    bad = weights.with_suffix(".pt")
+    bad.write_bytes(pickle.dumps(Bomb()))
+    asked[asked.index(weights)] = bad
+    code, _, err = run(*asked)
+    check_sentence(code, err, "pickle that wants to run code")
+
+
+def test_a_folder_that_is_not_ours(run: Run, asked, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/thesis.docx").write_text("precious")
+    code, _, err = run(*asked)
+    check_sentence(code, err, "holds files that voxplain did not write")
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["thesis.docx"]
+
+
+def test_two_images_of_one_subject(run: Run, asked, scan: Path, tmp_path: Path) -> None:
+    other = tmp_path / "copy" / scan.name
+    other.parent.mkdir()
+    other.write_bytes(scan.read_bytes())
+    code, _, err = run(*asked, "--image", other)
+    check_sentence(code, err, "would both be written as subject 'A'")
+
+
+def test_methods_doctor_and_version(run: Run) -> None:
+    code, out, _ = run("methods")
+    assert code == 0
+    for name in ("gradient", "grad-cam", "guided-backprop"):
+        assert name in out
+    code, out, _ = run("doctor")
+    assert code == 0
+    assert "torch" in out
+    assert run("--version")[1].startswith("voxplain 0.")
+
+
+def test_colin27_is_a_man_to_the_published_network(run: Run, shared_dir: Path, tmp_path: Path):
+    weights = shared_dir / "reference/kan2020_mrinet_hidden.pt"
+    colin = Path("/usr/share/mricron/templates/ch2bet.nii.gz")
+    if not (weights.exists() and colin.exists()):
+        pytest.skip("the published weights or Colin27 are not here")
+    code, _, _ = run(
+        "explain", "--network", "mrinet", "--weights", weights, "--image", colin,
+        "--preset", "kan2020", "--class-names", "female,male", "--target", "male",
+        "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert code == 0
+    result = json.loads((tmp_path / "out/explain.json").read_text())
+    (found,) = result["scans"]
+    assert found["probabilities"][1] > 0.9
+    image = nib.load(tmp_path / "out" / found["maps"]["grad-cam"]["map"])
+    assert image.shape == (181, 217, 181)
+    np.testing.assert_allclose(image.affine, nib.load(colin).affine)

@@ -1,0 +1,68 @@
+"""The house: what loads when, and that the import contracts bite."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HEAVY = ("torch", "matplotlib", "nilearn", "pandas", "sklearn")
+
+
+def python(code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+    )
+    return done.stdout.strip()
+
+
+def test_import_loads_nothing_heavy() -> None:
+    loaded = python("import sys, voxplain; print(*sys.modules)").split()
+    assert not set(HEAVY) & set(loaded)
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom voxplain.cli import main\nsys.argv = ['voxplain', '--help']\n"
+        "try: main()\nexcept SystemExit: print('\\nloaded', *sys.modules)"
+    )
+    shown, _, loaded = python(code).rpartition("\nloaded ")
+    assert "demo" in shown
+    assert "explain" in shown
+    assert not set(HEAVY) & set(loaded.split())
+
+
+def test_every_public_name_loads() -> None:
+    assert python("import voxplain; [getattr(voxplain, n) for n in voxplain.__all__]") == ""
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        __import__("voxplain").nothing  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "contract"),
+    [
+        ("report/render.py", "import torch", "need no torch"),
+        ("explain/target.py", "import nibabel", "no input or output"),
+        ("explain/probe.py", "from voxplain.cohort import read_volume", "know only the core"),
+        ("grid.py", "from voxplain.maps import GroupMap", "order in which a reader"),
+        ("nets/mrinet.py", "from voxplain.grid import Grid", "nothing of voxplain but errors"),
+    ],
+)
+def test_a_planted_import_is_caught(tmp_path: Path, file: str, line: str, contract: str) -> None:
+    shutil.copytree(ROOT / "src", tmp_path / "src")
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    planted = tmp_path / "src/voxplain" / file
+    planted.write_text(f"{planted.read_text()}\n{line}\n")
+    lint = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run(
+        [lint, "--no-cache", "--no-logo"],
+        cwd=tmp_path, env={"PYTHONPATH": str(tmp_path / "src"), "PATH": "/usr/bin:/bin"},
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    broken = [row for row in done.stdout.splitlines() if row.endswith("BROKEN")]
+    assert any(contract in row for row in broken)

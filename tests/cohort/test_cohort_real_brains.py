@@ -1,0 +1,95 @@
+"""Real scans, where this machine has them: Colin27 from Debian, IXI beside the checkout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from voxplain.cohort import PRESETS, mni152_brain_mask, prepare, read_mask, read_volume
+from voxplain.cohort.templates import mni152_centre
+from voxplain.errors import VoxplainWarning
+from voxplain.volume import Volume
+
+KAN = PRESETS["kan2020"]
+COLIN = Path("/usr/share/mricron/templates/ch2bet.nii.gz")
+
+
+def dice(a: np.ndarray, b: np.ndarray) -> float:
+    return float(2 * (a & b).sum() / (a.sum() + b.sum()))
+
+
+def flipped_fits(brain: np.ndarray) -> dict[str, float]:
+    """Overlap with the MNI152 brain, and what it would be were an axis read the wrong way."""
+    mni = mni152_brain_mask(KAN.grid)
+    return {
+        "as is": dice(brain, mni),
+        "back to front": dice(brain[:, ::-1], mni),
+        "upside down": dice(brain[:, :, ::-1], mni),
+    }
+
+
+def assert_in_place(back: np.ndarray, scan: np.ndarray) -> None:
+    """No shift by a voxel or two, nor a mirror image, fits the scan better."""
+
+    def misfit(array: np.ndarray) -> float:
+        return float(1 - np.corrcoef(array.ravel(), scan.ravel())[0, 1])
+
+    best = misfit(back)
+    assert best < 0.05
+    for axis in range(3):
+        assert best < min(misfit(np.roll(back, by, axis)) for by in (-2, -1, 1, 2))
+        assert 2 * best < misfit(np.flip(back, axis))
+
+
+@pytest.fixture(scope="module")
+def ixi(shared_dir) -> Path:
+    folder = shared_dir / "data" / "ixi30" / "sub-IXI012" / "anat"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is not there")
+    return folder
+
+
+@pytest.mark.skipif(not COLIN.is_file(), reason="Debian's mricron-data is not installed")
+@pytest.mark.parametrize("align", ["affine", "centre"])
+def test_colin27(align):
+    scan = read_volume(COLIN)
+    assert (scan.subject, scan.grid.orientation) == ("ch2bet", "RAS")
+    prepared = prepare(scan, KAN, align=align)
+    values = prepared.volume.values
+    assert 900 < np.percentile(values[values > 100], 95) < 1000
+    assert dice(values > 200, mni152_brain_mask(KAN.grid)) > 0.93
+    fits = flipped_fits(values > 200)
+    assert fits["as is"] > max(fits["back to front"], fits["upside down"]) + 0.05
+    back = prepared.back(values)
+    assert back.shape == (181, 217, 181)
+    assert_in_place(back, scan.values)
+
+
+def test_ixi_brain(ixi):
+    """Its mask is brought over as a scan: the intensities of this set wrapped round at 256."""
+    scan = read_volume(ixi / "sub-IXI012_desc-preproc_T1w.nii.gz")
+    assert (scan.subject, scan.grid.orientation) == ("IXI012", "PSR")
+    mask = read_mask(ixi / "sub-IXI012_desc-brain_mask.nii.gz", scan)
+    as_scan = Volume(mask.astype(np.float32), scan.grid)
+    prepared = prepare(as_scan, KAN, align="centre")
+    there = prepared.volume.values > 500
+    assert there.sum() * KAN.grid.voxel_volume == pytest.approx(
+        mask.sum() * scan.grid.voxel_volume, rel=0.01
+    )
+    fits = flipped_fits(there)
+    assert fits["as is"] > 0.8
+    assert fits["as is"] > max(fits["back to front"], fits["upside down"]) + 0.03
+    centre = KAN.grid.to_world(np.argwhere(there).mean(axis=0))
+    np.testing.assert_allclose(centre, mni152_centre(), atol=0.2)
+    assert_in_place(prepared.back(prepared.volume.values), as_scan.values)
+    masked = prepare(scan, KAN, mask, align="centre")
+    np.testing.assert_allclose(masked.placed.affine, prepared.placed.affine, atol=0.3)
+    assert dice(masked.volume.values > 0, prepared.volume.values > 0) > 0.99
+
+
+def test_ixi_whole_head_is_noticed(ixi):
+    scan = read_volume(ixi / "sub-IXI012_desc-preproc_T1w.nii.gz")
+    with pytest.warns(VoxplainWarning, match="like a whole head; give the brain's --mask"):
+        prepare(scan, KAN, align="centre")

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from numpy.typing import ArrayLike, DTypeLike
+
+from voxplain.grid import Grid
+
+SHAPE = (7, 8, 9)
+
+
+def _oblique() -> np.ndarray:
+    x, y, z = np.deg2rad([20, -35, 12])
+    about_x = [[1, 0, 0], [0, np.cos(x), -np.sin(x)], [0, np.sin(x), np.cos(x)]]
+    about_y = [[np.cos(y), 0, np.sin(y)], [0, 1, 0], [-np.sin(y), 0, np.cos(y)]]
+    about_z = [[np.cos(z), -np.sin(z), 0], [np.sin(z), np.cos(z), 0], [0, 0, 1]]
+    return np.array(about_x) @ about_y @ about_z
+
+
+def _grid(directions: ArrayLike, voxel_size: ArrayLike, centre: ArrayLike) -> Grid:
+    affine = np.eye(4)
+    affine[:3, :3] = np.asarray(directions) * np.asarray(voxel_size)
+    affine[:3, 3] = np.asarray(centre) - affine[:3, :3] @ ((np.array(SHAPE) - 1) / 2)
+    return Grid(SHAPE, affine)
+
+
+_AWKWARD = {
+    "RAS": _grid(np.eye(3), (2, 2, 2), (0, 0, 0)),
+    "LAS flipped": _grid(np.diag([-1, 1, 1]), (2, 2, 2), (0.5, 0, 0)),
+    "PSR": _grid([[0, 0, 1], [-1, 0, 0], [0, 1, 0]], (2, 2, 2), (0, 1, -0.5)),
+    "anisotropic": _grid(np.eye(3), (1, 2.5, 3.2), (1, -1, 0.5)),
+    "oblique": _grid(_oblique(), (2, 2, 2), (-0.3, 0.9, 1.3)),
+    "oblique, flipped, anisotropic": _grid(
+        _oblique() @ np.diag([1, -1, -1]), (1.5, 2, 3), (-1, 0.5, 0.7)
+    ),
+}
+
+
+@pytest.fixture
+def awkward_grids() -> dict[str, Grid]:
+    """Grids of (7, 8, 9) voxels that overlap around the origin, by what is awkward about them."""
+    return dict(_AWKWARD)
+
+
+@pytest.fixture(params=_AWKWARD.values(), ids=_AWKWARD.keys())
+def awkward_grid(request: pytest.FixtureRequest) -> Grid:
+    """Each of `awkward_grids`, one test run a grid."""
+    return request.param
+
+
+@pytest.fixture
+def write_nifti(tmp_path: Path) -> Callable[..., Path]:
+    """Write an array as NIfTI: ``write_nifti(values, grid_or_affine, name, dtype) -> path``."""
+
+    def write(
+        values: ArrayLike,
+        place: Grid | ArrayLike,
+        name: str = "sub-01_T1w.nii.gz",
+        dtype: DTypeLike | None = None,
+    ) -> Path:
+        affine = place.affine if isinstance(place, Grid) else np.asarray(place, dtype=float)
+        array = np.asarray(values)
+        if dtype is not None:
+            array = array.astype(dtype)
+        elif array.dtype in (np.bool_, np.int64):
+            array = array.astype(np.int32)
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        nib.save(nib.Nifti1Image(array, affine), path)
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def shared_dir() -> Path:
+    """The folder of data that lies beside the checkout and is never shipped, or skip."""
+    folder = Path(__file__).resolve().parents[2] / "shared"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is not there")
+    return folder

@@ -1,0 +1,151 @@
+"""The study folder: whole files or none, and nothing made twice."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from voxplain.errors import StudyError
+from voxplain.grid import Grid
+from voxplain.maps import AttributionMap, GroupMap, Provenance
+from voxplain.study import Study, nifti_bytes
+
+REQUEST = {"method": "grad-cam", "options": {"relu": True}, "seed": 0, "shape": (1, 2)}
+
+
+def make_map(grid: Grid, value: float = 1.0) -> AttributionMap:
+    values = np.random.default_rng(0).normal(size=grid.shape).astype(np.float32) * value
+    provenance = Provenance(
+        "grad-cam", {"relu": True}, "logit of class 1", "features.relu3", "MRINet", "ab" * 32,
+        "float32", "cpu", 0, grid.to_dict(), {"voxplain": "0"}, ("a note",),
+    )  # fmt: skip
+    return AttributionMap(values, grid, "0001", "grad-cam", "case", "logit", "+", provenance)
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    return Study(tmp_path / "out", "a test", "0.1")
+
+
+def test_map_on_disk_is_the_map(study: Study, awkward_grid: Grid) -> None:
+    made = make_map(awkward_grid)
+    path = study.write_map(made, "Grad-CAM", REQUEST, 1.5)
+    assert str(path.relative_to(study.folder)) == (
+        "maps/sub-0001/sub-0001_desc-GradCAMCase_statmap.nii.gz"
+    )
+    image = nib.load(path)
+    np.testing.assert_array_equal(np.asarray(image.dataobj), made.values)
+    np.testing.assert_allclose(image.affine, awkward_grid.affine, atol=1e-5)
+    assert image.get_data_dtype() == np.float32
+    sidecar = json.loads(Path(str(path).replace(".nii.gz", ".json")).read_text())
+    assert sidecar["Provenance"]["layer"] == "features.relu3"
+    assert sidecar["Units"] == "logit"
+
+
+def test_a_map_is_found_again_only_for_the_same_request(study: Study, awkward_grid: Grid) -> None:
+    made = make_map(awkward_grid)
+    path = study.write_map(made, "Grad-CAM", REQUEST, 1.5)
+    found, seconds = study.find_map("0001", "grad-cam", "Grad-CAM", REQUEST)
+    np.testing.assert_array_equal(found.values, made.values)
+    assert found.grid.same_as(made.grid)
+    assert found.provenance == made.provenance
+    assert seconds == 1.5
+    assert study.find_map("0001", "grad-cam", "Grad-CAM", REQUEST | {"seed": 1}) is None
+    assert study.find_map("0002", "grad-cam", "Grad-CAM", REQUEST) is None
+    path.write_bytes(path.read_bytes()[:100])
+    assert study.find_map("0001", "grad-cam", "Grad-CAM", REQUEST) is None
+
+
+def test_same_values_same_bytes(awkward_grid: Grid) -> None:
+    values = make_map(awkward_grid).values
+    assert nifti_bytes(values, awkward_grid) == nifti_bytes(values.copy(), awkward_grid)
+
+
+def test_masks_and_group_maps(study: Study, awkward_grid: Grid) -> None:
+    mask = make_map(awkward_grid).values > 0
+    image = nib.load(study.write_volume("truth_mask", mask, awkward_grid))
+    assert image.get_data_dtype() == np.uint8
+    np.testing.assert_array_equal(np.asarray(image.dataobj), mask)
+    group = GroupMap(mask.astype(np.float32), awkward_grid, "gradient", "case", "mean", 7)
+    assert study.write_group_map(group, "Gradient").name == (
+        "desc-GradientCase_stat-mean_statmap.nii.gz"
+    )
+
+
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.docx").write_text("precious")
+    with pytest.raises(StudyError, match="holds files that voxplain did not write"):
+        Study(tmp_path, "a test", "0.1")
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.docx"]
+    (tmp_path / "dataset_description.json").write_text('{"GeneratedBy": [{"Name": "fMRIPrep"}]}')
+    with pytest.raises(StudyError, match="holds files that voxplain did not write"):
+        Study(tmp_path, "a test", "0.1")
+    with pytest.raises(StudyError, match="is a file; give a folder"):
+        Study(tmp_path / "thesis.docx", "a test", "0.1")
+
+
+def test_our_own_folder_is_opened_again(study: Study) -> None:
+    study.write_text("keep.txt", "kept")
+    Study(study.folder, "a test", "0.2")
+    assert (study.folder / "keep.txt").read_text() == "kept"
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [(errno.ENOSPC, "the disk is full"), (errno.EACCES, "may not write"), (errno.EROFS, "read-on")],
+)
+def test_a_failed_write_keeps_what_was_there(
+    study: Study, monkeypatch: pytest.MonkeyPatch, number: int, message: str
+) -> None:
+    study.write_text("figures.txt", "old")
+
+    def fail(descriptor: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(StudyError, match=message):
+        study.write_text("figures.txt", "new")
+    monkeypatch.undo()
+    assert (study.folder / "figures.txt").read_text() == "old"
+    assert not list(study.folder.rglob("*.partial"))
+
+
+def test_an_interrupt_leaves_no_half_file(
+    study: Study, monkeypatch: pytest.MonkeyPatch, awkward_grids: dict[str, Grid]
+) -> None:
+    def interrupt(descriptor: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
+        study.write_map(make_map(awkward_grids["RAS"]), "Grad-CAM", REQUEST, 1.0)
+    assert not [p for p in study.folder.rglob("*") if "sub-" in p.name and p.is_file()]
+
+
+def test_json_holds_plain_values_and_finds_its_request(study: Study) -> None:
+    content = {
+        "request": REQUEST,
+        "nan": np.nan,
+        "n": np.int64(3),
+        "a": np.arange(2),
+        "p": Path("x"),
+    }
+    study.write_json("a.json", content)
+    found = study.find_json("a.json", REQUEST)
+    assert found == {
+        "request": REQUEST | {"shape": [1, 2]},
+        "nan": None,
+        "n": 3,
+        "a": [0, 1],
+        "p": "x",
+    }
+    assert study.find_json("a.json", {"method": "other"}) is None
+    assert study.find_json("missing.json", REQUEST) is None
+    study.write_text("broken.json", "{")
+    assert study.find_json("broken.json", REQUEST) is None
