@@ -37,7 +37,7 @@ class Schedule:
         Show each image with left and right exchanged half of the time, at random.
     """
 
-    epochs: int = 10
+    epochs: int = 12
     batch_size: int = 8
     learning_rate: float = 3e-4
     drops: tuple[int, ...] = ()

@@ -118,7 +118,7 @@ def explain_and_write(
     missing = [i for i in range(len(volumes)) if i not in maps]
     remarks: list[str] = []
     if missing:
-        with progress.step(f"{label}, {len(missing)} volumes", len(missing)) as advance:
+        with progress.step(_counted(label, len(missing)), len(missing)) as advance:
             stream = iter_explain(
                 network,
                 [volumes[i] for i in missing],
@@ -146,6 +146,10 @@ def explain_and_write(
         seconds=sum(seconds.values()) / len(seconds),
         kept=kept,
     )
+
+
+def _counted(label: str, count: int) -> str:
+    return f"{label}, {count} volume{'s' * (count != 1)}"
 
 
 class _Stopwatch:

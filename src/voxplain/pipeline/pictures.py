@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from voxplain.volume import smooth
 
 __all__ = ["demo_pictures", "demo_viewers"]
 
+_LABEL_WIDTH = 16
 _Groups = Mapping[tuple[str, str], GroupMap]
 
 
@@ -153,6 +155,7 @@ def _gallery(phantom: Phantom, groups: _Groups, blind: Mapping[str, NDArray[np.f
         if class_name == AFFECTED_CLASS
     ]
     rows += [(CONTROL_LABELS[name], values) for name, values in blind.items()]
+    rows = [("\n".join(wrap(label, _LABEL_WIDTH)), values) for label, values in rows]
     return figures.gallery(
         rows, phantom.template.values, phantom.cohort.grid, truth=phantom.support, fwhm=FWHM_MM
     )

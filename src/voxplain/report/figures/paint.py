@@ -33,6 +33,8 @@ _POSITIVE: Final = LinearSegmentedColormap.from_list(
     "voxplain_positive", ["#5a0f6e", "#a3195b", "#e0402f", "#f98b0c", "#fde24a"]
 )
 _EYE_PERCENTILE: Final = 99.5
+# The anatomy stays visible under a map that is strong everywhere.
+_OPAQUE: Final = 0.85
 _BAR_GREY: Final = 0.62
 
 
@@ -97,7 +99,7 @@ class Look:
         scaled = np.clip(values / self.top, -1, 1)
         colour = self.colours((scaled + 1) / 2 if self.signed else scaled)[..., :3]
         ramp = np.clip((np.abs(scaled) if self.signed else scaled) / 0.6 - 0.08, 0, 1)
-        alpha = (ramp * ramp * (3 - 2 * ramp))[..., None]
+        alpha = _OPAQUE * (ramp * ramp * (3 - 2 * ramp))[..., None]
         blend: NDArray[np.float64] = np.clip(alpha * colour + (1 - alpha) * grey[..., None], 0, 1)
         return blend
 
@@ -235,7 +237,7 @@ def colour_bar(
     )
     mute(axes, keep="bottom")
     axes.spines["bottom"].set_visible(False)
-    ticks = [low, 0.0, look.top] if look.signed else [0.0, look.top / 2, look.top]
+    ticks = [low, 0.0, look.top] if look.signed else [0.0, look.top]
     axes.set_xticks(ticks, [number(t) for t in ticks])
     axes.tick_params(length=2, pad=1.5, labelsize=7)
     if unit:

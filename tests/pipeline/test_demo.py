@@ -1,0 +1,143 @@
+"""The whole demo, small: what it writes, says and keeps."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+
+from voxplain.errors import InputError
+from voxplain.pipeline.demo import DemoOptions, run_demo
+
+METHODS = ("gradient", "grad-cam", "guided-backprop", "meaningful-perturbation")
+
+
+class Recorder:
+    """Progress that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.steps: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    def step(self, name: str, total: float):
+        from contextlib import nullcontext
+
+        self.steps.append(name)
+        return nullcontext(lambda done, note="": None)
+
+
+@pytest.fixture(scope="module")
+def options(tmp_path_factory: pytest.TempPathFactory) -> DemoOptions:
+    return DemoOptions(tmp_path_factory.mktemp("demo") / "out", subjects=20, perturbed=2, epochs=1)
+
+
+@pytest.fixture(scope="module")
+def summary(options: DemoOptions) -> dict:
+    return run_demo(options, Recorder())
+
+
+def test_summary_holds_what_is_promised(summary: dict, options: DemoOptions) -> None:
+    on_disk = json.loads((options.out / "summary.json").read_text())
+    assert on_disk["accuracy"] == summary["accuracy"]
+    for key in ("accuracy_ci", "balanced_accuracy", "roc_auc", "chance_ap", "agreement", "regions",
+                "versions", "seconds", "peak_rss_mb"):  # fmt: skip
+        assert key in on_disk
+    assert set(on_disk["methods"]) == set(METHODS)
+    for method in on_disk["methods"].values():
+        for key in ("subject_ap", "group_ap", "auroc", "seconds_per_subject"):
+            assert np.isfinite(method[key])
+        assert method["verdict"].endswith(".")
+    assert set(on_disk["controls"]) == {"edges", "t-map"}
+    assert len(on_disk["agreement"]["pairs"]) == 6
+    for pair in on_disk["agreement"]["pairs"]:
+        assert pair["dice_chance"] == pytest.approx(0.05, abs=0.002)
+    for name in METHODS:
+        for class_name in ("control", "case"):
+            ranks = on_disk["regions"]["methods"][name][class_name]["affected_ranks"]
+            assert set(ranks) == {"Hippocampus_L", "Hippocampus_R", "Amygdala_L", "Amygdala_R"}
+
+
+def test_maps_lie_on_the_subject_s_grid(summary: dict, options: DemoOptions) -> None:
+    maps = sorted((options.out / "maps").rglob("*_statmap.nii.gz"))
+    assert len(maps) == 3 * 6 + 2
+    scans = {p.name[:8]: p for p in (options.out / "phantom").rglob("*_T1w.nii.gz")}
+    for path in maps:
+        image, scan = nib.load(path), nib.load(scans[path.name[:8]])
+        assert image.shape == scan.shape == (58, 70, 58)
+        np.testing.assert_allclose(image.affine, scan.affine)
+        assert image.get_data_dtype() == np.float32
+        sidecar = json.loads(Path(str(path).replace(".nii.gz", ".json")).read_text())
+        assert len(sidecar["Provenance"]["weights_sha256"]) == 64
+    assert any(nib.load(p).get_fdata().min() < 0 for p in maps)
+
+
+def test_the_truth_is_kept(summary: dict, options: DemoOptions) -> None:
+    table = pd.read_csv(options.out / "participants.tsv", sep="\t")
+    assert table["label"].value_counts().to_dict() == {"control": 10, "case": 10}
+    folder = options.out / "phantom"
+    support = nib.load(folder / "template_desc-effect_mask.nii.gz").get_fdata() > 0
+    assert support.sum() == pytest.approx(580, rel=0.05)
+    for who, label in zip(table["participant_id"], table["label"], strict=True):
+        start = folder / who / "anat" / who
+        own = nib.load(f"{start}_desc-effect_mask.nii.gz").get_fdata() > 0
+        assert own.any()
+        pair = Path(f"{start}_desc-withouteffect_T1w.nii.gz")
+        assert pair.exists() == (label == "case")
+        if label == "case":
+            change = nib.load(f"{start}_T1w.nii.gz").get_fdata() - nib.load(pair).get_fdata()
+            assert change[own].mean() < -100
+            assert abs(change[~own]).mean() < 1
+
+
+def test_every_figure_of_the_summary_s_verdict_is_on_the_page(summary: dict, options) -> None:
+    page = (options.out / "report.html").read_text()
+    for method in summary["methods"].values():
+        assert method["verdict"] in page
+    assert summary["network"]["weights_sha256"] in page
+    assert page.count("data:image/png;base64,") >= 20
+
+
+def test_a_rerun_keeps_what_is_done_and_gives_the_same_figures(summary: dict, options) -> None:
+    first = next((options.out / "maps").rglob("*GradCAM*_statmap.nii.gz"))
+    stamp = first.stat().st_mtime_ns
+    lost = next((options.out / "maps").rglob("*Gradient*_statmap.nii.gz"))
+    before = lost.read_bytes()
+    lost.unlink()
+    progress = Recorder()
+    again = run_demo(options, progress)
+    assert "Training: kept, it was done with the same options." in progress.said
+    assert any(line.startswith("Grad-CAM: 6 of 6 maps are there already") for line in progress.said)
+    assert any(line.startswith("Gradient: 5 of 6 maps are there already") for line in progress.said)
+    assert first.stat().st_mtime_ns == stamp
+    assert lost.read_bytes() == before
+    for name in METHODS:
+        for key in ("subject_ap", "group_ap", "auroc"):
+            assert again["methods"][name][key] == pytest.approx(summary["methods"][name][key])
+    assert again["accuracy"] == summary["accuracy"]
+
+
+def test_group_map_is_the_mean_of_the_class_s_maps(summary: dict, options: DemoOptions) -> None:
+    """Second derivation from the files: the case maps, added up by hand."""
+    table = pd.read_csv(options.out / "participants.tsv", sep="\t").set_index("participant_id")
+    maps = [
+        nib.load(p).get_fdata()
+        for p in (options.out / "maps").rglob("*desc-GradientCase_statmap.nii.gz")
+        if table.loc[p.name[:8], "label"] == "case"
+    ]
+    mean = nib.load(options.out / "group/desc-GradientCase_stat-mean_statmap.nii.gz").get_fdata()
+    assert len(maps) == 3
+    np.testing.assert_allclose(mean, np.mean(maps, axis=0), atol=1e-9)
+
+
+def test_too_few_subjects() -> None:
+    with pytest.raises(InputError, match=r"at least 20 subjects.*12 was given"):
+        DemoOptions(Path("nowhere"), subjects=12)
+    with pytest.raises(InputError, match="two perturbed subjects and one epoch"):
+        DemoOptions(Path("nowhere"), perturbed=1)
