@@ -16,15 +16,17 @@ __all__ = ["BarProgress", "LineProgress", "make_progress"]
 _SECONDS_BETWEEN_LINES = 5.0
 
 
-class BarProgress:
-    """Live bars: what, how far, time left."""
-
+class _Speaker:
     def __init__(self, console: Console) -> None:
         self.console = console
 
     def say(self, text: str) -> None:
         """Print one line."""
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+class BarProgress(_Speaker):
+    """Live bars: what, how far, time left."""
 
     @contextmanager
     def step(self, name: str, total: float) -> Iterator[Advance]:
@@ -47,15 +49,8 @@ class BarProgress:
         self.say(f"{name}: done in {_duration(time.monotonic() - began)}")
 
 
-class LineProgress:
+class LineProgress(_Speaker):
     """Plain lines for logs: a line at the start, one every few seconds, one at the end."""
-
-    def __init__(self, console: Console) -> None:
-        self.console = console
-
-    def say(self, text: str) -> None:
-        """Print one line."""
-        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     @contextmanager
     def step(self, name: str, total: float) -> Iterator[Advance]:

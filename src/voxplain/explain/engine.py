@@ -14,74 +14,19 @@ import torch
 from torch import nn
 
 from voxplain.errors import InputError, NetworkError
+from voxplain.explain.batches import Batcher
 from voxplain.explain.lowering import lower
-from voxplain.explain.probe import out_of_memory, probe
+from voxplain.explain.probe import probe
 from voxplain.volume import Volume
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["Batcher", "Engine", "Placed", "probabilities", "weights_sha256"]
+__all__ = ["Engine", "Placed", "probabilities", "weights_sha256"]
 
 Item = TypeVar("Item")
-Result = TypeVar("Result")
-
-
-class Batcher:
-    """Work through items in batches, with smaller ones once memory has run out.
-
-    Parameters
-    ----------
-    size : int
-        Items in a batch at first.
-    """
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-
-    def run(
-        self, items: Sequence[Item], work: Callable[[Sequence[Item], int], Result]
-    ) -> Iterator[Result]:
-        """Do the work batch by batch.
-
-        Parameters
-        ----------
-        items : sequence
-        work : callable
-            Takes some consecutive items and the position of the first.
-
-        Yields
-        ------
-        object
-            What `work` gave for each batch, in order.
-
-        Raises
-        ------
-        NetworkError
-            If memory runs out with a single item.
-        """
-        start = 0
-        while start < len(items):
-            part = items[start : start + self.size]
-            try:
-                result = work(part, start)
-            except (RuntimeError, MemoryError) as error:
-                if not out_of_memory(error):
-                    raise
-                if len(part) == 1:
-                    raise NetworkError(
-                        "Memory ran out with a batch of one volume; use a device with more of it, "
-                        "or a coarser grid."
-                    ) from error
-                self.size = len(part) // 2
-            else:
-                yield result
-                start += len(part)
-                continue
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
 
 
 @dataclass(frozen=True, eq=False)

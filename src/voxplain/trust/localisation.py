@@ -121,10 +121,8 @@ def strength(values: ArrayLike, grid: Grid, fwhm: float) -> NDArray[np.float32]:
 
     The order matters. Gradients of a network flip their sign from voxel to voxel around a value
     that is steady over a region; smoothing first lets that noise cancel and keeps what is
-    steady. The absolute value first would turn the noise into a floor of evidence everywhere. On
-    a phantom with a known truth, a group map had an average precision of .86 smoothed first and
-    of .73 the other way round. Averaging over subjects belongs before either step, for the same
-    reason: give the signed mean.
+    steady. The absolute value first would turn the noise into a floor of evidence everywhere.
+    Averaging over subjects belongs before either step, for the same reason: give the signed mean.
 
     Parameters
     ----------
