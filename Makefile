@@ -21,7 +21,7 @@ demo: $(READY) ## run the main job on a phantom cohort; results in demo/ (about 
 	@$(BIN)/voxplain demo --out $(DEMO_OUT)
 
 test: $(READY) ## run the tests
-	@$(BIN)/python -m pytest -n 2
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 check: $(READY) ## formatting, lint, types and import contracts
 	@$(BIN)/ruff format --check src tests benchmarks

@@ -38,7 +38,7 @@ class Schedule:
     """
 
     epochs: int = 12
-    batch_size: int = 8
+    batch_size: int = 4
     learning_rate: float = 3e-4
     drops: tuple[int, ...] = ()
     one_cycle: bool = True
@@ -176,7 +176,7 @@ def predict(
     indices: Sequence[int] | NDArray[np.int64],
     *,
     device: str = "cpu",
-    batch_size: int = 8,
+    batch_size: int = 4,
 ) -> NDArray[np.float32]:
     """Return the logits of some subjects in float32, array (N, K)."""
     network.to(device).eval()

@@ -29,8 +29,8 @@ class Effect:
     """
 
     regions: tuple[str, ...] = MEDIAL_TEMPORAL
-    strength: float = 0.45
-    spread: float = 0.07
+    strength: float = 0.42
+    spread: float = 0.11
 
     def draw(self, rng: np.random.Generator) -> float:
         """Draw one case's strength, never below zero nor above one."""

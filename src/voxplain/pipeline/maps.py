@@ -22,6 +22,7 @@ from voxplain.volume import Volume
 
 __all__ = ["Explained", "Question", "explain_and_write"]
 
+_NAMES_SHOWN = 6
 _Item = TypeVar("_Item")
 
 
@@ -116,7 +117,7 @@ def explain_and_write(
             "options, and are kept."
         )
     missing = [i for i in range(len(volumes)) if i not in maps]
-    remarks: list[str] = []
+    remarks: dict[str, list[str]] = {}
     if missing:
         with progress.step(_counted(label, len(missing)), len(missing)) as advance:
             stream = iter_explain(
@@ -133,14 +134,15 @@ def explain_and_write(
             )
             watch = _Stopwatch()
             for i, (map_, said) in zip(missing, watch.timed(_with_remarks(stream)), strict=True):
-                remarks += said
+                for text in said:
+                    remarks.setdefault(text, []).append(map_.subject)
                 maps[i] = place(map_) if place else map_
                 seconds[i] = watch.seconds / (1 + missing.index(i))
                 study.write_map(maps[i], label, requests[i], seconds[i])
             each = watch.seconds / len(missing)
         seconds |= dict.fromkeys(missing, each)
-    for text in dict.fromkeys(remarks):
-        progress.say(f"Note: {text}")
+    for text, subjects in remarks.items():
+        progress.say(f"{label}, note on {_named(subjects)}: {text}")
     return Explained(
         maps=[maps[i] for i in range(len(volumes))],
         seconds=sum(seconds.values()) / len(seconds),
@@ -150,6 +152,11 @@ def explain_and_write(
 
 def _counted(label: str, count: int) -> str:
     return f"{label}, {count} volume{'s' * (count != 1)}"
+
+
+def _named(subjects: Sequence[str]) -> str:
+    shown = ", ".join(subjects[:_NAMES_SHOWN])
+    return shown if len(subjects) <= _NAMES_SHOWN else f"{shown} and {len(subjects)} in all"
 
 
 class _Stopwatch:
@@ -176,9 +183,17 @@ def _with_remarks(
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", VoxplainWarning)
             map_ = next(stream, None)
+        said = []
+        for warning in caught:
+            if issubclass(warning.category, VoxplainWarning):
+                said.append(str(warning.message).partition(": ")[2] or str(warning.message))
+            else:
+                warnings.warn_explicit(
+                    warning.message, warning.category, warning.filename, warning.lineno
+                )
         if map_ is None:
             return
-        yield map_, [str(warning.message) for warning in caught]
+        yield map_, said
 
 
 def _request(network: nn.Module, question: Question, engine: Engine) -> dict[str, Any]:

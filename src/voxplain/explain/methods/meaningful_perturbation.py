@@ -69,11 +69,11 @@ class MeaningfulPerturbation(Method):
         localisation and brought nothing to a mask that is blurred already.
     lr, lr_factor, lr_every : float, float and int, default=0.2, 0.5 and 12
         Step size, and by what it is multiplied after how many iterations.
-    check_every : int, default=1
+    check_every : int, default=5
         Every so many iterations the first pass is not shifted, and the mask is a candidate.
     best_after : int, default=0
         First iteration whose mask is a candidate.
-    patience : int, default=10
+    patience : int, default=3
         A volume leaves after so many checks in a row without a gain of 1 %; 0 never.
 
     Notes
@@ -99,9 +99,9 @@ class MeaningfulPerturbation(Method):
     lr: float = 0.2
     lr_factor: float = 0.5
     lr_every: int = 12
-    check_every: int = 1
+    check_every: int = 5
     best_after: int = 0
-    patience: int = 10
+    patience: int = 3
 
     info: ClassVar[MethodInfo] = MethodInfo(
         name="meaningful-perturbation",
