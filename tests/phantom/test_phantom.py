@@ -46,10 +46,12 @@ def phantom(template: Volume, atlas: Atlas):
 
 
 def test_classes_alternate_and_only_cases_carry_the_effect(phantom) -> None:
-    strengths = phantom.cohort.participants["effect_strength"].to_numpy()
+    table = phantom.cohort.participants
     assert phantom.cohort.labels.tolist() == [0, 1] * 4
-    assert (strengths[::2] == 0).all()
-    assert (strengths[1::2] > 0).all()
+    assert table["effect_strength"].tolist() == [0, Effect().strength] * 4
+    natural = table["darkening"] - table["effect_strength"]
+    assert natural.nunique() == 8
+    assert natural.abs().max() < 5 * Effect().spread
 
 
 def test_pairs_differ_where_the_effect_acts_and_nowhere_else(phantom) -> None:
@@ -115,11 +117,23 @@ def test_without_any_nuisance_the_image_is_the_template(template, atlas) -> None
     np.testing.assert_array_equal(phantom.own_supports[0], phantom.support)
 
 
-def test_strength_never_leaves_zero_to_one() -> None:
+def test_bayes_accuracy_is_that_of_the_best_observer() -> None:
+    """Second derivation: draw many subjects and cut half way between the classes."""
+    effect = Effect(strength=0.3, spread=0.2)
     rng = np.random.default_rng(0)
-    draws = [Effect(strength=0.5, spread=2.0).draw(rng) for _ in range(200)]
-    assert min(draws) == 0
-    assert max(draws) == 1
+    natural = np.array([effect.draw_natural(rng) for _ in range(20_000)])
+    labels = np.arange(20_000) % 2
+    right = ((natural + 0.3 * labels > 0.15) == labels).mean()
+    assert effect.bayes_accuracy == pytest.approx(right, abs=0.01)
+    assert Effect(spread=0).bayes_accuracy == 1
+    assert Effect(strength=0).bayes_accuracy == 0.5
+    assert f"right {100 * effect.bayes_accuracy:.1f} %" in effect.describe()
+
+
+def test_the_regions_cannot_lose_more_than_all_their_signal() -> None:
+    whole = np.ones((1, 1, 1), dtype=np.float32)
+    assert Effect().apply(whole, whole, 1.7) == 0
+    assert Effect().apply(whole, whole, -0.2) == pytest.approx(1.2)
 
 
 def test_unknown_region_lists_what_there_is(template, atlas) -> None:

@@ -49,7 +49,8 @@ class Phantom:
     Parameters
     ----------
     cohort : Cohort
-        Labels ``control`` and ``case``; the participants table holds each case's strength.
+        Labels ``control`` and ``case``; the participants table holds the ``effect_strength`` of
+        each subject, 0 for controls, and the ``darkening`` of its regions, nature included.
     scenario : Scenario
     template : Volume
         The template's tissue on the cohort's grid.
@@ -123,18 +124,20 @@ def make_phantom(
     images = np.empty((subjects, *grid.shape), dtype=np.float32)
     without = np.empty_like(images)
     supports = np.empty(images.shape, dtype=bool)
-    strengths = np.zeros(subjects)
+    added, darkening = np.zeros(subjects), np.zeros(subjects)
     for i in range(subjects):
         rng = np.random.default_rng([seed, i])
         points = world + scenario.anatomy.draw(grid, rng)
         scan = scenario.scanner.draw(grid, rng)
         own_tissue = sample(tissue, template.grid, points)
         own_fraction = sample(fraction, template.grid, points)
-        without[i] = scan.acquire(own_tissue)
-        strengths[i] = effect.draw(rng) if i % 2 else 0.0
+        natural = effect.draw_natural(rng)
+        added[i] = effect.strength * (i % 2)
+        darkening[i] = natural + added[i]
+        without[i] = scan.acquire(effect.apply(own_tissue, own_fraction, natural))
         images[i] = (
-            scan.acquire(effect.apply(own_tissue, own_fraction, strengths[i]))
-            if strengths[i]
+            scan.acquire(effect.apply(own_tissue, own_fraction, darkening[i]))
+            if added[i]
             else without[i]
         )
         supports[i] = own_fraction >= 0.5
@@ -144,7 +147,8 @@ def make_phantom(
         {
             "participant_id": [f"sub-{i + 1:04d}" for i in range(subjects)],
             "label": [CLASS_NAMES[i % 2] for i in range(subjects)],
-            "effect_strength": strengths,
+            "effect_strength": added,
+            "darkening": darkening,
         }
     )
     rest = sample(tissue, template.grid, world)

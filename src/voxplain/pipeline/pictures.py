@@ -105,14 +105,14 @@ def demo_viewers(phantom: Phantom, groups: _Groups) -> dict[str, str]:
 
 
 def _cohort(phantom: Phantom) -> bytes:
-    strengths = phantom.cohort.participants["effect_strength"].to_numpy()
-    cases = np.flatnonzero(strengths > 0)
-    by_strength = cases[np.argsort(strengths[cases])]
-    chosen = by_strength[[0, len(by_strength) // 2, -1]]
+    darkening = phantom.cohort.participants["darkening"].to_numpy()
+    cases = np.flatnonzero(phantom.cohort.labels)
+    ordered = cases[np.argsort(darkening[cases])]
+    chosen = ordered[[0, len(ordered) // 2, -1]]
     return figures.cohort_strip(
         [
             (
-                f"{100 * strengths[i]:.0f} % darker",
+                f"{100 * darkening[i]:.0f} % darker",
                 phantom.cohort[int(i)].values,
                 phantom.without_effect[i],
             )

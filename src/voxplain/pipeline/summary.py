@@ -72,6 +72,7 @@ def cohort_figures(phantom: Phantom, trained: Trained, seconds: float) -> dict[s
             "description": effect.describe(),
             "strength": effect.strength,
             "spread": effect.spread,
+            "bayes_accuracy": effect.bayes_accuracy,
             "volume_ml": float(phantom.support.sum() * cohort.grid.voxel_volume / 1000),
         },
         "seconds_per_subject": seconds / len(cohort),
