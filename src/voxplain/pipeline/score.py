@@ -162,6 +162,18 @@ class Judge:
             "subjects": len(explained.maps),
             "subject_ap": float(np.mean(per_subject)),
             "subject_ap_ci": _bootstrap_mean(per_subject, self.seed),
+            "subject_ap_by_class": {
+                c: float(
+                    np.mean(
+                        [
+                            ap
+                            for ap, m in zip(per_subject, explained.maps, strict=True)
+                            if m.target == c
+                        ]
+                    )
+                )
+                for c in dict.fromkeys(map_.target for map_ in explained.maps)
+            },
             **_group_figures(group),
             "group_ap_raw": raw.average_precision,
             "group_ap_by_class": {
