@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.ndimage import gaussian_filter
+from sklearn.metrics import average_precision_score
 
+from voxplain.cli import main
 from voxplain.errors import InputError
 from voxplain.pipeline.demo import DemoOptions, run_demo
 
@@ -104,23 +108,45 @@ def test_every_figure_of_the_summary_s_verdict_is_on_the_page(summary: dict, opt
     assert page.count("data:image/png;base64,") >= 20
 
 
-def test_a_rerun_keeps_what_is_done_and_gives_the_same_figures(summary: dict, options) -> None:
+def test_a_rerun_keeps_what_is_done_and_gives_the_same_figures(
+    summary: dict, options, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     first = next((options.out / "maps").rglob("*GradCAM*_statmap.nii.gz"))
     stamp = first.stat().st_mtime_ns
     lost = next((options.out / "maps").rglob("*Gradient*_statmap.nii.gz"))
     before = lost.read_bytes()
     lost.unlink()
-    progress = Recorder()
-    again = run_demo(options, progress)
-    assert "Training: kept, it was done with the same options." in progress.said
-    assert any(line.startswith("Grad-CAM: 6 of 6 maps are there already") for line in progress.said)
-    assert any(line.startswith("Gradient: 5 of 6 maps are there already") for line in progress.said)
+    monkeypatch.setattr(sys, "argv", options.command().split())
+    with pytest.raises(SystemExit, match="^0$"):
+        main()
+    shown = capsys.readouterr().out
+    assert "Training: kept, it was done with the same options." in shown
+    assert "Grad-CAM: 6 of 6 maps are there already" in shown
+    assert "Gradient: 5 of 6 maps are there already" in shown
+    assert "Average precision against the truth" in shown
+    assert f"Report: {options.out / 'report.html'}" in shown
+    assert "\x1b" not in shown
     assert first.stat().st_mtime_ns == stamp
     assert lost.read_bytes() == before
+    again = json.loads((options.out / "summary.json").read_text())
     for name in METHODS:
         for key in ("subject_ap", "group_ap", "auroc"):
             assert again["methods"][name][key] == pytest.approx(summary["methods"][name][key])
     assert again["accuracy"] == summary["accuracy"]
+
+
+def test_group_ap_from_the_files_alone(summary: dict, options: DemoOptions) -> None:
+    """Second derivation: scipy's filter and scikit-learn's score on what lies on disk."""
+    read = lambda name: nib.load(options.out / f"{name}.nii.gz")  # noqa: E731
+    brain = read("phantom/template_desc-brain_mask").get_fdata() > 0
+    truth = read("phantom/template_desc-effect_mask").get_fdata() > 0
+    image = read("group/desc-GuidedBackpropagationCase_stat-mean_statmap")
+    sigma = 8 / np.sqrt(8 * np.log(2)) / np.array(image.header.get_zooms())
+    score = np.abs(gaussian_filter(image.get_fdata(), sigma, mode="constant"))
+    expected = average_precision_score(truth[brain], score[brain])
+    found = summary["methods"]["guided-backprop"]
+    assert found["group_ap"] == pytest.approx(expected, rel=1e-3)
+    assert summary["chance_ap"] == pytest.approx(truth[brain].mean())
 
 
 def test_group_map_is_the_mean_of_the_class_s_maps(summary: dict, options: DemoOptions) -> None:

@@ -137,7 +137,8 @@ def region_figures(
         columns = ["region", "mean", "peak", "share", "density", "rank"]
         methods.setdefault(name, {})[class_name] = {
             "top": [
-                {str(k): v for k, v in row.items()} | {"affected": row["region"] in affected}
+                {str(k): v for k, v in row.items()}
+                | {"rank": int(row["rank"]), "affected": row["region"] in affected}
                 for row in top[columns].to_dict(orient="records")
             ],
             "affected_ranks": ranks_of(table, affected),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from voxplain.report.demo_words import captioned, listed, region_name, standing, subject_words
-from voxplain.report.numbers import duration
+from voxplain.report.numbers import duration, number
 from voxplain.report.sections import (
     Code,
     Finding,
@@ -96,6 +96,7 @@ def localisation(summary: Mapping[str, Any], pictures: Mapping[str, bytes]) -> l
             (
                 m["label"],
                 m["group_ap"],
+                m.get("chance_ap_95"),
                 *(by_class.get(label) for label in classes),
                 m.get("group_ap_raw"),
                 m.get("subject_ap"),
@@ -105,7 +106,7 @@ def localisation(summary: Mapping[str, Any], pictures: Mapping[str, bytes]) -> l
                 m.get("subjects"),
             )
         )
-    unmeasured = (None,) * (len(classes) + 3)
+    unmeasured = (None,) * (len(classes) + 4)
     rows += [
         (f"{c['label']} (control)", c["group_ap"], *unmeasured, c.get("auroc"), c.get("dice"), None)
         for c in summary.get("controls", {}).values()
@@ -114,6 +115,7 @@ def localisation(summary: Mapping[str, Any], pictures: Mapping[str, bytes]) -> l
     limit = summary.get("chance_ap_95")
     chance = f"A map without information has an average precision of {summary['chance_ap']:.3f}"
     chance += f", and 95 % of such maps stay below {limit:.3f}." if limit is not None else "."
+    chance += " A smoother map has more luck, so that each is held to the limit for its own width."
     smoothed = scoring.get("description") or (
         f"Maps are smoothed by {scoring['fwhm_mm']:g} mm before they are marked."
         if scoring.get("fwhm_mm")
@@ -129,6 +131,7 @@ def localisation(summary: Mapping[str, Any], pictures: Mapping[str, bytes]) -> l
     columns = (
         "Map",
         "AP, group map",
+        "95 % of chance below",
         *(f"AP, class {label}" for label in classes),
         "AP, group, unsmoothed",
         "AP, mean of subjects",
@@ -246,12 +249,17 @@ def regions(summary: Mapping[str, Any], pictures: Mapping[str, bytes]) -> list[I
 def _top_regions(top: list[Mapping[str, Any]], method: str, label: str) -> Table:
     measures = [m for m in ("mean", "peak", "share", "density") if any(m in r for r in top)]
     rows = tuple(
-        (r.get("rank"), region_name(r["region"]), *(r.get(measure) for measure in measures))
+        (r.get("rank"), region_name(r["region"]), *(_measured(m, r.get(m)) for m in measures))
         for r in top
     )
     marked = frozenset(n for n, r in enumerate(top) if r.get("affected"))
     columns = ("Rank", "Region", *(measure.capitalize() for measure in measures))
     return Table(columns, rows, f"{method}, class “{label}”", highlight=marked)
+
+
+def _measured(measure: str, value: Any) -> object:
+    """Give means and peaks three digits, whatever the unit of the map."""
+    return number(value, 3) if measure in ("mean", "peak") and value is not None else value
 
 
 def provenance(summary: Mapping[str, Any]) -> list[Item]:
