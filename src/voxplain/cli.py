@@ -227,3 +227,13 @@ def main() -> None:
                 err=True,
             )
         raise
+    except Exception as error:
+        if os.environ.get("VOXPLAIN_TRACEBACK"):
+            raise
+        first = (str(error).strip() or "no message").splitlines()[0].rstrip(".")
+        typer.echo(
+            f"voxplain: unexpected {type(error).__name__}: {first}. This is a fault of voxplain or "
+            "of the network; set VOXPLAIN_TRACEBACK=1 to see where.",
+            err=True,
+        )
+        sys.exit(1)

@@ -278,8 +278,30 @@ def test_bad_options(run: Run, asked, tmp_path: Path, arguments: list[str], mess
         del kept[at : at + 2]
     code, _, err = run(*kept, *arguments)
     check_sentence(code, err, message)
-    assert not (tmp_path / "out" / "explain.json").exists()
-    assert not list((tmp_path / "out").rglob("*.nii.gz"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_network_with_a_fault_ends_in_a_sentence_too(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_nifti
+) -> None:
+    (tmp_path / "faultynet.py").write_text(
+        "from torch import nn\n"
+        "class Net(nn.Linear):\n"
+        "    def __init__(self): super().__init__(1, 1)\n"
+        "    def forward(self, x): raise KeyError('gone')\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    torch.save(torch.nn.Linear(1, 1).state_dict(), "w.pt")
+    image = write_nifti(np.random.default_rng(0).random((7, 8, 9)), np.eye(4))
+    call = ["explain", "--network", "faultynet:Net", "--weights", "w.pt", "--image", image]
+    code, _, err = run(*call, "--out", "out")
+    assert code == 1
+    assert err.startswith("voxplain: unexpected KeyError: 'gone'. This is a fault of")
+    assert len(err.splitlines()) == 1
+    monkeypatch.setenv("VOXPLAIN_TRACEBACK", "1")
+    with pytest.raises(KeyError, match="gone"):
+        run(*call, "--out", "out")
+    sys.modules.pop("faultynet")
 
 
 def test_a_mask_on_another_grid_and_too_many_masks(run: Run, asked, tmp_path: Path) -> None:

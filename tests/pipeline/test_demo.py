@@ -117,7 +117,7 @@ def test_a_rerun_keeps_what_is_done_and_gives_the_same_figures(
     before = lost.read_bytes()
     lost.unlink()
     monkeypatch.setattr(sys, "argv", options.command().split())
-    with pytest.raises(SystemExit, match="^0$"):
+    with pytest.raises(SystemExit, match=r"^0$"):
         main()
     shown = capsys.readouterr().out
     assert "Training: kept, it was done with the same options." in shown

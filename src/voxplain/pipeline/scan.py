@@ -16,6 +16,7 @@ from voxplain import __version__
 from voxplain.cohort import PRESETS, Prepared, prepare, read_mask, read_volume
 from voxplain.errors import InputError, VoxplainWarning, unknown_name
 from voxplain.explain import METHODS, Engine, probabilities, weights_sha256
+from voxplain.explain.probe import layer_name
 from voxplain.maps import AttributionMap
 from voxplain.nets import build_network, count_parameters, load_into, read_weights
 from voxplain.pipeline.maps import Question, explain_and_write
@@ -138,6 +139,8 @@ def explain_scans(options: ScanOptions, progress: Progress) -> dict[str, Any]:
     logits = engine.logits(network, [scan.volume for scan in scans])
     chances = probabilities(logits)
     _require_target(options, logits.shape[1])
+    if options.layer != "auto":
+        layer_name(network, options.layer)
     names = options.class_names or tuple(f"class {i}" for i in range(logits.shape[1]))
     for scan, row in zip(scans, chances, strict=True):
         told = ", ".join(f"p({name}) = {p:.3f}" for name, p in zip(names, row, strict=False))
