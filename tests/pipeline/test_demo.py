@@ -114,7 +114,7 @@ def test_a_rerun_keeps_what_is_done_and_gives_the_same_figures(
     first = next((options.out / "maps").rglob("*GradCAM*_statmap.nii.gz"))
     stamp = first.stat().st_mtime_ns
     lost = next((options.out / "maps").rglob("*Gradient*_statmap.nii.gz"))
-    before = lost.read_bytes()
+    before = nib.load(lost).get_fdata()
     lost.unlink()
     monkeypatch.setattr(sys, "argv", options.command().split())
     with pytest.raises(SystemExit, match=r"^0$"):
@@ -127,11 +127,14 @@ def test_a_rerun_keeps_what_is_done_and_gives_the_same_figures(
     assert f"Report: {options.out / 'report.html'}" in shown
     assert "\x1b" not in shown
     assert first.stat().st_mtime_ns == stamp
-    assert lost.read_bytes() == before
+    again = nib.load(lost).get_fdata()
+    assert np.abs(again - before).max() < 1e-3 * np.abs(before).max()
     again = json.loads((options.out / "summary.json").read_text())
     for name in METHODS:
         for key in ("subject_ap", "group_ap", "auroc"):
-            assert again["methods"][name][key] == pytest.approx(summary["methods"][name][key])
+            assert again["methods"][name][key] == pytest.approx(
+                summary["methods"][name][key], rel=1e-3
+            )
     assert again["accuracy"] == summary["accuracy"]
 
 

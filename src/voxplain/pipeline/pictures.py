@@ -80,9 +80,10 @@ def demo_pictures(
     }
     for (name, class_name), map_ in groups.items():
         makers[f"mosaic:{name}:{class_name}"] = partial(_mosaic, phantom, map_)
-        makers[f"regions:{name}:{class_name}"] = partial(
-            _regions, phantom, tables[name, class_name]
-        )
+        if map_.values.any():
+            makers[f"regions:{name}:{class_name}"] = partial(
+                _regions, phantom, tables[name, class_name]
+            )
     drawn = {}
     for done, (name, make) in enumerate(makers.items(), start=1):
         drawn[name] = make()

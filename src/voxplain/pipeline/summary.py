@@ -141,7 +141,7 @@ def region_figures(
                 | {"rank": int(row["rank"]), "affected": row["region"] in affected}
                 for row in top[columns].to_dict(orient="records")
             ],
-            "affected_ranks": ranks_of(table, affected),
+            "affected_ranks": (dict.fromkeys(affected) if top.empty else ranks_of(table, affected)),
             "n_regions": int((regions["voxels"] > 0).sum()),
         }
     return {"atlas": atlas.name, "affected": affected, "methods": methods}
