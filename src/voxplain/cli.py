@@ -103,6 +103,10 @@ def explain(
     layer: Annotated[str, typer.Option(help="Dotted name, for Grad-CAM; auto takes the last.")] = (
         "auto"
     ),
+    option: Annotated[
+        list[str] | None,
+        typer.Option(help="method:name=value, such as meaningful-perturbation:reference=zero."),
+    ] = None,
     class_names: Annotated[
         str | None, typer.Option(help="Comma-separated, in the order of the outputs.")
     ] = None,
@@ -114,7 +118,8 @@ def explain(
     seed: Annotated[int, typer.Option(help="Same seed, same maps.")] = 0,
 ) -> None:
     """Explain what a network makes of real scans."""
-    from voxplain.pipeline.scan import ScanOptions, explain_scans
+    from voxplain.pipeline.scan import explain_scans
+    from voxplain.pipeline.scan_options import ScanOptions
 
     _one_of("--align", align, ("affine", "centre"))
     _one_of("--grid", grid, ("input", "network"))
@@ -131,6 +136,7 @@ def explain(
         methods=tuple(dict.fromkeys(method or ["grad-cam"])),
         target=int(target) if target.lstrip("-").isdigit() else target,
         layer=layer,
+        options=tuple(option or ()),
         class_names=tuple(n.strip() for n in class_names.split(",")) if class_names else None,
         classes=classes,
         device=device,

@@ -112,6 +112,15 @@ def test_maps_come_back_on_the_scan_s_own_grid(run: Run, asked, scan: Path, tmp_
     assert np.abs(image.get_fdata()).max() > 0
 
 
+def test_options_reach_the_method(run: Run, asked, tmp_path: Path) -> None:
+    code, _, err = run(*asked, "--grid", "network", "--option", "grad-cam:relu=false")
+    assert (code, err) == (0, "")
+    (path,) = (tmp_path / "out/maps").rglob("*.nii.gz")
+    assert nib.load(path).get_fdata().min() < 0
+    sidecar = json.loads(Path(str(path).replace(".nii.gz", ".json")).read_text())
+    assert sidecar["Provenance"]["options"] == {"relu": False}
+
+
 def test_grid_network_and_a_rerun_that_keeps(run: Run, asked, tmp_path: Path) -> None:
     code, _, _ = run(*asked, "--grid", "network")
     assert code == 0
@@ -267,6 +276,9 @@ def check_sentence(code: int, err: str, message: str) -> None:
         (["--classes", "3"], r"'classifier.weight' is \(2, 22400\).*\(3, 22400\)"),
         (["--device", "tpu"], "device must be .*'tpu' was given"),
         (["--precision", "half"], "precision must be .*'half' was given"),
+        (["--option", "relu=false"], "'relu=false' is not method:name=value"),
+        (["--option", "gradient:score=logit"], r"method that was asked for \(grad-cam\)"),
+        (["--option", "grad-cam:rleu=false"], "'grad-cam' has no option 'rleu'.*relu"),
         (["--weights", "nowhere.pt"], "no file of weights at nowhere.pt"),
     ],
 )

@@ -20,76 +20,13 @@ from voxplain.explain.probe import layer_name
 from voxplain.maps import AttributionMap
 from voxplain.nets import build_network, count_parameters, load_into, read_weights
 from voxplain.pipeline.maps import Question, explain_and_write
+from voxplain.pipeline.scan_options import ScanOptions
 from voxplain.progress import Progress
 from voxplain.report.figures import overlay
 from voxplain.study import Study
 from voxplain.volume import Volume
 
-__all__ = ["ScanOptions", "explain_scans"]
-
-
-@dataclass(frozen=True)
-class ScanOptions:
-    """What ``voxplain explain`` was asked.
-
-    Parameters
-    ----------
-    network : str
-        Registry name or ``package.module:function``.
-    weights, images, out : path
-    masks : tuple of path
-        One brain mask per image, or none.
-    preset : str, optional
-        How scans are brought to the network; without one they are taken as they are.
-    align : {"affine", "centre"}
-    grid : {"input", "network"}
-        Where the maps are wanted.
-    methods : tuple of str
-    target : int or "predicted"
-    layer : str
-    class_names : tuple of str, optional
-    classes : int
-    device, precision : str
-    seed : int
-    """
-
-    network: str
-    weights: Path
-    images: tuple[Path, ...]
-    out: Path
-    masks: tuple[Path, ...] = ()
-    preset: str | None = None
-    align: str = "affine"
-    grid: str = "input"
-    methods: tuple[str, ...] = ("grad-cam",)
-    target: int | str = "predicted"
-    layer: str = "auto"
-    class_names: tuple[str, ...] | None = None
-    classes: int = 2
-    device: str = "auto"
-    precision: str = "auto"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in self.methods:
-            if name not in METHODS:
-                raise unknown_name("method", name, METHODS)
-        if self.preset is not None and self.preset not in PRESETS:
-            raise unknown_name("preset", self.preset, PRESETS)
-        if self.masks and len(self.masks) != len(self.images):
-            raise InputError(
-                f"{len(self.masks)} masks were given for {len(self.images)} images; give one "
-                "--mask per --image, in the same order, or none."
-            )
-        if self.masks and self.preset is None:
-            raise InputError(
-                "A mask is used by a preset alone; give --preset, or leave out --mask."
-            )
-        if self.class_names and len(self.class_names) != self.classes:
-            raise InputError(
-                f"{len(self.class_names)} class names were given for {self.classes} classes; give "
-                "one name per class."
-            )
+__all__ = ["explain_scans"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,6 +99,7 @@ def explain_scans(options: ScanOptions, progress: Progress) -> dict[str, Any]:
             options.target,
             options.layer,
             options.class_names,
+            options.options_of(name),
             seed=options.seed,
             context={"preset": options.preset, "align": options.align, "grid": options.grid},
         )

@@ -1,0 +1,105 @@
+"""What ``voxplain explain`` can be asked, checked before a file is opened."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from voxplain.cohort import PRESETS
+from voxplain.errors import InputError, unknown_name
+from voxplain.explain import METHODS
+
+__all__ = ["ScanOptions"]
+
+
+@dataclass(frozen=True)
+class ScanOptions:
+    """What ``voxplain explain`` was asked.
+
+    Parameters
+    ----------
+    network : str
+        Registry name or ``package.module:function``.
+    weights, images, out : path
+    masks : tuple of path
+        One brain mask per image, or none.
+    preset : str, optional
+        How scans are brought to the network; without one they are taken as they are.
+    align : {"affine", "centre"}
+    grid : {"input", "network"}
+        Where the maps are wanted.
+    methods : tuple of str
+    target : int or "predicted"
+    layer : str
+    options : tuple of str
+        Options of methods, each as ``method:name=value``.
+    class_names : tuple of str, optional
+    classes : int
+    device, precision : str
+    seed : int
+    """
+
+    network: str
+    weights: Path
+    images: tuple[Path, ...]
+    out: Path
+    masks: tuple[Path, ...] = ()
+    preset: str | None = None
+    align: str = "affine"
+    grid: str = "input"
+    methods: tuple[str, ...] = ("grad-cam",)
+    target: int | str = "predicted"
+    layer: str = "auto"
+    options: tuple[str, ...] = ()
+    class_names: tuple[str, ...] | None = None
+    classes: int = 2
+    device: str = "auto"
+    precision: str = "auto"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in self.methods:
+            if name not in METHODS:
+                raise unknown_name("method", name, METHODS)
+        if self.preset is not None and self.preset not in PRESETS:
+            raise unknown_name("preset", self.preset, PRESETS)
+        if self.masks and len(self.masks) != len(self.images):
+            raise InputError(
+                f"{len(self.masks)} masks were given for {len(self.images)} images; give one "
+                "--mask per --image, in the same order, or none."
+            )
+        if self.masks and self.preset is None:
+            raise InputError(
+                "A mask is used by a preset alone; give --preset, or leave out --mask."
+            )
+        if self.class_names and len(self.class_names) != self.classes:
+            raise InputError(
+                f"{len(self.class_names)} class names were given for {self.classes} classes; give "
+                "one name per class."
+            )
+        for name in self.methods:
+            METHODS[name].with_options(self.options_of(name))
+
+    def options_of(self, method: str) -> dict[str, Any]:
+        """Return the options given for one method, numbers and truth values read as such."""
+        found = {}
+        for text in self.options:
+            name, colon, setting = text.partition(":")
+            key, equals, value = setting.partition("=")
+            if not (colon and equals and key and value) or name not in self.methods:
+                raise InputError(
+                    f"--option {text!r} is not method:name=value for a method that was asked for "
+                    f"({', '.join(self.methods)})."
+                )
+            if name == method:
+                found[key] = _read_value(value)
+        return found
+
+
+def _read_value(text: str) -> object:
+    with contextlib.suppress(ValueError):
+        return json.loads(text)
+    return text
