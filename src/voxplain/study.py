@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import gzip
 import json
-import os
 import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,14 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from voxplain.atomic import cannot_write, write_atomically
 from voxplain.errors import StudyError
 from voxplain.grid import Grid
 from voxplain.maps import AttributionMap, GroupMap, Provenance
 
 __all__ = ["Study"]
 
-_BIDSIGNORE = (
-    "group/\nmodel/\ntrust/\nfigures/\n*.html\nsummary.json\nexplain.json\n**/*_statmap.*\n"
+_NOT_IN_BIDS = (
+    *("group/", "model/", "figures/", "phantom/", "*.html", "**/*_statmap.*"),
+    *("demo.json", "explain.json", "summary.json"),
 )
 
 
@@ -53,7 +52,7 @@ class Study:
         try:
             ours = not self.folder.exists() or not any(self.folder.iterdir()) or self._is_ours()
         except OSError as error:
-            raise _told(error, self.folder) from error
+            raise cannot_write(error, self.folder) from error
         if not ours:
             raise StudyError(
                 f"{self.folder} holds files that voxplain did not write; give a new or an empty "
@@ -66,7 +65,7 @@ class Study:
             "GeneratedBy": [{"Name": "voxplain", "Version": version}],
         }
         self.write_json("dataset_description.json", description)
-        self.write_text(".bidsignore", _BIDSIGNORE)
+        self.write_text(".bidsignore", "\n".join(_NOT_IN_BIDS) + "\n")
 
     def _is_ours(self) -> bool:
         try:
@@ -85,24 +84,7 @@ class Study:
             If it cannot be written, as on a full disk; what stood there before stays.
         """
         path = self.folder / name
-        temporary = ""
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(
-                dir=path.parent, prefix=".", suffix=".partial", delete=False
-            ) as file:
-                temporary = file.name
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
-        except BaseException as error:
-            if temporary:
-                Path(temporary).unlink(missing_ok=True)
-            if isinstance(error, OSError):
-                raise _told(error, path) from error
-            raise
+        write_atomically(path, content)
         return path
 
     def write_text(self, name: str, content: str) -> Path:
@@ -122,6 +104,27 @@ class Study:
             return None
         same = isinstance(content, dict) and content.get("request") == _plain(request)
         return content if same else None
+
+    def claim(self, name: str, request: Mapping[str, Any]) -> None:
+        """Keep the folder for one request: results of different ones are never mixed.
+
+        Parameters
+        ----------
+        name : str
+            Of the JSON file that remembers the request.
+        request : mapping
+
+        Raises
+        ------
+        StudyError
+            If the folder was claimed for another request before.
+        """
+        if (self.folder / name).exists() and self.find_json(name, request) is None:
+            raise StudyError(
+                f"{self.folder} holds results made with other options (see its {name}); give "
+                "another folder, or the same options to go on."
+            )
+        self.write_json(name, {"request": request})
 
     def map_name(self, subject: str, method: str, target: str) -> str:
         """Return the path, in the study, of a subject's map without its ending.
@@ -250,20 +253,6 @@ def _read_values(path: Path) -> NDArray[np.float32] | None:
         return np.asarray(nibabel.nifti1.load(path).dataobj, dtype=np.float32)
     except (OSError, ValueError, EOFError, nibabel.filebasedimages.ImageFileError):
         return None
-
-
-def _told(error: OSError, path: Path) -> StudyError:
-    if isinstance(error, StudyError):
-        return error
-    reason = {
-        errno.ENOSPC: "the disk is full; free some space and run the same command again",
-        errno.EDQUOT: "your quota is used up; free some space and run the same command again",
-        errno.EACCES: "you may not write there; choose another folder",
-        errno.EPERM: "you may not write there; choose another folder",
-        errno.EROFS: "the file system is read-only; choose another folder",
-        errno.ENOTDIR: "a part of the path is a file; choose another folder",
-    }.get(error.errno or 0, error.strerror or str(error))
-    return StudyError(f"{path} cannot be written: {reason}.")
 
 
 def _alphanumeric(text: str) -> str:

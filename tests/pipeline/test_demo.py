@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -14,7 +15,7 @@ from scipy.ndimage import gaussian_filter
 from sklearn.metrics import average_precision_score
 
 from voxplain.cli import main
-from voxplain.errors import InputError
+from voxplain.errors import InputError, StudyError
 from voxplain.pipeline.demo import DemoOptions, run_demo
 
 METHODS = ("gradient", "grad-cam", "guided-backprop", "meaningful-perturbation")
@@ -163,6 +164,11 @@ def test_group_map_is_the_mean_of_the_class_s_maps(summary: dict, options: DemoO
     mean = nib.load(options.out / "group/desc-GradientCase_stat-mean_statmap.nii.gz").get_fdata()
     assert len(maps) == 3
     np.testing.assert_allclose(mean, np.mean(maps, axis=0), atol=1e-9)
+
+
+def test_another_seed_needs_another_folder(summary: dict, options: DemoOptions) -> None:
+    with pytest.raises(StudyError, match="made with other options"):
+        run_demo(replace(options, seed=5), Recorder())
 
 
 def test_too_few_subjects() -> None:

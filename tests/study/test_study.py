@@ -149,3 +149,11 @@ def test_json_holds_plain_values_and_finds_its_request(study: Study) -> None:
     assert study.find_json("missing.json", REQUEST) is None
     study.write_text("broken.json", "{")
     assert study.find_json("broken.json", REQUEST) is None
+
+
+def test_a_folder_is_kept_for_one_request(study: Study) -> None:
+    study.claim("demo.json", REQUEST)
+    study.claim("demo.json", REQUEST)
+    with pytest.raises(StudyError, match=r"made with other options \(see its demo.json\)"):
+        study.claim("demo.json", REQUEST | {"seed": 1})
+    assert study.find_json("demo.json", REQUEST) is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +115,7 @@ def run_demo(options: DemoOptions, progress: Progress) -> dict[str, Any]:
     """
     clock = Clock()
     study = Study(options.out, "voxplain demonstration on a phantom cohort", __version__)
+    study.claim("demo.json", {k: v for k, v in asdict(options).items() if k != "out"})
     engine = Engine(device=options.device)
     device = engine.resolve_device().type
 

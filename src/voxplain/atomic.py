@@ -1,0 +1,61 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from pathlib import Path
+
+from voxplain.errors import StudyError
+
+__all__ = ["cannot_write", "write_atomically"]
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file beside its place, and put it there by renaming.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Its folder is made when it is missing.
+    content : bytes
+
+    Raises
+    ------
+    StudyError
+        If it cannot be written, as on a full disk; what stood at the path before stays.
+    """
+    temporary = ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            dir=path.parent, prefix=".", suffix=".partial", delete=False
+        ) as file:
+            temporary = file.name
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException as error:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise cannot_write(error, path) from error
+        raise
+
+
+def cannot_write(error: OSError, path: Path) -> StudyError:
+    """Turn a failed write into a sentence that says what to do."""
+    if isinstance(error, StudyError):
+        return error
+    reason = {
+        errno.ENOSPC: "the disk is full; free some space and run the same command again",
+        errno.EDQUOT: "your quota is used up; free some space and run the same command again",
+        errno.EACCES: "you may not write there; choose another folder",
+        errno.EPERM: "you may not write there; choose another folder",
+        errno.EROFS: "the file system is read-only; choose another folder",
+        errno.ENOTDIR: "a part of the path is a file; choose another folder",
+    }.get(error.errno or 0, error.strerror or str(error))
+    return StudyError(f"{path} cannot be written: {reason}.")
