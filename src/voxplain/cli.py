@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -182,7 +183,7 @@ def doctor() -> None:
         console.print(f"{what:<24}{found}", highlight=False)
 
 
-def _demo_table(summary: dict) -> Table:  # type: ignore[type-arg]
+def _demo_table(summary: dict[str, Any]) -> Table:
     from rich.table import Table
 
     table = Table(title="Average precision against the truth")
@@ -209,9 +210,9 @@ def _one_of(option: str, given: str, allowed: tuple[str, ...]) -> None:
 
 
 @contextlib.contextmanager
-def _importable_here():  # type: ignore[no-untyped-def]
+def _importable_here() -> Iterator[None]:
     """Let ``--network mymodule:build`` find a module in the working folder."""
-    here = os.getcwd()  # noqa: PTH109
+    here = str(Path.cwd())
     sys.path.insert(0, here)
     try:
         yield
