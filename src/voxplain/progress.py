@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Protocol
 
-__all__ = ["Advance", "Progress", "Silent"]
+__all__ = ["Advance", "Progress"]
 
 Advance = Callable[..., None]
 """Called with the amount done, and optionally ``note=`` with a few words."""
@@ -20,19 +20,3 @@ class Progress(Protocol):
 
     def step(self, name: str, total: float) -> AbstractContextManager[Advance]:
         """Open a long step of a known size."""
-
-
-class Silent:
-    """Shows nothing."""
-
-    def say(self, text: str) -> None:
-        """Ignore the line."""
-
-    @contextmanager
-    def step(self, name: str, total: float) -> Iterator[Advance]:
-        """Open a step that nobody sees."""
-        yield _nothing
-
-
-def _nothing(done: float, note: str = "") -> None:
-    """Take no notice."""

@@ -5,9 +5,8 @@ import pytest
 
 from voxplain.errors import GridError, InputError
 from voxplain.grid import Grid
-from voxplain.group import mean_map, mean_volume
+from voxplain.group import mean_map
 from voxplain.maps import AttributionMap, Provenance
-from voxplain.volume import Volume
 
 GRID = Grid((7, 8, 9), np.diag([-2.0, 3.0, 4.5, 1.0]))
 
@@ -68,18 +67,6 @@ def test_maps_on_two_grids_are_not_averaged():
         mean_map([attribution(zero, "a"), attribution(zero, "b", grid=GRID.moved([1, 0, 0]))])
 
 
-def test_mean_volume():
-    rng = np.random.default_rng(1)
-    arrays = rng.standard_normal((4, *GRID.shape)).astype(np.float32)
-    mean = mean_volume(Volume(a, GRID, str(i)) for i, a in enumerate(arrays))
-    assert mean.values == pytest.approx(arrays.astype(float).mean(axis=0), rel=1e-6, abs=1e-7)
-    assert mean.subject == ""
-    with pytest.raises(GridError, match="The scans of '0' and '1' do not share a grid"):
-        mean_volume([Volume(arrays[0], GRID, "0"), Volume(arrays[1], GRID.moved([0, 2, 0]), "1")])
-
-
 def test_nothing_has_no_mean():
     with pytest.raises(InputError, match="at least one map"):
         mean_map([])
-    with pytest.raises(InputError, match="at least one volume"):
-        mean_volume([])

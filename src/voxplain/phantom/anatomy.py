@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 
 from voxplain.grid import Grid
 
-__all__ = ["Anatomy", "log_jacobian", "sample"]
+__all__ = ["Anatomy", "sample"]
 
 _COARSE_MM = 6.0
 _SQUARINGS = 5
@@ -75,29 +75,6 @@ class Anatomy:
         shift = rng.normal(0, self.shift_sd, 3)
         velocity += np.einsum("ij,jxyz->ixyz", generator, offset) + shift[:, None, None, None]
         return velocity
-
-
-def log_jacobian(displacement: NDArray[np.float32], grid: Grid) -> NDArray[np.float64]:
-    """Return the logarithm of the local change of volume, array (X, Y, Z).
-
-    Parameters
-    ----------
-    displacement : array (3, X, Y, Z), mm
-    grid : Grid
-
-    Raises
-    ------
-    ValueError
-        If the field folds: a determinant is not positive, so that no inverse exists.
-    """
-    by_voxel = np.stack([np.stack(np.gradient(c.astype(np.float64))) for c in displacement])
-    by_world = np.einsum("ivxyz,vw->iwxyz", by_voxel, np.linalg.inv(grid.affine[:3, :3]))
-    jacobian = np.moveaxis(by_world, (0, 1), (-2, -1)) + np.eye(3)
-    determinant = np.linalg.det(jacobian)
-    if determinant.min() <= 0:
-        raise ValueError("The deformation folds; use smaller displacements or wider scales.")
-    logarithm: NDArray[np.float64] = np.log(determinant)
-    return logarithm
 
 
 def sample(
