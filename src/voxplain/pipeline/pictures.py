@@ -113,7 +113,7 @@ def _cohort(phantom: Phantom) -> bytes:
     return figures.cohort_strip(
         [
             (
-                f"{100 * darkening[i]:.0f} % darker",
+                f"{100 * darkening[i]:.0f} %\ndarker",
                 phantom.cohort[int(i)].values,
                 phantom.without_effect[i],
             )
