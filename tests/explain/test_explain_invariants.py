@@ -57,7 +57,7 @@ def test_provenance_is_plain_and_complete(name: str) -> None:
     assert record["seed"] == 5
     assert record["grid"]["shape"] == list(SHAPE)
     assert set(record["versions"]) == {"voxplain", "torch"}
-    assert record["layer"] == ("features.6" if METHODS[name].needs_layer else None)
+    assert record["layer"] == ("features.6" if METHODS[name].needs.layer else None)
     assert made.target == "case"
 
 

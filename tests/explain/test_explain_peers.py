@@ -79,7 +79,7 @@ def test_monai_networks(monai_case: tuple[nn.Module, Volume, str], name: str) ->
         return
     made = explain(model, item, name)
     assert "batch norm folded" in made.provenance.precision
-    assert made.provenance.layer == (layer if METHODS[name].needs_layer else None)
+    assert made.provenance.layer == (layer if METHODS[name].needs.layer else None)
     exact = explain(model, item, name, engine=EXACT).values
     assert np.abs(exact).max() > 0
     # In float32 a unit here and there lies so near zero that rounding decides its ReLU.

@@ -89,7 +89,7 @@ class Job:
                 on_progress(done, self.total)
 
     def _layer(self, example: Volume) -> str | None:
-        if not self.method.needs_layer:
+        if not self.method.requires.layer:
             return None
         if self.layer != "auto":
             return self.layer
@@ -117,7 +117,13 @@ class _Run:
         size = part[0].grid.voxel_size
         with (
             full_precision(self.placed.device),
-            probe(self.placed.model, self.layer, voxel_size=size, report=report) as p,
+            probe(
+                self.placed.model,
+                self.layer,
+                voxel_size=size,
+                report=report,
+                batch_size=self.placed.batcher.size,
+            ) as p,
         ):
             return part, self.job.method.attribute(p, x, target, self.job.seed)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from voxplain.explain.probe import Probe
     from voxplain.explain.target import Chosen, Target
 
-__all__ = ["Attribution", "Method", "MethodInfo", "Note", "describe_options"]
+__all__ = ["Attribution", "Method", "MethodInfo", "Needs", "Note", "describe_options"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,26 @@ class MethodInfo:
     sign: str
     complete: bool
     passes: str
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a kernel needs of the network that the engine prepares for it.
+
+    Parameters
+    ----------
+    layer : bool, default=False
+        The activation of one layer.
+    modules : bool, default=False
+        Every module runs as itself, so that its hooks see its own input and output; the engine
+        must not fuse modules.
+    float32 : bool, default=False
+        Outputs are compared with each other, so that rounding to bfloat16 would drown the map.
+    """
+
+    layer: bool = False
+    modules: bool = False
+    float32: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,12 +116,17 @@ class Method(ABC):
     """
 
     info: ClassVar[MethodInfo]
-    needs_layer: ClassVar[bool] = False
+    needs: ClassVar[Needs] = Needs()
 
     @property
     def score_words(self) -> str:
         """Name of the quantity that is explained: ``"logit"``, ``"logit margin"``, ..."""
         return "logit"
+
+    @property
+    def requires(self) -> Needs:
+        """What this very method needs; more than its class's `needs` where it wraps another."""
+        return self.needs
 
     @abstractmethod
     def attribute(self, probe: Probe, x: torch.Tensor, target: Target, seed: int) -> Attribution:
@@ -169,6 +194,8 @@ def describe_options(method: Method) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Method):
+        return {"method": value.info.name, **describe_options(value)}
     if isinstance(value, np.ndarray):
         data = np.ascontiguousarray(value, dtype=np.float32)
         return f"array {value.shape}, sha256 {hashlib.sha256(data.tobytes()).hexdigest()}"

@@ -15,6 +15,8 @@ from voxplain.explain.target import as_logits
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from voxplain.explain.target import Chosen, Score, Target
+
 __all__ = ["Probe", "auto_layer", "layer_name", "out_of_memory", "probe"]
 
 # Modules that only coarsen, pass on or drop the feature maps of the layer before them.
@@ -45,12 +47,15 @@ class Probe:
         Edge lengths of a voxel of the batch.
     report : callable
         Takes the part of the batch's work that is done, 0 to 1.
+    batch_size : int
+        Volumes that one pass may take, for kernels that run many changed copies of a batch.
     """
 
     model: nn.Module
     layer: str | None = None
     voxel_size: tuple[float, float, float] = (1.0, 1.0, 1.0)
     report: Callable[[float], None] = field(default=lambda done: None)
+    batch_size: int = 8
     _recorded: torch.Tensor | None = None
 
     def logits(self, x: torch.Tensor) -> torch.Tensor:
@@ -135,6 +140,27 @@ class Probe:
             )
         return found[0]
 
+    def input_gradient(
+        self, x: torch.Tensor, target: Target, kind: Score = "logit"
+    ) -> tuple[torch.Tensor, Chosen]:
+        """Differentiate the explained scalar with respect to the input.
+
+        Parameters
+        ----------
+        x : tensor (N, 1, X, Y, Z)
+        target : Target
+        kind : {"logit", "margin"}
+
+        Returns
+        -------
+        gradient : tensor (N, 1, X, Y, Z)
+        chosen : Chosen
+        """
+        leaf = x.detach().clone().requires_grad_()
+        logits = self.logits(leaf)
+        chosen = target.choose(logits)
+        return self.gradient(chosen.score(logits, kind), leaf), chosen
+
     def _record(self, module: nn.Module, args: object, output: object) -> torch.Tensor:
         if not isinstance(output, torch.Tensor) or output.ndim != 5:
             given = (
@@ -158,6 +184,7 @@ def probe(
     *,
     voxel_size: tuple[float, float, float] = (1.0, 1.0, 1.0),
     report: Callable[[float], None] | None = None,
+    batch_size: int = 8,
 ) -> Iterator[Probe]:
     """Open a network for explanation and put everything back on the way out.
 
@@ -173,6 +200,8 @@ def probe(
     voxel_size : tuple of 3 floats, mm
     report : callable, optional
         Takes the part of the work that is done, 0 to 1.
+    batch_size : int, default=8
+        Volumes that one pass may take.
 
     Yields
     ------
@@ -181,7 +210,7 @@ def probe(
     training = [(module, module.training) for module in model.modules()]
     frozen = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
     name = None if layer is None else layer_name(model, layer)
-    p = Probe(model, name, voxel_size, report or (lambda done: None))
+    p = Probe(model, name, voxel_size, report or (lambda done: None), batch_size)
     handle = None
     try:
         model.eval()

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, cast, overload
 
 from torch import nn
 
-from voxplain.errors import InputError, unknown_name
+from voxplain.errors import InputError
 from voxplain.explain.engine import Engine
 from voxplain.explain.job import Job
 from voxplain.explain.method import Method
-from voxplain.explain.methods import METHODS
+from voxplain.explain.methods import make_method
 from voxplain.explain.probe import layer_name
 from voxplain.explain.target import TargetLike, make_target
 from voxplain.volume import Volume
@@ -153,7 +153,7 @@ def iter_explain(  # noqa: PLR0913 - the arguments of explain, and the progress
     sized = volumes if isinstance(volumes, Sized) else list(volumes)
     job = Job(
         model=model,
-        method=_make_method(method, options),
+        method=make_method(method, options),
         target=make_target(target, len(sized), class_names),
         layer=layer if layer == "auto" else layer_name(model, layer),
         class_names=tuple(class_names or ()),
@@ -162,16 +162,3 @@ def iter_explain(  # noqa: PLR0913 - the arguments of explain, and the progress
         total=len(sized),
     )
     return job.maps(cast("Iterable[Volume]", sized), on_progress or (lambda done, total: None))
-
-
-def _make_method(method: str | Method, options: dict[str, Any]) -> Method:
-    if isinstance(method, Method):
-        if options:
-            raise InputError(
-                f"Options {', '.join(options)} were given beside a ready {type(method).__name__}; "
-                "set them on it."
-            )
-        return method
-    if method not in METHODS:
-        raise unknown_name("method", method, METHODS)
-    return METHODS[method].with_options(options)

@@ -41,6 +41,11 @@ class Chosen:
         indices = None if self.indices is None else self.indices[rows]
         return Chosen(indices, self.function, self.predicted)
 
+    def repeat(self, times: int) -> Chosen:
+        """Repeat the whole batch, as `torch.cat` of so many copies of it would."""
+        indices = None if self.indices is None else self.indices.repeat(times)
+        return Chosen(indices, self.function, self.predicted)
+
     def score(self, logits: torch.Tensor, kind: Score = "logit") -> torch.Tensor:
         """Reduce the network's output to the explained scalar.
 

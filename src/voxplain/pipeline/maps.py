@@ -15,6 +15,7 @@ from voxplain import __version__
 from voxplain.errors import VoxplainWarning
 from voxplain.explain import METHODS, Engine, iter_explain, weights_sha256
 from voxplain.explain.method import describe_options
+from voxplain.explain.methods import make_method
 from voxplain.maps import AttributionMap
 from voxplain.progress import Progress
 from voxplain.study import Study
@@ -197,7 +198,7 @@ def _with_remarks(
 
 
 def _request(network: nn.Module, question: Question, engine: Engine) -> dict[str, Any]:
-    method = METHODS[question.method].with_options(question.options or {})
+    method = make_method(question.method, question.options)
     return {
         "method": question.method,
         "options": describe_options(method),

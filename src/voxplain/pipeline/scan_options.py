@@ -10,7 +10,7 @@ from typing import Any
 
 from voxplain.cohort import PRESETS
 from voxplain.errors import InputError, unknown_name
-from voxplain.explain import METHODS
+from voxplain.explain.methods import METHODS, make_method
 
 __all__ = ["ScanOptions"]
 
@@ -81,7 +81,7 @@ class ScanOptions:
                 "one name per class."
             )
         for name in self.methods:
-            METHODS[name].with_options(self.options_of(name))
+            make_method(name, self.options_of(name))
 
     def options_of(self, method: str) -> dict[str, Any]:
         """Return the options given for one method, numbers and truth values read as such."""

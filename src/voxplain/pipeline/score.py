@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from voxplain.explain import METHODS
 from voxplain.explain.method import describe_options
+from voxplain.explain.methods import make_method
 from voxplain.group import mean_map
 from voxplain.maps import AttributionMap, GroupMap
 from voxplain.phantom import Phantom
@@ -158,7 +159,7 @@ class Judge:
             "sign": info.sign,
             "complete": info.complete,
             "passes": info.passes,
-            "options": describe_options(METHODS[name].with_options(question.options or {})),
+            "options": describe_options(make_method(name, question.options)),
             "subjects": len(explained.maps),
             "subject_ap": float(np.mean(per_subject)),
             "subject_ap_ci": _bootstrap_mean(per_subject, self.seed),

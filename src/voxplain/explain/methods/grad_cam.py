@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from torch.nn import functional
 
-from voxplain.explain.method import Attribution, Method, MethodInfo, Note
+from voxplain.explain.method import Attribution, Method, MethodInfo, Needs, Note
 
 if TYPE_CHECKING:
     import torch
@@ -43,7 +43,7 @@ class GradCam(Method):
         complete=False,
         passes="1 forward, and 1 backward down to the layer",
     )
-    needs_layer: ClassVar[bool] = True
+    needs: ClassVar[Needs] = Needs(layer=True)
 
     def attribute(self, probe: Probe, x: torch.Tensor, target: Target, seed: int) -> Attribution:
         """Explain one batch; see `Method.attribute`."""

@@ -56,8 +56,5 @@ class Gradient(Method):
 
     def attribute(self, probe: Probe, x: torch.Tensor, target: Target, seed: int) -> Attribution:
         """Explain one batch; see `Method.attribute`."""
-        leaf = x.detach().clone().requires_grad_()
-        logits = probe.logits(leaf)
-        chosen = target.choose(logits)
-        gradient = probe.gradient(chosen.score(logits, self.score), leaf)
+        gradient, chosen = probe.input_gradient(x, target, self.score)
         return Attribution(gradient.sum(1), chosen)

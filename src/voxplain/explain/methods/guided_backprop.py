@@ -75,17 +75,14 @@ class GuidedBackprop(Method):
                 f"{name} contains TorchScript modules, whose ReLUs guided backpropagation cannot "
                 "reach; give the network as Python modules."
             )
-        leaf = x.detach().clone().requires_grad_()
         guide = _Guide()
         with guide:
-            logits = probe.logits(leaf)
+            gradient, chosen = probe.input_gradient(x, target)
         if not guide.relus:
             raise NetworkError(
                 f"{name} runs no ReLU, so guided backpropagation would be the plain gradient; use "
                 "method 'gradient'."
             )
-        chosen = target.choose(logits)
-        gradient = probe.gradient(chosen.score(logits), leaf)
         notes = [Note(f"negative gradients stopped at {guide.relus} ReLU calls")]
         if guide.others:
             notes.append(
