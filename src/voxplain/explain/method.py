@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from voxplain.atlas import Atlas
 from voxplain.errors import InputError
 
 if TYPE_CHECKING:
@@ -199,6 +200,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         data = np.ascontiguousarray(value, dtype=np.float32)
         return f"array {value.shape}, sha256 {hashlib.sha256(data.tobytes()).hexdigest()}"
+    if isinstance(value, Atlas):
+        return f"atlas {value.name}, {_plain(value.labels)}"
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     return value

@@ -11,6 +11,10 @@ from voxplain.explain.methods.grad_cam import GradCam
 from voxplain.explain.methods.gradient import Gradient
 from voxplain.explain.methods.guided_backprop import GuidedBackprop
 from voxplain.explain.methods.meaningful_perturbation import MeaningfulPerturbation
+from voxplain.explain.methods.occlusion import Occlusion
+from voxplain.explain.methods.region_ablation import RegionAblation
+from voxplain.explain.methods.region_shapley import RegionShapley
+from voxplain.explain.methods.rise import Rise
 
 __all__ = ["METHODS", "make_method"]
 
@@ -19,6 +23,10 @@ METHODS: dict[str, type[Method]] = {
     "grad-cam": GradCam,
     "guided-backprop": GuidedBackprop,
     "meaningful-perturbation": MeaningfulPerturbation,
+    "occlusion": Occlusion,
+    "region-ablation": RegionAblation,
+    "region-shapley": RegionShapley,
+    "rise": Rise,
 }
 
 
