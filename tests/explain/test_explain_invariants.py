@@ -18,7 +18,7 @@ from voxplain.grid import Grid
 from voxplain.volume import Volume
 
 EXACT = Engine("cpu", "exact")
-NAMES = sorted(METHODS)
+NAMES = [*sorted(METHODS), "captum:DeepLift", "captum:GradientShap", "captum:LayerGradCam"]
 pytestmark = pytest.mark.filterwarnings("ignore::voxplain.errors.VoxplainWarning")
 
 

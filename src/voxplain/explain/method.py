@@ -171,12 +171,17 @@ class Method(ABC):
         InputError
             If the method has no option of that name, or the value is not allowed.
         """
+        cls.require_known(options)
+        return cls(**options)
+
+    @classmethod
+    def require_known(cls, options: Mapping[str, Any]) -> None:
+        """Raise InputError if the method has no option of a given name."""
         names = cls.option_names()
         for given in options:
             if given not in names:
                 takes = f"its options are {', '.join(names)}" if names else "it takes none"
                 raise InputError(f"Method {cls.info.name!r} has no option {given!r}; {takes}.")
-        return cls(**options)
 
 
 def describe_options(method: Method) -> dict[str, Any]:

@@ -35,7 +35,8 @@ class Occlusion(ReplacementMethod):
     block : float, mm, default=20.0
         Edge length of a block, rounded to whole voxels.
     stride : float, mm, optional
-        Distance between blocks, rounded to whole voxels; half the block by default.
+        Distance between blocks, rounded to whole voxels; three quarters of the block by default.
+        Half the stride makes a finer map at eight times the cost.
 
     Raises
     ------
@@ -53,7 +54,8 @@ class Occlusion(ReplacementMethod):
         unit="logit",
         sign="positive: blocks over this voxel speak for the target; negative: against it",
         complete=False,
-        passes="1 forward, and 1 for each block in which image and reference differ",
+        passes="1 forward, and 1 for each block in which image and reference differ: about 550 for "
+        "a brain",
     )
 
     def __post_init__(self) -> None:
@@ -98,7 +100,7 @@ class Occlusion(ReplacementMethod):
     def _blocks(
         self, shape: Sequence[int], voxel_size: Sequence[float]
     ) -> list[tuple[slice, slice, slice]]:
-        stride = self.block / 2 if self.stride is None else self.stride
+        stride = 0.75 * self.block if self.stride is None else self.stride
         along = []
         for voxels, length in zip(shape, voxel_size, strict=True):
             size = min(voxels, max(1, round(self.block / length)))
