@@ -82,7 +82,10 @@ def demo(
 @app.command()
 def explain(
     network: Annotated[str, typer.Option(help="mrinet, or package.module:function.")],
-    weights: Annotated[Path, typer.Option(help="State dict: .safetensors, .pt, .pth.")],
+    weights: Annotated[
+        list[Path],
+        typer.Option(help="State dict: .safetensors, .pt, .pth; repeat it for a mean of networks."),
+    ],
     image: Annotated[list[Path], typer.Option(help="T1w scan, NIfTI or MGZ; may be repeated.")],
     out: Annotated[Path, typer.Option(help="Folder for the results; made when missing.")],
     mask: Annotated[list[Path] | None, typer.Option(help="Brain mask of each --image.")] = None,
@@ -106,7 +109,7 @@ def explain(
     ),
     option: Annotated[
         list[str] | None,
-        typer.Option(help="method:name=value, such as meaningful-perturbation:reference=zero."),
+        typer.Option(help="method:name=value, such as region-shapley:regions=AAL."),
     ] = None,
     class_names: Annotated[
         str | None, typer.Option(help="Comma-separated, in the order of the outputs.")
@@ -127,7 +130,7 @@ def explain(
     console = Console()
     options = ScanOptions(
         network=network,
-        weights=weights,
+        weights=tuple(weights),
         images=tuple(image),
         out=out,
         masks=tuple(mask or ()),
@@ -170,7 +173,12 @@ def methods() -> None:
             "source": info.citation,
         }
         table.add_row(name, "\n".join(f"{key}: {value}" for key, value in told.items()))
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    console.print(
+        "With Captum installed, captum:<Name> names one of its methods, such as captum:DeepLift.",
+        highlight=False,
+    )
 
 
 @app.command()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from voxplain.explain.target import Chosen, Target
 
-__all__ = ["Job"]
+__all__ = ["Job", "alike"]
 
 OnProgress = Callable[[float, int], None]
 
@@ -47,6 +47,8 @@ class Job:
     seed : int
     total : int
         Number of volumes.
+    member : str, default=""
+        Which network of an ensemble this is, for warnings: ``"network 2"``.
     """
 
     model: nn.Module
@@ -57,6 +59,7 @@ class Job:
     engine: Engine
     seed: int
     total: int
+    member: str = ""
 
     def maps(self, volumes: Iterable[Volume], on_progress: OnProgress) -> Iterator[AttributionMap]:
         """Explain the volumes in order.
@@ -76,7 +79,7 @@ class Job:
         weights = weights_sha256(self.model)
         done = 0
         placed: Placed | None = None
-        for batch in _alike(volumes, self.engine.batch_size):
+        for batch in alike(volumes, self.engine.batch_size):
             if placed is None:
                 layer = self._layer(batch[0])
                 placed = self.engine.place(self.model, batch[0], layer)
@@ -135,6 +138,7 @@ class _Run:
         for note in notes:
             if note.warn:
                 who = f"Subject {volume.subject}" if volume.subject else "The volume"
+                who += f", {self.job.member}" * bool(self.job.member)
                 warnings.warn(f"{who}: {note.text}.", VoxplainWarning, stacklevel=2)
         short, words = self._target_words(attribution.chosen, row)
         provenance = Provenance(
@@ -182,8 +186,24 @@ class _Run:
         return (names[index] if names else f"class {index}"), words
 
 
-def _alike(volumes: Iterable[Volume], size: int) -> Iterator[list[Volume]]:
-    """Cut the stream into batches of volumes with one shape and one voxel size."""
+def alike(volumes: Iterable[Volume], size: int) -> Iterator[list[Volume]]:
+    """Cut a stream into batches of volumes with one shape and one voxel size.
+
+    Parameters
+    ----------
+    volumes : iterable of Volume
+    size : int
+        Most volumes in a batch.
+
+    Yields
+    ------
+    list of Volume
+
+    Raises
+    ------
+    InputError
+        If an item is not a Volume.
+    """
     batch: list[Volume] = []
     for volume in volumes:
         if not isinstance(volume, Volume):
