@@ -52,7 +52,8 @@ def test_provenance_is_plain_and_complete(name: str) -> None:
     assert "class 1 (case)" in record["target"]
     assert record["network"] == "PaperLike"
     assert len(record["weights_sha256"]) == 64
-    assert record["precision"] == "float32, batch norm folded, channels last"
+    fused = "" if METHODS[name].needs.modules else "conv-ReLU-pool fused, "
+    assert record["precision"] == f"float32, batch norm folded, {fused}channels last"
     assert record["device"]
     assert record["seed"] == 5
     assert record["grid"]["shape"] == list(SHAPE)

@@ -11,9 +11,10 @@ from torch.nn import functional
 
 from voxplain.errors import InputError, NetworkError
 from voxplain.explain import Chosen, Engine, Target, probe
-from voxplain.explain.probe import auto_layer, layer_name
+from voxplain.explain.probe import layer_name
 from voxplain.explain.run import explain
 from voxplain.explain.target import as_logits, make_target
+from voxplain.explain.trace import auto_layer
 
 EXACT = Engine("cpu", "exact")
 

@@ -17,20 +17,7 @@ if TYPE_CHECKING:
 
     from voxplain.explain.target import Chosen, Score, Target
 
-__all__ = ["Probe", "auto_layer", "layer_name", "out_of_memory", "probe"]
-
-# Modules that only coarsen, pass on or drop the feature maps of the layer before them.
-_NOT_FEATURES = (
-    nn.AvgPool3d,
-    nn.MaxPool3d,
-    nn.AdaptiveAvgPool3d,
-    nn.AdaptiveMaxPool3d,
-    nn.LPPool3d,
-    nn.Dropout,
-    nn.Dropout3d,
-    nn.AlphaDropout,
-    nn.Identity,
-)
+__all__ = ["Probe", "layer_name", "out_of_memory", "probe"]
 
 
 @dataclass(eq=False)
@@ -195,8 +182,9 @@ def probe(
     ----------
     model : torch.nn.Module
     layer : str, torch.nn.Module or None
-        Dotted path of the layer whose activation is recorded, or the module itself; `auto_layer`
-        finds one. Of a module that is called several times, the last call counts.
+        Dotted path of the layer whose activation is recorded, or the module itself;
+        `voxplain.explain.trace.auto_layer` finds one. Of a module that is called several times,
+        the last call counts.
     voxel_size : tuple of 3 floats, mm
     report : callable, optional
         Takes the part of the work that is done, 0 to 1.
@@ -258,56 +246,6 @@ def layer_name(model: nn.Module, layer: str | nn.Module) -> str:
     if layer not in names:
         raise unknown_name("layer", layer, names)
     return layer
-
-
-def auto_layer(model: nn.Module, x: torch.Tensor) -> str:
-    """Find the last layer whose output still has spatial extent.
-
-    Pooling, dropout and identity modules are passed over, because they only coarsen the feature
-    maps of the layer before them.
-
-    Parameters
-    ----------
-    model : torch.nn.Module
-    x : tensor (N, 1, X, Y, Z)
-        One forward pass is made on it.
-
-    Returns
-    -------
-    str
-        Dotted path of the module that runs last, without children, and gives (N, C, X', Y', Z')
-        with more than one voxel.
-
-    Raises
-    ------
-    NetworkError
-        If there is none.
-    """
-    last: list[str] = []
-    handles = []
-
-    def hook(name: str) -> Callable[[nn.Module, object, object], None]:
-        def note(module: nn.Module, args: object, output: object) -> None:
-            if isinstance(output, torch.Tensor) and output.ndim == 5 and output[0, 0].numel() > 1:
-                last[:] = [name]
-
-        return note
-
-    with probe(model) as p, torch.no_grad():
-        try:
-            for name, module in model.named_modules():
-                if name and not any(module.children()) and not isinstance(module, _NOT_FEATURES):
-                    handles.append(module.register_forward_hook(hook(name)))
-            p.logits(x)
-        finally:
-            for handle in handles:
-                handle.remove()
-    if not last:
-        raise NetworkError(
-            f"{type(model).__name__} has no layer module that gives feature maps (N, C, X, Y, Z); "
-            "name a layer."
-        )
-    return last[0]
 
 
 def out_of_memory(error: BaseException) -> bool:
