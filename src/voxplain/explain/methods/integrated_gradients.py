@@ -55,6 +55,12 @@ class IntegratedGradients(Method):
     ------
     InputError
         If an option is not allowed.
+
+    Notes
+    -----
+    The gradient of a ReLU network jumps along the path, so that the higher order of a
+    Gauss-Legendre rule buys nothing; with the same number of steps it leaves a larger gap than
+    the midpoints do (a test measures both).
     """
 
     score: Score = "margin"
@@ -103,14 +109,17 @@ class IntegratedGradients(Method):
             of_image = probe.logits(x)
             chosen = target.choose(of_image)
             along = self._path(probe, x, chosen)
-            of_reference = probe.logits(along(0))
+            before = along(0)
+            of_reference = probe.logits(before)
         total = torch.zeros_like(x)
 
         def middle(piece: int) -> torch.Tensor:
             return along((piece + 0.5) / self.steps)
 
         for piece, slope, _ in each_gradient(probe, middle, self.steps, chosen, self.score):
-            total += slope * (along((piece + 1) / self.steps) - along(piece / self.steps))
+            after = along((piece + 1) / self.steps)
+            total += slope * (after - before)
+            before = after
         values = total.sum(1)
         gained = chosen.score(of_image, self.score) - chosen.score(of_reference, self.score)
         start = chosen.score(of_reference, "margin")
