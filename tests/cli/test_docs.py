@@ -88,11 +88,11 @@ def test_the_method_in_contributing_works() -> None:
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(60, 2))
     grid = voxplain.Grid((3, 4, 5), np.eye(4))
     volume = voxplain.Volume(np.arange(60, dtype=np.float32).reshape(3, 4, 5), grid)
-    name = "input-x-gradient"
-    METHODS[name] = scope["InputTimesGradient"]
+    name = "squared-gradient"
+    METHODS[name] = scope["SquaredGradient"]
     try:
         found = voxplain.explain(network, volume, name, target=1)
     finally:
         del METHODS[name]
     weight = (network[1].weight[1] - network[1].weight[0]).detach().numpy().reshape(3, 4, 5)
-    np.testing.assert_allclose(found.values, volume.values * weight, rtol=1e-5)
+    np.testing.assert_allclose(found.values, weight**2, rtol=1e-5)

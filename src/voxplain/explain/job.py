@@ -158,8 +158,8 @@ class _Run:
             subject=volume.subject,
             method=info.name,
             target=short,
-            unit=info.unit,
-            sign=info.sign,
+            unit=self.job.method.unit,
+            sign=self.job.method.sign,
             provenance=provenance,
         )
 

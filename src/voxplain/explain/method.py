@@ -124,6 +124,16 @@ class Method(ABC):
         return "logit"
 
     @property
+    def unit(self) -> str:
+        """Unit of this very method's maps, where options change it."""
+        return self.info.unit
+
+    @property
+    def sign(self) -> str:
+        """What a positive and a negative value say, where options change it."""
+        return self.info.sign
+
+    @property
     def requires(self) -> Needs:
         """What this very method needs; more than its class's `needs` where it wraps another."""
         return self.needs

@@ -44,6 +44,7 @@ class Probe:
     report: Callable[[float], None] = field(default=lambda done: None)
     batch_size: int = 8
     _recorded: torch.Tensor | None = None
+    _attached: bool = False
 
     def logits(self, x: torch.Tensor) -> torch.Tensor:
         """Run the network.
@@ -93,11 +94,41 @@ class Probe:
         """Output of the hooked layer at its last call, tensor (N, C, X', Y', Z').
 
         It is a leaf of the graph: its gradient is the layer's own, and what comes before it
-        keeps no graph.
+        keeps no graph; see `attached`.
         """
         if self._recorded is None:
             raise NetworkError(f"Layer {self.layer!r} was not run by the network.")
         return self._recorded
+
+    @contextmanager
+    def attached(self) -> Iterator[None]:
+        """Leave the hooked layer in the input's graph for the time being.
+
+        Gradients then pass the layer on their way to the input, and `activation` can itself be
+        differentiated with respect to the input.
+        """
+        self._attached = True
+        try:
+            yield
+        finally:
+            self._attached = False
+
+    @contextmanager
+    def part(self, number: int, parts: int) -> Iterator[None]:
+        """Report the work done inside as one of several equal parts.
+
+        Parameters
+        ----------
+        number : int
+            From 0.
+        parts : int
+        """
+        whole = self.report
+        self.report = lambda done: whole((number + done) / parts)
+        try:
+            yield
+        finally:
+            self.report = whole
 
     def gradient(self, score: torch.Tensor, wrt: torch.Tensor) -> torch.Tensor:
         """Differentiate one scalar per sample.
@@ -120,7 +151,7 @@ class Probe:
         if score.requires_grad:
             found = torch.autograd.grad(score.sum(), wrt, allow_unused=True)
         if found[0] is None:
-            what = "the input" if self.layer is None else f"layer {self.layer!r}"
+            what = f"layer {self.layer!r}" if wrt is self._recorded else "the input"
             raise NetworkError(
                 f"The output of {type(self.model).__name__} has no gradient with respect to "
                 f"{what}; the network detaches it or does not use it."
@@ -159,7 +190,10 @@ class Probe:
                 f"Layer {self.layer!r} gives an output of {given}; choose a layer that gives "
                 "feature maps (N, C, X, Y, Z), or 'auto'."
             )
-        self._recorded = output.detach().requires_grad_(torch.is_grad_enabled())
+        if self._attached:
+            self._recorded = output
+        else:
+            self._recorded = output.detach().requires_grad_(torch.is_grad_enabled())
         # An in-place operation after the layer then changes the clone, not the record.
         return self._recorded.clone()
 

@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     from voxplain.explain.probe import Probe
     from voxplain.explain.target import Chosen, Target
 
-__all__ = ["Rectifiers", "Rule", "active_rectifiers", "passed_on", "rectified_gradient"]
+__all__ = [
+    "Rectifiers",
+    "Rule",
+    "active_rectifiers",
+    "active_rule",
+    "passed_on",
+    "rectified_gradient",
+]
 
 Rule = Literal["guided", "deconvolution"]
 
@@ -54,6 +61,12 @@ def active_rectifiers() -> Rectifiers | None:
     for every ReLU it stands for, and send its gradient through `passed_on`.
     """
     return _active.get()
+
+
+def active_rule() -> Rule | None:
+    """Give the rule of the mode that is on; None if none is."""
+    mode = active_rectifiers()
+    return None if mode is None else mode.rule
 
 
 def passed_on(rule: Rule, grad: torch.Tensor, open_: torch.Tensor) -> torch.Tensor:
@@ -104,11 +117,11 @@ class Rectifiers(TorchFunctionMode):
 
     def __enter__(self) -> Rectifiers:
         self._token = _active.set(self)
-        super().__enter__()
+        super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(self, *error: Any) -> None:
-        super().__exit__(*error)
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
         if self._token is not None:
             _active.reset(self._token)
 
