@@ -10,6 +10,7 @@ from voxplain.explain.method import Method
 from voxplain.explain.methods.grad_cam import GradCam
 from voxplain.explain.methods.gradient import Gradient
 from voxplain.explain.methods.guided_backprop import GuidedBackprop
+from voxplain.explain.methods.lrp import LayerwiseRelevance
 from voxplain.explain.methods.meaningful_perturbation import MeaningfulPerturbation
 
 __all__ = ["METHODS", "make_method"]
@@ -18,6 +19,7 @@ METHODS: dict[str, type[Method]] = {
     "gradient": Gradient,
     "grad-cam": GradCam,
     "guided-backprop": GuidedBackprop,
+    "lrp": LayerwiseRelevance,
     "meaningful-perturbation": MeaningfulPerturbation,
 }
 
