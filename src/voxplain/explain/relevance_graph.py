@@ -23,10 +23,11 @@ _VIEWS = frozenset(
     | {"Unsqueeze", "View"}
 )
 # Operations that are linear without a constant, or piecewise so: value = slope x input exactly.
+# CopySlices, a change in place of a part of a tensor, is not among them: it hides what was done.
 _PROPORTIONAL = _VIEWS | {
     *("Add", "Sub", "Rsub", "Neg", "Mul", "Div", "Sum", "Mean", "Cat", "Stack"),
     *("Split", "SplitWithSizes", "Unbind", "Index", "Expand", "Repeat", "Flip", "Roll"),
-    *("Permute", "Transpose", "T", "AsStrided", "CopySlices", "CopyBackwards", "AccumulateGrad"),
+    *("Permute", "Transpose", "T", "AsStrided", "CopyBackwards", "AccumulateGrad"),
     *("Relu", "LeakyRelu", "PreluKernel", "RreluWithNoise"),
     *("MaxPool3DWithIndices", "AdaptiveMaxPool3D", "AvgPool3D", "AdaptiveAvgPool3D"),
     *("MaxPool2DWithIndices", "AdaptiveMaxPool2D", "AvgPool2D", "AdaptiveAvgPool2D"),
