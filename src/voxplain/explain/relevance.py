@@ -99,13 +99,16 @@ class _Layer:
         plus, minus = excited.detach(), inhibited.detach()
         least = _ROUNDING * (plus - minus)
         has_plus, has_minus = plus > least, -minus > least
+        del least
         relevance = slope * (plus + minus)
         # Where all contributions have one sign, they share the whole relevance.
-        alpha = torch.where(has_minus, 1 + self.beta, 1.0)
-        beta = torch.where(has_plus, -self.beta, 1.0)
         shares = (
-            _quotient(alpha * relevance, plus) * has_plus,
-            _quotient(beta * relevance, minus) * has_minus,
+            torch.where(has_minus, (1 + self.beta) * relevance, relevance)
+            .div_(plus)
+            .masked_fill_(~has_plus, 0),
+            torch.where(has_plus, -self.beta * relevance, relevance)
+            .div_(minus)
+            .masked_fill_(~has_minus, 0),
         )
         slopes = torch.autograd.grad((excited, inhibited), leaves, shares)
         return torch.where(x < 0, slopes[1], slopes[0]) if signed else slopes[0]

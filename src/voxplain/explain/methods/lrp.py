@@ -81,7 +81,7 @@ class LayerwiseRelevance(Method):
         unit="logit",
         sign="positive: the voxel speaks for the target; negative: against it",
         complete=False,
-        passes="1 forward; 1 backward worth 2 forward and 2 backward",
+        passes="the work of 3 forward and 2 backward",
     )
     needs: ClassVar[Needs] = Needs(modules=True)
 
