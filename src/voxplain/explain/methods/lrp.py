@@ -36,16 +36,20 @@ class LayerwiseRelevance(Method):
     Each unit hands its relevance to its inputs in proportion to what each contributed to it, from
     the logits down to the voxels. Batch norm counts as part of the layer before it. ReLUs pass
     relevance unchanged, a maximum gives it to the winner, and sums, averages and a batch norm on
-    its own share it in proportion, without a stabiliser.
+    its own share it in proportion, without a stabiliser. What the network detaches is a constant
+    and takes its share, as biases do.
 
     Parameters
     ----------
     rule : {"composite", "epsilon", "alpha-beta"}, default="composite"
-        The epsilon rule (Bach, eq. 58) shares by z / (z + epsilon sign z). The alpha-beta rule
-        (eq. 60) shares contributions for and against a unit's activation apart, and biases with
-        them; where a unit has contributions of one sign alone, they share all its relevance.
+        The epsilon rule (Bach, eq. 58) gives an input its contribution to a unit divided by
+        z + epsilon sign z, where z is the unit's value before the ReLU. The alpha-beta rule
+        (eq. 60) divides contributions for and against the unit apart, each by their own sum with
+        the bias; where a unit has contributions of one sign alone, they share all its relevance.
         ``composite`` takes the epsilon rule at linear layers and alpha-beta at convolutions
-        (Montavon et al. 2019, sec. 10.3; Kohlbrenner et al. 2020).
+        (Kohlbrenner et al. 2020). Alpha-beta maps are quiet, but hardly depend on the weights of
+        late layers (Sixt et al. 2020): hold them against a randomised network, or take
+        ``epsilon``.
     first : {"same", "flat", "w2"}, default="same"
         Rule of the layers that take the volume itself. ``same`` makes no exception, so that
         voxels of intensity 0 have relevance 0 (Böhle et al. 2019, for MRI). ``flat`` shares
@@ -76,7 +80,7 @@ class LayerwiseRelevance(Method):
 
     info: ClassVar[MethodInfo] = MethodInfo(
         name="lrp",
-        label="Layer-wise relevance",
+        label="Layer-wise relevance propagation",
         citation="Bach et al. 2015, doi:10.1371/journal.pone.0130140",
         unit="logit",
         sign="positive: the voxel speaks for the target; negative: against it",
