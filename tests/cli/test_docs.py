@@ -39,6 +39,20 @@ def test_the_table_of_methods_is_current(monkeypatch: pytest.MonkeyPatch) -> Non
     assert PAGE.read_text() == page(), "run make docs"
 
 
+def test_every_method_has_a_section_with_its_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    sys.modules.pop("docs", None)
+    from docs.build import METHODS, page
+
+    table, *sections = page().split("\n## ")
+    assert [section.split("\n")[0] for section in sections] == list(METHODS)
+    for name, section in zip(METHODS, sections, strict=True):
+        assert f"| [`{name}`](#{name}) | {METHODS[name].info.label} |" in table
+        assert METHODS[name].info.sign in section
+        for option in METHODS[name].option_names():
+            assert f"`{option}=" in section
+
+
 def test_commands_in_the_docs_exist() -> None:
     from typer.main import get_command
 

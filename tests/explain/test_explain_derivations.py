@@ -150,7 +150,7 @@ def test_guided_backprop_refuses_torchscript() -> None:
         explain(scripted, volumes(1)[0], "guided-backprop", engine=EXACT)
 
 
-@pytest.mark.parametrize("name", ["gradient", "guided-backprop"])
+@pytest.mark.parametrize("name", ["gradient", "guided-backprop", "lrp"])
 def test_a_network_that_detaches_is_refused(name: str) -> None:
     class Cut(nn.Module):
         def __init__(self) -> None:

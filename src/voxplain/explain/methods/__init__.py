@@ -18,6 +18,7 @@ from voxplain.explain.methods.hirescam import HiResCam
 from voxplain.explain.methods.input_x_gradient import InputXGradient
 from voxplain.explain.methods.integrated_gradients import IntegratedGradients
 from voxplain.explain.methods.layercam import LayerCam
+from voxplain.explain.methods.lrp import LayerwiseRelevance
 from voxplain.explain.methods.meaningful_perturbation import MeaningfulPerturbation
 from voxplain.explain.methods.smoothgrad import SmoothGrad
 
@@ -36,6 +37,7 @@ METHODS: dict[str, type[Method]] = {
     "guided-backprop": GuidedBackprop,
     "deconvolution": Deconvolution,
     "guided-grad-cam": GuidedGradCam,
+    "lrp": LayerwiseRelevance,
     "meaningful-perturbation": MeaningfulPerturbation,
 }
 
