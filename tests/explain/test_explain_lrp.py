@@ -53,9 +53,9 @@ def test_a_tiny_part_against_a_unit_is_not_rounding() -> None:
     with torch.no_grad():
         model[1].weight.copy_(torch.tensor([[1.0, -1e-4, 0.0], [2.0, 3.0, 0.0]]))
     x = torch.ones(1, 1, 1, 1, 3, dtype=torch.float64)
-    mixed = relevance(model, x, 0, rule="alpha-beta").ravel()
+    mixed = relevance(model, x, 0, rule="alpha-beta", first="same").ravel()
     assert mixed == pytest.approx(0.9999 * np.array([2, -1, 0]))
-    alone = relevance(model, x, 1, rule="alpha-beta").ravel()
+    alone = relevance(model, x, 1, rule="alpha-beta", first="same").ravel()
     assert alone == pytest.approx([2, 3, 0])
 
 
@@ -87,7 +87,7 @@ def test_epsilon_zero_is_input_times_gradient_without_biases() -> None:
     x = batch(volumes(2)).double().requires_grad_()
     (gradient,) = torch.autograd.grad(model(x)[:, 2].sum(), x)
     wanted = (x * gradient).detach()[:, 0].numpy()
-    made = relevance(model, x.detach(), 2, rule="epsilon", epsilon=0.0)
+    made = relevance(model, x.detach(), 2, rule="epsilon", first="same", epsilon=0.0)
     assert relative(made, wanted) < 1e-12
 
 
@@ -107,7 +107,7 @@ def test_a_layer_read_before_and_after_its_batch_norm_keeps_both_readers() -> No
     model = without_biases(Forked().double()).eval()
     x = batch(volumes(2)).double().requires_grad_()
     (gradient,) = torch.autograd.grad(model(x)[:, 1].sum(), x)
-    made = relevance(model, x.detach(), rule="epsilon", epsilon=0.0)
+    made = relevance(model, x.detach(), rule="epsilon", first="same", epsilon=0.0)
     assert relative(made, (x * gradient).detach()[:, 0].numpy()) < 1e-12
 
 
@@ -158,7 +158,8 @@ def test_rescaling_a_layer_changes_nothing(rule: str) -> None:
 def test_stabiliser_shrinks_relevance() -> None:
     model, x = paper_like().double(), batch(volumes(1)).double()
     sizes = [
-        np.abs(relevance(model, x, rule="epsilon", epsilon=e)).sum() for e in (0, 0.01, 0.25, 10)
+        np.abs(relevance(model, x, rule="epsilon", first="same", epsilon=e)).sum()
+        for e in (0, 0.01, 0.25, 10)
     ]
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[-1] < 0.1 * sizes[0]
@@ -243,5 +244,5 @@ def test_captum_agrees(rule: str) -> None:
         warnings.simplefilter("ignore")
         wanted = captum_attr.LRP(oracle).attribute(x.clone(), 1)[:, 0].detach().numpy()
     options = {"rule": "composite", "beta": 0.0} if positive else {"rule": "epsilon"}
-    made = relevance(model, x, 1, epsilon=0.0, **options)
+    made = relevance(model, x, 1, epsilon=0.0, first="same", **options)
     assert relative(made, wanted) < 1e-6

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["LayerwiseRelevance"]
 
 _RULES = ("composite", "epsilon", "alpha-beta")
-_FIRST = ("same", "flat", "w2")
+_FIRST = ("w2", "flat", "same")
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,11 +50,12 @@ class LayerwiseRelevance(Method):
         (Kohlbrenner et al. 2020). Alpha-beta maps are quiet, but hardly depend on the weights of
         late layers (Sixt et al. 2020): hold them against a randomised network, or take
         ``epsilon``.
-    first : {"same", "flat", "w2"}, default="same"
-        Rule of the layers that take the volume itself. ``same`` makes no exception, so that
-        voxels of intensity 0 have relevance 0 (Böhle et al. 2019, for MRI). ``flat`` shares
-        evenly among the voxels that a unit sees (Lapuschkin et al. 2019), and ``w2`` by squared
-        weights (Montavon et al. 2017): both pay no attention to intensity and to biases.
+    first : {"w2", "flat", "same"}, default="w2"
+        Rule of the layers that take the volume itself. ``w2`` shares by squared weights (Montavon
+        et al. 2017), ``flat`` evenly among the voxels that a unit sees (Lapuschkin et al. 2019);
+        both pay no attention to intensity and biases. ``same`` makes no exception (Böhle et al.
+        2019, for MRI): relevance is then in proportion to intensity, and tissue that gave way to
+        dark fluid has next to none.
     epsilon : float, default=0.01
         Stabiliser, as a share of the root mean square of a layer's outputs in the volume, so that
         rescaling a layer changes nothing; Montavon et al. 2019 take 0.25 in middle layers. It is
@@ -73,7 +74,7 @@ class LayerwiseRelevance(Method):
     """
 
     rule: Literal["composite", "epsilon", "alpha-beta"] = "composite"
-    first: FirstName = "same"
+    first: FirstName = "w2"
     epsilon: float = 0.01
     beta: float = 1.0
     score: Score = "logit"
@@ -95,7 +96,7 @@ class LayerwiseRelevance(Method):
                 f"rule must be 'composite', 'epsilon' or 'alpha-beta'; {self.rule!r} was given."
             )
         if self.first not in _FIRST:
-            raise InputError(f"first must be 'same', 'flat' or 'w2'; {self.first!r} was given.")
+            raise InputError(f"first must be 'w2', 'flat' or 'same'; {self.first!r} was given.")
         for name in ("epsilon", "beta"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InputError(
@@ -126,14 +127,14 @@ class LayerwiseRelevance(Method):
         with traced_modules(probe.model) as owners, tracer:
             logits = probe.logits(volume)
         require_known(logits, RULED, owners, name)
+        spare_last_layer(logits)
+        chosen = target.choose(logits)
+        derivative = probe.gradient(chosen.score(logits, self.score), logits)
         if self.first != "same" and not tracer.firsts:
             raise NetworkError(
                 f"first={self.first!r} needs a convolution or linear layer that takes the volume "
                 f"itself, and {name} has none; use first='same'."
             )
-        spare_last_layer(logits)
-        chosen = target.choose(logits)
-        derivative = probe.gradient(chosen.score(logits, self.score), logits)
         given = (logits * derivative).sum(1)
         slope, direct = probe.gradient(given, pair)
         values = (x * slope + direct).sum(1)
