@@ -35,9 +35,8 @@ class IntegratedGradients(Method):
     voxel over the piece. The notes tell how far the sum is off.
 
     On the straight path, all voxels change in proportion. On the blur path, the image comes into
-    focus: the standard deviation of a Gaussian falls evenly from `blur` to 0, and no image on the
-    way has a contrast that the brain has not at that scale. It ends, and the sum starts, at the
-    blurred image.
+    focus: the standard deviation of a Gaussian falls evenly from `blur` to 0, so that every image
+    on the way is a blurred brain and none a faint one. It starts at the blurred image.
 
     Parameters
     ----------

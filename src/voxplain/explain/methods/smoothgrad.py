@@ -53,7 +53,8 @@ class SmoothGrad(Method):
 
     Notes
     -----
-    Of the wrapped method's remarks, those that are the same for every noisy copy are kept.
+    A wrapped method gets another seed for every noisy copy. Of its remarks, those that are the
+    same for every copy are kept.
     """
 
     of: Method | None = None
@@ -132,15 +133,18 @@ class SmoothGrad(Method):
             for _, slope, _ in each_gradient(probe, noisy, self.samples, chosen, "margin"):
                 yield slope.sum(1), ()
             return
+        settled = chosen.settled
         for number in range(self.samples):
             with probe.part(number, self.samples):
-                made = self.of.attribute(probe, noisy(number), chosen.settled, seed)
+                made = self.of.attribute(probe, noisy(number), settled, seed + number)
             probe.report((number + 1) / self.samples)
             yield made.values, made.notes
 
 
 def _in_every(remarks: list[Notes]) -> Notes:
     """Keep the remarks on each sample that every copy has."""
+    if not all(remarks):
+        return ()
     first, *others = remarks
     return tuple(
         tuple(note for note in own if all(note in other[row] for other in others))
