@@ -33,8 +33,9 @@ format: $(READY) ## format the code and mend what lint can mend
 	@$(BIN)/ruff format src tests benchmarks
 	@$(BIN)/ruff check --fix src tests benchmarks
 
-bench: $(READY) ## time voxplain's methods on this machine
-	@$(BIN)/python -m benchmarks.methods
+bench: $(READY) ## time voxplain against its peers on this machine (about 45 minutes)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r benchmarks/peers.txt
+	@$(BIN)/python -m benchmarks
 
 docs: $(READY) ## write the table of methods into docs/methods.md
 	@$(BIN)/python -m docs.build

@@ -1,1 +1,1 @@
-"""Side-by-side measurements; never part of the tests."""
+"""Side-by-side runs against peers; prints ratios. Never part of the tests."""

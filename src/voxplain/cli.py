@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +18,8 @@ from voxplain.errors import InputError, VoxplainError
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from voxplain.explain import Method
 
 __all__ = ["app", "main"]
 
@@ -156,29 +158,22 @@ def explain(
 
 
 @app.command()
-def methods() -> None:
-    """List the methods, with the meaning and the cost of each."""
-    from rich.table import Table
-
+def methods(
+    name: Annotated[str | None, typer.Argument(help="One method, to be told in full.")] = None,
+) -> None:
+    """List the methods with the cost of each, or tell all about one."""
     from voxplain.explain import METHODS
 
-    table = Table("method", "what it gives, and at what cost", title="Methods", show_lines=True)
-    for name, kind in METHODS.items():
-        info = kind.info
-        told = {
-            "unit": info.unit,
-            "sign": info.sign,
-            "sums up": "yes" if info.complete else "no",
-            "cost": info.passes,
-            "source": info.citation,
-        }
-        table.add_row(name, "\n".join(f"{key}: {value}" for key, value in told.items()))
     console = Console()
-    console.print(table)
-    console.print(
-        "With Captum installed, captum:<Name> names one of its methods, such as captum:DeepLift.",
-        highlight=False,
-    )
+    if name is None:
+        console.print(_methods_table(METHODS))
+        console.print("'voxplain methods NAME' tells the sign, the source and the options of one.")
+        console.print(
+            "With Captum installed, captum:<Name> is one of its methods: captum:DeepLift."
+        )
+    else:
+        for what, told in _method_lines(METHODS[name]):
+            console.print(f"{what:<12}{told}", highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -210,6 +205,36 @@ def _demo_table(summary: dict[str, Any]) -> Table:
         table.add_row(control["label"], "–", f"{control['group_ap']:.3f}", "–", "–")
     table.add_row("Chance", "–", f"{summary['chance_ap']:.3f}", "–", "–")
     return table
+
+
+def _methods_table(registry: Mapping[str, type[Method]]) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    table.add_column("method", no_wrap=True)
+    for column in ("label", "unit", "sums up", "cost in passes"):
+        table.add_column(column)
+    for name, kind in registry.items():
+        info = kind.info
+        sums_up = "yes" if info.complete else "no"
+        table.add_row(name, info.label, info.unit, sums_up, info.passes)
+    return table
+
+
+def _method_lines(kind: type[Method]) -> list[tuple[str, str]]:
+    info = kind.info
+    options = [f"{name}={default}" for name, default in kind.option_defaults().items()]
+    return [
+        ("method", f"{info.name}: {info.label}"),
+        ("source", info.citation),
+        ("unit", info.unit),
+        ("sign", info.sign),
+        ("sums up", "yes, to a difference of outputs" if info.complete else "no"),
+        ("cost", f"passes per volume: {info.passes}"),
+        ("layer", "looks at one; see --layer" if kind.needs.layer else "looks at none"),
+        *zip(["options", *[""] * len(options)], options or ["none"], strict=False),
+    ]
 
 
 def _one_of(option: str, given: str, allowed: tuple[str, ...]) -> None:

@@ -272,7 +272,9 @@ def _alphanumeric(text: str) -> str:
 
 
 def _description(label: str, target: str) -> str:
-    words = re.findall(r"[0-9A-Za-z]+", f"{label} {target}")
+    # Else Grad-CAM++ would be written over Grad-CAM.
+    text = f"{label} {target}".replace("+", " plus ")
+    words = re.findall(r"[0-9A-Za-z]+", text)
     return "".join(word[0].upper() + word[1:] for word in words)
 
 

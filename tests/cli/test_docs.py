@@ -39,6 +39,20 @@ def test_the_table_of_methods_is_current(monkeypatch: pytest.MonkeyPatch) -> Non
     assert PAGE.read_text() == page(), "run make docs"
 
 
+def test_every_method_has_a_section_with_its_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    sys.modules.pop("docs", None)
+    from docs.build import METHODS, page
+
+    table, *sections = page().split("\n## ")
+    assert [section.split("\n")[0] for section in sections] == list(METHODS)
+    for name, section in zip(METHODS, sections, strict=True):
+        assert f"| [`{name}`](#{name}) | {METHODS[name].info.label} |" in table
+        assert METHODS[name].info.sign in section
+        for option in METHODS[name].option_names():
+            assert f"`{option}=" in section
+
+
 def test_commands_in_the_docs_exist() -> None:
     from typer.main import get_command
 
@@ -88,11 +102,11 @@ def test_the_method_in_contributing_works() -> None:
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(60, 2))
     grid = voxplain.Grid((3, 4, 5), np.eye(4))
     volume = voxplain.Volume(np.arange(60, dtype=np.float32).reshape(3, 4, 5), grid)
-    name = "input-x-gradient"
-    METHODS[name] = scope["InputTimesGradient"]
+    name = "squared-gradient"
+    METHODS[name] = scope["SquaredGradient"]
     try:
         found = voxplain.explain(network, volume, name, target=1)
     finally:
         del METHODS[name]
     weight = (network[1].weight[1] - network[1].weight[0]).detach().numpy().reshape(3, 4, 5)
-    np.testing.assert_allclose(found.values, volume.values * weight, rtol=1e-5)
+    np.testing.assert_allclose(found.values, weight**2, rtol=1e-5)

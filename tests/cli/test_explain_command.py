@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from voxplain.cli import main
+from voxplain.explain import METHODS
 from voxplain.explain.methods.guided_backprop import GuidedBackprop
 from voxplain.nets import MRINet, serialise
 
@@ -462,11 +463,37 @@ def test_two_images_of_one_subject(run: Run, asked, scan: Path, tmp_path: Path) 
     check_sentence(code, err, "would both be written as subject 'A'")
 
 
-def test_methods_doctor_and_version(run: Run) -> None:
+def test_the_table_of_methods_fits_a_terminal(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
     code, out, _ = run("methods")
     assert code == 0
-    for name in ("gradient", "grad-cam", "guided-backprop"):
-        assert name in out
+    lines = out.splitlines()
+    assert max(map(len, lines)) <= 100
+    # A method's row begins with its name; what wraps is indented.
+    assert [line.split()[0] for line in lines[2:-1] if line[0] != " "] == list(METHODS)
+    assert len(lines) <= 3 + 3 * len(METHODS)
+
+
+@pytest.mark.parametrize("name", sorted(METHODS))
+def test_one_method_is_told_in_full(run: Run, name: str) -> None:
+    code, out, _ = run("methods", name)
+    assert code == 0
+    info = METHODS[name].info
+    for told in (info.label, info.citation, info.unit, info.sign, info.passes):
+        assert told in out
+    for option in METHODS[name].option_names():
+        assert f"{option}=" in out
+
+
+def test_the_defaults_that_are_told_are_those_that_count(run: Run) -> None:
+    assert "rule=composite" in run("methods", "lrp")[1]
+    assert "options     none" in run("methods", "guided-backprop")[1]
+    code, out, err = run("methods", "lpr")
+    check_sentence(code, err, "Unknown method 'lpr'; there are: ")
+    assert not out
+
+
+def test_doctor_and_version(run: Run) -> None:
     code, out, _ = run("doctor")
     assert code == 0
     assert "torch" in out

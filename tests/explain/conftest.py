@@ -1,4 +1,4 @@
-"""One thread: the networks here are tiny, and threads that wait for each other cost the most."""
+"""What all tests of the room share: one thread, and float32 on every machine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ import torch
 
 @pytest.fixture(scope="package", autouse=True)
 def one_thread() -> Iterator[None]:
+    """Threads that wait for each other cost the most where networks are tiny."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def float32_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep processors that are made for bfloat16 from using it; its own tests ask for it."""
+    monkeypatch.setattr("voxplain.explain.lowering.half_pays", lambda device: False)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 import torch
+from explain_hand import dense_convolution, last_layer_by_hand, relative, trilinear
 from explain_nets import SHAPE, STYLES, Linear, Rectified, batch, paper_like, volumes
 from torch import nn
 
@@ -15,10 +14,6 @@ from voxplain.explain import Engine
 from voxplain.explain.run import explain
 
 EXACT = Engine("cpu", "exact")
-
-
-def relative(a: np.ndarray, b: np.ndarray) -> float:
-    return float(np.abs(a - b).max() / np.abs(b).max())
 
 
 def test_gradient_of_a_linear_network_is_its_weights() -> None:
@@ -49,54 +44,16 @@ def test_gradient_equals_finite_differences(score: str) -> None:
         assert made[place] == pytest.approx(slope, rel=1e-4, abs=1e-6)
 
 
-def trilinear(coarse: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Interpolate between cell centres that share the outer faces; flat beyond the last centre."""
-    out = np.zeros(shape)
-    for place in itertools.product(*map(range, shape)):
-        corners, weights = [], []
-        for i, n, m in zip(place, shape, coarse.shape, strict=True):
-            at = min(max((i + 0.5) * m / n - 0.5, 0), m - 1)
-            low = int(np.floor(at))
-            corners.append((low, min(low + 1, m - 1)))
-            weights.append((1 - (at - low), at - low))
-        for pick in itertools.product((0, 1), repeat=3):
-            weight = np.prod([w[p] for w, p in zip(weights, pick, strict=True)])
-            out[place] += weight * coarse[tuple(c[p] for c, p in zip(corners, pick, strict=True))]
-    return out
-
-
 @pytest.mark.parametrize("target", [0, 1])
 def test_grad_cam_by_loops_over_channels(target: int) -> None:
     model, item = paper_like(), volumes(1)[0]
-    x = batch([item])
-    with torch.no_grad():
-        a = model.features[:7](x)
-        weight = model.classifier[-1].weight[target].double().numpy()
-    a = a.double().numpy()[0]
-    # The gradient of the logit at the ReLU's output, through max-pooling of 2 by hand.
-    gradient = np.zeros_like(a)
-    pooled = tuple(n // 2 for n in a.shape[1:])
-    weight = weight.reshape(len(a), *pooled)
-    for c in range(len(a)):
-        for i, j, k in itertools.product(*map(range, pooled)):
-            block = a[c, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2, 2 * k : 2 * k + 2]
-            where = np.unravel_index(block.argmax(), block.shape)
-            gradient[c, 2 * i + where[0], 2 * j + where[1], 2 * k + where[2]] = weight[c, i, j, k]
+    a, gradient = last_layer_by_hand(model, batch([item]), target)
     raw = sum(gradient[c].mean() * a[c] for c in range(len(a)))
     for relu in (True, False):
         cam = np.maximum(raw, 0) if relu else raw
         made = explain(model, item, "grad-cam", target, relu=relu, engine=EXACT)
         assert made.provenance.layer == "features.6"
         assert relative(made.values, trilinear(cam, SHAPE)) < 1e-5
-
-
-def dense_convolution(conv: nn.Conv3d, shape: tuple[int, ...]) -> np.ndarray:
-    """Write a convolution as a matrix, one unit input at a time."""
-    size = conv.in_channels * int(np.prod(shape))
-    eye = torch.eye(size, dtype=torch.float64).reshape(size, conv.in_channels, *shape)
-    with torch.no_grad():
-        out = conv(eye) - conv(torch.zeros_like(eye[:1]))
-    return out.reshape(size, -1).numpy().T
 
 
 def test_guided_backprop_by_a_dense_backward_pass() -> None:
@@ -193,7 +150,7 @@ def test_guided_backprop_refuses_torchscript() -> None:
         explain(scripted, volumes(1)[0], "guided-backprop", engine=EXACT)
 
 
-@pytest.mark.parametrize("name", ["gradient", "guided-backprop"])
+@pytest.mark.parametrize("name", ["gradient", "guided-backprop", "lrp"])
 def test_a_network_that_detaches_is_refused(name: str) -> None:
     class Cut(nn.Module):
         def __init__(self) -> None:

@@ -17,8 +17,10 @@ from torch import nn
 import voxplain
 from voxplain.errors import InputError, NetworkError
 from voxplain.explain import METHODS, Engine, iter_explain, probabilities, weights_sha256
+from voxplain.explain.fused import ConvReluPool
 from voxplain.explain.lowering import fold_batch_norm, lower
 from voxplain.explain.run import explain
+from voxplain.explain.trace import trace
 from voxplain.grid import Grid
 from voxplain.volume import Cohort
 
@@ -63,10 +65,12 @@ def test_lowering_folds_every_pair_and_leaves_the_network_alone() -> None:
     model, x = paper_like(), batch(volumes(2))
     before = {k: v.clone() for k, v in model.state_dict().items()}
     fast, words = lower(model, x)
-    assert words == "batch norm folded, channels last"
-    assert [type(fast.features[i]) for i in (1, 5)] == [nn.Identity, nn.Identity]
+    assert words == "batch norm folded, conv-ReLU-pool fused, channels last"
+    kinds = [type(module) for module in fast.features]
+    assert kinds == [ConvReluPool, nn.Identity, nn.Identity, nn.Identity] * 2
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
-    assert fold_batch_norm(paper_like().double(), x.double()) == 2
+    double = paper_like().double()
+    assert fold_batch_norm(double, trace(double, x.double())) == 2
 
 
 class Awkward(nn.Module):

@@ -16,6 +16,7 @@ from voxplain.explain.run import explain
 from voxplain.volume import Volume
 
 EXACT = Engine("cpu", "exact")
+FEW_PASSES = {"smoothgrad": {"samples": 2}, "integrated-gradients": {"steps": 2}}
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -10,10 +10,11 @@ from torch import nn
 from torch.nn import functional
 
 from voxplain.errors import InputError, NetworkError
-from voxplain.explain import Chosen, Engine, Target, probe
-from voxplain.explain.probe import auto_layer, layer_name
+from voxplain.explain import Chosen, Engine, Probe, Target, probe
+from voxplain.explain.probe import layer_name
 from voxplain.explain.run import explain
 from voxplain.explain.target import as_logits, make_target
+from voxplain.explain.trace import auto_layer
 
 EXACT = Engine("cpu", "exact")
 
@@ -118,6 +119,41 @@ def test_probe_restores_flags_when_the_body_raises() -> None:
     assert not model.features[1].training
     assert [q.requires_grad for q in model.parameters()][:2] == [False, True]
     assert not model.features[2]._forward_hooks
+
+
+def test_a_layer_is_attached_for_the_time_being() -> None:
+    model, x = paper_like(inplace=True), batch(volumes(2))
+    with torch.no_grad():
+        wanted = model.eval().features[:6](x)
+
+    def fail(p: Probe) -> None:
+        with p.attached():
+            raise KeyError("stop")
+
+    with probe(model, "features.5") as p:
+        leaf = x.clone().requires_grad_()
+        with p.attached():
+            p.logits(leaf)
+        # The in-place ReLU after the layer does not reach the record.
+        assert torch.equal(p.activation, wanted)
+        assert p.gradient(p.activation.sum((1, 2, 3, 4)), leaf).any()
+        with pytest.raises(KeyError, match="stop"):
+            fail(p)
+        p.logits(leaf)
+        assert p.activation.is_leaf
+        with pytest.raises(NetworkError, match="no gradient with respect to the input"):
+            p.gradient(p.activation.sum((1, 2, 3, 4)), leaf)
+
+
+def test_parts_of_the_work_are_reported_within_the_whole() -> None:
+    told: list[float] = []
+    with probe(paper_like(), report=told.append) as p:
+        with p.part(1, 4):
+            p.report(0.5)
+            with p.part(0, 2):
+                p.report(1.0)
+        p.report(1.0)
+    assert told == [0.375, 0.375, 1.0]
 
 
 @pytest.mark.parametrize(

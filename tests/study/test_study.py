@@ -76,6 +76,15 @@ def test_a_spread_lies_beside_its_map(study: Study, awkward_grid: Grid) -> None:
     assert study.find_map("0001", "grad-cam", "Grad-CAM", REQUEST) is None
 
 
+def test_labels_that_differ_by_signs_are_different_files(study: Study, awkward_grid: Grid) -> None:
+    plain = study.write_map(make_map(awkward_grid), "Grad-CAM", REQUEST, 1.5)
+    plus = study.write_map(make_map(awkward_grid, 2.0), "Grad-CAM++", REQUEST, 1.5)
+    assert plus.name == "sub-0001_desc-GradCAMPlusPlusCase_statmap.nii.gz"
+    assert plain.exists()
+    found, _ = study.find_map("0001", "grad-cam", "Grad-CAM++", REQUEST)
+    np.testing.assert_array_equal(found.values, make_map(awkward_grid, 2.0).values)
+
+
 def test_same_values_same_bytes(awkward_grid: Grid) -> None:
     values = make_map(awkward_grid).values
     assert nifti_bytes(values, awkward_grid) == nifti_bytes(values.copy(), awkward_grid)

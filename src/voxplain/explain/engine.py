@@ -16,6 +16,7 @@ from torch import nn
 from voxplain.errors import InputError, NetworkError
 from voxplain.explain.batches import Batcher
 from voxplain.explain.lowering import lower
+from voxplain.explain.method import Needs
 from voxplain.explain.probe import probe
 from voxplain.volume import Volume
 
@@ -98,8 +99,8 @@ class Engine:
         ``auto`` stays on the accelerator where the network already is, else takes the first
         there is, else the processor.
     precision : {"auto", "exact"}, default="auto"
-        ``auto`` may run a faster copy of the network that gives the same up to rounding: batch
-        norm folded into convolutions, channels last. ``exact`` runs it as given.
+        ``auto`` may run a faster copy of the network that gives the same up to rounding; see
+        `voxplain.explain.lowering.lower`. ``exact`` runs it as given.
     batch_size : int, default=8
         Volumes in a batch; halved whenever memory runs out.
 
@@ -133,6 +134,7 @@ class Engine:
         model: nn.Module,
         example: Volume | NDArray[np.float32],
         layer: str | None = None,
+        needs: Needs | None = None,
     ) -> Placed:
         """Put a network on its device, and make it faster where that is allowed.
 
@@ -144,6 +146,8 @@ class Engine:
             A volume on which the faster copy is compared with the network.
         layer : str, optional
             Dotted path of a layer whose activation must stay the same too.
+        needs : Needs, optional
+            What the method asks of the network; scoring, the default, asks for nothing.
 
         Returns
         -------
@@ -164,7 +168,7 @@ class Engine:
         if self.precision == "exact":
             return placed
         with full_precision(device):
-            faster, words = lower(model, placed.tensor([example]), layer)
+            faster, words = lower(model, placed.tensor([example]), layer, needs or Needs())
         return Placed(faster, device, first.dtype, f"{dtype}, {words}", placed.batcher)
 
     def logits(

@@ -15,7 +15,8 @@ from torch import nn
 from voxplain.errors import InputError, VoxplainWarning
 from voxplain.explain.engine import Engine, Placed, full_precision, weights_sha256
 from voxplain.explain.method import Attribution, Method, describe_options
-from voxplain.explain.probe import auto_layer, probe
+from voxplain.explain.probe import probe
+from voxplain.explain.trace import auto_layer
 from voxplain.maps import AttributionMap, Provenance
 from voxplain.volume import Volume
 
@@ -82,7 +83,7 @@ class Job:
         for batch in alike(volumes, self.engine.batch_size):
             if placed is None:
                 layer = self._layer(batch[0])
-                placed = self.engine.place(self.model, batch[0], layer)
+                placed = self.engine.place(self.model, batch[0], layer, self.method.requires)
             run = _Run(self, placed, layer, weights, done, on_progress)
             for part, attribution in placed.batcher.run(batch, run.attribute):
                 values = attribution.values.detach().float().cpu().numpy()
@@ -96,8 +97,8 @@ class Job:
             return None
         if self.layer != "auto":
             return self.layer
-        placed = Engine(self.engine.device, "exact", 1).place(self.model, example)
-        return auto_layer(placed.model, placed.tensor([example]))
+        first = next(self.model.parameters(), torch.empty(0))
+        return auto_layer(self.model, torch.as_tensor(example.values)[None, None].to(first))
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,8 +162,8 @@ class _Run:
             subject=volume.subject,
             method=info.name,
             target=short,
-            unit=info.unit,
-            sign=info.sign,
+            unit=self.job.method.unit,
+            sign=self.job.method.sign,
             provenance=provenance,
         )
 

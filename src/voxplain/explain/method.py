@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -125,6 +125,16 @@ class Method(ABC):
         return "logit"
 
     @property
+    def unit(self) -> str:
+        """Unit of this very method's maps, where options change it."""
+        return self.info.unit
+
+    @property
+    def sign(self) -> str:
+        """What a positive and a negative value say, where options change it."""
+        return self.info.sign
+
+    @property
     def requires(self) -> Needs:
         """What this very method needs; more than its class's `needs` where it wraps another."""
         return self.needs
@@ -153,6 +163,26 @@ class Method(ABC):
     def option_names(cls) -> tuple[str, ...]:
         """Names of the options that the method takes."""
         return tuple(f.name for f in fields(cls))
+
+    @classmethod
+    def option_defaults(cls) -> dict[str, str]:
+        """Write each option's default as one types it.
+
+        Returns
+        -------
+        dict of str to str
+            ``"required"`` where there is no default, and ``"None"`` for an option beside the
+            fields, such as a preset.
+        """
+        told = dict.fromkeys(cls.option_names(), "None")
+        for option in fields(cls):
+            default: Any = option.default
+            if option.default_factory is not MISSING:
+                default = option.default_factory()
+            if isinstance(default, Method):
+                default = default.info.name
+            told[option.name] = "required" if default is MISSING else str(default)
+        return told
 
     @classmethod
     def with_options(cls, options: Mapping[str, Any]) -> Method:

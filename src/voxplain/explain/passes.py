@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from voxplain.explain.probe import Probe
     from voxplain.explain.target import Chosen, Score
 
-__all__ = ["gradient_of_passes", "logits_of_passes"]
+__all__ = ["each_gradient", "gradient_of_passes", "logits_of_passes"]
 
 
 def logits_of_passes(
@@ -42,6 +42,42 @@ def logits_of_passes(
     return torch.cat(rows)
 
 
+def each_gradient(
+    probe: Probe,
+    change: Callable[[int], torch.Tensor],
+    passes: int,
+    chosen: Chosen,
+    kind: Score = "logit",
+) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
+    """Differentiate the explained scalar at changed copies of a batch.
+
+    Parameters
+    ----------
+    probe : Probe
+    change : callable
+        Takes the number of the pass and gives the changed batch, tensor (N, 1, X, Y, Z).
+    passes : int
+    chosen : Chosen
+        Target of each of the N volumes.
+    kind : {"logit", "margin"}
+
+    Yields
+    ------
+    number : int
+        Of the pass, in order.
+    gradient : tensor (N, 1, X, Y, Z)
+    score : tensor (N,)
+        The explained scalar.
+    """
+    count = len(change(0))
+    for numbers in _grouped(probe, passes, count):
+        made = torch.cat([change(i) for i in numbers]).detach().requires_grad_()
+        score = chosen.repeat(len(numbers)).score(probe.logits(made), kind)
+        slopes = _apart(probe.gradient(score, made), count)
+        yield from zip(numbers, slopes, _apart(score.detach(), count), strict=True)
+        probe.report((numbers[-1] + 1) / passes)
+
+
 def gradient_of_passes(
     probe: Probe,
     change: Callable[[int], torch.Tensor],
@@ -69,21 +105,12 @@ def gradient_of_passes(
     scores : tensor (passes, N)
         The explained scalar in each pass.
     """
-    count = len(change(0))
-    total: torch.Tensor | None = None
+    total = torch.zeros_like(change(0))
     scores = []
-    for numbers in _grouped(probe, len(weights), count):
-        made = torch.cat([change(i) for i in numbers]).detach().requires_grad_()
-        score = chosen.repeat(len(numbers)).score(probe.logits(made), kind)
-        slope = _apart(probe.gradient(score, made), count)
-        share = slope.new_tensor([weights[i] for i in numbers])
-        part = torch.einsum("pn...,p->n...", slope, share)
-        total = part if total is None else total + part
-        scores.append(_apart(score.detach(), count))
-        probe.report((numbers[-1] + 1) / len(weights))
-    if total is None:
-        raise ValueError("weights must name one pass at least.")
-    return total, torch.cat(scores)
+    for number, slope, score in each_gradient(probe, change, len(weights), chosen, kind):
+        total += weights[number] * slope
+        scores.append(score)
+    return total, torch.stack(scores)
 
 
 def _grouped(probe: Probe, passes: int, count: int) -> Iterator[range]:

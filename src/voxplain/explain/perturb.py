@@ -16,7 +16,7 @@ from voxplain.errors import InputError
 if TYPE_CHECKING:
     from voxplain.explain.target import Chosen
 
-__all__ = ["MaskGrid", "ReferenceLike", "gaussian_matrix", "make_reference", "shifted"]
+__all__ = ["MaskGrid", "ReferenceLike", "blurred", "gaussian_matrix", "make_reference", "shifted"]
 
 ReferenceLike = str | NDArray[np.float32] | Mapping[int, NDArray[np.float32]]
 
@@ -48,6 +48,25 @@ def gaussian_matrix(size: int, sigma: float, window: int | None = None) -> torch
     if window is not None:
         kernel = kernel * (distance <= window // 2)
     return kernel / kernel.sum(1, keepdim=True)
+
+
+def blurred(x: torch.Tensor, sigma: Sequence[float], window: int | None = None) -> torch.Tensor:
+    """Blur images by a Gaussian.
+
+    Parameters
+    ----------
+    x : tensor (N, C, X, Y, Z)
+    sigma : sequence of 3 floats, voxels
+        Standard deviation along each axis; 0 leaves it as it is.
+    window : int, optional
+        Odd number of voxels to which the kernel is cut.
+
+    Returns
+    -------
+    tensor (N, C, X, Y, Z)
+    """
+    matrices = [gaussian_matrix(n, s, window) for n, s in zip(x.shape[2:], sigma, strict=True)]
+    return _along_axes(x, matrices)
 
 
 def _along_axes(x: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -177,8 +196,7 @@ def make_reference(
         total = x.sum((1, 2, 3, 4), keepdim=True)
         return inside * total / inside.sum((1, 2, 3, 4), keepdim=True).clamp(min=1)
     if kind == "blur":
-        matrices = [gaussian_matrix(n, s, window) for n, s in zip(x.shape[2:], sigma, strict=True)]
-        return _along_axes(x, matrices)
+        return blurred(x, sigma, window)
     raise InputError(
         f"reference must be {', '.join(map(repr, _REFERENCES))}, an array, or one array per class "
         f"index; {kind!r} was given."

@@ -17,20 +17,7 @@ if TYPE_CHECKING:
 
     from voxplain.explain.target import Chosen, Score, Target
 
-__all__ = ["Probe", "auto_layer", "layer_name", "out_of_memory", "probe"]
-
-# Modules that only coarsen, pass on or drop the feature maps of the layer before them.
-_NOT_FEATURES = (
-    nn.AvgPool3d,
-    nn.MaxPool3d,
-    nn.AdaptiveAvgPool3d,
-    nn.AdaptiveMaxPool3d,
-    nn.LPPool3d,
-    nn.Dropout,
-    nn.Dropout3d,
-    nn.AlphaDropout,
-    nn.Identity,
-)
+__all__ = ["Probe", "layer_name", "out_of_memory", "probe"]
 
 
 @dataclass(eq=False)
@@ -57,7 +44,7 @@ class Probe:
     report: Callable[[float], None] = field(default=lambda done: None)
     batch_size: int = 8
     _recorded: torch.Tensor | None = None
-    _recording: bool = True
+    _attached: bool = False
 
     def logits(self, x: torch.Tensor) -> torch.Tensor:
         """Run the network.
@@ -107,11 +94,41 @@ class Probe:
         """Output of the hooked layer at its last call, tensor (N, C, X', Y', Z').
 
         It is a leaf of the graph: its gradient is the layer's own, and what comes before it
-        keeps no graph.
+        keeps no graph; see `attached`.
         """
         if self._recorded is None:
             raise NetworkError(f"Layer {self.layer!r} was not run by the network.")
         return self._recorded
+
+    @contextmanager
+    def attached(self) -> Iterator[None]:
+        """Leave the hooked layer in the input's graph for the time being.
+
+        Gradients then pass the layer on their way to the input, and `activation` can itself be
+        differentiated with respect to the input.
+        """
+        self._attached = True
+        try:
+            yield
+        finally:
+            self._attached = False
+
+    @contextmanager
+    def part(self, number: int, parts: int) -> Iterator[None]:
+        """Report the work done inside as one of several equal parts.
+
+        Parameters
+        ----------
+        number : int
+            From 0.
+        parts : int
+        """
+        whole = self.report
+        self.report = lambda done: whole((number + done) / parts)
+        try:
+            yield
+        finally:
+            self.report = whole
 
     def gradient(self, score: torch.Tensor, wrt: torch.Tensor) -> torch.Tensor:
         """Differentiate one scalar per sample.
@@ -134,7 +151,7 @@ class Probe:
         if score.requires_grad:
             found = torch.autograd.grad(score.sum(), wrt, allow_unused=True)
         if found[0] is None:
-            what = "the input" if self.layer is None else f"layer {self.layer!r}"
+            what = f"layer {self.layer!r}" if wrt is self._recorded else "the input"
             raise NetworkError(
                 f"The output of {type(self.model).__name__} has no gradient with respect to "
                 f"{what}; the network detaches it or does not use it."
@@ -162,18 +179,7 @@ class Probe:
         chosen = target.choose(logits)
         return self.gradient(chosen.score(logits, kind), leaf), chosen
 
-    @contextmanager
-    def unrecorded(self) -> Iterator[None]:
-        """Pass the layer's output on untouched, so that gradients reach the input."""
-        self._recording = False
-        try:
-            yield
-        finally:
-            self._recording = True
-
-    def _record(self, module: nn.Module, args: object, output: object) -> torch.Tensor | None:
-        if not self._recording:
-            return None
+    def _record(self, module: nn.Module, args: object, output: object) -> torch.Tensor:
         if not isinstance(output, torch.Tensor) or output.ndim != 5:
             given = (
                 f"shape {tuple(output.shape)}"
@@ -184,7 +190,10 @@ class Probe:
                 f"Layer {self.layer!r} gives an output of {given}; choose a layer that gives "
                 "feature maps (N, C, X, Y, Z), or 'auto'."
             )
-        self._recorded = output.detach().requires_grad_(torch.is_grad_enabled())
+        if self._attached:
+            self._recorded = output
+        else:
+            self._recorded = output.detach().requires_grad_(torch.is_grad_enabled())
         # An in-place operation after the layer then changes the clone, not the record.
         return self._recorded.clone()
 
@@ -207,8 +216,9 @@ def probe(
     ----------
     model : torch.nn.Module
     layer : str, torch.nn.Module or None
-        Dotted path of the layer whose activation is recorded, or the module itself; `auto_layer`
-        finds one. Of a module that is called several times, the last call counts.
+        Dotted path of the layer whose activation is recorded, or the module itself;
+        `voxplain.explain.trace.auto_layer` finds one. Of a module that is called several times,
+        the last call counts.
     voxel_size : tuple of 3 floats, mm
     report : callable, optional
         Takes the part of the work that is done, 0 to 1.
@@ -270,56 +280,6 @@ def layer_name(model: nn.Module, layer: str | nn.Module) -> str:
     if layer not in names:
         raise unknown_name("layer", layer, names)
     return layer
-
-
-def auto_layer(model: nn.Module, x: torch.Tensor) -> str:
-    """Find the last layer whose output still has spatial extent.
-
-    Pooling, dropout and identity modules are passed over, because they only coarsen the feature
-    maps of the layer before them.
-
-    Parameters
-    ----------
-    model : torch.nn.Module
-    x : tensor (N, 1, X, Y, Z)
-        One forward pass is made on it.
-
-    Returns
-    -------
-    str
-        Dotted path of the module that runs last, without children, and gives (N, C, X', Y', Z')
-        with more than one voxel.
-
-    Raises
-    ------
-    NetworkError
-        If there is none.
-    """
-    last: list[str] = []
-    handles = []
-
-    def hook(name: str) -> Callable[[nn.Module, object, object], None]:
-        def note(module: nn.Module, args: object, output: object) -> None:
-            if isinstance(output, torch.Tensor) and output.ndim == 5 and output[0, 0].numel() > 1:
-                last[:] = [name]
-
-        return note
-
-    with probe(model) as p, torch.no_grad():
-        try:
-            for name, module in model.named_modules():
-                if name and not any(module.children()) and not isinstance(module, _NOT_FEATURES):
-                    handles.append(module.register_forward_hook(hook(name)))
-            p.logits(x)
-        finally:
-            for handle in handles:
-                handle.remove()
-    if not last:
-        raise NetworkError(
-            f"{type(model).__name__} has no layer module that gives feature maps (N, C, X, Y, Z); "
-            "name a layer."
-        )
-    return last[0]
 
 
 def out_of_memory(error: BaseException) -> bool:

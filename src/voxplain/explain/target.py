@@ -11,10 +11,22 @@ import torch
 
 from voxplain.errors import InputError, NetworkError, unknown_name
 
-__all__ = ["Chosen", "Score", "Target", "TargetLike", "as_logits", "make_target"]
+__all__ = [
+    "SCORE_WORDS",
+    "Chosen",
+    "Score",
+    "Target",
+    "TargetLike",
+    "as_logits",
+    "check_score",
+    "make_target",
+]
 
 Score = Literal["logit", "margin"]
 TargetLike = int | str | Sequence[int | str] | Callable[[torch.Tensor], torch.Tensor]
+
+SCORE_WORDS: dict[Score, str] = {"logit": "logit", "margin": "logit margin"}
+"""Names of the two scores in a map's provenance."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +98,13 @@ class Chosen:
             )
         return score
 
+    @property
+    def settled(self) -> Target:
+        """The same target for other images of the same samples, whatever these predict."""
+        if self.indices is None:
+            return Target(function=self.function)
+        return Target(tuple(self.indices.tolist()))
+
     def class_of(self, sample: int) -> int | None:
         """Class index of one sample; None where there is none."""
         return None if self.indices is None else int(self.indices[sample])
@@ -144,6 +163,22 @@ class Target:
         """Keep the samples from `start` to `stop` (not included)."""
         classes = None if self.classes is None else self.classes[start:stop]
         return Target(classes, self.function)
+
+
+def check_score(score: Score) -> None:
+    """Refuse an option ``score`` that is neither of the two.
+
+    Parameters
+    ----------
+    score : {"logit", "margin"}
+
+    Raises
+    ------
+    InputError
+        If it is anything else.
+    """
+    if score not in SCORE_WORDS:
+        raise InputError(f"score must be 'margin' or 'logit'; {score!r} was given.")
 
 
 def make_target(target: TargetLike, count: int, class_names: Sequence[str] | None = None) -> Target:

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 import torch
 
 from voxplain import __version__
+from voxplain.explain.lowering import half_pays
 
 __all__ = ["findings"]
 
@@ -24,7 +25,7 @@ def findings() -> dict[str, str]:
         "python": platform.python_version(),
         "system": platform.platform(),
         "processors": str(os.cpu_count()),
-        "native bfloat16": _yes(torch.ops.mkldnn._is_mkldnn_bf16_supported()),
+        "native bfloat16": _yes(half_pays(torch.device("cpu"))),
         "CUDA": torch.cuda.get_device_name(0) if torch.cuda.is_available() else "no",
         "Apple MPS": _yes(torch.backends.mps.is_available()),
     }

@@ -8,14 +8,24 @@ from typing import Any
 from voxplain.errors import InputError, unknown_name
 from voxplain.explain.method import Method
 from voxplain.explain.methods.captum_bridge import CAPTUM_NAMES, captum_method
+from voxplain.explain.methods.channel_attention import ChannelAttention
+from voxplain.explain.methods.deconvolution import Deconvolution
 from voxplain.explain.methods.grad_cam import GradCam
+from voxplain.explain.methods.grad_cam_plus_plus import GradCamPlusPlus
 from voxplain.explain.methods.gradient import Gradient
 from voxplain.explain.methods.guided_backprop import GuidedBackprop
+from voxplain.explain.methods.guided_grad_cam import GuidedGradCam
+from voxplain.explain.methods.hirescam import HiResCam
+from voxplain.explain.methods.input_x_gradient import InputXGradient
+from voxplain.explain.methods.integrated_gradients import IntegratedGradients
+from voxplain.explain.methods.layercam import LayerCam
+from voxplain.explain.methods.lrp import LayerwiseRelevance
 from voxplain.explain.methods.meaningful_perturbation import MeaningfulPerturbation
 from voxplain.explain.methods.occlusion import Occlusion
 from voxplain.explain.methods.region_ablation import RegionAblation
 from voxplain.explain.methods.region_shapley import RegionShapley
 from voxplain.explain.methods.rise import Rise
+from voxplain.explain.methods.smoothgrad import SmoothGrad
 
 __all__ = ["METHODS", "Registry", "make_method"]
 
@@ -43,8 +53,18 @@ class Registry(dict[str, type[Method]]):
 METHODS = Registry(
     {
         "gradient": Gradient,
+        "input-x-gradient": InputXGradient,
+        "smoothgrad": SmoothGrad,
+        "integrated-gradients": IntegratedGradients,
         "grad-cam": GradCam,
+        "grad-cam++": GradCamPlusPlus,
+        "hirescam": HiResCam,
+        "layercam": LayerCam,
+        "channel-attention": ChannelAttention,
         "guided-backprop": GuidedBackprop,
+        "deconvolution": Deconvolution,
+        "guided-grad-cam": GuidedGradCam,
+        "lrp": LayerwiseRelevance,
         "meaningful-perturbation": MeaningfulPerturbation,
         "occlusion": Occlusion,
         "region-ablation": RegionAblation,

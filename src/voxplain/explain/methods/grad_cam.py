@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from torch.nn import functional
-
-from voxplain.explain.method import Attribution, Method, MethodInfo, Needs, Note
+from voxplain.explain.cam import cam_attribution, view_layer
+from voxplain.explain.method import Attribution, Method, MethodInfo, Needs
 
 if TYPE_CHECKING:
     import torch
@@ -47,19 +46,6 @@ class GradCam(Method):
 
     def attribute(self, probe: Probe, x: torch.Tensor, target: Target, seed: int) -> Attribution:
         """Explain one batch; see `Method.attribute`."""
-        logits = probe.logits(x)
-        chosen = target.choose(logits)
-        activation = probe.activation
-        gradient = probe.gradient(chosen.score(logits), activation)
-        weights = gradient.mean((2, 3, 4), keepdim=True)
-        cam = (weights * activation.detach()).sum(1, keepdim=True)
-        if self.relu:
-            cam = cam.relu()
-        notes = tuple(
-            (Note(f"the Grad-CAM at layer {probe.layer!r} is zero everywhere", warn=True),)
-            if empty
-            else ()
-            for empty in (cam.flatten(1) == 0).all(1).tolist()
-        )
-        values = functional.interpolate(cam, x.shape[2:], mode="trilinear", align_corners=False)
-        return Attribution(values[:, 0], chosen, notes)
+        view = view_layer(probe, x, target)
+        cam = view.grad_cam.relu() if self.relu else view.grad_cam
+        return cam_attribution(cam, x, probe, view.chosen, self.info.label)

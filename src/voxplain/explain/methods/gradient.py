@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from voxplain.errors import InputError
 from voxplain.explain.method import Attribution, Method, MethodInfo
+from voxplain.explain.target import SCORE_WORDS, check_score
 
 if TYPE_CHECKING:
     import torch
@@ -46,13 +46,12 @@ class Gradient(Method):
     )
 
     def __post_init__(self) -> None:
-        if self.score not in ("margin", "logit"):
-            raise InputError(f"score must be 'margin' or 'logit'; {self.score!r} was given.")
+        check_score(self.score)
 
     @property
     def score_words(self) -> str:
         """Name of the quantity that is explained."""
-        return "logit margin" if self.score == "margin" else "logit"
+        return SCORE_WORDS[self.score]
 
     def attribute(self, probe: Probe, x: torch.Tensor, target: Target, seed: int) -> Attribution:
         """Explain one batch; see `Method.attribute`."""

@@ -1,0 +1,239 @@
+"""``make bench``: ours against the installed peers, ratios side by side, in one run.
+
+Prints the tables and writes ``benchmarks/results.json`` and ``benchmarks/results.png``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import nn
+
+from benchmarks.figure import draw
+from benchmarks.material import Material, material
+from benchmarks.peers import REMARKS, SAMPLES, STEPS
+from benchmarks.perturbation import compare_perturbation, perturbation_table
+from benchmarks.rows import AS_GIVEN, OURS, Maps, make_rows
+from benchmarks.timing import medians, peak_memory
+from voxplain.console import make_progress
+from voxplain.explain.lowering import half_pays
+from voxplain.volume import Volume
+
+HERE = Path(__file__).parent
+IMAGES = 16
+ROUNDS = 3
+SHAPE = (58, 70, 58)
+FULL_SHAPE = (182, 218, 182)
+PACKAGES = ("voxplain", "torch", "captum", "monai", "medcam", "torchcam", "numpy", "nibabel")
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="timed rounds, median taken")
+    parser.add_argument("--skip-perturbation", action="store_true")
+    parser.add_argument("--skip-memory", action="store_true")
+    options = parser.parse_args()
+    console = Console(width=120)
+    ready = material(console)
+    volumes = [ready.phantom.cohort[int(i)] for i in ready.trained.held_out[:IMAGES]]
+    rows: list[dict[str, Any]] = []
+    missing: dict[tuple[str, str], str] = {}
+    for batch in (1, 8):
+        rows += _timed(console, ready.trained.network, volumes, batch, options.rounds, missing)
+    if not options.skip_memory:
+        _add_memory(console, rows)
+    results: dict[str, Any] = {
+        "machine": _machine(),
+        "versions": _versions(),
+        "images": IMAGES,
+        "rows": rows,
+        "unavailable": {f"{tool}, {method}": why for (method, tool), why in missing.items()},
+        "bars": _bars(rows),
+    }
+    if not options.skip_memory:
+        results["full_volume_peak_rss_mb"] = _full_volume()
+    for batch in (1, 8):
+        console.print(_table(rows, batch))
+    _print_bars(console, results)
+    if not options.skip_perturbation:
+        results["meaningful_perturbation"] = _perturbation(console, ready)
+    (HERE / "results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    (HERE / "results.png").write_bytes(draw(rows))
+    console.print(f"Written: {HERE / 'results.json'} and results.png", highlight=False)
+
+
+def _timed(
+    console: Console,
+    network: nn.Module,
+    volumes: list[Volume],
+    batch: int,
+    rounds: int,
+    missing: dict[tuple[str, str], str],
+) -> list[dict[str, Any]]:
+    works, gone = make_rows(network, volumes, batch)
+    missing |= gone
+    maps: dict[tuple[str, str], Maps] = {key: work() for key, work in works.items()}
+    with make_progress(console).step(f"Timing in batches of {batch}", rounds + 1) as advance:
+        seconds = medians(works, rounds, advance)
+    rows = []
+    for (method, tool), value in seconds.items():
+        unit = OURS if tool.startswith(OURS) else AS_GIVEN
+        rows.append(
+            {
+                "method": method,
+                "tool": tool,
+                "batch": batch,
+                "ms_per_image": 1000 * value / len(volumes),
+                "peak_rss_mb": None,
+                "agreement": None if tool == OURS else _correlation(maps, method, tool),
+                "times_forward": value / seconds["forward", unit],
+                "remark": REMARKS.get((method, tool), ""),
+            }
+        )
+    return rows
+
+
+def _correlation(maps: dict[tuple[str, str], Maps], method: str, tool: str) -> float:
+    """Mean over the images of Pearson's r between a tool's map and ours, all voxels."""
+    pairs = zip(maps[method, OURS], maps[method, tool], strict=True)
+    return float(np.mean([np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in pairs]))
+
+
+def _add_memory(console: Console, rows: list[dict[str, Any]]) -> None:
+    with make_progress(console).step("Peak memory, a process each", len(rows)) as advance:
+        for done, row in enumerate(rows, start=1):
+            tool = "forward pass" if row["tool"] == AS_GIVEN else row["tool"]
+            row["peak_rss_mb"] = peak_memory(row["method"], tool, row["batch"], SHAPE)
+            advance(done)
+
+
+def _full_volume() -> dict[str, float | None]:
+    """Peak memory of one 1 mm volume through the paper's blocks, pooled over the whole map."""
+    asked = {
+        "forward pass": ("forward", "forward pass"),
+        "guided backpropagation, voxplain": ("guided-backprop", OURS),
+        "guided backpropagation, Captum": ("guided-backprop", "Captum"),
+    }
+    return {words: peak_memory(*which, 1, FULL_SHAPE) for words, which in asked.items()}
+
+
+def _of(rows: list[dict[str, Any]], method: str, tool: str, batch: int = 8) -> float:
+    return next(
+        float(row["ms_per_image"])
+        for row in rows
+        if (row["method"], row["tool"], row["batch"]) == (method, tool, batch)
+    )
+
+
+def _bars(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Hold the measured ratios beside what the project asks of itself, at batch 8."""
+
+    def fastest(method: str) -> float:
+        peers = {
+            r["tool"] for r in rows if r["method"] == method and not r["tool"].startswith(OURS)
+        }
+        return min(_of(rows, method, tool) for tool in peers)
+
+    forward, gradient = _of(rows, "forward", OURS), _of(rows, "gradient", OURS)
+    cam, guided = _of(rows, "grad-cam", OURS), _of(rows, "guided-backprop", OURS)
+    smooth, path = _of(rows, "smoothgrad", OURS), _of(rows, "integrated-gradients", OURS)
+    asked = [
+        ("Grad-CAM / own forward pass", cam / forward, "at most", 1.15),
+        ("fastest peer's Grad-CAM / ours", fastest("grad-cam") / cam, "at least", 3.0),
+        (
+            "fastest peer's guided backprop / ours",
+            fastest("guided-backprop") / guided,
+            "at least",
+            3.0,
+        ),
+        ("guided backprop / own forward + gradient", guided / gradient, "at most", 1.1),
+        (f"SmoothGrad / {SAMPLES} such passes", smooth / (SAMPLES * gradient), "at most", 1.1),
+        (f"integrated gradients / {STEPS} such passes", path / (STEPS * gradient), "at most", 1.1),
+    ]
+    return [
+        {
+            "what": what,
+            "measured": ratio,
+            "asked": f"{sense} {bar}",
+            "met": ratio <= bar if sense == "at most" else ratio >= bar,
+        }
+        for what, ratio, sense, bar in asked
+    ]
+
+
+def _perturbation(console: Console, ready: Material) -> dict[str, Any]:
+    found = compare_perturbation(ready, make_progress(console))
+    console.print(perturbation_table(found))
+    return found
+
+
+def _table(rows: list[dict[str, Any]], batch: int) -> Table:
+    table = Table(title=f"58×70×58, batches of {batch}; ratio: its time over voxplain's")
+    for column in ("method", "tool"):
+        table.add_column(column)
+    for column in ("ms per image", "ratio", "× forward", "peak MB", "agreement"):
+        table.add_column(column, justify="right")
+    last = ""
+    for row in sorted((r for r in rows if r["batch"] == batch), key=lambda r: r["method"]):
+        if row["method"] != last:
+            table.add_section()
+        last = row["method"]
+        peak, agreement = row["peak_rss_mb"], row["agreement"]
+        told = "–" if agreement is None else f"{agreement:.3f}"
+        table.add_row(
+            row["method"],
+            row["tool"],
+            f"{row['ms_per_image']:.1f}",
+            f"{row['ms_per_image'] / _of(rows, row['method'], OURS, batch):.2f}",
+            f"{row['times_forward']:.2f}",
+            "–" if peak is None else f"{peak:.0f}",
+            f"{told} ({row['remark']})" if row["remark"] else told,
+        )
+    return table
+
+
+def _print_bars(console: Console, results: dict[str, Any]) -> None:
+    table = Table("what", "measured", "asked", "met", title="Ratios asked for, batches of 8")
+    for bar in results["bars"]:
+        met = "yes" if bar["met"] else "no"
+        table.add_row(bar["what"], f"{bar['measured']:.2f}", bar["asked"], met)
+    console.print(table)
+    for name, why in results["unavailable"].items():
+        console.print(f"{name}: {why}", highlight=False)
+    for words, peak in results.get("full_volume_peak_rss_mb", {}).items():
+        told = "failed" if peak is None else f"{peak:.0f} MB"
+        console.print(f"182×218×182, {words}: peak {told}", highlight=False)
+
+
+def _machine() -> dict[str, Any]:
+    return {
+        "processor": platform.machine(),
+        "vector_extension": torch.backends.cpu.get_cpu_capability(),
+        "bfloat16": half_pays(torch.device("cpu")),
+        "threads": torch.get_num_threads(),
+        "accelerator": torch.cuda.is_available(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""What is timed: our methods and the peers', on the same network and the same images."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from benchmarks.peers import PEERS, SAMPLES, STEPS, TARGET, Peer, quietly
+from voxplain.errors import VoxplainWarning
+from voxplain.explain import Engine
+from voxplain.explain.run import explain
+from voxplain.volume import Volume
+
+__all__ = ["AS_GIVEN", "OURS", "Maps", "make_rows"]
+
+OURS, EXACT, AS_GIVEN = "voxplain", "voxplain, exact", "PyTorch, as given"
+
+Maps = NDArray[np.float32]
+
+# The same estimand and as many passes as the peers make.
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "gradient": {"score": "logit"},
+    "grad-cam": {},
+    "guided-backprop": {},
+    "smoothgrad": {"samples": SAMPLES},
+    "integrated-gradients": {"steps": STEPS, "score": "logit", "reference": "zero"},
+}
+_ALSO_EXACT = ("grad-cam", "guided-backprop")
+
+
+def make_rows(
+    network: nn.Module, volumes: list[Volume], batch: int
+) -> tuple[dict[tuple[str, str], Callable[[], Maps]], dict[tuple[str, str], str]]:
+    """Make one callable per method and tool, and say why a peer has none.
+
+    A row of ours is the user's whole call: hashing the weights, making the faster copy and
+    checking it are inside. A peer's row is its call for each batch in turn.
+    """
+    x = torch.from_numpy(np.stack([v.values for v in volumes]))[:, None]
+    batches = list(x.split(batch))
+    rows: dict[tuple[str, str], Callable[[], Maps]] = {
+        ("forward", AS_GIVEN): partial(_forward, network, batches),
+        ("forward", OURS): partial(Engine(batch_size=batch).logits, network, volumes),
+    }
+    for method, options in _OPTIONS.items():
+        rows[method, OURS] = partial(_ours, network, volumes, method, batch, "auto", options)
+        if method in _ALSO_EXACT:
+            rows[method, EXACT] = partial(_ours, network, volumes, method, batch, "exact", options)
+    missing = {}
+    for key, peer in PEERS.items():
+        work = partial(_theirs, peer, copy.deepcopy(network), batches)
+        try:
+            _theirs(peer, network, [x[:1]])
+        except ImportError as error:
+            missing[key] = f"cannot be imported: {error}"
+        else:
+            rows[key] = work
+    return rows, missing
+
+
+def _forward(network: nn.Module, batches: list[Tensor]) -> Maps:
+    with torch.inference_mode():
+        return np.concatenate([network(part).numpy() for part in batches])
+
+
+def _ours(
+    network: nn.Module,
+    volumes: list[Volume],
+    method: str,
+    batch: int,
+    precision: str,
+    options: dict[str, Any],
+) -> Maps:
+    engine = Engine(precision=precision, batch_size=batch)  # type: ignore[arg-type]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", VoxplainWarning)
+        found = explain(network, volumes, method, TARGET, engine=engine, **options)
+    return np.stack([one.values for one in found])
+
+
+def _theirs(peer: Peer, network: nn.Module, batches: list[Tensor]) -> Maps:
+    return np.concatenate([quietly(partial(peer, network, part)).numpy() for part in batches])

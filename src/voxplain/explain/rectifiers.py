@@ -1,0 +1,206 @@
+"""Other rules for the backward pass of a ReLU, wherever the network writes it."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+from voxplain.errors import NetworkError
+from voxplain.explain.method import Note
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextvars import Token
+
+    from voxplain.explain.probe import Probe
+    from voxplain.explain.target import Chosen, Target
+
+__all__ = [
+    "Rectifiers",
+    "Rule",
+    "active_rectifiers",
+    "active_rule",
+    "passed_on",
+    "rectified_gradient",
+]
+
+Rule = Literal["guided", "deconvolution"]
+
+_WORDS: dict[Rule, str] = {"guided": "guided backpropagation", "deconvolution": "deconvolution"}
+
+_RELU = (functional.relu, torch.relu, torch.Tensor.relu)
+_RELU_IN_PLACE = (torch.relu_, torch.Tensor.relu_)
+_OTHER_RECTIFIERS = (
+    functional.relu6,
+    functional.hardtanh,
+    functional.leaky_relu,
+    functional.prelu,
+    functional.rrelu,
+    functional.elu,
+    functional.selu,
+    functional.celu,
+    functional.gelu,
+    functional.silu,
+    functional.mish,
+    functional.hardswish,
+    functional.softplus,
+)
+
+_active: ContextVar[Rectifiers | None] = ContextVar("voxplain_rectifiers", default=None)
+
+
+def active_rectifiers() -> Rectifiers | None:
+    """Give the mode that is on, so that a fused block can keep its rule; None if none is.
+
+    A block that rectifies inside an autograd function of its own must ask in its forward pass
+    (on an accelerator the backward pass runs in another thread), call `Rectifiers.reached` once
+    for every ReLU it stands for, and send its gradient through `passed_on`.
+    """
+    return _active.get()
+
+
+def active_rule() -> Rule | None:
+    """Give the rule of the mode that is on; None if none is."""
+    mode = active_rectifiers()
+    return None if mode is None else mode.rule
+
+
+def passed_on(rule: Rule, grad: torch.Tensor, open_: torch.Tensor) -> torch.Tensor:
+    """Apply a rule to the gradient that arrives at a ReLU.
+
+    Parameters
+    ----------
+    rule : {"guided", "deconvolution"}
+    grad : tensor
+        Gradient with respect to the ReLU's output.
+    open_ : tensor of the same shape, bool
+        Where the ReLU's input was positive.
+
+    Returns
+    -------
+    tensor
+        The positive part of the gradient; for the guided rule, only where the ReLU was open.
+    """
+    return grad.relu() * open_ if rule == "guided" else grad.relu()
+
+
+class Rectifiers(TorchFunctionMode):
+    """Exchange the backward pass of every ReLU that runs while the mode is on.
+
+    A ReLU that runs without gradients, such as one inside the forward pass of an autograd
+    function, is left alone and not counted.
+
+    Parameters
+    ----------
+    rule : {"guided", "deconvolution"}
+
+    Attributes
+    ----------
+    relus, others : int
+        Calls of ReLUs, and of other activations, so far.
+    """
+
+    def __init__(self, rule: Rule) -> None:
+        super().__init__()
+        self.rule = rule
+        self.relus = 0
+        self.others = 0
+        self._token: Token[Rectifiers | None] | None = None
+
+    def reached(self) -> None:
+        """Count one ReLU whose gradient follows the rule."""
+        self.relus += 1
+
+    def __enter__(self) -> Rectifiers:
+        self._token = _active.set(self)
+        super().__enter__()  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
+        if self._token is not None:
+            _active.reset(self._token)
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        if not torch.is_grad_enabled():
+            return func(*args, **kwargs)
+        if func in _RELU:
+            return self._relu(*args, **kwargs)
+        if func in _RELU_IN_PLACE:
+            return self._relu(args[0] if args else kwargs["input"], inplace=True)
+        self.others += func in _OTHER_RECTIFIERS
+        return func(*args, **kwargs)
+
+    def _relu(self, input: torch.Tensor, inplace: bool = False) -> torch.Tensor:  # noqa: A002
+        self.reached()
+        out: torch.Tensor = _RuledRelu.apply(input, self.rule)  # type: ignore[no-untyped-call]
+        # Copied back rather than marked dirty: this also serves views, and whoever else holds the
+        # tensor sees the change, as after a real in-place ReLU.
+        return input.copy_(out) if inplace else out
+
+
+class _RuledRelu(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, rule: Rule) -> torch.Tensor:
+        out = x.relu()
+        ctx.rule = rule
+        ctx.save_for_backward(out > 0)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, None]:
+        return passed_on(ctx.rule, grads[0], ctx.saved_tensors[0]), None
+
+
+def rectified_gradient(
+    probe: Probe, x: torch.Tensor, target: Target, rule: Rule
+) -> tuple[torch.Tensor, Chosen, tuple[Note, ...]]:
+    """Differentiate the target's logit with respect to the input, under a rule for ReLUs.
+
+    Parameters
+    ----------
+    probe : Probe
+    x : tensor (N, 1, X, Y, Z)
+    target : Target
+    rule : {"guided", "deconvolution"}
+
+    Returns
+    -------
+    gradient : tensor (N, 1, X, Y, Z)
+    chosen : Chosen
+    notes : tuple of Note
+        The number of calls reached, for every sample of the batch alike.
+
+    Raises
+    ------
+    NetworkError
+        If the network runs no ReLU, or runs compiled TorchScript, whose ReLUs are out of reach.
+    """
+    name = type(probe.model).__name__
+    if any(isinstance(module, torch.jit.ScriptModule) for module in probe.model.modules()):
+        raise NetworkError(
+            f"{name} contains TorchScript modules, whose ReLUs {_WORDS[rule]} cannot reach; give "
+            "the network as Python modules."
+        )
+    with Rectifiers(rule) as mode:
+        gradient, chosen = probe.input_gradient(x, target)
+    if not mode.relus:
+        raise NetworkError(
+            f"{name} runs no ReLU, so {_WORDS[rule]} would be the plain gradient; use method "
+            "'gradient'."
+        )
+    notes = [Note(f"negative gradients stopped at {mode.relus} ReLU calls")]
+    if mode.others:
+        notes.append(Note(f"{mode.others} calls of other activations keep their plain gradient"))
+    return gradient, chosen, tuple(notes)
