@@ -198,7 +198,9 @@ def test_what_is_wrong_is_said_before_the_first_map() -> None:
         iter_explain(model, items, "grad_cam")
     with pytest.raises(InputError, match="Unknown layer 'x'"):
         iter_explain(model, items, "gradient", layer="x")
-    with pytest.raises(InputError, match=r"must be a torch.nn.Module; str was given"):
+    with pytest.raises(
+        InputError, match=r"must be a torch.nn.Module, or several in a list; str was"
+    ):
         iter_explain("model", items)
     with pytest.raises(InputError, match="beside a ready Gradient"):
         iter_explain(model, items, METHODS["gradient"](), score="logit")
