@@ -70,6 +70,14 @@ def monai_case(request: pytest.FixtureRequest) -> tuple[nn.Module, Volume, str]:
     return net, volumes(1, (18, 20, 22))[0], "layer4.1.act"
 
 
+FEW_PASSES: dict[str, dict[str, object]] = {
+    "occlusion": {"block": 100.0, "stride": 100.0},
+    "region-ablation": {"cell": 150.0},
+    "region-shapley": {"cell": 150.0, "permutations": 2},
+    "rise": {"masks": 6, "cell": 100.0},
+}
+
+
 @pytest.mark.filterwarnings("ignore::voxplain.errors.VoxplainWarning")
 @pytest.mark.parametrize("name", sorted(METHODS))
 def test_monai_networks(monai_case: tuple[nn.Module, Volume, str], name: str) -> None:

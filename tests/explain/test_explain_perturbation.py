@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from explain_nets import SHAPE, Linear, batch, paper_like, volumes
+from explain_nets import SHAPE, Counted, Linear, batch, paper_like, volumes
 from scipy import ndimage
-from torch import nn
 
 from voxplain.errors import InputError, VoxplainWarning
 from voxplain.explain import Chosen, Engine
@@ -48,7 +47,7 @@ def test_mask_reaches_the_voxels_by_interpolation_then_blur() -> None:
     grid = MaskGrid.make(SHAPE, (2, 2, 4), (0, 0, 0))
     assert grid.shape == (3, 4, 2)
     mask = torch.rand(2, 3, 4, 2, dtype=torch.float64)
-    wanted = nn.functional.interpolate(mask[:, None], SHAPE, mode="trilinear")[:, 0]
+    wanted = torch.nn.functional.interpolate(mask[:, None], SHAPE, mode="trilinear")[:, 0]
     assert torch.allclose(grid.to_voxels(mask), wanted, atol=1e-12)
     blurred = MaskGrid.make(SHAPE, (2, 2, 4), (1, 2, 0.5))
     matrices = [gaussian_matrix(n, s).numpy() for n, s in zip(SHAPE, (1, 2, 0.5), strict=True)]
@@ -158,16 +157,6 @@ def test_the_cost_falls_and_the_kept_mask_is_the_best_by_the_whole_cost() -> Non
         assert notes[2] == f"p(perturbed) = {float(torch.sigmoid(perturbed[sample])):.3g}"
         # The mask that keeps all costs 1, and the price of the found one comes on top.
         assert float(fallen[sample]) < 0.9
-
-
-class Counted(nn.Module):
-    def __init__(self, inner: nn.Module) -> None:
-        super().__init__()
-        self.inner, self.samples = inner, 0
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        self.samples += len(x)
-        return self.inner(x)
 
 
 @pytest.mark.filterwarnings("ignore::voxplain.errors.VoxplainWarning")

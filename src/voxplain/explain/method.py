@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from voxplain.atlas import Atlas
 from voxplain.errors import InputError
 
 if TYPE_CHECKING:
@@ -200,12 +201,17 @@ class Method(ABC):
         InputError
             If the method has no option of that name, or the value is not allowed.
         """
+        cls.require_known(options)
+        return cls(**options)
+
+    @classmethod
+    def require_known(cls, options: Mapping[str, Any]) -> None:
+        """Raise InputError if the method has no option of a given name."""
         names = cls.option_names()
         for given in options:
             if given not in names:
                 takes = f"its options are {', '.join(names)}" if names else "it takes none"
                 raise InputError(f"Method {cls.info.name!r} has no option {given!r}; {takes}.")
-        return cls(**options)
 
 
 def describe_options(method: Method) -> dict[str, Any]:
@@ -229,6 +235,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         data = np.ascontiguousarray(value, dtype=np.float32)
         return f"array {value.shape}, sha256 {hashlib.sha256(data.tobytes()).hexdigest()}"
+    if isinstance(value, Atlas):
+        return f"atlas {value.name}, {_plain(value.labels)}"
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     return value

@@ -10,7 +10,7 @@ from typing import Any
 
 from voxplain.cohort import PRESETS
 from voxplain.errors import InputError, unknown_name
-from voxplain.explain.methods import METHODS, make_method
+from voxplain.explain.methods import make_method
 
 __all__ = ["ScanOptions"]
 
@@ -61,9 +61,6 @@ class ScanOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in self.methods:
-            if name not in METHODS:
-                raise unknown_name("method", name, METHODS)
         if self.preset is not None and self.preset not in PRESETS:
             raise unknown_name("preset", self.preset, PRESETS)
         if self.masks and len(self.masks) != len(self.images):

@@ -7,6 +7,7 @@ from typing import Any
 
 from voxplain.errors import InputError, unknown_name
 from voxplain.explain.method import Method
+from voxplain.explain.methods.captum_bridge import CAPTUM_NAMES, captum_method
 from voxplain.explain.methods.channel_attention import ChannelAttention
 from voxplain.explain.methods.deconvolution import Deconvolution
 from voxplain.explain.methods.grad_cam import GradCam
@@ -20,26 +21,57 @@ from voxplain.explain.methods.integrated_gradients import IntegratedGradients
 from voxplain.explain.methods.layercam import LayerCam
 from voxplain.explain.methods.lrp import LayerwiseRelevance
 from voxplain.explain.methods.meaningful_perturbation import MeaningfulPerturbation
+from voxplain.explain.methods.occlusion import Occlusion
+from voxplain.explain.methods.region_ablation import RegionAblation
+from voxplain.explain.methods.region_shapley import RegionShapley
+from voxplain.explain.methods.rise import Rise
 from voxplain.explain.methods.smoothgrad import SmoothGrad
 
-__all__ = ["METHODS", "make_method"]
+__all__ = ["METHODS", "Registry", "make_method"]
 
-METHODS: dict[str, type[Method]] = {
-    "gradient": Gradient,
-    "input-x-gradient": InputXGradient,
-    "smoothgrad": SmoothGrad,
-    "integrated-gradients": IntegratedGradients,
-    "grad-cam": GradCam,
-    "grad-cam++": GradCamPlusPlus,
-    "hirescam": HiResCam,
-    "layercam": LayerCam,
-    "channel-attention": ChannelAttention,
-    "guided-backprop": GuidedBackprop,
-    "deconvolution": Deconvolution,
-    "guided-grad-cam": GuidedGradCam,
-    "lrp": LayerwiseRelevance,
-    "meaningful-perturbation": MeaningfulPerturbation,
-}
+
+class Registry(dict[str, type[Method]]):
+    """The methods by name; names such as ``"captum:Saliency"`` are answered by the bridge.
+
+    The bridge's names are found, but not listed.
+
+    Raises
+    ------
+    InputError
+        If a name is looked up that is not there, or that needs Captum where that is not installed.
+    """
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name) or name in CAPTUM_NAMES
+
+    def __missing__(self, name: str) -> type[Method]:
+        if name.startswith("captum:"):
+            return captum_method(name)
+        raise unknown_name("method", name, [*self, "captum:<Name>"])
+
+
+METHODS = Registry(
+    {
+        "gradient": Gradient,
+        "input-x-gradient": InputXGradient,
+        "smoothgrad": SmoothGrad,
+        "integrated-gradients": IntegratedGradients,
+        "grad-cam": GradCam,
+        "grad-cam++": GradCamPlusPlus,
+        "hirescam": HiResCam,
+        "layercam": LayerCam,
+        "channel-attention": ChannelAttention,
+        "guided-backprop": GuidedBackprop,
+        "deconvolution": Deconvolution,
+        "guided-grad-cam": GuidedGradCam,
+        "lrp": LayerwiseRelevance,
+        "meaningful-perturbation": MeaningfulPerturbation,
+        "occlusion": Occlusion,
+        "region-ablation": RegionAblation,
+        "region-shapley": RegionShapley,
+        "rise": Rise,
+    }
+)
 
 
 def make_method(method: str | Method, options: Mapping[str, Any] | None = None) -> Method:
@@ -48,7 +80,7 @@ def make_method(method: str | Method, options: Mapping[str, Any] | None = None) 
     Parameters
     ----------
     method : str or Method
-        A key of `METHODS`, or a ready method.
+        A name in `METHODS`, or a ready method.
     options : mapping of str to object, optional
         Of a named method. Where a method wraps another, its option ``of`` may be a name too.
 
@@ -69,8 +101,6 @@ def make_method(method: str | Method, options: Mapping[str, Any] | None = None) 
                 "set them on it."
             )
         return method
-    if method not in METHODS:
-        raise unknown_name("method", method, METHODS)
     kind = METHODS[method]
     if isinstance(given.get("of"), str) and "of" in kind.option_names():
         given["of"] = make_method(given["of"])
