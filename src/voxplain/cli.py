@@ -14,7 +14,7 @@ from rich.console import Console
 
 from voxplain import __version__
 from voxplain.console import make_progress
-from voxplain.errors import InputError, VoxplainError, unknown_name
+from voxplain.errors import InputError, VoxplainError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -84,7 +84,10 @@ def demo(
 @app.command()
 def explain(
     network: Annotated[str, typer.Option(help="mrinet, or package.module:function.")],
-    weights: Annotated[Path, typer.Option(help="State dict: .safetensors, .pt, .pth.")],
+    weights: Annotated[
+        list[Path],
+        typer.Option(help="State dict: .safetensors, .pt, .pth; repeat it for a mean of networks."),
+    ],
     image: Annotated[list[Path], typer.Option(help="T1w scan, NIfTI or MGZ; may be repeated.")],
     out: Annotated[Path, typer.Option(help="Folder for the results; made when missing.")],
     mask: Annotated[list[Path] | None, typer.Option(help="Brain mask of each --image.")] = None,
@@ -108,7 +111,7 @@ def explain(
     ),
     option: Annotated[
         list[str] | None,
-        typer.Option(help="method:name=value, such as meaningful-perturbation:reference=zero."),
+        typer.Option(help="method:name=value, such as region-shapley:regions=AAL."),
     ] = None,
     class_names: Annotated[
         str | None, typer.Option(help="Comma-separated, in the order of the outputs.")
@@ -129,7 +132,7 @@ def explain(
     console = Console()
     options = ScanOptions(
         network=network,
-        weights=weights,
+        weights=tuple(weights),
         images=tuple(image),
         out=out,
         masks=tuple(mask or ()),
@@ -165,11 +168,12 @@ def methods(
     if name is None:
         console.print(_methods_table(METHODS))
         console.print("'voxplain methods NAME' tells the sign, the source and the options of one.")
-    elif name in METHODS:
+        console.print(
+            "With Captum installed, captum:<Name> is one of its methods: captum:DeepLift."
+        )
+    else:
         for what, told in _method_lines(METHODS[name]):
             console.print(f"{what:<12}{told}", highlight=False, markup=False, soft_wrap=True)
-    else:
-        raise unknown_name("method", name, METHODS)
 
 
 @app.command()

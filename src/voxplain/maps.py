@@ -35,7 +35,8 @@ class Provenance:
     network : str
         Class of the network.
     weights_sha256 : str
-        Hash over names and values of all parameters and buffers.
+        Hash over names and values of all parameters and buffers; of several networks, one each,
+        with commas between them.
     precision : str
         How the engine ran the network, such as ``"float32, batch norm folded, channels last"``.
     device : str
@@ -85,6 +86,8 @@ class AttributionMap:
     sign : str
         What a positive value says.
     provenance : Provenance
+    spread : array (X, Y, Z), float32, optional
+        For the mean map of several networks: the standard deviation over them, in the same unit.
 
     Raises
     ------
@@ -100,9 +103,12 @@ class AttributionMap:
     unit: str
     sign: str
     provenance: Provenance
+    spread: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", _checked(self.values, self.grid))
+        if self.spread is not None:
+            object.__setattr__(self, "spread", _checked(self.spread, self.grid))
 
 
 @dataclass(frozen=True, eq=False)

@@ -146,6 +146,8 @@ class Study:
     ) -> Path:
         """Write a map as NIfTI, and then its sidecar, which says that the map is whole.
 
+        The spread of a map, where it has one, is written beside it.
+
         Parameters
         ----------
         map_ : AttributionMap
@@ -161,7 +163,8 @@ class Study:
         pathlib.Path
             Of the NIfTI file.
         """
-        name = f"{self.map_name(map_.subject, label, map_.target)}_statmap"
+        start = self.map_name(map_.subject, label, map_.target)
+        name, spread = f"{start}_statmap", f"{start}Spread_statmap.nii.gz"
         sidecar = {
             "Description": f"{label} for {map_.target}, raw and signed",
             "Units": map_.unit,
@@ -175,6 +178,9 @@ class Study:
         }
         (self.folder / f"{name}.json").unlink(missing_ok=True)
         path = self.write_bytes(f"{name}.nii.gz", nifti_bytes(map_.values, map_.grid))
+        if map_.spread is not None:
+            self.write_bytes(spread, nifti_bytes(map_.spread, map_.grid))
+            sidecar["Spread"] = Path(spread).name
         self.write_json(f"{name}.json", sidecar)
         return path
 
@@ -198,6 +204,11 @@ class Study:
             values = None if sidecar is None else _read_values(path.with_suffix(".nii.gz"))
             if sidecar is None or values is None:
                 continue
+            spread = None
+            if "Spread" in sidecar:
+                spread = _read_values(path.with_name(sidecar["Spread"]))
+                if spread is None:
+                    continue
             notes = tuple(sidecar["Provenance"]["notes"])
             found = AttributionMap(
                 values=values,
@@ -208,6 +219,7 @@ class Study:
                 unit=sidecar["Units"],
                 sign=sidecar["Sign"],
                 provenance=Provenance(**{**sidecar["Provenance"], "notes": notes}),
+                spread=spread,
             )
             return found, float(sidecar["Seconds"])
         return None

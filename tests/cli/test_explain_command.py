@@ -160,6 +160,116 @@ def test_any_network_several_images(
     sys.modules.pop("smallnet")
 
 
+@pytest.fixture
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Path]:
+    """Weights of a small network, by seed; the network is ``smallnet:build``."""
+    (tmp_path / "smallnet.py").write_text(SMALL_NETWORK)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "smallnet", raising=False)
+    import smallnet
+
+    def weights(seed: int) -> Path:
+        torch.manual_seed(seed)
+        path = tmp_path / f"w{seed}.pt"
+        torch.save(smallnet.build().state_dict(), path)
+        return path
+
+    return weights
+
+
+TALAIRACH = np.array([[22.0, 0, 0, -66], [0, 22, 0, -99], [0, 0, 20, -50], [0, 0, 0, 1]])
+
+
+def test_regions_by_the_name_of_an_atlas_or_a_file(
+    run: Run, small, tmp_path: Path, write_nifti
+) -> None:
+    rng = np.random.default_rng(0)
+    scan = write_nifti(rng.random((7, 8, 9)), TALAIRACH, "sub-A_T1w.nii")
+    labels = np.zeros((7, 8, 9), dtype=np.int16)
+    labels[:4], labels[4:, 3:] = 300, 2
+    own = write_nifti(labels, TALAIRACH, "labels.nii")
+    asked = ["explain", "--network", "smallnet:build", "--weights", small(0), "--image", scan]
+    shapley = [*asked, "--method", "region-shapley"]
+    code, _, err = run(*shapley, "--option", "region-shapley:regions=AAL", "--out", "aal")
+    assert (code, err) == (0, "")
+    (path,) = (tmp_path / "aal/maps").rglob("*_statmap.json")
+    told = json.loads(path.read_text())["Provenance"]["options"]["regions"]
+    assert told.startswith("atlas AAL, array (7, 8, 9), sha256 ")
+    ablation = [*asked, "--method", "region-ablation"]
+    code, _, err = run(*ablation, "--option", f"region-ablation:regions={own}", "--out", "own")
+    assert (code, err) == (0, "")
+    (path,) = (tmp_path / "own/maps").rglob("*_statmap.nii.gz")
+    values = nib.load(path).get_fdata()
+    assert not values[labels == 0].any()
+    assert np.ptp(values[labels == 300]) == np.ptp(values[labels == 2]) == 0
+    assert values[0, 0, 0] != values[6, 7, 8] != 0
+    code, _, err = run(*shapley, "--option", "region-shapley:regions=AAL4", "--out", "no")
+    check_sentence(code, err, "Unknown atlas 'AAL4'; .*path of a label image.*Did you mean 'AAL")
+    code, _, err = run(*shapley, "--option", "region-shapley:regions=3", "--out", "no")
+    check_sentence(code, err, "regions must be an atlas or a label image; 3 was given")
+    code, _, err = run(*ablation, "--option", f"region-ablation:regions={scan}", "--out", "no")
+    check_sentence(code, err, "labels that are not whole numbers")
+    code, _, err = run(*asked, "--option", "grad-cam:regions=AAL", "--out", "no")
+    check_sentence(code, err, "'grad-cam' has no option 'regions'")
+    moved = write_nifti(rng.random((7, 8, 9)), np.diag([20, 20, 20, 1]), "sub-B_T1w.nii")
+    code, _, err = run(
+        *ablation, "--image", moved, "--option", "region-ablation:regions=AAL", "--out", "no"
+    )
+    check_sentence(code, err, "need scans on one grid")
+    assert not (tmp_path / "no").exists()
+
+
+def test_a_method_of_captum_by_name(run: Run, small, tmp_path: Path, write_nifti) -> None:
+    scan = write_nifti(np.random.default_rng(0).random((7, 8, 9)), TALAIRACH, "sub-A_T1w.nii")
+    asked = ["explain", "--network", "smallnet:build", "--weights", small(0), "--image", scan]
+    code, _, err = run(
+        *asked, "--method", "captum:IntegratedGradients",
+        "--option", "captum:IntegratedGradients:n_steps=5", "--out", "out",
+    )  # fmt: skip
+    assert (code, err) == (0, "")
+    (path,) = (tmp_path / "out/maps").rglob("*_statmap.json")
+    assert path.name.startswith("sub-A_desc-CaptumIntegratedGradientsClass")
+    record = json.loads(path.read_text())["Provenance"]
+    assert record["options"] == {"arguments": {"n_steps": 5}}
+    code, _, err = run(*asked, "--method", "captum:Salience", "--out", "no")
+    check_sentence(code, err, "Unknown Captum method 'captum:Salience'.*captum:Saliency")
+
+
+def test_several_weights_give_a_mean_and_its_spread(
+    run: Run, small, tmp_path: Path, write_nifti
+) -> None:
+    scan = write_nifti(np.random.default_rng(0).random((7, 8, 9)), TALAIRACH, "sub-A_T1w.nii")
+    files = [small(seed) for seed in range(3)]
+    asked = ["explain", "--network", "smallnet:build", "--image", scan, "--method", "gradient"]
+    many = [*asked, *(a for file in files for a in ("--weights", file)), "--target", "1"]
+    code, _, err = run(*many, "--out", "many")
+    assert (code, err) == (0, "")
+    singles = []
+    for i, file in enumerate(files):
+        run(*asked, "--weights", file, "--target", "1", "--out", f"one{i}")
+        (path,) = (tmp_path / f"one{i}/maps").rglob("*_statmap.nii.gz")
+        singles.append(nib.load(path).get_fdata())
+    result = json.loads((tmp_path / "many/explain.json").read_text())
+    (found,) = result["scans"]
+    made = found["maps"]["gradient"]
+    assert made["spread"].endswith("sub-A_desc-GradientClass1Spread_statmap.nii.gz")
+    mean, spread = (nib.load(tmp_path / "many" / made[k]).get_fdata() for k in ("map", "spread"))
+    np.testing.assert_allclose(mean, np.mean(singles, 0), atol=1e-6)
+    np.testing.assert_allclose(spread, np.std(singles, 0, ddof=1), atol=1e-6)
+    assert len(set(result["network"]["weights_sha256"])) == 3
+    assert result["network"]["weights"] == [str(file) for file in files]
+    alone = [
+        json.loads((tmp_path / f"one{i}/explain.json").read_text())["scans"][0] for i in range(3)
+    ]
+    for key in ("logits", "probabilities"):
+        np.testing.assert_allclose(found[key], np.mean([a[key] for a in alone], 0), rtol=1e-6)
+    code, out, _ = run(*many, "--out", "many")
+    assert "1 of 1 maps are there already" in out
+    code, out, _ = run(*many[:-4], "--target", "1", "--out", "many")
+    assert "there already" not in out
+
+
 def test_an_interrupt_keeps_what_is_done_and_a_rerun_goes_on(
     run: Run, asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

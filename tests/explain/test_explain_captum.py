@@ -235,6 +235,12 @@ def test_names_are_found_and_not_listed() -> None:
         explain(paper_like(), volumes(1)[0], "captum:Saliency", n_steps=3)
 
 
+def test_defaults_are_told_as_the_bridge_sets_them() -> None:
+    assert METHODS["captum:Saliency"].option_defaults() == {"abs": "False"}
+    assert METHODS["captum:Occlusion"].option_defaults()["sliding_window_shapes"] == "20 mm"
+    assert METHODS["captum:Lime"].option_defaults()["n_samples"] == "25"
+
+
 def test_a_missing_captum_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     captum_method.cache_clear()
     find = importlib.util.find_spec

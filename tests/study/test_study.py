@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -59,6 +60,19 @@ def test_a_map_is_found_again_only_for_the_same_request(study: Study, awkward_gr
     assert study.find_map("0001", "grad-cam", "Grad-CAM", REQUEST | {"seed": 1}) is None
     assert study.find_map("0002", "grad-cam", "Grad-CAM", REQUEST) is None
     path.write_bytes(path.read_bytes()[:100])
+    assert study.find_map("0001", "grad-cam", "Grad-CAM", REQUEST) is None
+
+
+def test_a_spread_lies_beside_its_map(study: Study, awkward_grid: Grid) -> None:
+    made = make_map(awkward_grid)
+    both = replace(made, spread=np.abs(made.values) / 3)
+    path = study.write_map(both, "Grad-CAM", REQUEST, 1.5)
+    beside = path.with_name("sub-0001_desc-GradCAMCaseSpread_statmap.nii.gz")
+    np.testing.assert_array_equal(np.asarray(nib.load(beside).dataobj), both.spread)
+    found, _ = study.find_map("0001", "grad-cam", "Grad-CAM", REQUEST)
+    np.testing.assert_array_equal(found.spread, both.spread)
+    np.testing.assert_array_equal(found.values, made.values)
+    beside.unlink()
     assert study.find_map("0001", "grad-cam", "Grad-CAM", REQUEST) is None
 
 

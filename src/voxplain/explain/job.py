@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from voxplain.explain.target import Chosen, Target
 
-__all__ = ["Job"]
+__all__ = ["Job", "alike"]
 
 OnProgress = Callable[[float, int], None]
 
@@ -48,6 +48,8 @@ class Job:
     seed : int
     total : int
         Number of volumes.
+    member : str, default=""
+        Which network of an ensemble this is, for warnings: ``"network 2"``.
     """
 
     model: nn.Module
@@ -58,6 +60,7 @@ class Job:
     engine: Engine
     seed: int
     total: int
+    member: str = ""
 
     def maps(self, volumes: Iterable[Volume], on_progress: OnProgress) -> Iterator[AttributionMap]:
         """Explain the volumes in order.
@@ -77,7 +80,7 @@ class Job:
         weights = weights_sha256(self.model)
         done = 0
         placed: Placed | None = None
-        for batch in _alike(volumes, self.engine.batch_size):
+        for batch in alike(volumes, self.engine.batch_size):
             if placed is None:
                 layer = self._layer(batch[0])
                 placed = self.engine.place(self.model, batch[0], layer, self.method.requires)
@@ -136,6 +139,7 @@ class _Run:
         for note in notes:
             if note.warn:
                 who = f"Subject {volume.subject}" if volume.subject else "The volume"
+                who += f", {self.job.member}" * bool(self.job.member)
                 warnings.warn(f"{who}: {note.text}.", VoxplainWarning, stacklevel=2)
         short, words = self._target_words(attribution.chosen, row)
         provenance = Provenance(
@@ -183,8 +187,24 @@ class _Run:
         return (names[index] if names else f"class {index}"), words
 
 
-def _alike(volumes: Iterable[Volume], size: int) -> Iterator[list[Volume]]:
-    """Cut the stream into batches of volumes with one shape and one voxel size."""
+def alike(volumes: Iterable[Volume], size: int) -> Iterator[list[Volume]]:
+    """Cut a stream into batches of volumes with one shape and one voxel size.
+
+    Parameters
+    ----------
+    volumes : iterable of Volume
+    size : int
+        Most volumes in a batch.
+
+    Yields
+    ------
+    list of Volume
+
+    Raises
+    ------
+    InputError
+        If an item is not a Volume.
+    """
     batch: list[Volume] = []
     for volume in volumes:
         if not isinstance(volume, Volume):

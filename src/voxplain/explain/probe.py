@@ -45,7 +45,6 @@ class Probe:
     batch_size: int = 8
     _recorded: torch.Tensor | None = None
     _attached: bool = False
-    _recording: bool = True
 
     def logits(self, x: torch.Tensor) -> torch.Tensor:
         """Run the network.
@@ -180,18 +179,7 @@ class Probe:
         chosen = target.choose(logits)
         return self.gradient(chosen.score(logits, kind), leaf), chosen
 
-    @contextmanager
-    def unrecorded(self) -> Iterator[None]:
-        """Pass the layer's output on untouched, so that gradients reach the input."""
-        self._recording = False
-        try:
-            yield
-        finally:
-            self._recording = True
-
-    def _record(self, module: nn.Module, args: object, output: object) -> torch.Tensor | None:
-        if not self._recording:
-            return None
+    def _record(self, module: nn.Module, args: object, output: object) -> torch.Tensor:
         if not isinstance(output, torch.Tensor) or output.ndim != 5:
             given = (
                 f"shape {tuple(output.shape)}"

@@ -12,6 +12,7 @@ from voxplain.errors import InputError
 from voxplain.explain.method import Method, Needs, Note
 from voxplain.explain.passes import logits_of_passes
 from voxplain.explain.perturb import ReferenceLike, make_reference
+from voxplain.explain.target import SCORE_WORDS, check_score
 
 if TYPE_CHECKING:
     from voxplain.explain.probe import Probe
@@ -120,15 +121,14 @@ class ReplacementMethod(Method):
     needs: ClassVar[Needs] = Needs(float32=True)
 
     def __post_init__(self) -> None:
-        if self.score not in ("margin", "logit"):
-            raise InputError(f"score must be 'margin' or 'logit'; {self.score!r} was given.")
+        check_score(self.score)
         if not self.blur >= 0:
             raise InputError(f"blur must not be negative; {self.blur} was given.")
 
     @property
     def score_words(self) -> str:
         """Name of the quantity that is explained."""
-        return "logit margin" if self.score == "margin" else "logit"
+        return SCORE_WORDS[self.score]
 
     def start(self, probe: Probe, x: torch.Tensor, target: Target) -> Replacing:
         """Score the whole images and make their references.

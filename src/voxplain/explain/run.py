@@ -9,6 +9,7 @@ from torch import nn
 
 from voxplain.errors import InputError
 from voxplain.explain.engine import Engine
+from voxplain.explain.ensemble import Ensemble
 from voxplain.explain.job import Job
 from voxplain.explain.method import Method
 from voxplain.explain.methods import make_method
@@ -24,7 +25,7 @@ __all__ = ["explain", "iter_explain"]
 
 @overload
 def explain(
-    model: nn.Module,
+    model: nn.Module | Sequence[nn.Module],
     volume: Volume,
     method: str | Method = ...,
     target: TargetLike = ...,
@@ -37,7 +38,7 @@ def explain(
 ) -> AttributionMap: ...
 @overload
 def explain(
-    model: nn.Module,
+    model: nn.Module | Sequence[nn.Module],
     volume: Iterable[Volume],
     method: str | Method = ...,
     target: TargetLike = ...,
@@ -49,7 +50,7 @@ def explain(
     **options: Any,
 ) -> list[AttributionMap]: ...
 def explain(
-    model: nn.Module,
+    model: nn.Module | Sequence[nn.Module],
     volume: Volume | Iterable[Volume],
     method: str | Method = "gradient",
     target: TargetLike = "predicted",
@@ -64,9 +65,10 @@ def explain(
 
     Parameters
     ----------
-    model : torch.nn.Module
+    model : torch.nn.Module, or several
         From (N, 1, X, Y, Z) to logits (N, K), or to one logit or regression (N, 1) or (N,). It is
-        run in eval mode and left as it was.
+        run in eval mode and left as it was. Of several, the maps' mean is given, and their spread;
+        the predicted class is then that of the largest mean probability, for all of them.
     volume : Volume, or several
         As the network wants them: preprocessed, on its grid.
     method : str or Method, default="gradient"
@@ -116,7 +118,7 @@ def explain(
 
 
 def iter_explain(  # noqa: PLR0913 - the arguments of explain, and the progress
-    model: nn.Module,
+    model: nn.Module | Sequence[nn.Module],
     volumes: Iterable[Volume],
     method: str | Method = "gradient",
     target: TargetLike = "predicted",
@@ -148,17 +150,35 @@ def iter_explain(  # noqa: PLR0913 - the arguments of explain, and the progress
     InputError
         Before the first map, if the method, an option, the target or a named layer is unknown.
     """
-    if not isinstance(model, nn.Module):
-        raise InputError(f"model must be a torch.nn.Module; {type(model).__name__} was given.")
+    models = _models(model)
     sized = volumes if isinstance(volumes, Sized) else list(volumes)
+    name = layer if layer == "auto" else layer_name(models[0], layer)
+    if name != "auto":
+        for other in models[1:]:
+            layer_name(other, name)
     job = Job(
-        model=model,
+        model=models[0],
         method=make_method(method, options),
         target=make_target(target, len(sized), class_names),
-        layer=layer if layer == "auto" else layer_name(model, layer),
+        layer=name,
         class_names=tuple(class_names or ()),
         engine=engine or Engine(),
         seed=seed,
         total=len(sized),
     )
-    return job.maps(cast("Iterable[Volume]", sized), on_progress or (lambda done, total: None))
+    run = Ensemble(job, models) if len(models) > 1 else job
+    return run.maps(cast("Iterable[Volume]", sized), on_progress or (lambda done, total: None))
+
+
+def _models(model: object) -> list[nn.Module]:
+    models: list[nn.Module] = []
+    for one in model if isinstance(model, list | tuple) else [model]:
+        if not isinstance(one, nn.Module):
+            raise InputError(
+                "model must be a torch.nn.Module, or several in a list; "
+                f"{type(one).__name__} was given."
+            )
+        models.append(one)
+    if not models:
+        raise InputError("model must be a torch.nn.Module, or several; an empty list was given.")
+    return models

@@ -85,7 +85,7 @@ class Explained:
 
 def explain_and_write(
     study: Study,
-    network: nn.Module,
+    network: nn.Module | Sequence[nn.Module],
     volumes: Sequence[Volume],
     question: Question,
     engine: Engine,
@@ -94,6 +94,7 @@ def explain_and_write(
 ) -> Explained:
     """Explain volumes with one method and write each map as soon as it is there.
 
+    Of several networks, the mean map is written, and its spread beside it.
     `place` may carry a map to another grid before it is written. Maps that the study holds
     already, made from the same image with the same weights and options, are kept. Remarks on a
     map are shown as lines, not as warnings.
@@ -197,7 +198,10 @@ def _with_remarks(
         yield map_, said
 
 
-def _request(network: nn.Module, question: Question, engine: Engine) -> dict[str, Any]:
+def _request(
+    network: nn.Module | Sequence[nn.Module], question: Question, engine: Engine
+) -> dict[str, Any]:
+    networks = [network] if isinstance(network, nn.Module) else network
     method = make_method(question.method, question.options)
     return {
         "method": question.method,
@@ -206,7 +210,7 @@ def _request(network: nn.Module, question: Question, engine: Engine) -> dict[str
         "class_names": question.class_names,
         "seed": question.seed,
         "precision": engine.precision,
-        "weights_sha256": weights_sha256(network),
+        "weights_sha256": ", ".join(weights_sha256(one) for one in networks),
         "version": __version__,
         **(question.context or {}),
     }

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from torch import nn
 
 from voxplain import __version__
 from voxplain.cohort import PRESETS, Prepared, prepare, read_mask, read_volume
@@ -21,6 +23,7 @@ from voxplain.maps import AttributionMap
 from voxplain.nets import build_network, count_parameters, load_into, read_weights
 from voxplain.pipeline.maps import Question, explain_and_write
 from voxplain.pipeline.scan_options import ScanOptions
+from voxplain.pipeline.scan_regions import with_regions
 from voxplain.progress import Progress
 from voxplain.report.figures import overlay
 from voxplain.study import Study
@@ -40,14 +43,16 @@ class _Scan:
         if self.prepared is None:
             return map_
         values = self.prepared.back(map_.values)
-        return replace(map_, values=values, grid=self.original.grid)
+        spread = None if map_.spread is None else self.prepared.back(map_.spread)
+        return replace(map_, values=values, spread=spread, grid=self.original.grid)
 
 
 def explain_scans(options: ScanOptions, progress: Progress) -> dict[str, Any]:
     """Explain what a network makes of some scans.
 
     Writes below ``options.out`` a signed map per scan and method with its sidecar, a figure of
-    each, and ``explain.json`` last.
+    each, and ``explain.json`` last. With several files of weights, the maps are the mean over the
+    networks, their spread lies beside them, and logits and probabilities are means too.
 
     Parameters
     ----------
@@ -66,18 +71,19 @@ def explain_scans(options: ScanOptions, progress: Progress) -> dict[str, Any]:
         have been checked.
     """
     began = time.perf_counter()
-    state = read_weights(options.weights)
+    states = [read_weights(path) for path in options.weights]
     scans = [_read(options, i, progress) for i in range(len(options.images))]
     _require_different_subjects(scans)
-    network = build_network(options.network, scans[0].volume.grid.shape, options.classes)
-    load_into(network, state)
-    network.eval()
+    volumes = [scan.volume for scan in scans]
+    networks = [_network(options, state, volumes[0]) for state in states]
     engine = Engine(device=options.device, precision=options.precision)  # type: ignore[arg-type]
-    logits = engine.logits(network, [scan.volume for scan in scans])
-    chances = probabilities(logits)
+    of_networks = [engine.logits(network, volumes) for network in networks]
+    logits = np.mean(of_networks, axis=0)
+    chances = np.mean([probabilities(rows) for rows in of_networks], axis=0)
     _require_target(options, logits.shape[1])
     if options.layer != "auto":
-        layer_name(network, options.layer)
+        layer_name(networks[0], options.layer)
+    given = {name: with_regions(options.options_of(name), volumes) for name in options.methods}
     names = options.class_names or tuple(f"class {i}" for i in range(logits.shape[1]))
     for scan, row in zip(scans, chances, strict=True):
         told = ", ".join(f"p({name}) = {p:.3f}" for name, p in zip(names, row, strict=False))
@@ -99,15 +105,15 @@ def explain_scans(options: ScanOptions, progress: Progress) -> dict[str, Any]:
             options.target,
             options.layer,
             options.class_names,
-            options.options_of(name),
+            given[name],
             seed=options.seed,
             context={"preset": options.preset, "align": options.align, "grid": options.grid},
         )
         label = METHODS[name].info.label
         explained = explain_and_write(
             study,
-            network,
-            [scan.volume for scan in scans],
+            networks,
+            volumes,
             question,
             engine,
             progress,
@@ -134,14 +140,16 @@ def explain_scans(options: ScanOptions, progress: Progress) -> dict[str, Any]:
                 "figure": str(figure.relative_to(study.folder)),
                 "target": map_.target,
             }
+            if map_.spread is not None:
+                files[map_.subject][name]["spread"] = f"{start}Spread_statmap.nii.gz"
     result = {
         "network": {
             "name": options.network,
-            "class": type(network).__name__,
-            "parameters": count_parameters(network),
-            "weights": str(options.weights),
-            "weights_sha256": weights_sha256(network),
-            "weights_file_sha256": _file_hash(options.weights),
+            "class": type(networks[0]).__name__,
+            "parameters": count_parameters(networks[0]),
+            "weights": _one_or_list([str(path) for path in options.weights]),
+            "weights_sha256": _one_or_list([weights_sha256(network) for network in networks]),
+            "weights_file_sha256": _one_or_list([_file_hash(path) for path in options.weights]),
         },
         "preset": options.preset,
         "align": options.align,
@@ -172,6 +180,16 @@ def explain_scans(options: ScanOptions, progress: Progress) -> dict[str, Any]:
     }
     study.write_json("explain.json", result)
     return result
+
+
+def _network(options: ScanOptions, state: Mapping[str, torch.Tensor], example: Volume) -> nn.Module:
+    network = build_network(options.network, example.grid.shape, options.classes)
+    load_into(network, state)
+    return network.eval()
+
+
+def _one_or_list(values: list[str]) -> str | list[str]:
+    return values[0] if len(values) == 1 else values
 
 
 def _read(options: ScanOptions, index: int, progress: Progress) -> _Scan:

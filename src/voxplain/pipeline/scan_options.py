@@ -10,7 +10,8 @@ from typing import Any
 
 from voxplain.cohort import PRESETS
 from voxplain.errors import InputError, unknown_name
-from voxplain.explain.methods import make_method
+from voxplain.explain.methods import METHODS, make_method
+from voxplain.pipeline.scan_regions import require_regions
 
 __all__ = ["ScanOptions"]
 
@@ -23,7 +24,10 @@ class ScanOptions:
     ----------
     network : str
         Registry name or ``package.module:function``.
-    weights, images, out : path
+    weights : tuple of path
+        One state dict, or several for the mean map of an ensemble of networks.
+    images : tuple of path
+    out : path
     masks : tuple of path
         One brain mask per image, or none.
     preset : str, optional
@@ -35,7 +39,8 @@ class ScanOptions:
     target : int or "predicted"
     layer : str
     options : tuple of str
-        Options of methods, each as ``method:name=value``.
+        Options of methods, each as ``method:name=value``. ``regions`` is the name of an atlas or
+        the path of an image of labels.
     class_names : tuple of str, optional
     classes : int
     device, precision : str
@@ -43,7 +48,7 @@ class ScanOptions:
     """
 
     network: str
-    weights: Path
+    weights: tuple[Path, ...]
     images: tuple[Path, ...]
     out: Path
     masks: tuple[Path, ...] = ()
@@ -78,14 +83,18 @@ class ScanOptions:
                 "one name per class."
             )
         for name in self.methods:
-            make_method(name, self.options_of(name))
+            options = self.options_of(name)
+            if "regions" in options:
+                METHODS[name].require_known(options)
+                require_regions(options.pop("regions"))
+            make_method(name, options)
 
     def options_of(self, method: str) -> dict[str, Any]:
         """Return the options given for one method, numbers and truth values read as such."""
         found = {}
         for text in self.options:
-            name, colon, setting = text.partition(":")
-            key, equals, value = setting.partition("=")
+            setting, equals, value = text.partition("=")
+            name, colon, key = setting.rpartition(":")
             if not (colon and equals and key and value) or name not in self.methods:
                 raise InputError(
                     f"--option {text!r} is not method:name=value for a method that was asked for "

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
@@ -19,6 +18,7 @@ from torch import nn
 from torch.nn import functional
 
 from voxplain.errors import InputError, NetworkError, VoxplainError, unknown_name
+from voxplain.explain.foreign import as_it_was, seeded
 from voxplain.explain.method import Attribution, Method, MethodInfo, Needs, Note
 from voxplain.explain.parcels import cubes
 from voxplain.explain.probe import out_of_memory
@@ -58,6 +58,16 @@ _OF_LAYER = {
     "LayerGradientShap": "logit per voxel of the layer",
 }
 _UNITS = _OF_INPUT | _OF_LAYER
+_OWN_DEFAULTS = {
+    "abs": "False",
+    "interpolate_mode": "trilinear",
+    "sliding_window_shapes": "20 mm",
+    "strides": "half the default window, or 1",
+    "feature_mask": "cubes of 24 mm",
+    "internal_batch_size": "the engine's batch size",
+    "perturbations_per_eval": "the engine's batch size",
+    "baselines": "0",
+}
 _OF_BASELINES = ("DeepLiftShap", "GradientShap", "LayerDeepLiftShap", "LayerGradientShap")
 # Set by the bridge, or of no use to a map.
 _NOT_OPTIONS = frozenset(
@@ -93,8 +103,17 @@ class CaptumMethod(Method):
     @classmethod
     def option_names(cls) -> tuple[str, ...]:
         """Names of the arguments of Captum's ``attribute`` that may be set."""
-        names = inspect.signature(cls.captum_class.attribute).parameters  # type: ignore[attr-defined]
-        return tuple(name for name in names if name not in _NOT_OPTIONS)
+        return tuple(cls.option_defaults())
+
+    @classmethod
+    def option_defaults(cls) -> dict[str, str]:
+        """Write the default of each argument that may be set, the bridge's or Captum's."""
+        takes = inspect.signature(cls.captum_class.attribute).parameters  # type: ignore[attr-defined]
+        return {
+            name: _OWN_DEFAULTS.get(name, str(one.default))
+            for name, one in takes.items()
+            if name not in _NOT_OPTIONS
+        }
 
     @classmethod
     def with_options(cls, options: Mapping[str, Any]) -> Method:
@@ -114,12 +133,12 @@ class CaptumMethod(Method):
             chosen = target.choose(probe.logits(x))
         arguments = self._arguments(probe, x)
         maps = []
-        with probe.unrecorded(), _as_it_was(probe.model), warnings.catch_warnings():
+        with probe.attached(), as_it_was(probe.model), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             for row in range(len(x)):
                 one = torch.tensor([row], device=x.device)
                 scored = _Scored(probe, chosen.take(one))
-                with _seeded(seed, x.device):
+                with seeded(seed, x.device):
                     leaf = x[one].detach().requires_grad_()
                     maps.append(self._run(probe, scored, leaf, arguments))
                 probe.report((row + 1) / len(x))
@@ -203,44 +222,6 @@ def _as_captum(key: str, value: Any, x: torch.Tensor) -> Any:
         )
     tensor = torch.from_numpy(np.ascontiguousarray(value))[None, None].to(x.device)
     return tensor.long() if key == "feature_mask" else tensor.to(x)
-
-
-@contextmanager
-def _seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed the global generators, from which Captum draws, and put them back."""
-    before = np.random.get_state()  # noqa: NPY002 - Captum's own choice
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices):
-        torch.manual_seed(seed)
-        np.random.seed(seed % 2**32)  # noqa: NPY002
-        try:
-            yield
-        finally:
-            np.random.set_state(before)  # noqa: NPY002
-
-
-@contextmanager
-def _as_it_was(model: nn.Module) -> Iterator[None]:
-    """Undo in-place activations for the time being, and all that Captum leaves after an error."""
-    hooks = [name for name in vars(nn.Module()) if name.endswith("_hooks")]
-    before = [
-        (module, dict(vars(module)), {name: dict(getattr(module, name)) for name in hooks})
-        for module in model.modules()
-    ]
-    try:
-        for module in model.modules():
-            # Captum's backward hooks and in-place changes exclude each other.
-            if getattr(module, "inplace", False) is True:
-                vars(module)["inplace"] = False
-        yield
-    finally:
-        for module, attributes, held in before:
-            for name in set(vars(module)) - set(attributes):
-                delattr(module, name)
-            vars(module).update(attributes)
-            for name, entries in held.items():
-                getattr(module, name).clear()
-                getattr(module, name).update(entries)
 
 
 @cache
