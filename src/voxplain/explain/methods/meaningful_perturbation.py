@@ -13,7 +13,7 @@ from voxplain.errors import InputError
 from voxplain.explain.game import DeletionGame
 from voxplain.explain.method import Attribution, Method, MethodInfo, Note
 from voxplain.explain.perturb import MaskGrid, ReferenceLike, make_reference
-from voxplain.explain.search import MaskSearch, Schedule
+from voxplain.explain.search import MaskSearch, Schedule, roughness
 
 if TYPE_CHECKING:
     from voxplain.explain.probe import Probe
@@ -208,14 +208,16 @@ class MeaningfulPerturbation(Method):
             widths = [self.blur / size for size in voxel]
             reference = make_reference(x, self.reference, widths, self.window, chosen)
             game = DeletionGame(chosen, logits, probe.logits(reference), self.loss, self.tau)
-        search = MaskSearch(probe, grid, self._schedule(seed))
-        found = search.run(x, reference, game)
+        start = x.new_ones((len(x), *grid.shape))
+        search = MaskSearch(probe, grid, self._schedule(seed), self._price)
+        found = search.run(x, reference, game, start)
         values = grid.to_voxels(1 - found.masks).clamp(0, 1)
         notes = []
         for sample in range(len(x)):
             steps = int(found.steps[sample])
             deleted = float(values[sample].mean())
-            words = [Note(text) for text in game.words(sample, float(found.scores[sample]))]
+            perturbed = float(found.scores[0, sample])
+            words = [Note(text) for text in game.words(sample, perturbed=perturbed)]
             words.append(Note(f"{100 * deleted:.1f} % deleted"))
             words.append(Note(f"{2 + steps * self.jitters} forward passes"))
             words += [Note(text, warn=True) for text in game.doubts(sample)]
@@ -224,18 +226,19 @@ class MeaningfulPerturbation(Method):
             notes.append(tuple(words))
         return Attribution(values, chosen, tuple(notes))
 
+    def _price(self, masks: torch.Tensor, tasks: torch.Tensor) -> torch.Tensor:
+        deleted = (1 - masks).flatten(1).mean(1)
+        return self.l1 * deleted + self.tv * roughness(masks, self.tv_beta)
+
     def _schedule(self, seed: int) -> Schedule:
         shape = (self.iterations, self.jitters, 3)
         draw = np.random.default_rng(seed)
         return Schedule(
             shifts=draw.integers(-self.jitter, self.jitter, shape, endpoint=True),
-            l1=self.l1,
-            tv=self.tv,
-            tv_beta=self.tv_beta,
-            ramp=self.ramp,
             lr=self.lr,
             lr_factor=self.lr_factor,
             lr_every=self.lr_every,
+            ramp=self.ramp,
             check_every=self.check_every,
             best_after=self.best_after,
             patience=self.patience,
