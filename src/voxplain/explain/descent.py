@@ -17,10 +17,14 @@ class Adam:
     ----------
     like : tensor (N, ...)
         Gives shape, type and device of the values that are optimised.
+    one_rate : bool, default=False
+        Whether all elements of a sample share the largest one's step size. Their steps then keep
+        the proportions of their slopes, where Adam's first step has one size for all.
     """
 
-    def __init__(self, like: torch.Tensor) -> None:
+    def __init__(self, like: torch.Tensor, one_rate: bool = False) -> None:
         self.steps = 0
+        self.one_rate = one_rate
         self.mean = torch.zeros_like(like)
         self.square = torch.zeros_like(like)
         self.largest = torch.zeros_like(like)
@@ -44,6 +48,8 @@ class Adam:
         self.largest = torch.maximum(self.largest, self.square)
         mean = self.mean / (1 - _BETAS[0] ** self.steps)
         size = (self.largest / (1 - _BETAS[1] ** self.steps)).sqrt()
+        if self.one_rate:
+            size = size.flatten(1).amax(1).view(-1, *[1] * (size.ndim - 1))
         return value - lr * mean / (size + _EPSILON)
 
     def keep(self, rows: torch.Tensor) -> None:

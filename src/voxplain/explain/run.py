@@ -9,7 +9,7 @@ from torch import nn
 
 from voxplain.errors import InputError
 from voxplain.explain.engine import Engine
-from voxplain.explain.job import Job
+from voxplain.explain.job import Job, indexable
 from voxplain.explain.method import Method
 from voxplain.explain.methods import make_method
 from voxplain.explain.probe import layer_name
@@ -19,7 +19,7 @@ from voxplain.volume import Volume
 if TYPE_CHECKING:
     from voxplain.maps import AttributionMap
 
-__all__ = ["explain", "iter_explain"]
+__all__ = ["explain", "iter_explain", "prepare_method"]
 
 
 @overload
@@ -148,11 +148,9 @@ def iter_explain(  # noqa: PLR0913 - the arguments of explain, and the progress
     InputError
         Before the first map, if the method, an option, the target or a named layer is unknown.
     """
-    if not isinstance(model, nn.Module):
-        raise InputError(f"model must be a torch.nn.Module; {type(model).__name__} was given.")
     sized = volumes if isinstance(volumes, Sized) else list(volumes)
     job = Job(
-        model=model,
+        model=_network(model),
         method=make_method(method, options),
         target=make_target(target, len(sized), class_names),
         layer=layer if layer == "auto" else layer_name(model, layer),
@@ -162,3 +160,48 @@ def iter_explain(  # noqa: PLR0913 - the arguments of explain, and the progress
         total=len(sized),
     )
     return job.maps(cast("Iterable[Volume]", sized), on_progress or (lambda done, total: None))
+
+
+def prepare_method(
+    model: nn.Module,
+    volumes: Iterable[Volume],
+    method: str | Method,
+    target: TargetLike = "predicted",
+    *,
+    class_names: Sequence[str] | None = None,
+    engine: Engine | None = None,
+    seed: int = 0,
+    **options: Any,
+) -> Method:
+    """Let a method see all volumes that it depends on, so that some can be explained later.
+
+    Parameters
+    ----------
+    model, volumes, method, target, class_names, engine, seed, **options
+        See `explain`.
+
+    Returns
+    -------
+    Method
+        What `iter_explain` takes in place of the name; the method as given, where its maps do not
+        depend on other volumes.
+
+    Raises
+    ------
+    InputError
+        See `iter_explain`.
+    """
+    made = make_method(method, options)
+    seen = indexable(volumes)
+    if not made.surveys or not len(seen):
+        return made
+    chosen = make_target(target, len(seen), class_names)
+    names = tuple(class_names or ())
+    job = Job(_network(model), made, chosen, "auto", names, engine or Engine(), seed, len(seen))
+    return job.prepared(seen).method
+
+
+def _network(model: object) -> nn.Module:
+    if not isinstance(model, nn.Module):
+        raise InputError(f"model must be a torch.nn.Module; {type(model).__name__} was given.")
+    return model

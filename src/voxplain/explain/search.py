@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from voxplain.explain.descent import Adam
+from voxplain.explain.game import Game
 from voxplain.explain.perturb import MaskGrid, shifted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from voxplain.explain.game import Game
     from voxplain.explain.probe import Probe
 
-__all__ = ["Found", "MaskSearch", "Price", "Schedule", "roughness"]
+__all__ = ["Board", "Found", "MaskSearch", "Price", "Schedule", "roughness"]
 
 # From masks (n, *cells) and the positions of their tasks (n,) to what each mask costs, (n,).
 Price = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -35,6 +35,13 @@ class Schedule:
     shifts : array (iterations, jitters, 3), int, voxels
     lr, lr_factor : float
     lr_every, ramp, check_every, best_after, patience : int
+    one_rate : bool
+        See `Adam`.
+    still : bool
+        Whether the mask stays while the image moves, and zeros come in; else both move, and the
+        border is repeated.
+    gone : int
+        Iterations of the whole schedule that lie before the first one.
     """
 
     shifts: NDArray[np.int64]
@@ -45,14 +52,42 @@ class Schedule:
     check_every: int = 5
     best_after: int = 0
     patience: int = 0
+    one_rate: bool = False
+    still: bool = False
+    gone: int = 0
 
     def rate(self, step: int) -> float:
         """Step size of one iteration."""
-        return self.lr * self.lr_factor ** (step // self.lr_every)
+        return self.lr * self.lr_factor ** ((self.gone + step) // self.lr_every)
 
     def weight(self, step: int) -> float:
         """Share of the full price that counts in one iteration."""
-        return min(1.0, step / self.ramp) if self.ramp else 1.0
+        return min(1.0, (self.gone + step) / self.ramp) if self.ramp else 1.0
+
+    def last(self, count: int) -> Schedule:
+        """Keep the last so many iterations, as they are."""
+        gone = max(0, len(self.shifts) - count)
+        return replace(
+            self,
+            shifts=self.shifts[gone:],
+            best_after=max(0, self.best_after - gone),
+            gone=self.gone + gone,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Board:
+    """What a search plays on.
+
+    Parameters
+    ----------
+    x, reference : tensor (N, 1, X, Y, Z)
+    game : Game
+    """
+
+    x: torch.Tensor
+    reference: torch.Tensor
+    game: Game
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,34 +152,35 @@ class MaskSearch:
     schedule: Schedule
     price: Price
 
-    def run(
-        self, x: torch.Tensor, reference: torch.Tensor, game: Game, start: torch.Tensor
-    ) -> Found:
+    def run(self, board: Board, start: torch.Tensor, ceiling: torch.Tensor | None = None) -> Found:
         """Search the best mask of each task.
 
         Parameters
         ----------
-        x, reference : tensor (N, 1, X, Y, Z)
-        game : Game
+        board : Board
+            Of N volumes.
         start : tensor (T, *cells)
             First masks. The first iteration measures them.
+        ceiling : tensor (T, *cells), optional
+            Largest values that a mask may take; 1 by default.
 
         Returns
         -------
         Found
             Where there is nothing to play for, the mask is the first one, after no step.
         """
-        plan, count, each = self.schedule, len(start), len(start) // len(x)
-        tasks = torch.arange(count, device=x.device)
+        plan, game = self.schedule, board.game
+        count, each = len(start), len(start) // len(board.x)
+        tasks = torch.arange(count, device=start.device)
         found = Found(
             start.clone(),
             game.full[tasks // each].repeat(len(game.sides), 1),
             game.full.new_full((count,), torch.inf),
-            torch.zeros(count, dtype=torch.int64, device=x.device),
+            torch.zeros_like(tasks),
         )
         tasks = tasks[game.playable[tasks // each]]
         mask = start[tasks].clone()
-        adam = Adam(mask)
+        adam = Adam(mask, plan.one_rate)
         stale = torch.zeros_like(tasks)
         iterations = len(plan.shifts)
         for step in range(iterations):
@@ -152,9 +188,9 @@ class MaskSearch:
                 break
             check = step % plan.check_every == 0 or step == iterations - 1
             shifts = plan.shifts[step].copy()
-            if check:
+            if check and not plan.still:
                 shifts[0] = 0
-            slope, scores = self.class_term(mask, x, reference, game, tasks // each, shifts)
+            slope, scores = self.class_term(mask, board, tasks // each, shifts)
             price, price_slope = self.priced(mask, tasks)
             found.steps[tasks] += 1
             keep = torch.ones_like(tasks, dtype=torch.bool)
@@ -170,6 +206,8 @@ class MaskSearch:
                     keep = stale < plan.patience
             total = slope + plan.weight(step) * price_slope
             mask = adam.step(mask, total, plan.rate(step)).clamp_(0, 1)
+            if ceiling is not None:
+                mask = torch.minimum(mask, ceiling[tasks])
             if not bool(keep.all()):
                 tasks, mask, stale = tasks[keep], mask[keep], stale[keep]
                 adam.keep(keep)
@@ -177,21 +215,14 @@ class MaskSearch:
         return found
 
     def class_term(
-        self,
-        mask: torch.Tensor,
-        x: torch.Tensor,
-        reference: torch.Tensor,
-        game: Game,
-        rows: torch.Tensor,
-        shifts: NDArray[np.int64],
+        self, mask: torch.Tensor, board: Board, rows: torch.Tensor, shifts: NDArray[np.int64]
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Differentiate the class term, averaged over shifted passes.
 
         Parameters
         ----------
         mask : tensor (n, *cells)
-        x, reference : tensor (N, 1, X, Y, Z)
-        game : Game
+        board : Board
         rows : tensor (n,), int64
             The volume of each mask.
         shifts : array (jitters, 3), int, voxels
@@ -202,6 +233,7 @@ class MaskSearch:
         scores : tensor (sides, n)
             Of the first pass.
         """
+        game = board.game
         slope = torch.zeros_like(mask)
         scores = slope.new_empty((len(game.sides), len(mask)))
         most = max(1, self.probe.batch_size // len(game.sides))
@@ -209,11 +241,16 @@ class MaskSearch:
             for number, shift in enumerate(shifts):
                 leaf = mask[part].detach().requires_grad_()
                 keep = self.grid.to_voxels(leaf)[:, None]
-                image, blank = x[rows[part]], reference[rows[part]]
-                composed = [torch.lerp(blank, image, keep if s else 1 - keep) for s in game.sides]
-                logits = self.probe.logits(shifted(torch.cat(composed), shift.tolist()))
+                image, blank = board.x[rows[part]], board.reference[rows[part]]
+                by = shift.tolist()
+                if self.schedule.still:
+                    image, blank = (shifted(v, by, "constant") for v in (image, blank))
+                made = torch.cat(
+                    [torch.lerp(blank, image, keep if s else 1 - keep) for s in game.sides]
+                )
+                logits = self.probe.logits(made if self.schedule.still else shifted(made, by))
                 score = torch.stack(
-                    [game.score(z, rows[part]) for z in logits.chunk(len(composed))]
+                    [game.score(z, rows[part]) for z in logits.chunk(len(game.sides))]
                 )
                 slope[part] += self.probe.gradient(game.cost(score, rows[part]), leaf)
                 if not number:

@@ -145,6 +145,11 @@ class Target:
         classes = None if self.classes is None else self.classes[start:stop]
         return Target(classes, self.function)
 
+    def take(self, positions: Sequence[int]) -> Target:
+        """Keep the samples at some positions."""
+        classes = None if self.classes is None else tuple(self.classes[i] for i in positions)
+        return Target(classes, self.function)
+
 
 def make_target(target: TargetLike, count: int, class_names: Sequence[str] | None = None) -> Target:
     """Read a target as the user wrote it.

@@ -7,6 +7,7 @@ from typing import Any
 
 from voxplain.errors import InputError, unknown_name
 from voxplain.explain.method import Method
+from voxplain.explain.methods.extremal_perturbation import ExtremalPerturbation
 from voxplain.explain.methods.grad_cam import GradCam
 from voxplain.explain.methods.gradient import Gradient
 from voxplain.explain.methods.guided_backprop import GuidedBackprop
@@ -19,6 +20,7 @@ METHODS: dict[str, type[Method]] = {
     "grad-cam": GradCam,
     "guided-backprop": GuidedBackprop,
     "meaningful-perturbation": MeaningfulPerturbation,
+    "extremal-perturbation": ExtremalPerturbation,
 }
 
 
