@@ -82,8 +82,8 @@ def area_loss(masks: torch.Tensor, cells: torch.Tensor, support: torch.Tensor) -
     values = flat.detach()
     last = values.sort(1, descending=True).values.gather(1, cells[:, None] - 1)
     above, tied = values > last, values == last
-    share = (cells - above.sum(1)) / tied.sum(1)
-    template = above + tied * share[:, None].to(values)
+    share = (cells - above.sum(1)).to(values) / tied.sum(1)
+    template = above + tied * share[:, None]
     # The template's square, were it binary, would be the number of its ones.
     total = (flat.square() - 2 * flat * template).sum(1) + cells
     return total / support.flatten(1).sum(1)
