@@ -270,6 +270,48 @@ def test_several_weights_give_a_mean_and_its_spread(
     assert "there already" not in out
 
 
+def test_a_map_lost_from_a_cohort_is_made_again_as_it_was(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_nifti
+) -> None:
+    (tmp_path / "cohortnet.py").write_text(SMALL_NETWORK)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import cohortnet
+
+    net = cohortnet.build()
+    with torch.no_grad():
+        # So that bright voxels speak for class 0, and zeros take it away.
+        for parameter in net.parameters():
+            parameter.abs_()
+        net.head.weight[1] = 0
+    torch.save(net.state_dict(), tmp_path / "w.pt")
+    rng = np.random.default_rng(0)
+    images = [
+        write_nifti(rng.random((7, 8, 9)), np.diag([2, 2, 3, 1]), f"sub-{k}_T1w.nii") for k in "ABC"
+    ]
+    name = "meaningful-perturbation"
+    options = ["cohort=true", "reference=zero", "cell=4", "l1=0.1", "iterations=12", "refine=3"]
+    command: list[object] = [
+        *("explain", "--network", "cohortnet:build", "--weights", "w.pt", "--method", name),
+        *("--out", "out", "--target", "0"),
+        *(part for option in options for part in ("--option", f"{name}:{option}")),
+    ]
+    asked = [*command, *(part for image in images for part in ("--image", image))]
+    code, _, err = run(*asked)
+    assert (code, err) == (0, "")
+    (lost,) = (tmp_path / "out/maps").rglob("sub-B*_statmap.nii.gz")
+    before = nib.load(lost).get_fdata()
+    assert before.max() > 0
+    lost.unlink()
+    code, out, _ = run(*asked)
+    assert code == 0
+    assert "2 of 3 maps are there already" in out
+    assert np.array_equal(nib.load(lost).get_fdata(), before)
+    code, out, _ = run(*asked[:-2])
+    assert "there already" not in out
+    sys.modules.pop("cohortnet")
+
+
 def test_an_interrupt_keeps_what_is_done_and_a_rerun_goes_on(
     run: Run, asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,7 +18,8 @@ import voxplain
 from voxplain.errors import InputError, NetworkError
 from voxplain.explain import METHODS, Engine, iter_explain, probabilities, weights_sha256
 from voxplain.explain.fused import ConvReluPool
-from voxplain.explain.lowering import fold_batch_norm, lower
+from voxplain.explain.lowering import lower
+from voxplain.explain.rewrites import fold_batch_norm
 from voxplain.explain.run import explain
 from voxplain.explain.trace import trace
 from voxplain.grid import Grid

@@ -218,6 +218,19 @@ def test_a_callable_target_has_a_score_and_no_probability() -> None:
     assert made.provenance.notes[0] == f"score(reference) = {low:.3g}"
 
 
+def test_the_references_probability_does_not_hang_on_the_score() -> None:
+    told = [
+        explain(
+            paper_like(3), volumes(1)[0], "integrated-gradients", 1,
+            score=score, steps=256, engine=EXACT,
+        ).provenance.notes[0]
+        for score in ("margin", "logit")
+    ]  # fmt: skip
+    with torch.no_grad():
+        low = paper_like(3)(torch.zeros(1, 1, *SHAPE)).softmax(1)[0, 1].item()
+    assert told == [f"p(reference) = {low:.3g}"] * 2
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -150,7 +150,7 @@ def test_the_cost_falls_and_the_kept_mask_is_the_best_by_the_whole_cost() -> Non
             keep = 1 - made.values[:, None]
             perturbed = made.chosen.score(p.logits(keep * x + (1 - keep) * reference), "margin")
         rows = torch.arange(6)
-        fallen = game.cost(perturbed, rows)
+        fallen = game.cost(perturbed[None], rows)
     assert bool(game.playable.any())
     for sample in torch.nonzero(game.playable)[:, 0].tolist():
         notes = [note.text for note in made.notes[sample]]

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from voxplain.errors import NetworkError
 from voxplain.explain import Engine
-from voxplain.explain.rectifiers import Rectifiers, active_rectifiers, active_rule, passed_on
+from voxplain.explain.rectifiers import Rectifiers, active_rectifiers, passed_on
 from voxplain.explain.run import explain
 
 EXACT = Engine("cpu", "exact")
@@ -114,7 +114,7 @@ class _Block(torch.autograd.Function):
         mode = active_rectifiers()
         if mode is not None:
             mode.reached()
-        ctx.rule = active_rule()
+        ctx.rule = None if mode is None else mode.rule
         # Written as a ReLU on purpose: it must not be counted a second time.
         out = torch.relu(x)
         ctx.save_for_backward(out > 0)
@@ -157,7 +157,7 @@ def test_the_mode_ends_with_its_block_also_after_an_error() -> None:
     with pytest.raises(KeyError, match="stop"):
         fail()
     assert active_rectifiers() is None
-    assert active_rule() is None
+    assert active_rectifiers() is None
     x = torch.tensor([-1.0, 2.0], requires_grad=True)
     torch.relu(x).sum().backward()
     assert x.grad is not None

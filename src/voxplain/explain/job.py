@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -16,16 +16,17 @@ from voxplain.errors import InputError, VoxplainWarning
 from voxplain.explain.engine import Engine, Placed, full_precision, weights_sha256
 from voxplain.explain.method import Attribution, Method, describe_options
 from voxplain.explain.probe import probe
+from voxplain.explain.survey import Survey
 from voxplain.explain.trace import auto_layer
 from voxplain.maps import AttributionMap, Provenance
-from voxplain.volume import Volume
+from voxplain.volume import Cohort, Volume
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from voxplain.explain.target import Chosen, Target
 
-__all__ = ["Job", "alike"]
+__all__ = ["Job", "alike", "indexable"]
 
 OnProgress = Callable[[float, int], None]
 
@@ -77,6 +78,10 @@ class Job:
         AttributionMap
         """
         on_progress(0, self.total)
+        if self.method.surveys and self.total:
+            volumes = indexable(volumes)
+            yield from self.prepared(volumes).maps(volumes, on_progress)
+            return
         weights = weights_sha256(self.model)
         done = 0
         placed: Placed | None = None
@@ -91,6 +96,11 @@ class Job:
                     yield run.map(volume, values[row], attribution, row)
                 done += len(part)
                 on_progress(done, self.total)
+
+    def prepared(self, volumes: Sequence[Volume] | Cohort) -> Job:
+        """Let the method see all volumes, and ask the same of what it becomes."""
+        survey = Survey(volumes, self.engine.place(self.model, volumes[0]), self.target)
+        return replace(self, method=self.method.prepare(survey, self.seed))
 
     def _layer(self, example: Volume) -> str | None:
         if not self.method.requires.layer:
@@ -185,6 +195,11 @@ class _Run:
         how = ", the predicted class" if chosen.predicted else ""
         words = f"{self.job.method.score_words} of class {index}{name}{how}"
         return (names[index] if names else f"class {index}"), words
+
+
+def indexable(volumes: Iterable[Volume]) -> Sequence[Volume] | Cohort:
+    """Give volumes a position, without loading those of a cohort."""
+    return volumes if isinstance(volumes, Sequence | Cohort) else list(volumes)
 
 
 def alike(volumes: Iterable[Volume], size: int) -> Iterator[list[Volume]]:

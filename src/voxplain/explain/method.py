@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import torch
 
     from voxplain.explain.probe import Probe
+    from voxplain.explain.survey import Survey
     from voxplain.explain.target import Chosen, Target
 
 __all__ = ["Attribution", "Method", "MethodInfo", "Needs", "Note", "describe_options"]
@@ -138,6 +139,28 @@ class Method(ABC):
     def requires(self) -> Needs:
         """What this very method needs; more than its class's `needs` where it wraps another."""
         return self.needs
+
+    @property
+    def surveys(self) -> bool:
+        """Whether the method must see the volumes of a run, in `prepare`, before the first map."""
+        return False
+
+    def prepare(self, survey: Survey, seed: int) -> Method:
+        """Look at the volumes of a run; called once, before the first map, where `surveys` says so.
+
+        Parameters
+        ----------
+        survey : Survey
+            All volumes of the run, opened a batch at a time.
+        seed : int
+            The only source of randomness.
+
+        Returns
+        -------
+        Method
+            One that knows what it has seen, and surveys no more.
+        """
+        return self
 
     @abstractmethod
     def attribute(self, probe: Probe, x: torch.Tensor, target: Target, seed: int) -> Attribution:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -141,6 +141,20 @@ class MaskGrid:
         """
         return _along_axes(mask, self.matrices)
 
+    def to_cells(self, values: torch.Tensor) -> torch.Tensor:
+        """Average voxels over each cell, weighted by how much the cell moves them.
+
+        Parameters
+        ----------
+        values : tensor (N, X, Y, Z)
+
+        Returns
+        -------
+        tensor (N, *shape)
+        """
+        x, y, z = (matrix.T / matrix.sum(0)[:, None] for matrix in self.matrices)
+        return _along_axes(values, (x, y, z))
+
 
 def _linear_matrix(cells: int, size: int) -> torch.Tensor:
     eye = torch.eye(cells, dtype=torch.float64)[None]
@@ -214,13 +228,17 @@ def _given(x: torch.Tensor, array: NDArray[np.float32]) -> torch.Tensor:
     return torch.as_tensor(np.ascontiguousarray(array)).to(x)
 
 
-def shifted(x: torch.Tensor, shift: Sequence[int]) -> torch.Tensor:
-    """Move images by whole voxels; what enters at a border repeats the border.
+def shifted(
+    x: torch.Tensor, shift: Sequence[int], mode: Literal["replicate", "constant"] = "replicate"
+) -> torch.Tensor:
+    """Move images by whole voxels.
 
     Parameters
     ----------
     x : tensor (N, C, X, Y, Z)
     shift : sequence of 3 ints, voxels
+    mode : {"replicate", "constant"}
+        What enters at a border: the border again, or zeros.
 
     Returns
     -------
@@ -229,6 +247,6 @@ def shifted(x: torch.Tensor, shift: Sequence[int]) -> torch.Tensor:
     if not any(shift):
         return x
     pad = [p for s in reversed(shift) for p in (max(s, 0), max(-s, 0))]
-    wide = functional.pad(x, pad, mode="replicate")
+    wide = functional.pad(x, pad, mode=mode)
     a, b, c = (slice(max(-s, 0), max(-s, 0) + n) for s, n in zip(shift, x.shape[2:], strict=True))
     return wide[:, :, a, b, c]

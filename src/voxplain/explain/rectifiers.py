@@ -23,7 +23,6 @@ __all__ = [
     "Rectifiers",
     "Rule",
     "active_rectifiers",
-    "active_rule",
     "passed_on",
     "rectified_gradient",
 ]
@@ -61,12 +60,6 @@ def active_rectifiers() -> Rectifiers | None:
     for every ReLU it stands for, and send its gradient through `passed_on`.
     """
     return _active.get()
-
-
-def active_rule() -> Rule | None:
-    """Give the rule of the mode that is on; None if none is."""
-    mode = active_rectifiers()
-    return None if mode is None else mode.rule
 
 
 def passed_on(rule: Rule, grad: torch.Tensor, open_: torch.Tensor) -> torch.Tensor:

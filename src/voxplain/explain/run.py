@@ -10,7 +10,7 @@ from torch import nn
 from voxplain.errors import InputError
 from voxplain.explain.engine import Engine
 from voxplain.explain.ensemble import Ensemble
-from voxplain.explain.job import Job
+from voxplain.explain.job import Job, indexable
 from voxplain.explain.method import Method
 from voxplain.explain.methods import make_method
 from voxplain.explain.probe import layer_name
@@ -20,7 +20,7 @@ from voxplain.volume import Volume
 if TYPE_CHECKING:
     from voxplain.maps import AttributionMap
 
-__all__ = ["explain", "iter_explain"]
+__all__ = ["explain", "iter_explain", "prepare_method"]
 
 
 @overload
@@ -150,7 +150,8 @@ def iter_explain(  # noqa: PLR0913 - the arguments of explain, and the progress
     InputError
         Before the first map, if the method, an option, the target or a named layer is unknown.
     """
-    models = _models(model)
+    made = make_method(method, options)
+    models = _models(model, made)
     sized = volumes if isinstance(volumes, Sized) else list(volumes)
     name = layer if layer == "auto" else layer_name(models[0], layer)
     if name != "auto":
@@ -158,7 +159,7 @@ def iter_explain(  # noqa: PLR0913 - the arguments of explain, and the progress
             layer_name(other, name)
     job = Job(
         model=models[0],
-        method=make_method(method, options),
+        method=made,
         target=make_target(target, len(sized), class_names),
         layer=name,
         class_names=tuple(class_names or ()),
@@ -170,7 +171,47 @@ def iter_explain(  # noqa: PLR0913 - the arguments of explain, and the progress
     return run.maps(cast("Iterable[Volume]", sized), on_progress or (lambda done, total: None))
 
 
-def _models(model: object) -> list[nn.Module]:
+def prepare_method(
+    model: nn.Module | Sequence[nn.Module],
+    volumes: Iterable[Volume],
+    method: str | Method,
+    target: TargetLike = "predicted",
+    *,
+    class_names: Sequence[str] | None = None,
+    engine: Engine | None = None,
+    seed: int = 0,
+    **options: Any,
+) -> Method:
+    """Let a method see all volumes that it depends on, so that some can be explained later.
+
+    Parameters
+    ----------
+    model, volumes, method, target, class_names, engine, seed, **options
+        See `explain`.
+
+    Returns
+    -------
+    Method
+        What `iter_explain` takes in place of the name; the method as given, where its maps do not
+        depend on other volumes.
+
+    Raises
+    ------
+    InputError
+        See `iter_explain`.
+    """
+    made = make_method(method, options)
+    seen = indexable(volumes)
+    if not made.surveys or not len(seen):
+        return made
+    chosen = make_target(target, len(seen), class_names)
+    names = tuple(class_names or ())
+    (network,) = _models(model, made)
+    job = Job(network, made, chosen, "auto", names, engine or Engine(), seed, len(seen))
+    return job.prepared(seen).method
+
+
+def _models(model: object, method: Method) -> list[nn.Module]:
     models: list[nn.Module] = []
     for one in model if isinstance(model, list | tuple) else [model]:
         if not isinstance(one, nn.Module):
@@ -181,4 +222,9 @@ def _models(model: object) -> list[nn.Module]:
         models.append(one)
     if not models:
         raise InputError("model must be a torch.nn.Module, or several; an empty list was given.")
+    if len(models) > 1 and method.surveys:
+        raise InputError(
+            f"{method.info.name} with cohort=True prepares itself for one network; {len(models)} "
+            "were given: give one, or leave cohort=True out."
+        )
     return models

@@ -1,67 +1,107 @@
-"""Find deletion masks of least cost, many volumes at once."""
+"""Find masks of least cost, many volumes at once."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from voxplain.explain.descent import Adam
+from voxplain.explain.game import Game
 from voxplain.explain.perturb import MaskGrid, shifted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from voxplain.explain.game import DeletionGame
     from voxplain.explain.probe import Probe
 
-__all__ = ["Found", "MaskSearch", "Schedule", "roughness"]
+__all__ = ["Board", "Found", "MaskSearch", "Price", "Schedule", "roughness"]
 
-_BETAS = (0.9, 0.99)
-_EPSILON = 1e-8
+# From masks (n, *cells) and the positions of their tasks (n,) to what each mask costs, (n,).
+Price = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
 _GAIN = 0.01
 
 
 @dataclass(frozen=True, eq=False)
 class Schedule:
-    """How a mask is optimised; see the options of `MeaningfulPerturbation`.
+    """How masks are optimised; see the options of `MeaningfulPerturbation`.
 
     Parameters
     ----------
     shifts : array (iterations, jitters, 3), int, voxels
-    l1, tv, tv_beta : float
-    ramp : int
     lr, lr_factor : float
-    lr_every, check_every, best_after, patience : int
+    lr_every, ramp, check_every, best_after, patience : int
+    one_rate : bool
+        See `Adam`.
+    still : bool
+        Whether the mask stays while the image moves, and zeros come in; else both move, and the
+        border is repeated.
+    gone : int
+        Iterations of the whole schedule that lie before the first one.
     """
 
     shifts: NDArray[np.int64]
-    l1: float
-    tv: float
-    tv_beta: float
-    ramp: int
     lr: float
     lr_factor: float
     lr_every: int
-    check_every: int
-    best_after: int
-    patience: int
+    ramp: int = 0
+    check_every: int = 5
+    best_after: int = 0
+    patience: int = 0
+    one_rate: bool = False
+    still: bool = False
+    gone: int = 0
+
+    def rate(self, step: int) -> float:
+        """Step size of one iteration."""
+        return self.lr * self.lr_factor ** ((self.gone + step) // self.lr_every)
+
+    def weight(self, step: int) -> float:
+        """Share of the full price that counts in one iteration."""
+        return min(1.0, (self.gone + step) / self.ramp) if self.ramp else 1.0
+
+    def last(self, count: int) -> Schedule:
+        """Keep the last so many iterations, as they are."""
+        gone = max(0, len(self.shifts) - count)
+        return replace(
+            self,
+            shifts=self.shifts[gone:],
+            best_after=max(0, self.best_after - gone),
+            gone=self.gone + gone,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Board:
+    """What a search plays on.
+
+    Parameters
+    ----------
+    x, reference : tensor (N, 1, X, Y, Z)
+    game : Game
+    """
+
+    x: torch.Tensor
+    reference: torch.Tensor
+    game: Game
 
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """Best masks of a batch.
+    """Best masks of a batch's tasks.
 
     Parameters
     ----------
-    masks : tensor (N, *cells)
-        1 keeps, 0 deletes.
-    scores : tensor (N,)
-        Log-odds of the target, or the callable's value, behind the mask.
-    costs : tensor (N,)
-        Whole cost of the mask.
-    steps : tensor (N,), int64
+    masks : tensor (T, *cells)
+    scores : tensor (sides, T)
+        Log-odds of the target, or the callable's value, of each of the game's images.
+    costs : tensor (T,)
+        Whole cost of the mask; infinite where there was nothing to play for.
+    steps : tensor (T,), int64
         Iterations used.
     """
 
@@ -93,122 +133,132 @@ def roughness(mask: torch.Tensor, beta: float) -> torch.Tensor:
 
 @dataclass(frozen=True, eq=False)
 class MaskSearch:
-    """Projected Adam on the masks of a batch; each volume leaves when it gains no more.
+    """Projected Adam on the masks of a batch; each task leaves when it gains no more.
+
+    A task is one mask of one volume. With T tasks for N volumes, task t belongs to volume
+    ``t // (T / N)``.
 
     Parameters
     ----------
     probe : Probe
     grid : MaskGrid
     schedule : Schedule
+    price : callable
+        What a mask costs beside its class term; see `Price`.
     """
 
     probe: Probe
     grid: MaskGrid
     schedule: Schedule
+    price: Price
 
-    def run(self, x: torch.Tensor, reference: torch.Tensor, game: DeletionGame) -> Found:
-        """Search the best mask of each volume.
+    def run(self, board: Board, start: torch.Tensor, ceiling: torch.Tensor | None = None) -> Found:
+        """Search the best mask of each task.
 
         Parameters
         ----------
-        x, reference : tensor (N, 1, X, Y, Z)
-        game : DeletionGame
+        board : Board
+            Of N volumes.
+        start : tensor (T, *cells)
+            First masks. The first iteration measures them.
+        ceiling : tensor (T, *cells), optional
+            Largest values that a mask may take; 1 by default.
 
         Returns
         -------
         Found
-            Where there is nothing to lose, the mask keeps all after no step.
+            Where there is nothing to play for, the mask is the first one, after no step.
         """
-        plan, count = self.schedule, len(x)
-        best = x.new_ones((count, *self.grid.shape))
+        plan, game = self.schedule, board.game
+        count, each = len(start), len(start) // len(board.x)
+        tasks = torch.arange(count, device=start.device)
         found = Found(
-            best,
-            game.full.clone(),
+            start.clone(),
+            game.full[tasks // each].repeat(len(game.sides), 1),
             game.full.new_full((count,), torch.inf),
-            torch.zeros(count, dtype=torch.int64, device=x.device),
+            torch.zeros_like(tasks),
         )
-        rows = torch.nonzero(game.playable)[:, 0]
-        mask = best[rows].clone()
-        adam = _Adam(mask)
-        stale = torch.zeros_like(rows)
+        tasks = tasks[game.playable[tasks // each]]
+        mask = start[tasks].clone()
+        adam = Adam(mask, plan.one_rate)
+        stale = torch.zeros_like(tasks)
         iterations = len(plan.shifts)
         for step in range(iterations):
-            if not len(rows):
+            if not len(tasks):
                 break
             check = step % plan.check_every == 0 or step == iterations - 1
-            weight = min(1.0, step / plan.ramp) if plan.ramp else 1.0
-            slope, score = self._class_term(mask, x[rows], reference[rows], game, rows, step, check)
-            price, price_slope = self._price(mask)
-            found.steps[rows] += 1
-            keep = torch.ones_like(rows, dtype=torch.bool)
+            shifts = plan.shifts[step].copy()
+            if check and not plan.still:
+                shifts[0] = 0
+            slope, scores = self.class_term(mask, board, tasks // each, shifts)
+            price, price_slope = self.priced(mask, tasks)
+            found.steps[tasks] += 1
+            keep = torch.ones_like(tasks, dtype=torch.bool)
             if check and step >= plan.best_after:
-                cost = game.cost(score, rows) + price
-                gain = found.costs[rows] - cost
-                better = rows[gain > 0]
+                cost = game.cost(scores, tasks // each) + price
+                gain = found.costs[tasks] - cost
+                better = tasks[gain > 0]
                 stale = torch.where(gain > _GAIN * cost.abs(), 0, stale + 1)
                 found.masks[better] = mask[gain > 0]
-                found.scores[better] = score[gain > 0]
+                found.scores[:, better] = scores[:, gain > 0]
                 found.costs[better] = cost[gain > 0]
                 if plan.patience:
                     keep = stale < plan.patience
-            lr = plan.lr * plan.lr_factor ** (step // plan.lr_every)
-            mask = adam.step(mask, slope + weight * price_slope, lr).clamp_(0, 1)
+            total = slope + plan.weight(step) * price_slope
+            mask = adam.step(mask, total, plan.rate(step)).clamp_(0, 1)
+            if ceiling is not None:
+                mask = torch.minimum(mask, ceiling[tasks])
             if not bool(keep.all()):
-                rows, mask, stale = rows[keep], mask[keep], stale[keep]
+                tasks, mask, stale = tasks[keep], mask[keep], stale[keep]
                 adam.keep(keep)
             self.probe.report((step + 1) / iterations)
         return found
 
-    def _class_term(
-        self,
-        mask: torch.Tensor,
-        x: torch.Tensor,
-        reference: torch.Tensor,
-        game: DeletionGame,
-        rows: torch.Tensor,
-        step: int,
-        check: bool,
+    def class_term(
+        self, mask: torch.Tensor, board: Board, rows: torch.Tensor, shifts: NDArray[np.int64]
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean slope of the class term over the jittered passes, and the first pass's score."""
-        shifts = self.schedule.shifts[step].copy()
-        if check:
-            shifts[0] = 0
+        """Differentiate the class term, averaged over shifted passes.
+
+        Parameters
+        ----------
+        mask : tensor (n, *cells)
+        board : Board
+        rows : tensor (n,), int64
+            The volume of each mask.
+        shifts : array (jitters, 3), int, voxels
+
+        Returns
+        -------
+        slope : tensor (n, *cells)
+        scores : tensor (sides, n)
+            Of the first pass.
+        """
+        game = board.game
         slope = torch.zeros_like(mask)
-        first = None
-        for shift in shifts:
-            leaf = mask.detach().requires_grad_()
-            keep = self.grid.to_voxels(leaf)[:, None]
-            composed = shifted(torch.lerp(reference, x, keep), [int(s) for s in shift])
-            score = game.score(self.probe.logits(composed), rows)
-            slope += self.probe.gradient(game.cost(score, rows), leaf) / len(shifts)
-            first = score.detach() if first is None else first
-        return slope, torch.zeros_like(slope[:, 0, 0, 0]) if first is None else first
+        scores = slope.new_empty((len(game.sides), len(mask)))
+        most = max(1, self.probe.batch_size // len(game.sides))
+        for part in torch.split(torch.arange(len(mask), device=mask.device), most):
+            for number, shift in enumerate(shifts):
+                leaf = mask[part].detach().requires_grad_()
+                keep = self.grid.to_voxels(leaf)[:, None]
+                image, blank = board.x[rows[part]], board.reference[rows[part]]
+                by = shift.tolist()
+                if self.schedule.still:
+                    image, blank = (shifted(v, by, "constant") for v in (image, blank))
+                made = torch.cat(
+                    [torch.lerp(blank, image, keep if s else 1 - keep) for s in game.sides]
+                )
+                logits = self.probe.logits(made if self.schedule.still else shifted(made, by))
+                score = torch.stack(
+                    [game.score(z, rows[part]) for z in logits.chunk(len(game.sides))]
+                )
+                slope[part] += self.probe.gradient(game.cost(score, rows[part]), leaf)
+                if not number:
+                    scores[:, part] = score.detach()
+        return slope / len(shifts), scores
 
-    def _price(self, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def priced(self, mask: torch.Tensor, tasks: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Price masks (n, *cells), and differentiate their prices: tensors (n,), (n, *cells)."""
         leaf = mask.detach().requires_grad_()
-        price = self.schedule.l1 * (1 - leaf).flatten(1).mean(1)
-        price = price + self.schedule.tv * roughness(leaf, self.schedule.tv_beta)
+        price = self.price(leaf, tasks)
         return price.detach(), torch.autograd.grad(price.sum(), leaf)[0]
-
-
-class _Adam:
-    """Adam with the AMSGrad maximum, whose state can be cut down to some samples."""
-
-    def __init__(self, like: torch.Tensor) -> None:
-        self.steps = 0
-        self.mean = torch.zeros_like(like)
-        self.square = torch.zeros_like(like)
-        self.largest = torch.zeros_like(like)
-
-    def step(self, value: torch.Tensor, slope: torch.Tensor, lr: float) -> torch.Tensor:
-        self.steps += 1
-        self.mean = torch.lerp(slope, self.mean, _BETAS[0])
-        self.square = torch.lerp(slope.square(), self.square, _BETAS[1])
-        self.largest = torch.maximum(self.largest, self.square)
-        mean = self.mean / (1 - _BETAS[0] ** self.steps)
-        size = (self.largest / (1 - _BETAS[1] ** self.steps)).sqrt()
-        return value - lr * mean / (size + _EPSILON)
-
-    def keep(self, rows: torch.Tensor) -> None:
-        self.mean, self.square = self.mean[rows], self.square[rows]
-        self.largest = self.largest[rows]

@@ -161,7 +161,11 @@ class Target:
 
     def part(self, start: int, stop: int) -> Target:
         """Keep the samples from `start` to `stop` (not included)."""
-        classes = None if self.classes is None else self.classes[start:stop]
+        return self.take(range(start, stop))
+
+    def take(self, positions: Sequence[int]) -> Target:
+        """Keep the samples at some positions."""
+        classes = None if self.classes is None else tuple(self.classes[i] for i in positions)
         return Target(classes, self.function)
 
 

@@ -13,9 +13,10 @@ from torch import nn
 
 from voxplain import __version__
 from voxplain.errors import VoxplainWarning
-from voxplain.explain import METHODS, Engine, iter_explain, weights_sha256
+from voxplain.explain import METHODS, Engine, Method, iter_explain, weights_sha256
 from voxplain.explain.method import describe_options
 from voxplain.explain.methods import make_method
+from voxplain.explain.run import prepare_method
 from voxplain.maps import AttributionMap
 from voxplain.progress import Progress
 from voxplain.study import Study
@@ -101,10 +102,14 @@ def explain_and_write(
     """
     label = METHODS[question.method].info.label
     targets = question.targets(len(volumes))
-    common = _request(network, question, engine)
+    method = make_method(question.method, question.options)
+    common = _request(network, method, question, engine)
+    hashes = [_hash(volume) for volume in volumes]
+    if method.surveys:
+        common["cohort_sha256"] = _joint(hashes, targets)
     requests = [
-        common | {"target": target, "image_sha256": _hash(volume)}
-        for volume, target in zip(volumes, targets, strict=True)
+        common | {"target": target, "image_sha256": sha256}
+        for sha256, target in zip(hashes, targets, strict=True)
     ]
     maps: dict[int, AttributionMap] = {}
     seconds: dict[int, float] = {}
@@ -122,17 +127,25 @@ def explain_and_write(
     remarks: dict[str, list[str]] = {}
     if missing:
         with progress.step(_counted(label, len(missing)), len(missing)) as advance:
+            ready = prepare_method(
+                network,
+                volumes,
+                method,
+                question.target,
+                class_names=question.class_names,
+                engine=engine,
+                seed=question.seed,
+            )
             stream = iter_explain(
                 network,
                 [volumes[i] for i in missing],
-                question.method,
+                ready,
                 [targets[i] for i in missing] if question.per_volume else question.target,
                 layer=question.layer,
                 class_names=question.class_names,
                 engine=engine,
                 seed=question.seed,
                 on_progress=lambda done, _: advance(done),
-                **(question.options or {}),
             )
             watch = _Stopwatch()
             for i, (map_, said) in zip(missing, watch.timed(_with_remarks(stream)), strict=True):
@@ -199,10 +212,12 @@ def _with_remarks(
 
 
 def _request(
-    network: nn.Module | Sequence[nn.Module], question: Question, engine: Engine
+    network: nn.Module | Sequence[nn.Module],
+    method: Method,
+    question: Question,
+    engine: Engine,
 ) -> dict[str, Any]:
     networks = [network] if isinstance(network, nn.Module) else network
-    method = make_method(question.method, question.options)
     return {
         "method": question.method,
         "options": describe_options(method),
@@ -214,6 +229,12 @@ def _request(
         "version": __version__,
         **(question.context or {}),
     }
+
+
+def _joint(hashes: Sequence[str], targets: Sequence[int | str]) -> str:
+    """Hash all images and targets: a map may depend on each of them."""
+    pairs = [f"{sha256} {target}" for sha256, target in zip(hashes, targets, strict=True)]
+    return hashlib.sha256("\n".join(pairs).encode()).hexdigest()
 
 
 def _hash(volume: Volume) -> str:

@@ -133,6 +133,7 @@ class Judge:
         """
         phantom, grid, name = self.phantom, self.phantom.cohort.grid, question.method
         info = METHODS[name].info
+        method = make_method(name, question.options)
         per_subject = [self._subject_ap(map_) for map_ in explained.maps]
         group = self._localised(self.groups[name, class_name].values)
         raw = localise(
@@ -155,11 +156,11 @@ class Judge:
         return {
             "label": info.label,
             "citation": info.citation,
-            "unit": info.unit,
-            "sign": info.sign,
+            "unit": method.unit,
+            "sign": method.sign,
             "complete": info.complete,
             "passes": info.passes,
-            "options": describe_options(make_method(name, question.options)),
+            "options": describe_options(method),
             "subjects": len(explained.maps),
             "subject_ap": float(np.mean(per_subject)),
             "subject_ap_ci": _bootstrap_mean(per_subject, self.seed),

@@ -10,6 +10,7 @@ from voxplain.explain.method import Method
 from voxplain.explain.methods.captum_bridge import CAPTUM_NAMES, captum_method
 from voxplain.explain.methods.channel_attention import ChannelAttention
 from voxplain.explain.methods.deconvolution import Deconvolution
+from voxplain.explain.methods.extremal_perturbation import ExtremalPerturbation
 from voxplain.explain.methods.grad_cam import GradCam
 from voxplain.explain.methods.grad_cam_plus_plus import GradCamPlusPlus
 from voxplain.explain.methods.gradient import Gradient
@@ -66,6 +67,7 @@ METHODS = Registry(
         "guided-grad-cam": GuidedGradCam,
         "lrp": LayerwiseRelevance,
         "meaningful-perturbation": MeaningfulPerturbation,
+        "extremal-perturbation": ExtremalPerturbation,
         "occlusion": Occlusion,
         "region-ablation": RegionAblation,
         "region-shapley": RegionShapley,

@@ -44,7 +44,7 @@ class GuidedGradCam(Method):
         view = view_layer(probe, x, target)
         cam = view.grad_cam.relu()
         with probe.attached():
-            gradient, _, notes = rectified_gradient(probe, x, view.chosen.settled, "guided")
+            gradient, _, notes = rectified_gradient(probe, x, target, "guided")
         values = gradient.sum(1) * to_input_grid(cam, x)
         empty = empty_notes(cam, probe, "Grad-CAM")
         return Attribution(values, view.chosen, tuple((*own, *notes) for own in empty))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -13,10 +13,13 @@ from voxplain.errors import InputError
 from voxplain.explain.game import DeletionGame
 from voxplain.explain.method import Attribution, Method, MethodInfo, Note
 from voxplain.explain.perturb import MaskGrid, ReferenceLike, make_reference
-from voxplain.explain.search import MaskSearch, Schedule
+from voxplain.explain.published import PRESETS
+from voxplain.explain.search import Board, MaskSearch, Schedule, roughness
+from voxplain.explain.shared_mask import Sharing, StartLike, shared_masks, start_masks
 
 if TYPE_CHECKING:
     from voxplain.explain.probe import Probe
+    from voxplain.explain.survey import Survey
     from voxplain.explain.target import Target
 
 __all__ = ["MeaningfulPerturbation"]
@@ -67,6 +70,10 @@ class MeaningfulPerturbation(Method):
     jitter : int, voxels, default=0
         Largest shift along each axis, to either side. In a pilot on a phantom, shifts cost
         localisation and brought nothing to a mask that is blurred already.
+    moves : {"both", "image"}, default="both"
+        What the jitter shifts. ``image`` is the published code's: the mask stays, the image moves
+        by 0 to twice `jitter` voxels, and zeros come in. Masks learn to exploit it; it is here to
+        compare with published ones.
     lr, lr_factor, lr_every : float, float and int, default=0.2, 0.5 and 12
         Step size, and by what it is multiplied after how many iterations.
     check_every : int, default=5
@@ -75,10 +82,26 @@ class MeaningfulPerturbation(Method):
         First iteration whose mask is a candidate.
     patience : int, default=3
         A volume leaves after so many checks in a row without a gain of 1 %; 0 never.
+    cohort : bool, default=False
+        Whether a mask is first optimised for all volumes of one target class together, and each
+        volume starts from it; see `voxplain.explain.shared_mask`. The start of a volume then
+        depends on the others in the run, though never on how they are cut into batches. A volume
+        that is alone of its class makes the shared mask by itself, which saves nothing.
+    most, together : int, default=64 and 8
+        Volumes, drawn at random, that make the shared masks, and how many of a class make one
+        step. Each of the `iterations` steps costs `together` volumes 3 forward passes and 1
+        backward pass.
+    refine : int, default=10
+        Steps of a volume that starts from a given or shared mask: the last ones of the schedule.
+        The first of them measures the start.
+    start : array (cells) or dict of int to array (cells), optional
+        Keep-mask from which each volume starts, or that of its target class; None as a key for a
+        target without a class.
 
     Notes
     -----
-    The default needs at most 42 forward and 40 backward passes a volume.
+    The default needs at most 42 forward and 40 backward passes a volume; 12 and 10 from a shared
+    mask.
     """
 
     loss: Literal["margin", "probability"] = "margin"
@@ -102,6 +125,12 @@ class MeaningfulPerturbation(Method):
     check_every: int = 5
     best_after: int = 0
     patience: int = 3
+    moves: Literal["both", "image"] = "both"
+    cohort: bool = False
+    most: int = 64
+    together: int = 8
+    refine: int = 10
+    start: StartLike | None = None
 
     info: ClassVar[MethodInfo] = MethodInfo(
         name="meaningful-perturbation",
@@ -118,9 +147,16 @@ class MeaningfulPerturbation(Method):
             raise InputError(f"loss must be 'margin' or 'probability'; {self.loss!r} was given.")
         if self.units not in ("mm", "voxel"):
             raise InputError(f"units must be 'mm' or 'voxel'; {self.units!r} was given.")
+        if self.moves not in ("both", "image"):
+            raise InputError(f"moves must be 'both' or 'image'; {self.moves!r} was given.")
+        if not isinstance(self.cohort, bool):
+            raise InputError(f"cohort must be true or false; {self.cohort!r} was given.")
         if not 0 < self.tau < 1:
             raise InputError(f"tau must lie between 0 and 1; {self.tau} was given.")
-        for name in ("iterations", "jitters", "lr_every", "check_every", "cell", "lr"):
+        for name in (
+            *("iterations", "jitters", "lr_every", "check_every", "cell", "lr"),
+            *("refine", "most", "together"),
+        ):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} must be above 0; {getattr(self, name)} was given.")
         for name in ("blur", "mask_blur", "l1", "tv", "ramp", "jitter", "best_after", "patience"):
@@ -147,29 +183,7 @@ class MeaningfulPerturbation(Method):
         -------
         MeaningfulPerturbation
         """
-        return cls(
-            loss="probability",
-            reference="blur",
-            blur=10.0,
-            cell=4.0,
-            mask_blur=10.0,
-            units="voxel",
-            window=5,
-            tau=0.05,
-            l1=3.0,
-            tv=1.0,
-            tv_beta=7.0,
-            ramp=60,
-            iterations=300,
-            jitters=10,
-            jitter=2,
-            lr=0.3,
-            lr_factor=0.1,
-            lr_every=30,
-            check_every=1,
-            best_after=50,
-            patience=0,
-        )
+        return cls(**PRESETS["paper"])
 
     @classmethod
     def option_names(cls) -> tuple[str, ...]:
@@ -178,23 +192,64 @@ class MeaningfulPerturbation(Method):
 
     @classmethod
     def with_options(cls, options: Mapping[str, Any]) -> Method:
-        """Make the method from named options; ``preset="paper"`` starts from `paper`."""
+        """Make the method from named options, beginning with those of a ``preset``.
+
+        See `voxplain.explain.published`; ``preset="paper"`` begins with `paper`.
+        """
         rest = {name: value for name, value in options.items() if name != "preset"}
-        made = cast("MeaningfulPerturbation", super().with_options(rest))
         preset = options.get("preset")
         if preset is None:
-            return made
-        if preset != "paper":
-            raise InputError(f"preset must be 'paper'; {preset!r} was given.")
-        return replace(cls.paper(), **rest)
+            return super().with_options(rest)
+        if preset not in PRESETS:
+            known = " or ".join(map(repr, PRESETS))
+            raise InputError(f"preset must be {known}; {preset!r} was given.")
+        return super().with_options({**PRESETS[preset], **rest})
 
     @property
     def score_words(self) -> str:
         """Name of the quantity that is explained."""
         return "logit margin" if self.loss == "margin" else "probability"
 
+    @property
+    def surveys(self) -> bool:
+        """Whether shared masks are still to be made; see `Method.surveys`."""
+        return self.cohort and self.start is None
+
+    def prepare(self, survey: Survey, seed: int) -> Method:
+        """Make the shared masks; see `Method.prepare`."""
+
+        def opened(probe: Probe, x: torch.Tensor, target: Target) -> tuple[MaskSearch, Board]:
+            return self._open(probe, x, target, seed)
+
+        sharing = Sharing(self.most, self.together)
+        return replace(self, start=shared_masks(survey, opened, sharing, seed))
+
     def attribute(self, probe: Probe, x: torch.Tensor, target: Target, seed: int) -> Attribution:
         """Explain one batch; see `Method.attribute`."""
+        search, board = self._open(probe, x, target, seed)
+        game = board.game
+        start, remarks = start_masks(self.start, board, search.grid.shape)
+        found = search.run(board, start)
+        deleted = torch.where(game.playable[:, None, None, None], 1 - found.masks, 0.0)
+        values = search.grid.to_voxels(deleted).clamp(0, 1)
+        notes = []
+        for sample in range(len(x)):
+            steps = int(found.steps[sample])
+            share = float(values[sample].mean())
+            perturbed = float(found.scores[0, sample])
+            words = [Note(text) for text in game.words(sample, perturbed=perturbed)]
+            words.append(Note(f"{100 * share:.1f} % deleted"))
+            words.append(Note(f"{2 + steps * self.jitters} forward passes"))
+            words += remarks[sample]
+            words += [Note(text, warn=True) for text in game.doubts(sample)]
+            if steps and not share:
+                words.append(Note("no deletion is worth its price, so the map is zero", warn=True))
+            notes.append(tuple(words))
+        return Attribution(values, board.game.chosen, tuple(notes))
+
+    def _open(
+        self, probe: Probe, x: torch.Tensor, target: Target, seed: int
+    ) -> tuple[MaskSearch, Board]:
         voxel = (1.0, 1.0, 1.0) if self.units == "voxel" else probe.voxel_size
         grid = MaskGrid.make(
             x.shape[2:],
@@ -208,35 +263,26 @@ class MeaningfulPerturbation(Method):
             widths = [self.blur / size for size in voxel]
             reference = make_reference(x, self.reference, widths, self.window, chosen)
             game = DeletionGame(chosen, logits, probe.logits(reference), self.loss, self.tau)
-        search = MaskSearch(probe, grid, self._schedule(seed))
-        found = search.run(x, reference, game)
-        values = grid.to_voxels(1 - found.masks).clamp(0, 1)
-        notes = []
-        for sample in range(len(x)):
-            steps = int(found.steps[sample])
-            deleted = float(values[sample].mean())
-            words = [Note(text) for text in game.words(sample, float(found.scores[sample]))]
-            words.append(Note(f"{100 * deleted:.1f} % deleted"))
-            words.append(Note(f"{2 + steps * self.jitters} forward passes"))
-            words += [Note(text, warn=True) for text in game.doubts(sample)]
-            if steps and not deleted:
-                words.append(Note("no deletion is worth its price, so the map is zero", warn=True))
-            notes.append(tuple(words))
-        return Attribution(values, chosen, tuple(notes))
+        search = MaskSearch(probe, grid, self._schedule(seed), self._price)
+        return search, Board(x, reference, game)
+
+    def _price(self, masks: torch.Tensor, tasks: torch.Tensor) -> torch.Tensor:
+        deleted = (1 - masks).flatten(1).mean(1)
+        return self.l1 * deleted + self.tv * roughness(masks, self.tv_beta)
 
     def _schedule(self, seed: int) -> Schedule:
         shape = (self.iterations, self.jitters, 3)
-        draw = np.random.default_rng(seed)
-        return Schedule(
-            shifts=draw.integers(-self.jitter, self.jitter, shape, endpoint=True),
-            l1=self.l1,
-            tv=self.tv,
-            tv_beta=self.tv_beta,
-            ramp=self.ramp,
+        still = self.moves == "image"
+        least, most = (0, 2 * self.jitter) if still else (-self.jitter, self.jitter)
+        plan = Schedule(
+            shifts=np.random.default_rng(seed).integers(least, most, shape, endpoint=True),
             lr=self.lr,
             lr_factor=self.lr_factor,
             lr_every=self.lr_every,
+            ramp=self.ramp,
             check_every=self.check_every,
             best_after=self.best_after,
             patience=self.patience,
+            still=still,
         )
+        return plan if self.start is None else plan.last(self.refine)

@@ -1,0 +1,170 @@
+"""One deletion mask for the many: optimised over the subjects of a class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from voxplain.errors import InputError
+from voxplain.explain.descent import Adam
+from voxplain.explain.method import Note
+from voxplain.explain.search import Board, MaskSearch
+
+if TYPE_CHECKING:
+    from voxplain.explain.probe import Probe
+    from voxplain.explain.survey import Survey
+    from voxplain.explain.target import Target
+
+__all__ = ["Masks", "Sharing", "StartLike", "shared_masks", "start_masks"]
+
+# From the class that is explained, or None where there is no class, to a coarse keep-mask.
+Masks = Mapping[int | None, NDArray[np.float32]]
+StartLike = NDArray[np.float32] | Masks
+Opened = Callable[["Probe", torch.Tensor, "Target"], tuple[MaskSearch, Board]]
+
+
+@dataclass(frozen=True)
+class Sharing:
+    """How many subjects make a shared mask.
+
+    Parameters
+    ----------
+    most : int
+        Subjects of the cohort that are looked at, drawn at random.
+    together : int
+        Subjects of a class whose mean slope makes one step.
+    """
+
+    most: int
+    together: int
+
+
+def shared_masks(
+    survey: Survey, opened: Opened, sharing: Sharing, seed: int
+) -> dict[int | None, NDArray[np.float32]]:
+    """Optimise one mask for each class that is explained.
+
+    The cost is the mean class term of the class's subjects plus the price of the mask; each step
+    sees the next few of them, in an order drawn once. Steps are the same however the engine cuts
+    them into batches. A subject with nothing to lose is left out.
+
+    Parameters
+    ----------
+    survey : Survey
+    opened : callable
+        Takes a probe, a batch and its target, and gives the search and what it plays on.
+    sharing : Sharing
+    seed : int
+        Of the draw of the subjects.
+
+    Returns
+    -------
+    dict of int or None to array (cells), float32
+        None stands for a target without a class. A class of which no subject was drawn, or has
+        anything to lose, is left out.
+    """
+    positions = np.random.default_rng(seed).permutation(survey.total)[: sharing.most].tolist()
+
+    def look(probe: Probe, x: torch.Tensor, target: Target) -> list[_Seen]:
+        search, board = opened(probe, x, target)
+        game, blank = board.game, x.new_ones((1, *search.grid.shape))
+        keys = [game.chosen.class_of(i) for i in range(len(x))]
+        return [_Seen(bool(game.playable[i]), key, search, blank) for i, key in enumerate(keys)]
+
+    members: dict[int | None, list[int]] = {}
+    seen = [one for part in survey.run(positions, look) for one in part]
+    for position, one in zip(positions, seen, strict=True):
+        if one.playable:
+            members.setdefault(one.index, []).append(position)
+    return {
+        index: _shared_mask(survey, opened, seen[0], subjects, sharing.together)
+        for index, subjects in members.items()
+    }
+
+
+def start_masks(
+    start: StartLike | None, board: Board, cells: Sequence[int]
+) -> tuple[torch.Tensor, list[list[Note]]]:
+    """Lay out the mask from which each volume starts.
+
+    Parameters
+    ----------
+    start : array (cells), mapping of int or None to array (cells), or None
+        None keeps everything.
+    board : Board
+    cells : sequence of 3 ints
+        Shape of the masks.
+
+    Returns
+    -------
+    masks : tensor (N, *cells)
+    notes : list of N lists of Note
+        A warning where the class of a volume has no mask.
+
+    Raises
+    ------
+    InputError
+        If a mask has another shape, or values outside 0 to 1.
+    """
+    count = len(board.x)
+    masks = board.x.new_ones((count, *cells))
+    notes: list[list[Note]] = [[] for _ in range(count)]
+    for sample in range(count if start is not None else 0):
+        index = board.game.chosen.class_of(sample)
+        own = start.get(index) if isinstance(start, Mapping) else start
+        if own is None:
+            notes[sample] = [Note(f"no mask to start from for {_class_words(index)}", warn=True)]
+            continue
+        given = np.asarray(own)
+        if given.shape != tuple(cells) or not ((given >= 0) & (given <= 1)).all():
+            raise InputError(
+                f"A start mask must have shape {tuple(cells)} and values from 0 to 1; one of shape "
+                f"{given.shape} was given."
+            )
+        masks[sample] = torch.as_tensor(given).to(masks)
+    return masks, notes
+
+
+def _class_words(index: int | None) -> str:
+    return "this target" if index is None else f"class {index}"
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    playable: bool
+    index: int | None
+    search: MaskSearch
+    blank: torch.Tensor
+
+
+def _shared_mask(
+    survey: Survey, opened: Opened, seen: _Seen, subjects: list[int], together: int
+) -> NDArray[np.float32]:
+    plan, mask = seen.search.schedule, seen.blank
+    adam = Adam(mask, plan.one_rate)
+    count = min(together, len(subjects))
+    nobody = torch.zeros(1, dtype=torch.int64, device=mask.device)
+    for step, shifts in enumerate(plan.shifts):
+
+        def slope(
+            probe: Probe,
+            x: torch.Tensor,
+            target: Target,
+            mask: torch.Tensor = mask,
+            shifts: NDArray[np.int64] = shifts,
+        ) -> torch.Tensor:
+            search, board = opened(probe, x, target)
+            rows = torch.arange(len(x), device=x.device)
+            many = mask.expand(len(x), -1, -1, -1)
+            return search.class_term(many, board, rows, shifts)[0].sum(0, keepdim=True)
+
+        group = [subjects[(step * count + i) % len(subjects)] for i in range(count)]
+        mean = torch.stack(list(survey.run(group, slope))).sum(0) / count
+        price = seen.search.priced(mask, nobody)[1]
+        mask = adam.step(mask, mean + plan.weight(step) * price, plan.rate(step)).clamp_(0, 1)
+    return mask[0].float().cpu().numpy()
