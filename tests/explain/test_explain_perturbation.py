@@ -10,12 +10,13 @@ from scipy import ndimage
 
 from voxplain.errors import InputError, VoxplainWarning
 from voxplain.explain import Chosen, Engine
+from voxplain.explain.descent import Adam
 from voxplain.explain.game import DeletionGame
 from voxplain.explain.methods.meaningful_perturbation import MeaningfulPerturbation
 from voxplain.explain.perturb import MaskGrid, gaussian_matrix, make_reference, shifted
 from voxplain.explain.probe import probe
 from voxplain.explain.run import explain
-from voxplain.explain.search import roughness
+from voxplain.explain.search import Schedule, roughness
 from voxplain.explain.target import Target
 from voxplain.grid import Grid
 from voxplain.volume import Volume
@@ -184,7 +185,7 @@ def test_the_papers_preset() -> None:
     result = explain(model, item, NAME, 1, engine=EXACT, **options)
     assert model.samples == 2 + 3 * 10
     assert result.provenance.options["tv_beta"] == 7
-    with pytest.raises(InputError, match="preset must be 'paper'"):
+    with pytest.raises(InputError, match="preset must be 'paper' or 'paper-quick'; 'kan'"):
         explain(model, item, NAME, 1, preset="kan")
 
 
@@ -230,6 +231,9 @@ def test_lengths_are_in_mm() -> None:
     [
         ({"loss": "hinge"}, "loss must be"),
         ({"units": "cm"}, "units must be"),
+        ({"moves": "mask"}, "moves must be 'both' or 'image'"),
+        ({"betas": (0.9, 1.0)}, "betas must be two numbers from 0 to below 1"),
+        ({"refine": 0}, "refine must be above 0"),
         ({"tau": 1.0}, "tau must lie between 0 and 1"),
         ({"iterations": 0}, "iterations must be above 0"),
         ({"blur": -1}, "blur must not be negative"),
@@ -244,3 +248,56 @@ def test_options_out_of_range(options: dict[str, object], message: str) -> None:
 def test_a_callable_has_no_probability() -> None:
     with pytest.raises(InputError, match="callable target has no probability"):
         explain(paper_like(), volumes(1)[0], NAME, lambda z: z[:, 0], loss="probability")
+
+
+def test_adam_by_loops() -> None:
+    rng = np.random.default_rng(4)
+    slopes = rng.normal(size=(6, 2, 3))
+    value = torch.zeros(2, 3, dtype=torch.float64)
+    adam = Adam(value, betas=(0.7, 0.9))
+    for slope in slopes:
+        value = adam.step(value, torch.as_tensor(slope), 0.1)
+    for place in np.ndindex(2, 3):
+        x = mean = square = largest = 0.0
+        for number, slope in enumerate(slopes[(slice(None), *place)], start=1):
+            mean = 0.7 * mean + 0.3 * slope
+            square = 0.9 * square + 0.1 * slope**2
+            largest = max(largest, square)
+            x -= 0.1 * (mean / (1 - 0.7**number)) / (largest / (1 - 0.9**number)) ** 0.5
+        assert float(value[place]) == pytest.approx(x, abs=1e-6)
+
+
+def test_the_last_part_of_a_schedule_is_as_it_was() -> None:
+    shifts = np.arange(60).reshape(10, 2, 3)
+    whole = Schedule(shifts, lr=0.3, lr_factor=0.5, lr_every=3, ramp=8, best_after=9)
+    part = whole.last(4)
+    assert np.array_equal(part.shifts, shifts[6:])
+    assert part.best_after == 3
+    assert [part.rate(i) for i in range(4)] == [whole.rate(i) for i in range(6, 10)]
+    assert [part.weight(i) for i in range(4)] == [whole.weight(i) for i in range(6, 10)]
+    assert np.array_equal(whole.last(99).shifts, shifts)
+
+
+@pytest.mark.filterwarnings("ignore::voxplain.errors.VoxplainWarning")
+def test_what_moves_when_the_image_alone_does() -> None:
+    """One iteration at the start: the slope is that of the shifted image behind the still mask."""
+    model, x = paper_like(), batch(volumes(4)[3:])
+    method = MeaningfulPerturbation(moves="image", jitter=1, cell=2, units="voxel", mask_blur=0)
+    with probe(model) as p:
+        search, board = method._open(p, x, Target((1,)), 0)
+        assert search.schedule.shifts.min() == 0
+        assert search.schedule.shifts.max() == 2
+        mask = torch.rand(1, *search.grid.shape)
+        rows, shift = torch.tensor([0]), np.array([[1, 0, 2]])
+        slope, scores = search.class_term(mask, board, rows, shift)
+        leaf = mask.clone().requires_grad_()
+        image, blank = torch.zeros_like(x), torch.zeros_like(x)
+        image[:, :, 1:, :, 2:] = x[:, :, :-1, :, :-2]
+        blank[:, :, 1:, :, 2:] = board.reference[:, :, :-1, :, :-2]
+        keep = search.grid.to_voxels(leaf)[:, None]
+        score = p.logits(keep * image + (1 - keep) * blank).diff(dim=1)[:, 0]
+        cost = board.game.cost(score[None], rows)
+        (wanted,) = torch.autograd.grad(cost.sum(), leaf)
+    assert torch.allclose(scores[0], score.detach(), atol=1e-5)
+    assert wanted.any()
+    assert torch.allclose(slope, wanted, atol=1e-5 * float(wanted.abs().max()) + 1e-9)

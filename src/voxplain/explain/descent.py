@@ -6,7 +6,6 @@ import torch
 
 __all__ = ["Adam"]
 
-_BETAS = (0.9, 0.99)
 _EPSILON = 1e-8
 
 
@@ -20,10 +19,18 @@ class Adam:
     one_rate : bool, default=False
         Whether all elements of a sample share the largest one's step size. Their steps then keep
         the proportions of their slopes, where Adam's first step has one size for all.
+    betas : tuple of 2 floats, default=(0.9, 0.99)
+        How much of the mean slope, and of its mean square, stays after a step.
     """
 
-    def __init__(self, like: torch.Tensor, one_rate: bool = False) -> None:
+    def __init__(
+        self,
+        like: torch.Tensor,
+        one_rate: bool = False,
+        betas: tuple[float, float] = (0.9, 0.99),
+    ) -> None:
         self.steps = 0
+        self.betas = betas
         self.one_rate = one_rate
         self.mean = torch.zeros_like(like)
         self.square = torch.zeros_like(like)
@@ -43,11 +50,11 @@ class Adam:
         tensor (N, ...)
         """
         self.steps += 1
-        self.mean = torch.lerp(slope, self.mean, _BETAS[0])
-        self.square = torch.lerp(slope.square(), self.square, _BETAS[1])
+        self.mean = torch.lerp(slope, self.mean, self.betas[0])
+        self.square = torch.lerp(slope.square(), self.square, self.betas[1])
         self.largest = torch.maximum(self.largest, self.square)
-        mean = self.mean / (1 - _BETAS[0] ** self.steps)
-        size = (self.largest / (1 - _BETAS[1] ** self.steps)).sqrt()
+        mean = self.mean / (1 - self.betas[0] ** self.steps)
+        size = (self.largest / (1 - self.betas[1] ** self.steps)).sqrt()
         if self.one_rate:
             size = size.flatten(1).amax(1).view(-1, *[1] * (size.ndim - 1))
         return value - lr * mean / (size + _EPSILON)

@@ -42,6 +42,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "paper-quick": {
             **_OBJECTIVE,
             "moves": "image",
+            # At full price from the start, a saturated probability would never move.
+            "ramp": 6,
             "iterations": 28,
             "lr_factor": 0.5,
             "lr_every": 7,

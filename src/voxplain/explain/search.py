@@ -35,7 +35,7 @@ class Schedule:
     shifts : array (iterations, jitters, 3), int, voxels
     lr, lr_factor : float
     lr_every, ramp, check_every, best_after, patience : int
-    one_rate : bool
+    one_rate, betas
         See `Adam`.
     still : bool
         Whether the mask stays while the image moves, and zeros come in; else both move, and the
@@ -53,6 +53,7 @@ class Schedule:
     best_after: int = 0
     patience: int = 0
     one_rate: bool = False
+    betas: tuple[float, float] = (0.9, 0.99)
     still: bool = False
     gone: int = 0
 
@@ -180,7 +181,7 @@ class MaskSearch:
         )
         tasks = tasks[game.playable[tasks // each]]
         mask = start[tasks].clone()
-        adam = Adam(mask, plan.one_rate)
+        adam = Adam(mask, plan.one_rate, plan.betas)
         stale = torch.zeros_like(tasks)
         iterations = len(plan.shifts)
         for step in range(iterations):

@@ -146,7 +146,7 @@ def _shared_mask(
     survey: Survey, opened: Opened, seen: _Seen, subjects: list[int], together: int
 ) -> NDArray[np.float32]:
     plan, mask = seen.search.schedule, seen.blank
-    adam = Adam(mask, plan.one_rate)
+    adam = Adam(mask, plan.one_rate, plan.betas)
     count = min(together, len(subjects))
     nobody = torch.zeros(1, dtype=torch.int64, device=mask.device)
     for step, shifts in enumerate(plan.shifts):

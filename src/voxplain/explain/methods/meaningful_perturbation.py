@@ -76,6 +76,8 @@ class MeaningfulPerturbation(Method):
         compare with published ones.
     lr, lr_factor, lr_every : float, float and int, default=0.2, 0.5 and 12
         Step size, and by what it is multiplied after how many iterations.
+    betas : tuple of 2 floats, default=(0.9, 0.99)
+        Adam's memory: how much of the mean slope, and of its mean square, stays after a step.
     check_every : int, default=5
         Every so many iterations the first pass is not shifted, and the mask is a candidate.
     best_after : int, default=0
@@ -122,6 +124,7 @@ class MeaningfulPerturbation(Method):
     lr: float = 0.2
     lr_factor: float = 0.5
     lr_every: int = 12
+    betas: tuple[float, float] = (0.9, 0.99)
     check_every: int = 5
     best_after: int = 0
     patience: int = 3
@@ -149,6 +152,10 @@ class MeaningfulPerturbation(Method):
             raise InputError(f"units must be 'mm' or 'voxel'; {self.units!r} was given.")
         if self.moves not in ("both", "image"):
             raise InputError(f"moves must be 'both' or 'image'; {self.moves!r} was given.")
+        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
+            raise InputError(
+                f"betas must be two numbers from 0 to below 1; {self.betas} was given."
+            )
         if not isinstance(self.cohort, bool):
             raise InputError(f"cohort must be true or false; {self.cohort!r} was given.")
         if not 0 < self.tau < 1:
@@ -280,6 +287,7 @@ class MeaningfulPerturbation(Method):
             lr_factor=self.lr_factor,
             lr_every=self.lr_every,
             ramp=self.ramp,
+            betas=self.betas,
             check_every=self.check_every,
             best_after=self.best_after,
             patience=self.patience,
