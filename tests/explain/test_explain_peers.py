@@ -75,6 +75,8 @@ FEW_PASSES: dict[str, dict[str, object]] = {
     "region-ablation": {"cell": 150.0},
     "region-shapley": {"cell": 150.0, "permutations": 2},
     "rise": {"masks": 6, "cell": 100.0},
+    "integrated-gradients": {"steps": 4},
+    "smoothgrad": {"samples": 4},
 }
 
 
@@ -82,7 +84,7 @@ FEW_PASSES: dict[str, dict[str, object]] = {
 @pytest.mark.parametrize("name", sorted(METHODS))
 def test_monai_networks(monai_case: tuple[nn.Module, Volume, str], name: str) -> None:
     model, item, layer = monai_case
-    if name == "meaningful-perturbation":
+    if name in ("meaningful-perturbation", "extremal-perturbation"):
         made = explain(model, item, name, iterations=2)
         assert 0 <= made.values.min() <= made.values.max() <= 1
         return
