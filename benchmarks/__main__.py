@@ -41,6 +41,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="timed rounds, median taken")
     parser.add_argument("--skip-perturbation", action="store_true")
+    parser.add_argument("--loop-iterations", type=int, default=300, help="for the objective")
+    parser.add_argument("--whole", type=int, default=0, help="subjects for the loop as published")
     parser.add_argument("--skip-memory", action="store_true")
     options = parser.parse_args()
     console = Console(width=120)
@@ -66,7 +68,7 @@ def main() -> None:
         console.print(_table(rows, batch))
     _print_bars(console, results)
     if not options.skip_perturbation:
-        results["meaningful_perturbation"] = _perturbation(console, ready)
+        results["meaningful_perturbation"] = _perturbation(console, ready, options)
     (HERE / "results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     (HERE / "results.png").write_bytes(draw(rows))
     console.print(f"Written: {HERE / 'results.json'} and results.png", highlight=False)
@@ -171,8 +173,9 @@ def _bars(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _perturbation(console: Console, ready: Material) -> dict[str, Any]:
-    found = compare_perturbation(ready, make_progress(console))
+def _perturbation(console: Console, ready: Material, options: argparse.Namespace) -> dict[str, Any]:
+    progress = make_progress(console)
+    found = compare_perturbation(ready, progress, options.loop_iterations, options.whole)
     console.print(perturbation_table(found))
     return found
 

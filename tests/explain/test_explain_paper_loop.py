@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from benchmarks import kan2020_loop as loop
-from benchmarks.kan2020_compare import coarse_mask
+from benchmarks.perturbation import coarse_mask
 from voxplain.explain import Engine
 from voxplain.explain.run import explain
 from voxplain.grid import Grid
@@ -134,3 +134,12 @@ def test_the_quick_preset_reaches_the_objective_of_the_loop(found: loop.LoopResu
     ours = loop.paper_objective(NETWORK, x, 1, coarse_mask(made).double())
     theirs = loop.paper_objective(NETWORK, x, 1, found.mask)
     assert ours < theirs + 0.02
+
+
+def test_many_images_at_once_get_the_loops_own_masks() -> None:
+    x = torch.cat([image(), 0.9 * image().flip(2)])
+    together = loop.run_loops(NETWORK, x, [1, 1], iterations=53, jitters=2, seed=3)
+    for one, mask in zip(x, together, strict=True):
+        alone = loop.run_loop(NETWORK, one[None], 1, iterations=53, jitters=2, seed=3).mask
+        assert alone.min() < 0.9
+        assert torch.allclose(mask, alone, atol=1e-9)

@@ -80,8 +80,17 @@ FEW_PASSES: dict[str, dict[str, object]] = {
 }
 
 
+# The deep one takes seconds a method; these run every kind of kernel.
+ALSO_DEEP = ("gradient", "grad-cam", "guided-backprop", "lrp", "meaningful-perturbation")
+
+
 @pytest.mark.filterwarnings("ignore::voxplain.errors.VoxplainWarning")
-@pytest.mark.parametrize("name", sorted(METHODS))
+@pytest.mark.parametrize(
+    ("monai_case", "name"),
+    [("DenseNet121", name) for name in ALSO_DEEP]
+    + [("resnet18", name) for name in sorted(METHODS)],
+    indirect=["monai_case"],
+)
 def test_monai_networks(monai_case: tuple[nn.Module, Volume, str], name: str) -> None:
     model, item, layer = monai_case
     if name in ("meaningful-perturbation", "extremal-perturbation"):

@@ -249,23 +249,28 @@ def _input_gradient(
 def _by_taps(
     hidden: torch.Tensor, weight: torch.Tensor, window: _Window, size: tuple[int, ...]
 ) -> torch.Tensor:
-    """One matrix product for all taps of the kernel, then one shifted sum a tap.
+    """Multiply once for all taps of the kernel, then add up shifted planes.
 
     The library's own kernels lay out channels in blocks of eight or more, and so waste most of
     their work where the input has a single channel.
     """
-    out, channels, *taps = weight.shape
-    rows = hidden.permute(0, 2, 3, 4, 1)
-    product = weight.reshape(out, -1).T @ rows.reshape(-1, out).T
-    product = product.view(channels, *taps, *rows.shape[:4])
+    out, channels, a, b, c = weight.shape
+    images, x, y, z = len(hidden), *hidden.shape[2:]
+    rows = hidden.permute(0, 2, 3, 4, 1).reshape(images * x, y * z, out)
+    taps = weight.permute(2, 1, 3, 4, 0).reshape(1, -1, out)
+    product = torch.bmm(taps.expand(len(rows), -1, -1), rows.transpose(1, 2))
+    product = product.view(images, x, a * channels, b, c, y, z)
     _, pad_y, pad_z = window.padding
-    wide = hidden.new_zeros(size[0], channels, size[2], size[3] + 2 * pad_y, size[4] + 2 * pad_z)
-    x, y, z = rows.shape[1:4]
-    for i in range(taps[0]):
-        for j in range(taps[1]):
-            for k in range(taps[2]):
-                wide[:, :, i : i + x, j : j + y, k : k + z] += product[:, i, j, k].transpose(0, 1)
-    return wide[..., pad_y : pad_y + size[3], pad_z : pad_z + size[4]]
+    plane = (size[3] + 2 * pad_y, size[4] + 2 * pad_z)
+    planes = hidden.new_zeros(images, x, a * channels, *plane)
+    for j in range(b):
+        for k in range(c):
+            planes[..., j : j + y, k : k + z] += product[:, :, :, j, k]
+    wide = hidden.new_zeros(images, size[2], channels, *plane)
+    for i, part in enumerate(torch.split(planes, channels, dim=2)):
+        wide[:, i : i + x] += part
+    wide = wide[..., pad_y : pad_y + size[3], pad_z : pad_z + size[4]]
+    return wide.transpose(1, 2)
 
 
 def channels_last_weight(weight: torch.Tensor) -> torch.Tensor:

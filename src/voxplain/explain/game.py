@@ -29,6 +29,7 @@ class Game(ABC):
 
     def __init__(self, chosen: Chosen, of_image: torch.Tensor, of_reference: torch.Tensor) -> None:
         self.chosen = chosen
+        self.logits = (of_image, of_reference)
         self.full = chosen.score(of_image, "margin")
         self.empty = chosen.score(of_reference, "margin")
         self.same_decision = _decision(chosen, of_image) & _decision(chosen, of_reference)

@@ -25,7 +25,9 @@ __all__ = ["Masks", "Sharing", "StartLike", "shared_masks", "start_masks"]
 # From the class that is explained, or None where there is no class, to a coarse keep-mask.
 Masks = Mapping[int | None, NDArray[np.float32]]
 StartLike = NDArray[np.float32] | Masks
-Opened = Callable[["Probe", torch.Tensor, "Target"], tuple[MaskSearch, Board]]
+# Logits of the images and of their references, where they are known already, each (n, K).
+Known = tuple[torch.Tensor, torch.Tensor] | None
+Opened = Callable[["Probe", torch.Tensor, "Target", Known], tuple[MaskSearch, Board]]
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,8 @@ def shared_masks(
     ----------
     survey : Survey
     opened : callable
-        Takes a probe, a batch and its target, and gives the search and what it plays on.
+        Takes a probe, a batch, its target and, where they are known, the logits of images and
+        references; gives the search and what it plays on.
     sharing : Sharing
     seed : int
         Of the draw of the subjects.
@@ -70,19 +73,30 @@ def shared_masks(
     """
     positions = np.random.default_rng(seed).permutation(survey.total)[: sharing.most].tolist()
 
-    def look(probe: Probe, x: torch.Tensor, target: Target) -> list[_Seen]:
-        search, board = opened(probe, x, target)
+    def look(
+        probe: Probe, x: torch.Tensor, target: Target, positions: Sequence[int]
+    ) -> list[_Seen]:
+        search, board = opened(probe, x, target, None)
         game, blank = board.game, x.new_ones((1, *search.grid.shape))
-        keys = [game.chosen.class_of(i) for i in range(len(x))]
-        return [_Seen(bool(game.playable[i]), key, search, blank) for i, key in enumerate(keys)]
+        return [
+            _Seen(
+                position,
+                bool(game.playable[i]),
+                game.chosen.class_of(i),
+                search,
+                blank,
+                (game.logits[0][i], game.logits[1][i]),
+            )
+            for i, position in enumerate(positions)
+        ]
 
-    members: dict[int | None, list[int]] = {}
-    seen = [one for part in survey.run(positions, look) for one in part]
-    for position, one in zip(positions, seen, strict=True):
-        if one.playable:
-            members.setdefault(one.index, []).append(position)
+    members: dict[int | None, list[_Seen]] = {}
+    for part in survey.run(positions, look):
+        for one in part:
+            if one.playable:
+                members.setdefault(one.index, []).append(one)
     return {
-        index: _shared_mask(survey, opened, seen[0], subjects, sharing.together)
+        index: _shared_mask(survey, opened, subjects, sharing.together)
         for index, subjects in members.items()
     }
 
@@ -136,16 +150,20 @@ def _class_words(index: int | None) -> str:
 
 @dataclass(frozen=True, eq=False)
 class _Seen:
+    position: int
     playable: bool
     index: int | None
     search: MaskSearch
     blank: torch.Tensor
+    logits: tuple[torch.Tensor, torch.Tensor]
 
 
 def _shared_mask(
-    survey: Survey, opened: Opened, seen: _Seen, subjects: list[int], together: int
+    survey: Survey, opened: Opened, subjects: list[_Seen], together: int
 ) -> NDArray[np.float32]:
-    plan, mask = seen.search.schedule, seen.blank
+    search, mask = subjects[0].search, subjects[0].blank
+    plan = search.schedule
+    known = {one.position: one.logits for one in subjects}
     adam = Adam(mask, plan.one_rate, plan.betas)
     count = min(together, len(subjects))
     nobody = torch.zeros(1, dtype=torch.int64, device=mask.device)
@@ -155,16 +173,20 @@ def _shared_mask(
             probe: Probe,
             x: torch.Tensor,
             target: Target,
+            positions: Sequence[int],
             mask: torch.Tensor = mask,
             shifts: NDArray[np.int64] = shifts,
         ) -> torch.Tensor:
-            search, board = opened(probe, x, target)
+            of_image, of_reference = (
+                torch.stack(rows) for rows in zip(*(known[i] for i in positions), strict=True)
+            )
+            search, board = opened(probe, x, target, (of_image, of_reference))
             rows = torch.arange(len(x), device=x.device)
             many = mask.expand(len(x), -1, -1, -1)
             return search.class_term(many, board, rows, shifts)[0].sum(0, keepdim=True)
 
-        group = [subjects[(step * count + i) % len(subjects)] for i in range(count)]
+        group = [subjects[(step * count + i) % len(subjects)].position for i in range(count)]
         mean = torch.stack(list(survey.run(group, slope))).sum(0) / count
-        price = seen.search.priced(mask, nobody)[1]
+        price = search.priced(mask, nobody)[1]
         mask = adam.step(mask, mean + plan.weight(step) * price, plan.rate(step)).clamp_(0, 1)
     return mask[0].float().cpu().numpy()

@@ -49,7 +49,7 @@ class Survey:
     def run(
         self,
         positions: Sequence[int],
-        work: Callable[[Probe, torch.Tensor, Target], Result],
+        work: Callable[[Probe, torch.Tensor, Target, Sequence[int]], Result],
     ) -> Iterator[Result]:
         """Work on some volumes; memory holds one batch of them.
 
@@ -57,7 +57,8 @@ class Survey:
         ----------
         positions : sequence of int
         work : callable
-            Takes a probe, a batch, tensor (n, 1, X, Y, Z), and its target.
+            Takes a probe, a batch, tensor (n, 1, X, Y, Z), its target, and the positions of its
+            volumes.
 
         Yields
         ------
@@ -86,6 +87,6 @@ class Survey:
                 full_precision(self.placed.device),
                 probe(self.placed.model, voxel_size=first.voxel_size, batch_size=size) as p,
             ):
-                return work(p, self.placed.tensor(loaded), self.target.take(part))
+                return work(p, self.placed.tensor(loaded), self.target.take(part), part)
 
         return self.placed.batcher.run(positions, one)

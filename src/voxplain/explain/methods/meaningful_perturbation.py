@@ -15,7 +15,7 @@ from voxplain.explain.method import Attribution, Method, MethodInfo, Note
 from voxplain.explain.perturb import MaskGrid, ReferenceLike, make_reference
 from voxplain.explain.published import PRESETS
 from voxplain.explain.search import Board, MaskSearch, Schedule, roughness
-from voxplain.explain.shared_mask import Sharing, StartLike, shared_masks, start_masks
+from voxplain.explain.shared_mask import Known, Sharing, StartLike, shared_masks, start_masks
 
 if TYPE_CHECKING:
     from voxplain.explain.probe import Probe
@@ -91,8 +91,8 @@ class MeaningfulPerturbation(Method):
         that is alone of its class makes the shared mask by itself, which saves nothing.
     most, together : int, default=64 and 8
         Volumes, drawn at random, that make the shared masks, and how many of a class make one
-        step. Each of the `iterations` steps costs `together` volumes 3 forward passes and 1
-        backward pass.
+        step. Each of the `iterations` steps costs `together` volumes 1 forward and 1 backward
+        pass.
     refine : int, default=10
         Steps of a volume that starts from a given or shared mask: the last ones of the schedule.
         The first of them measures the start.
@@ -225,8 +225,10 @@ class MeaningfulPerturbation(Method):
     def prepare(self, survey: Survey, seed: int) -> Method:
         """Make the shared masks; see `Method.prepare`."""
 
-        def opened(probe: Probe, x: torch.Tensor, target: Target) -> tuple[MaskSearch, Board]:
-            return self._open(probe, x, target, seed)
+        def opened(
+            probe: Probe, x: torch.Tensor, target: Target, known: Known
+        ) -> tuple[MaskSearch, Board]:
+            return self._open(probe, x, target, seed, known)
 
         sharing = Sharing(self.most, self.together)
         return replace(self, start=shared_masks(survey, opened, sharing, seed))
@@ -255,7 +257,7 @@ class MeaningfulPerturbation(Method):
         return Attribution(values, board.game.chosen, tuple(notes))
 
     def _open(
-        self, probe: Probe, x: torch.Tensor, target: Target, seed: int
+        self, probe: Probe, x: torch.Tensor, target: Target, seed: int, known: Known = None
     ) -> tuple[MaskSearch, Board]:
         voxel = (1.0, 1.0, 1.0) if self.units == "voxel" else probe.voxel_size
         grid = MaskGrid.make(
@@ -265,11 +267,12 @@ class MeaningfulPerturbation(Method):
             self.window,
         )
         with torch.no_grad():
-            logits = probe.logits(x)
+            logits = probe.logits(x) if known is None else known[0]
             chosen = target.choose(logits)
             widths = [self.blur / size for size in voxel]
             reference = make_reference(x, self.reference, widths, self.window, chosen)
-            game = DeletionGame(chosen, logits, probe.logits(reference), self.loss, self.tau)
+            of_reference = probe.logits(reference) if known is None else known[1]
+            game = DeletionGame(chosen, logits, of_reference, self.loss, self.tau)
         search = MaskSearch(probe, grid, self._schedule(seed), self._price)
         return search, Board(x, reference, game)
 
