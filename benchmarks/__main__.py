@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+from collections.abc import Collection
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from benchmarks.figure import draw
 from benchmarks.material import Material, material
 from benchmarks.peers import REMARKS, SAMPLES, STEPS
 from benchmarks.perturbation import compare_perturbation, perturbation_table
-from benchmarks.rows import AS_GIVEN, OURS, Maps, make_rows
+from benchmarks.rows import AS_GIVEN, MANY_PASSES, OURS, Maps, make_rows
 from benchmarks.timing import medians, peak_memory
 from voxplain.console import make_progress
 from voxplain.explain.lowering import half_pays
@@ -30,7 +31,9 @@ from voxplain.volume import Volume
 
 HERE = Path(__file__).parent
 IMAGES = 16
+FEW_IMAGES = 8
 ROUNDS = 3
+ONE_PASS = ("forward", "gradient", "grad-cam", "guided-backprop")
 SHAPE = (58, 70, 58)
 FULL_SHAPE = (182, 218, 182)
 PACKAGES = ("voxplain", "torch", "captum", "monai", "medcam", "torchcam", "numpy", "nibabel")
@@ -50,8 +53,11 @@ def main() -> None:
     volumes = [ready.phantom.cohort[int(i)] for i in ready.trained.held_out[:IMAGES]]
     rows: list[dict[str, Any]] = []
     missing: dict[tuple[str, str], str] = {}
+    network = ready.trained.network
     for batch in (1, 8):
-        rows += _timed(console, ready.trained.network, volumes, batch, options.rounds, missing)
+        rows += _timed(console, network, volumes, batch, ONE_PASS, options.rounds, missing)
+    few = volumes[:FEW_IMAGES]
+    rows += _timed(console, network, few, FEW_IMAGES, MANY_PASSES, 1, missing)
     if not options.skip_memory:
         _add_memory(console, rows)
     results: dict[str, Any] = {
@@ -79,16 +85,19 @@ def _timed(
     network: nn.Module,
     volumes: list[Volume],
     batch: int,
+    methods: Collection[str],
     rounds: int,
     missing: dict[tuple[str, str], str],
 ) -> list[dict[str, Any]]:
-    works, gone = make_rows(network, volumes, batch)
+    works, gone = make_rows(network, volumes, batch, {"forward", *methods})
     missing |= gone
-    maps: dict[tuple[str, str], Maps] = {key: work() for key, work in works.items()}
-    with make_progress(console).step(f"Timing in batches of {batch}", rounds + 1) as advance:
-        seconds = medians(works, rounds, advance)
+    words = f"Timing in batches of {batch}: {', '.join(methods)}"
+    with make_progress(console).step(words, rounds + 1) as advance:
+        seconds, maps = medians(works, rounds, advance)
     rows = []
     for (method, tool), value in seconds.items():
+        if method not in methods:
+            continue
         unit = OURS if tool.startswith(OURS) else AS_GIVEN
         rows.append(
             {
@@ -112,8 +121,9 @@ def _correlation(maps: dict[tuple[str, str], Maps], method: str, tool: str) -> f
 
 
 def _add_memory(console: Console, rows: list[dict[str, Any]]) -> None:
-    with make_progress(console).step("Peak memory, a process each", len(rows)) as advance:
-        for done, row in enumerate(rows, start=1):
+    asked = [row for row in rows if row["batch"] == 8 and row["method"] in ONE_PASS]
+    with make_progress(console).step("Peak memory, a process each", len(asked)) as advance:
+        for done, row in enumerate(asked, start=1):
             tool = "forward pass" if row["tool"] == AS_GIVEN else row["tool"]
             row["peak_rss_mb"] = peak_memory(row["method"], tool, row["batch"], SHAPE)
             advance(done)
@@ -187,7 +197,9 @@ def _table(rows: list[dict[str, Any]], batch: int) -> Table:
     for column in ("ms per image", "ratio", "× forward", "peak MB", "agreement"):
         table.add_column(column, justify="right")
     last = ""
-    for row in sorted((r for r in rows if r["batch"] == batch), key=lambda r: r["method"]):
+    order = (*ONE_PASS, *MANY_PASSES)
+    shown = [row for row in rows if row["batch"] == batch]
+    for row in sorted(shown, key=lambda r: order.index(r["method"])):
         if row["method"] != last:
             table.add_section()
         last = row["method"]

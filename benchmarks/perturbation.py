@@ -19,10 +19,18 @@ import torch
 from rich.table import Table
 from torch import nn
 
-from benchmarks.kan2020_loop import CELL, SIGMA, WINDOW, curve_areas, paper_objective, run_loop
+from benchmarks.kan2020_loop import (
+    CELL,
+    SIGMA,
+    WINDOW,
+    curve_areas,
+    paper_objective,
+    run_loop,
+    run_loops,
+)
 from benchmarks.material import Material
 from voxplain.errors import VoxplainWarning
-from voxplain.explain import Engine
+from voxplain.explain import Engine, weights_sha256
 from voxplain.explain.perturb import MaskGrid
 from voxplain.explain.run import explain
 from voxplain.maps import AttributionMap
@@ -73,23 +81,24 @@ def compare_perturbation(
         advance(1)
     faster = Engine().place(network, volumes[0]).model.eval().requires_grad_(False)
     subjects = []
-    with progress.step("The loop's objective", SUBJECTS) as advance:
-        for i in range(SUBJECTS):
-            x, target = _tensor(volumes[i]), targets[i]
-            masks[LOOP].append(run_loop(faster, x, target, iterations).mask)
-            row = {"subject": volumes[i].subject, "target": target}
-            for name, found in masks.items():
-                deletion, insertion = curve_areas(faster, x, target, found[i])
-                row[name] = {
-                    "objective": paper_objective(faster, x, target, found[i]),
-                    "deletion": deletion,
-                    "insertion": insertion,
-                }
-            if i < whole:
+    masks[LOOP] = list(_loop_masks(ready, faster, volumes, targets, iterations, progress))
+    subjects = []
+    for i in range(SUBJECTS):
+        x, target = _tensor(volumes[i]), targets[i]
+        row: dict[str, Any] = {"subject": volumes[i].subject, "target": target}
+        for name, found in masks.items():
+            deletion, insertion = curve_areas(faster, x, target, found[i])
+            row[name] = {
+                "objective": paper_objective(faster, x, target, found[i]),
+                "deletion": deletion,
+                "insertion": insertion,
+            }
+        if i < whole:
+            with progress.step(f"The loop as published, whole, {i + 1} of {whole}", 1) as advance:
                 mask = run_loop(network, x, target, LOOP_ITERATIONS).mask
                 row["published loop, whole"] = paper_objective(network, x, target, mask)
-            subjects.append(row)
-            advance(i + 1)
+                advance(1)
+        subjects.append(row)
     each = cohort_seconds / len(volumes)
     return {
         "speedup_single": loop_seconds / statistics.median(single),
@@ -140,6 +149,29 @@ def coarse_mask(map_: AttributionMap) -> torch.Tensor:
     x, y, z = (torch.linalg.pinv(matrix) for matrix in grid.matrices)
     values = torch.as_tensor(map_.values).double()
     return (1 - torch.einsum("ijk,ai,bj,ck->abc", values, x, y, z)).clamp(0, 1).float()
+
+
+def _loop_masks(
+    ready: Material,
+    faster: nn.Module,
+    volumes: list[Volume],
+    targets: list[int],
+    iterations: int,
+    progress: Progress,
+) -> torch.Tensor:
+    """Find the loop's masks, or take them from an earlier run on the same network."""
+    weights = weights_sha256(ready.trained.network)[:12]
+    path = ready.study.folder / f"loop-{weights}-{SUBJECTS}-{iterations}.pt"
+    if path.exists():
+        progress.say(f"The loop's masks are kept from an earlier run: {path}")
+        return torch.load(path, weights_only=True)
+    x = torch.cat([_tensor(volume) for volume in volumes[:SUBJECTS]])
+    with progress.step("The loop's masks, on the faster copy", iterations) as advance:
+        masks = run_loops(
+            faster, x, targets[:SUBJECTS], iterations, on_iteration=lambda done: advance(done)
+        )
+    torch.save(masks, path)
+    return masks
 
 
 def _subjects(ready: Material) -> tuple[list[Volume], list[int]]:

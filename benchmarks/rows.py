@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,7 @@ from voxplain.explain import Engine
 from voxplain.explain.run import explain
 from voxplain.volume import Volume
 
-__all__ = ["AS_GIVEN", "OURS", "Maps", "make_rows"]
+__all__ = ["AS_GIVEN", "MANY_PASSES", "OURS", "Maps", "make_rows"]
 
 OURS, EXACT, AS_GIVEN = "voxplain", "voxplain, exact", "PyTorch, as given"
 
@@ -33,29 +33,34 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "smoothgrad": {"samples": SAMPLES},
     "integrated-gradients": {"steps": STEPS, "score": "logit", "reference": "zero"},
 }
+MANY_PASSES = ("smoothgrad", "integrated-gradients")
 _ALSO_EXACT = ("grad-cam", "guided-backprop")
 
 
 def make_rows(
-    network: nn.Module, volumes: list[Volume], batch: int
+    network: nn.Module, volumes: list[Volume], batch: int, methods: Collection[str]
 ) -> tuple[dict[tuple[str, str], Callable[[], Maps]], dict[tuple[str, str], str]]:
-    """Make one callable per method and tool, and say why a peer has none.
+    """Make one callable per method and tool for some methods, and say why a peer has none.
 
     A row of ours is the user's whole call: hashing the weights, making the faster copy and
     checking it are inside. A peer's row is its call for each batch in turn.
     """
     x = torch.from_numpy(np.stack([v.values for v in volumes]))[:, None]
     batches = list(x.split(batch))
-    rows: dict[tuple[str, str], Callable[[], Maps]] = {
-        ("forward", AS_GIVEN): partial(_forward, network, batches),
-        ("forward", OURS): partial(Engine(batch_size=batch).logits, network, volumes),
-    }
+    rows: dict[tuple[str, str], Callable[[], Maps]] = {}
+    if "forward" in methods:
+        rows["forward", AS_GIVEN] = partial(_forward, network, batches)
+        rows["forward", OURS] = partial(Engine(batch_size=batch).logits, network, volumes)
     for method, options in _OPTIONS.items():
+        if method not in methods:
+            continue
         rows[method, OURS] = partial(_ours, network, volumes, method, batch, "auto", options)
         if method in _ALSO_EXACT:
             rows[method, EXACT] = partial(_ours, network, volumes, method, batch, "exact", options)
     missing = {}
     for key, peer in PEERS.items():
+        if key[0] not in methods:
+            continue
         work = partial(_theirs, peer, copy.deepcopy(network), batches)
         try:
             _theirs(peer, network, [x[:1]])

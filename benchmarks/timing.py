@@ -8,27 +8,35 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 __all__ = ["medians", "peak_memory"]
 
 Key = tuple[str, str]
+Result = TypeVar("Result")
 
 
 def medians(
-    rows: Mapping[Key, Callable[[], object]],
+    rows: Mapping[Key, Callable[[], Result]],
     rounds: int,
     on_round: Callable[[int], None] = lambda done: None,
-) -> dict[Key, float]:
-    """Median seconds of each row over rounds in which every row runs once, after a warm-up."""
+) -> tuple[dict[Key, float], dict[Key, Result]]:
+    """Median seconds of each row over rounds in which every row runs once, after a warm-up.
+
+    Returns the seconds, and what each row gave in the warm-up.
+    """
     times: dict[Key, list[float]] = {key: [] for key in rows}
+    found: dict[Key, Result] = {}
     for number in range(rounds + 1):
         for key, work in rows.items():
             began = time.perf_counter()
-            work()
+            made = work()
             if number:
                 times[key].append(time.perf_counter() - began)
+            else:
+                found[key] = made
         on_round(number + 1)
-    return {key: statistics.median(values) for key, values in times.items()}
+    return {key: statistics.median(values) for key, values in times.items()}, found
 
 
 def peak_memory(method: str, tool: str, batch: int, shape: tuple[int, int, int]) -> float | None:
