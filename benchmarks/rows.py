@@ -61,9 +61,10 @@ def make_rows(
     for key, peer in PEERS.items():
         if key[0] not in methods:
             continue
+        # Copies, because peers leave hooks and flags behind that break one another.
         work = partial(_theirs, peer, copy.deepcopy(network), batches)
         try:
-            _theirs(peer, network, [x[:1]])
+            _theirs(peer, copy.deepcopy(network), [x[:1]])
         except ImportError as error:
             missing[key] = f"cannot be imported: {error}"
         else:
