@@ -47,11 +47,13 @@ def main() -> None:
     parser.add_argument("--loop-iterations", type=int, default=300, help="for the objective")
     parser.add_argument("--whole", type=int, default=0, help="subjects for the loop as published")
     parser.add_argument("--skip-memory", action="store_true")
-    parser.add_argument("--only-memory", action="store_true", help="anew, into the results there")
+    parser.add_argument(
+        "--only", choices=("memory", "perturbation"), help="anew, into the results that are there"
+    )
     options = parser.parse_args()
     console = Console(width=120)
-    if options.only_memory:
-        _memory_anew(console)
+    if options.only:
+        _anew(console, options)
         return
     ready = material(console)
     volumes = [ready.phantom.cohort[int(i)] for i in ready.trained.held_out[:IMAGES]]
@@ -84,13 +86,17 @@ def main() -> None:
     console.print(f"Written: {HERE / 'results.json'} and results.png", highlight=False)
 
 
-def _memory_anew(console: Console) -> None:
+def _anew(console: Console, options: argparse.Namespace) -> None:
+    """Measure one part again, and put it into the results of an earlier run."""
     path = HERE / "results.json"
     results = json.loads(path.read_text(encoding="utf-8"))
-    _add_memory(console, results["rows"])
-    results["full_volume_peak_rss_mb"] = _full_volume()
-    console.print(_table(results["rows"], 8))
-    _print_bars(console, results)
+    if options.only == "memory":
+        _add_memory(console, results["rows"])
+        results["full_volume_peak_rss_mb"] = _full_volume()
+        console.print(_table(results["rows"], 8))
+        _print_bars(console, results)
+    else:
+        results["meaningful_perturbation"] = _perturbation(console, material(console), options)
     path.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
 
 

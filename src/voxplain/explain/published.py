@@ -44,13 +44,13 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "moves": "image",
             # At full price from the start, a saturated probability would never move.
             "ramp": 2,
-            "iterations": 48,
+            "iterations": 44,
             "lr_factor": 0.4,
-            "lr_every": 14,
+            "lr_every": 13,
             "betas": (0.7, 0.9),
-            "best_after": 47,
+            "best_after": 43,
             "together": 1,
-            "refine": 18,
+            "refine": 15,
         },
     }
 )
