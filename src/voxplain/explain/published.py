@@ -44,13 +44,13 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "moves": "image",
             # At full price from the start, a saturated probability would never move.
             "ramp": 2,
-            "iterations": 44,
+            "iterations": 48,
             "lr_factor": 0.4,
-            "lr_every": 13,
+            "lr_every": 14,
             "betas": (0.7, 0.9),
-            "best_after": 43,
+            "best_after": 47,
             "together": 1,
-            "refine": 15,
+            "refine": 18,
         },
     }
 )
