@@ -12,7 +12,8 @@ from torch import nn
 from torch.nn import functional
 
 from voxplain.explain import Engine, fused, lowering
-from voxplain.explain.fused import ConvReluPool, channels_last_weight
+from voxplain.explain.convolution import channels_last_weight
+from voxplain.explain.fused import ConvReluPool
 from voxplain.explain.lowering import lower
 from voxplain.explain.method import Needs
 from voxplain.explain.rectifiers import Rectifiers

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from voxplain.explain.fused import ConvReluPool
 from voxplain.explain.method import Needs
 from voxplain.explain.probe import out_of_memory, probe
 from voxplain.explain.rewrites import (
@@ -45,7 +46,8 @@ def lower(
     """Copy a network and make the copy faster where the result stays the same up to rounding.
 
     Batch norm is folded into the convolution before it; convolution, ReLU and max-pooling are
-    fused; other ReLUs after them work in place; weights are stored channels last; and
+    fused, with half the multiplications along x on a processor (`voxplain.explain.winograd`); other
+    ReLUs after them work in place; weights are stored channels last; and
     convolutions run in bfloat16 where the device is made for it and the method allows it. The copy
     is compared with the given network on `x`: logits, and the activation of `layer`, must agree
     to a part in ten thousand (three in a hundred in bfloat16). Whatever breaks that is undone.
@@ -88,6 +90,8 @@ def lower(
             words.append("conv-ReLU-pool fused")
         if plan.half and halve_convolutions(made):
             words.append("bfloat16 convolutions")
+        elif any(isinstance(m, ConvReluPool) and m.kernel.halves for m in made.modules()):
+            words.append("Winograd along x")
         channels_last(made)
         if plan == _AS_GIVEN or _agree(before, _outputs(made, x, layer), plan.half):
             return made, ", ".join([*words, "channels last"])

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from voxplain.explain.fused import ConvReluPool, channels_last_weight
+from voxplain.explain.convolution import channels_last_weight
+from voxplain.explain.fused import ConvReluPool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
