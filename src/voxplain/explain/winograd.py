@@ -87,7 +87,7 @@ def convolve_rows(
         images = plane.flatten(end_dim=1).permute(0, 3, 1, 2)
         given = (images, planes[number], shift, padding, (1, 1), (1, 1), 1)
         made = torch.mkldnn_convolution(*given).permute(0, 2, 3, 1)
-        return made.unflatten(0, (len(x), tiles))
+        return made.view(len(x), tiles, *made.shape[1:])
 
     even, odd = torch.add(x4, x2, alpha=-4), torch.add(x3, x1, alpha=-4)
     # This product has the factor 1 in each of the four rows, and so carries the bias into them.
