@@ -46,11 +46,11 @@ def lower(
     """Copy a network and make the copy faster where the result stays the same up to rounding.
 
     Batch norm is folded into the convolution before it; convolution, ReLU and max-pooling are
-    fused, with half the multiplications along x on a processor (`voxplain.explain.winograd`); other
-    ReLUs after them work in place; weights are stored channels last; and
-    convolutions run in bfloat16 where the device is made for it and the method allows it. The copy
-    is compared with the given network on `x`: logits, and the activation of `layer`, must agree
-    to a part in ten thousand (three in a hundred in bfloat16). Whatever breaks that is undone.
+    fused, with half the multiplications on a processor (`voxplain.explain.winograd`); other ReLUs
+    after them work in place; weights are stored channels last; and convolutions run in bfloat16
+    where the device is made for it and the method allows it. The copy is compared with the given
+    network on `x`: logits, and the activation of `layer`, must agree to a part in ten thousand
+    (three in a hundred in bfloat16). Whatever breaks that is undone.
 
     Parameters
     ----------
@@ -90,9 +90,9 @@ def lower(
             words.append("conv-ReLU-pool fused")
         if plan.half and halve_convolutions(made):
             words.append("bfloat16 convolutions")
-        elif any(isinstance(m, ConvReluPool) and m.kernel.halves for m in made.modules()):
-            words.append("Winograd along x")
         channels_last(made)
+        if any(isinstance(m, ConvReluPool) and m.kernel.halves for m in made.modules()):
+            words.append("Winograd along x")
         if plan == _AS_GIVEN or _agree(before, _outputs(made, x, layer), plan.half):
             return made, ", ".join([*words, "channels last"])
     return plain, "as given"
