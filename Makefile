@@ -17,7 +17,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
-demo: $(READY) ## run the main job on a phantom cohort; results in demo/ (about 5 minutes)
+demo: $(READY) ## run the main job on a phantom cohort; results in demo/ (3 to 7 minutes)
 	@$(BIN)/voxplain demo --out $(DEMO_OUT)
 
 test: $(READY) ## run the tests

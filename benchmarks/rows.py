@@ -19,7 +19,7 @@ from voxplain.explain import Engine
 from voxplain.explain.run import explain
 from voxplain.volume import Volume
 
-__all__ = ["AS_GIVEN", "MANY_PASSES", "OURS", "Maps", "make_rows"]
+__all__ = ["AS_GIVEN", "MANY_PASSES", "OURS", "PASSES", "Maps", "make_rows"]
 
 OURS, EXACT, AS_GIVEN = "voxplain", "voxplain, exact", "PyTorch, as given"
 
@@ -34,6 +34,8 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "integrated-gradients": {"steps": STEPS, "score": "logit", "reference": "zero"},
 }
 MANY_PASSES = ("smoothgrad", "integrated-gradients")
+# `SAMPLES` gradients of each image: long enough to be the unit of methods of many passes.
+PASSES = "passes"
 _ALSO_EXACT = ("grad-cam", "guided-backprop")
 
 
@@ -51,6 +53,10 @@ def make_rows(
     if "forward" in methods:
         rows["forward", AS_GIVEN] = partial(_forward, network, batches)
         rows["forward", OURS] = partial(Engine(batch_size=batch).logits, network, volumes)
+    if PASSES in methods:
+        rows[PASSES, OURS] = partial(
+            _ours, network, volumes * SAMPLES, "gradient", batch, "auto", _OPTIONS["gradient"]
+        )
     for method, options in _OPTIONS.items():
         if method not in methods:
             continue
