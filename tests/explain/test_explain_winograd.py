@@ -91,3 +91,34 @@ def test_the_provenance_names_it() -> None:
     assert words == "conv-ReLU-pool fused, Winograd along x, channels last"
     with torch.no_grad():
         assert torch.allclose(fast(x), model(x), atol=1e-5)
+
+
+def test_a_constant_background_stays_constant_bit_by_bit() -> None:
+    """Else rounding, not the pooling's rule for ties, says where the gradient goes."""
+    made = torch.manual_seed(0)
+    weight, bias = torch.randn(20, 16, 3, 3, 3, generator=made), torch.randn(20, generator=made)
+    x = torch.randn(2, 16, 1, 1, 1, generator=made).expand(-1, -1, 12, 9, 8)
+    x = x.contiguous(memory_format=torch.channels_last_3d)
+    out = convolve_rows(x, transformed(weight), bias, (0, 0))
+    assert torch.equal(out, out[:, :, :1, :1, :1].expand_as(out))
+
+
+def test_ties_in_a_constant_background_are_broken_as_torch_breaks_them() -> None:
+    torch.manual_seed(0)
+    first, second = nn.Conv3d(1, 16, 3, padding=1), nn.Conv3d(16, 16, 3, padding=1)
+    head = nn.Conv3d(16, 1, 3)
+    model = nn.Sequential(
+        first, nn.ReLU(), second, nn.ReLU(), nn.MaxPool3d(2), head, nn.Flatten(), nn.LazyLinear(1)
+    )
+    x = torch.full((1, 1, 40, 12, 12), 0.3)
+    x[:, :, 16:24] = torch.randn(8, 12, 12)
+    model(x)
+    fast, words = lower(model.eval().requires_grad_(False), x)
+    assert "Winograd" in words
+    slopes = []
+    for net in (fast, model):
+        leaf = x.clone().requires_grad_()
+        slopes.append(torch.autograd.grad(net(leaf).sum(), leaf)[0])
+    # Whole tiles of four rows, away from the border and from the inside.
+    for rows in (slice(6, 10), slice(30, 34)):
+        assert torch.allclose(slopes[0][:, :, rows], slopes[1][:, :, rows], atol=1e-6)
