@@ -20,8 +20,8 @@ from voxplain.maps import AttributionMap, GroupMap, Provenance
 __all__ = ["Study"]
 
 _NOT_IN_BIDS = (
-    *("group/", "model/", "figures/", "phantom/", "*.html", "**/*_statmap.*"),
-    *("demo.json", "explain.json", "summary.json"),
+    *("cohort/", "group/", "model/", "figures/", "phantom/", "*.html", "**/*_statmap.*"),
+    *("cohort.json", "demo.json", "exclusions.tsv", "explain.json", "summary.json"),
 )
 
 

@@ -279,7 +279,7 @@ class TestBadFiles:
         def refuse(*args, **kwargs):
             raise MemoryError
 
-        path = write_nifti(VALUES, AFFINE)
+        path = write_nifti(VALUES, AFFINE, "x.nii")
         monkeypatch.setattr(nib, "load", refuse)
         self.refused(read, path, "is too large for this machine's memory")
 

@@ -1,19 +1,21 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter, map_coordinates
 
-from voxplain.cohort import PRESETS, Preset, prepare
+from voxplain.cohort import PRESETS, Recipe, prepare
 from voxplain.cohort.templates import mni152_centre
 from voxplain.errors import GridError, InputError, VoxplainWarning
 from voxplain.grid import KAN2020_GRID, Grid
 from voxplain.volume import Volume
 
 KAN = PRESETS["kan2020"]
+CENTRED = replace(KAN, align="centre")
 CENTRE = np.array([0.0, -18.0, 9.0])  # of the test brains, a few mm from MNI152's
 
 
@@ -174,14 +176,14 @@ def test_filter_is_that_of_skimage_resize_on_parallel_grids():
 def test_filter_follows_the_axes_of_the_target():
     """A target of 3, 4 and 2.5 mm along world x, y and z, stored PSR."""
     target = grid_around(PSR, (4, 2.5, 3), (50, 60, 50))
-    preset = Preset("other", target, 50, 10, "a test")
+    recipe = Recipe("other", target, percentile=50, level=10)
     rng = np.random.default_rng(3)
     grid = SOURCES["RAS"]
     values = np.where(radius(grid) < 1, rng.uniform(0, 200, grid.shape), 0)
     blurred = gaussian_filter(values, np.array([0.5, 1.5, 0]) / 2 / 2.5)
     at = np.moveaxis(grid.to_voxel(world(target)), -1, 0)
     expected = map_coordinates(blurred, at, order=1) * 10 / np.median(values[values > 0])
-    result = prepare(Volume(values, grid), preset).volume.values
+    result = prepare(Volume(values, grid), recipe).volume.values
     np.testing.assert_allclose(result, expected, atol=5e-4)
 
 
@@ -223,8 +225,8 @@ def test_centre_moves_any_brain_to_the_same_place(source):
     far = source.moved((300, -150, 80))
     mask = radius(source) < 1
     values = brain(source).values
-    here = prepare(Volume(values, source), KAN, mask, align="centre")
-    there = prepare(Volume(values, far), KAN, mask, align="centre")
+    here = prepare(Volume(values, source), CENTRED, mask)
+    there = prepare(Volume(values, far), CENTRED, mask)
     np.testing.assert_allclose(there.volume.values, here.volume.values, atol=0.05)
     shift = np.array(mni152_centre()) - CENTRE
     np.testing.assert_allclose(
@@ -247,8 +249,8 @@ def test_centre_ignores_what_the_mask_leaves_out():
     mask = radius(grid) < 1
     dirty = scan.values.copy()
     dirty[:3] = 400
-    clean = prepare(scan, KAN, align="centre")
-    masked = prepare(Volume(dirty, grid), KAN, mask, align="centre")
+    clean = prepare(scan, CENTRED)
+    masked = prepare(Volume(dirty, grid), CENTRED, mask)
     np.testing.assert_array_equal(masked.volume.values, clean.volume.values)
 
 
@@ -257,14 +259,14 @@ def test_brain_out_of_sight_is_refused():
     scan = Volume(brain(SOURCES["RAS"]).values, away)
     with pytest.raises(InputError, match=r"Only \d+ % of the brain .* use --align centre\."):
         prepare(scan, KAN)
-    assert prepare(scan, KAN, align="centre").volume.values.max() > 900
+    assert prepare(scan, CENTRED).volume.values.max() > 900
 
 
 def test_wrong_voxel_size_is_refused_even_when_centred():
     large = grid_around(np.eye(3), (9, 9, 9), SOURCES["RAS"].shape)
     scan = Volume(brain(SOURCES["RAS"]).values, large)
     with pytest.raises(InputError, match=r"of the brain .* check the voxel size in its header"):
-        prepare(scan, KAN, align="centre")
+        prepare(scan, CENTRED)
 
 
 def expect(scan, message, **options):
@@ -328,7 +330,7 @@ def test_small_brain_is_noted():
 def test_bad_input_is_refused():
     scan = brain(KAN.grid)
     with pytest.raises(InputError, match=r"Unknown alignment 'center'.*Did you mean 'centre'"):
-        prepare(scan, KAN, align="center")
+        replace(KAN, align="center")
     with pytest.raises(InputError, match="no voxel above zero"):
         prepare(Volume(-scan.values, KAN.grid), KAN)
     with pytest.raises(InputError, match="no voxel above zero"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +57,7 @@ def ixi(shared_dir) -> Path:
 def test_colin27(align):
     scan = read_volume(COLIN)
     assert (scan.subject, scan.grid.orientation) == ("ch2bet", "RAS")
-    prepared = prepare(scan, KAN, align=align)
+    prepared = prepare(scan, replace(KAN, align=align))
     values = prepared.volume.values
     assert 900 < np.percentile(values[values > 100], 95) < 1000
     assert dice(values > 200, mni152_brain_mask(KAN.grid)) > 0.93
@@ -73,7 +74,7 @@ def test_ixi_brain(ixi):
     assert (scan.subject, scan.grid.orientation) == ("IXI012", "PSR")
     mask = read_mask(ixi / "sub-IXI012_desc-brain_mask.nii.gz", scan)
     as_scan = Volume(mask.astype(np.float32), scan.grid)
-    prepared = prepare(as_scan, KAN, align="centre")
+    prepared = prepare(as_scan, replace(KAN, align="centre"))
     there = prepared.volume.values > 500
     assert there.sum() * KAN.grid.voxel_volume == pytest.approx(
         mask.sum() * scan.grid.voxel_volume, rel=0.01
@@ -84,7 +85,7 @@ def test_ixi_brain(ixi):
     centre = KAN.grid.to_world(np.argwhere(there).mean(axis=0))
     np.testing.assert_allclose(centre, mni152_centre(), atol=0.2)
     assert_in_place(prepared.back(prepared.volume.values), as_scan.values)
-    masked = prepare(scan, KAN, mask, align="centre")
+    masked = prepare(scan, replace(KAN, align="centre"), mask)
     np.testing.assert_allclose(masked.placed.affine, prepared.placed.affine, atol=0.3)
     assert dice(masked.volume.values > 0, prepared.volume.values > 0) > 0.99
 
@@ -92,4 +93,4 @@ def test_ixi_brain(ixi):
 def test_ixi_whole_head_is_noticed(ixi):
     scan = read_volume(ixi / "sub-IXI012_desc-preproc_T1w.nii.gz")
     with pytest.warns(VoxplainWarning, match="like a whole head; give the brain's --mask"):
-        prepare(scan, KAN, align="centre")
+        prepare(scan, replace(KAN, align="centre"))

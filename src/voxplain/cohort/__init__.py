@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from voxplain.cohort.atlases import ATLASES, load_atlas, read_atlas
 from voxplain.cohort.nifti import read_mask, read_volume, subject_label
-from voxplain.cohort.preprocess import PRESETS, Prepared, Preset, prepare
+from voxplain.cohort.preprocess import Prepared, prepare
+from voxplain.cohort.recipe import PRESETS, Recipe
 from voxplain.cohort.templates import mni152_brain_mask, mni152_template
 
 __all__ = [
     "ATLASES",
     "PRESETS",
     "Prepared",
-    "Preset",
+    "Recipe",
     "load_atlas",
     "mni152_brain_mask",
     "mni152_template",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
+import io
 import logging
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
@@ -15,22 +15,32 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 from nibabel.analyze import AnalyzeImage
+from nibabel.filebasedimages import ImageFileError
 from numpy.typing import NDArray
 
-from voxplain.cohort.files import file_suffix, locate_data, unpacked_size
+from voxplain.cohort.files import (
+    ImageFile,
+    file_suffix,
+    locate_data,
+    require_packed_as_named,
+    unpacked,
+)
 from voxplain.errors import GridError, InputError, VoxplainError
 from voxplain.grid import Grid, require_same_grid
 from voxplain.volume import Volume
 
 __all__ = ["read_mask", "read_volume", "subject_label"]
 
+_SINGLE_FILE: tuple[Any, ...] = (nib.Nifti1Image, nib.Nifti2Image)
+_SNIFF = 1024
 
-def read_volume(path: str | PathLike[str], subject: str | None = None) -> Volume:
+
+def read_volume(path: str | PathLike[str] | ImageFile, subject: str | None = None) -> Volume:
     """Read a scan.
 
     Parameters
     ----------
-    path : path
+    path : path or ImageFile
         A NIfTI-1 or NIfTI-2 file (``.nii``, ``.nii.gz``, ``.hdr``/``.img``) or a FreeSurfer file
         (``.mgz``, ``.mgh``) that holds one volume and says where it lies.
     subject : str, optional
@@ -49,24 +59,24 @@ def read_volume(path: str | PathLike[str], subject: str | None = None) -> Volume
         one volume, colours, complex numbers, NaN or infinite voxels, or one single value; if it
         has no affine or one that is singular or not finite; if the label is not alphanumeric.
     """
-    path = Path(path)
-    label = subject_label(path) if subject is None else subject.removeprefix("sub-")
+    image = ImageFile.of(path)
+    label = subject_label(image.name) if subject is None else subject.removeprefix("sub-")
     if not re.fullmatch("[0-9a-zA-Z+]+", label):
         raise InputError(f"The subject label {subject!r} must consist of letters and digits only.")
-    values, grid = _read(path)
+    values, grid = _read(image)
     if values.min() == values.max():
         raise InputError(
-            f"{path} is an empty image: every voxel is {values.flat[0]:g}; give another scan."
+            f"{image} is an empty image: every voxel is {values.flat[0]:g}; give another scan."
         )
     return Volume(values, grid, label)
 
 
-def read_mask(path: str | PathLike[str], like: Volume | Grid) -> NDArray[np.bool_]:
+def read_mask(path: str | PathLike[str] | ImageFile, like: Volume | Grid) -> NDArray[np.bool_]:
     """Read a mask that lies on the grid of a scan.
 
     Parameters
     ----------
-    path : path
+    path : path or ImageFile
         A file as for `read_volume`; voxels above zero belong to the mask.
     like : Volume or Grid
         The scan, or its grid.
@@ -82,13 +92,13 @@ def read_mask(path: str | PathLike[str], like: Volume | Grid) -> NDArray[np.bool
     GridError
         If the mask lies on another grid.
     """
-    path = Path(path)
-    values, grid = _read(path)
+    image = ImageFile.of(path)
+    values, grid = _read(image)
     target = like if isinstance(like, Grid) else like.grid
-    require_same_grid(grid, target, f"The mask {path} and the image")
+    require_same_grid(grid, target, f"The mask {image} and the image")
     mask: NDArray[np.bool_] = values > 0
     if not mask.any():
-        raise InputError(f"The mask {path} is empty: no voxel is above zero; give another mask.")
+        raise InputError(f"The mask {image} is empty: no voxel is above zero; give another mask.")
     return mask
 
 
@@ -110,121 +120,139 @@ def subject_label(path: str | PathLike[str]) -> str:
     entity = re.search(r"(?:^|_)sub-([0-9a-zA-Z+]+)", name)
     if entity:
         return entity[1]
-    suffix = file_suffix(Path(path))
+    suffix = file_suffix(name)
     return re.sub("[^0-9a-zA-Z]", "", name[: len(name) - len(suffix)]) or "scan"
 
 
-def _read(path: Path) -> tuple[NDArray[np.float32], Grid]:
+def _read(image: ImageFile) -> tuple[NDArray[np.float32], Grid]:
     """Read and check one volume; every way to fail ends in an InputError."""
     try:
         with _quiet_header_log(), np.errstate(all="ignore"):
-            return _read_checked(path)
+            return _read_checked(image)
     except VoxplainError:
         raise
     except PermissionError as error:
-        raise InputError(f"{path} may not be read by this user; change its permissions.") from error
+        raise InputError(
+            f"{image} may not be read by this user; change its permissions."
+        ) from error
     except MemoryError as error:
-        raise InputError(f"{path} is too large for this machine's memory.") from error
+        raise InputError(f"{image} is too large for this machine's memory.") from error
     except Exception as error:
         # nibabel fails in a dozen ways on damaged headers; to the user they are one.
         raise InputError(
-            f"{path} is not an image that can be read: it is damaged or of another format; "
+            f"{image} is not an image that can be read: it is damaged or of another format; "
             "download or convert it again."
         ) from error
 
 
-def _read_checked(path: Path) -> tuple[NDArray[np.float32], Grid]:
-    data_file = locate_data(path)
-    size = unpacked_size(data_file)
-    image = _open(path)
-    _check_format(path, image)
-    shape = _single_volume_shape(path, image)
-    grid = _grid(path, image, shape)
-    needed = image.dataobj.offset + image.get_data_dtype().itemsize * int(
-        np.prod(shape, dtype=object)
-    )
-    if size < needed:
+def _read_checked(image: ImageFile) -> tuple[NDArray[np.float32], Grid]:
+    stored, size = _open(image)
+    _check_format(image, stored)
+    shape = _single_volume_shape(image, stored)
+    grid = _grid(image, stored, shape)
+    if size < (needed := _needed(stored.dataobj.offset, stored.get_data_dtype(), shape)):
         raise InputError(
-            f"{path} is truncated: its header announces {needed} bytes and there are {size}; "
+            f"{image} is truncated: its header announces {needed} bytes and there are {size}; "
             "copy or download it again."
         )
-    stored = np.asanyarray(image.dataobj).reshape(shape)
     # A copy, always: nibabel may hand out a map of a file that changes later.
-    values = np.array(stored, dtype=np.float32, order="C")
+    values = np.array(np.asanyarray(stored.dataobj).reshape(shape), dtype=np.float32, order="C")
     bad = int(values.size - np.isfinite(values).sum())
     if bad:
         raise InputError(
-            f"{path} has {bad} voxels that are NaN or infinite; set them to 0 in the file first."
+            f"{image} has {bad} voxels that are NaN or infinite; set them to 0 in the file first."
         )
     return values, grid
 
 
-def _open(path: Path) -> Any:
-    """Read the header, and leave the voxels for later where the format lets us."""
-    suffix = file_suffix(path)
-    if suffix not in (".mgz", ".mgh"):
-        return nib.load(path)
-    # nibabel leaves .mgh files open, and replaces a missing geometry by a default one.
-    with gzip.open(path) if suffix == ".mgz" else path.open("rb") as stream:
-        content = stream.read()
-    (has_geometry,) = struct.unpack_from(">h", content, 28)
-    if has_geometry <= 0:
-        raise _no_affine(path)
-    return nib.MGHImage.from_bytes(content)
+def _open(image: ImageFile) -> tuple[Any, int]:
+    """Read the header, leave the voxels for later where the format lets us, and count the bytes."""
+    data = locate_data(image)
+    if not (image.members or image.packed or image.suffix == ".mgh"):
+        require_packed_as_named(data)
+        return nib.load(image.path), data.path.stat().st_size
+    content = unpacked(data, _announced)
+    if image.suffix in (".mgz", ".mgh"):
+        # nibabel leaves .mgh files open, and replaces a missing geometry by a default one.
+        (has_geometry,) = struct.unpack_from(">h", content, 28)
+        if has_geometry <= 0:
+            raise _no_affine(image)
+        return nib.MGHImage.from_bytes(content), len(content)
+    for kind in _SINGLE_FILE:
+        if kind.header_class.may_contain_header(content[:_SNIFF]):
+            return kind.from_bytes(content), len(content)
+    raise ImageFileError("no NIfTI header")
 
 
-def _check_format(path: Path, image: Any) -> None:
-    if isinstance(image, AnalyzeImage) and not isinstance(image, nib.Nifti1Pair):
+def _announced(start: bytes) -> int:
+    """Tell from the first bytes of an image how many it needs; 0 where they are no header."""
+    fitting: list[Any] = [k for k in _SINGLE_FILE if k.header_class.may_contain_header(start)]
+    kind = (fitting or [nib.MGHImage])[0]
+    try:
+        header = kind.header_class.from_fileobj(io.BytesIO(start), check=False)
+        offset = int(header.get_data_offset())
+        return _needed(offset, header.get_data_dtype(), header.get_data_shape())
+    except Exception:
+        # A damaged header announces nothing, and is refused when it is read.
+        return 0
+
+
+def _needed(offset: int, dtype: np.dtype[Any], shape: Sequence[int]) -> int:
+    return max(0, offset + dtype.itemsize * int(np.prod([int(n) for n in shape], dtype=object)))
+
+
+def _check_format(image: ImageFile, stored: Any) -> None:
+    if isinstance(stored, AnalyzeImage) and not isinstance(stored, nib.Nifti1Pair):
         raise InputError(
-            f"{path} is an Analyze 7.5 image, which has no affine and does not say which side is "
+            f"{image} is an Analyze 7.5 image, which has no affine and does not say which side is "
             "left; convert it to NIfTI."
         )
-    if not isinstance(image, nib.Nifti1Pair | nib.MGHImage):
-        raise InputError(f"{path} does not hold a voxel volume; give a NIfTI or .mgz image.")
-    dtype = image.get_data_dtype()
+    if not isinstance(stored, nib.Nifti1Pair | nib.MGHImage):
+        raise InputError(f"{image} does not hold a voxel volume; give a NIfTI or .mgz image.")
+    dtype = stored.get_data_dtype()
     if dtype.fields is not None:
-        raise InputError(f"{path} holds colours (RGB), not intensities; give the grey-scale scan.")
+        raise InputError(f"{image} holds colours (RGB), not intensities; give the grey-scale scan.")
     if dtype.kind not in "iuf":
         raise InputError(
-            f"{path} holds {dtype} numbers, not real intensities; give the magnitude image."
+            f"{image} holds {dtype} numbers, not real intensities; give the magnitude image."
         )
 
 
-def _single_volume_shape(path: Path, image: Any) -> tuple[int, int, int]:
-    shape = [int(n) for n in image.shape]
+def _single_volume_shape(image: ImageFile, stored: Any) -> tuple[int, int, int]:
+    shape = [int(n) for n in stored.shape]
     while len(shape) > 3 and shape[-1] == 1:
         shape.pop()
     if len(shape) > 3:
         raise InputError(
-            f"{path} holds {int(np.prod(shape[3:], dtype=object))} volumes of "
+            f"{image} holds {int(np.prod(shape[3:], dtype=object))} volumes of "
             f"{'×'.join(map(str, shape[:3]))} voxels; give a file with one 3D volume."
         )
     if len(shape) < 3 or min(shape) < 1:
         raise InputError(
-            f"{path} is not a volume: its shape is {'×'.join(map(str, shape)) or 'empty'}; "
+            f"{image} is not a volume: its shape is {'×'.join(map(str, shape)) or 'empty'}; "
             "give a file with one 3D volume."
         )
     return shape[0], shape[1], shape[2]
 
 
-def _grid(path: Path, image: Any, shape: tuple[int, int, int]) -> Grid:
+def _grid(image: ImageFile, stored: Any, shape: tuple[int, int, int]) -> Grid:
     # An .mgz image without a place is refused when it is opened.
-    if isinstance(image, nib.Nifti1Pair):
-        codes = image.header["sform_code"], image.header["qform_code"]
+    if isinstance(stored, nib.Nifti1Pair):
+        codes = stored.header["sform_code"], stored.header["qform_code"]
         if not any(int(code) for code in codes):
-            raise _no_affine(path)
+            raise _no_affine(image)
     try:
-        return Grid(shape, image.affine)
+        return Grid(shape, stored.affine)
     except GridError as error:
         raise InputError(
-            f"{path} has an affine that is singular or not finite, so its voxels have no place "
+            f"{image} has an affine that is singular or not finite, so its voxels have no place "
             "in space; convert the original scan again."
         ) from error
 
 
-def _no_affine(path: Path) -> InputError:
+def _no_affine(image: ImageFile) -> InputError:
     return InputError(
-        f"{path} has no affine, so left and right are unknown; convert the original scan "
+        f"{image} has no affine, so left and right are unknown; convert the original scan "
         "again so that the header keeps its orientation."
     )
 

@@ -4,65 +4,26 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from voxplain.cohort.bias import without_bias_field
+from voxplain.cohort.intensity import scaled
+from voxplain.cohort.recipe import Recipe
+from voxplain.cohort.resampling import downsample
 from voxplain.cohort.templates import mni152_centre
-from voxplain.errors import GridError, InputError, VoxplainWarning, unknown_name
-from voxplain.grid import KAN2020_GRID, Grid
+from voxplain.errors import GridError, InputError, VoxplainWarning
+from voxplain.grid import Grid
 from voxplain.volume import Volume, resample
 
-__all__ = ["ALIGNMENTS", "PRESETS", "Prepared", "Preset", "prepare"]
-
-ALIGNMENTS = ("affine", "centre")
+__all__ = ["Prepared", "prepare"]
 
 _FAR_MM = 20.0
 _HEAD_ML = 2200.0
 _SMALL_ML = 500.0
 _COMPLETE = 0.95
 _SAMPLES = 200_000
-
-
-@dataclass(frozen=True)
-class Preset:
-    """The input that a network was trained on.
-
-    Parameters
-    ----------
-    name : str
-    grid : Grid
-        Where it sees the brain.
-    percentile : float
-        Percentile of the voxels above zero that is fixed.
-    level : float
-        Intensity to which that percentile is scaled.
-    description : str
-    """
-
-    name: str
-    grid: Grid
-    percentile: float
-    level: float
-    description: str
-
-
-PRESETS = MappingProxyType(
-    {
-        "kan2020": Preset(
-            name="kan2020",
-            grid=KAN2020_GRID,
-            percentile=95.0,
-            level=1000.0,
-            description=(
-                "Skull-stripped T1w of the Human Connectome Project in ACPC/MNI position, "
-                "58×70×58 voxels of about 3.14 mm, 95th percentile about 1000"
-            ),
-        )
-    }
-)
-"""Presets by name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,9 +33,11 @@ class Prepared:
     Parameters
     ----------
     volume : Volume
-        On the preset's grid and intensity scale.
+        On the recipe's grid and intensity scale.
     source : Grid
         Grid of the scan as given.
+    brain_ml : float, mL
+        Volume of the voxels above zero within the mask, as large as in the scan.
     placed : Grid
         Grid of the scan as used: `source`, moved if the brain was centred.
     notes : tuple of str
@@ -83,6 +46,7 @@ class Prepared:
 
     volume: Volume
     source: Grid
+    brain_ml: float
     placed: Grid
     notes: tuple[str, ...] = ()
 
@@ -107,26 +71,20 @@ class Prepared:
         return resample(values, self.volume.grid, self.placed)
 
 
-def prepare(
-    volume: Volume, preset: Preset, mask: NDArray[np.bool_] | None = None, align: str = "affine"
-) -> Prepared:
-    """Bring a scan onto a preset's grid and intensity scale.
+def prepare(volume: Volume, recipe: Recipe, mask: NDArray[np.bool_] | None = None) -> Prepared:
+    """Bring a scan onto a recipe's grid and intensity scale.
 
-    The brain mask is applied, the preset's percentile of the voxels above zero is scaled to its
-    level, and the scan is carried over by its affine, trilinearly, after a Gaussian filter where
-    the new voxels are larger (see Notes).
+    The brain mask is applied, the bias field removed and the intensity scaled as the recipe says,
+    and the scan is carried over by its affine, trilinearly, after a Gaussian filter where
+    the new voxels are larger (see `voxplain.cohort.resampling`).
 
     Parameters
     ----------
     volume : Volume
         Any orientation, voxel size and field of view; background 0.
-    preset : Preset
+    recipe : Recipe
     mask : array (X, Y, Z), bool, optional
         The brain, on the scan's grid; all else is set to 0.
-    align : {"affine", "centre"}, default="affine"
-        Trust the affine, which must then lead to ACPC or MNI coordinates; or move the brain so
-        that the centre of mass of its voxels above zero lies at that of the MNI152 brain mask.
-        Only its place changes, never its size or direction.
 
     Returns
     -------
@@ -135,8 +93,8 @@ def prepare(
     Raises
     ------
     InputError
-        If the alignment is unknown, the scan has values that are not finite or none above zero,
-        or less than half of the brain lies in the preset's field of view.
+        If the scan has values that are not finite or none above zero, or less than half of the
+        brain lies in the recipe's field of view.
     GridError
         If the mask has another shape than the scan.
 
@@ -145,19 +103,7 @@ def prepare(
     VoxplainWarning
         If the voxels above zero fill more than 2200 mL (a whole head) or less than 500 mL, if
         the brain lies more than 20 mm from MNI152's, or more than 5 % of it is cut off.
-
-    Notes
-    -----
-    Along a source axis with voxels of s mm, on which the target's voxels extend over t mm, the
-    filter has a standard deviation of max(0, t - s) / 2 mm. On parallel grids this is the filter
-    of ``skimage.transform.resize``, (t / s - 1) / 2 source voxels, with which the scans for the
-    published networks were made. In another direction d (a unit vector), t is the length of the
-    target voxel's edges weighted by that direction, ``|T' d|`` with the columns of T the edges:
-    it equals the edge length along each edge and lies between them elsewhere. Axes on which the
-    source is the coarser one are not filtered.
     """
-    if align not in ALIGNMENTS:
-        raise unknown_name("alignment", align, ALIGNMENTS)
     brain = _brain(volume, mask)
     above: NDArray[np.bool_] = brain > 0
     if not above.any():
@@ -169,7 +115,7 @@ def prepare(
     centre = volume.grid.to_world(_mean_index(above))
     shift = np.asarray(mni152_centre()) - centre
     placed = volume.grid
-    if align == "centre":
+    if recipe.align == "centre":
         placed = volume.grid.moved(shift)
         said.append(
             "The brain was moved by ({:+.1f}, {:+.1f}, {:+.1f}) mm (right, front, up) so that "
@@ -180,17 +126,17 @@ def prepare(
             f"The brain's centre of mass lies {distance:.0f} mm from that of MNI152; if the scan "
             "is not in ACPC or MNI coordinates, use --align centre."
         )
-    cut_off = _cut_off_doubts(above, placed, preset.grid, align)
+    cut_off = _cut_off_doubts(above, placed, recipe.grid, recipe.align)
     if volume_ml <= _HEAD_ML:  # a whole head loses its neck and nobody misses it
         doubts += cut_off
 
-    values = brain * np.float32(preset.level / np.percentile(brain[above], preset.percentile))
-    values = resample(_antialias(values, placed, preset.grid), placed, preset.grid)
+    if recipe.bias_field:
+        brain = without_bias_field(brain, volume.grid, above)
+    values = downsample(scaled(brain, above, recipe), placed, recipe.grid)
     for doubt in doubts:
         warnings.warn(doubt, VoxplainWarning, stacklevel=2)
-    return Prepared(
-        Volume(values, preset.grid, volume.subject), volume.grid, placed, (*said, *doubts)
-    )
+    placed_volume = Volume(values, recipe.grid, volume.subject)
+    return Prepared(placed_volume, volume.grid, volume_ml, placed, (*said, *doubts))
 
 
 def _brain(volume: Volume, mask: NDArray[np.bool_] | None) -> NDArray[np.float32]:
@@ -249,16 +195,3 @@ def _mean_index(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return the mean voxel index of a mask, array (3,), without listing its voxels."""
     per_axis = [mask.sum(axis=tuple({0, 1, 2} - {axis})) for axis in range(3)]
     return np.array([np.average(np.arange(len(n)), weights=n) for n in per_axis])
-
-
-def _antialias(values: NDArray[np.float32], source: Grid, target: Grid) -> NDArray[np.float32]:
-    from scipy.ndimage import gaussian_filter
-
-    size = np.asarray(source.voxel_size)
-    directions = source.affine[:3, :3] / size
-    extent = np.linalg.norm(target.affine[:3, :3].T @ directions, axis=0)
-    sigma = np.maximum(0, extent - size) / 2 / size
-    if not sigma.any():
-        return values
-    # The field of view ends at its border, the head does not: repeat the last voxel.
-    return gaussian_filter(values, sigma, mode="nearest")

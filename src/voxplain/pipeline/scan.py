@@ -200,7 +200,8 @@ def _read(options: ScanOptions, index: int, progress: Progress) -> _Scan:
     mask = read_mask(options.masks[index], original) if options.masks else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", VoxplainWarning)
-        prepared = prepare(original, PRESETS[options.preset], mask, options.align)
+        recipe = replace(PRESETS[options.preset], align=options.align)
+        prepared = prepare(original, recipe, mask)
     for note in prepared.notes:
         progress.say(f"{original.subject}: {note}")
     return _Scan(path, original, prepared.volume, prepared)

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from voxplain import __version__
+from voxplain.cli import cohort
 from voxplain.console import make_progress
 from voxplain.errors import InputError, VoxplainError
 
@@ -33,6 +34,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+app.add_typer(cohort.app)
 
 
 def _version(wanted: bool) -> None:

@@ -1,0 +1,180 @@
+"""Prepare all scans of a listing, several at a time, and put them in a store."""
+
+from __future__ import annotations
+
+import multiprocessing
+import warnings
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+
+from voxplain.cohort.balance import matched_by_size
+from voxplain.cohort.listing import Exclusion, Listing, Scan
+from voxplain.cohort.nifti import read_mask, read_volume
+from voxplain.cohort.preprocess import prepare
+from voxplain.cohort.recipe import Recipe
+from voxplain.cohort.store import Row, StoreWriter, write_row
+from voxplain.errors import InputError, StudyError, VoxplainWarning
+from voxplain.progress import Progress
+from voxplain.volume import Cohort
+
+__all__ = ["Built", "build_store"]
+
+
+@dataclass(frozen=True, eq=False)
+class Built:
+    """A store that is finished.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    exclusions : tuple of Exclusion
+        Of the listing, and scans that turned out unusable.
+    notes : dict of str to tuple of str
+        By participant, what was done or looks wrong.
+    """
+
+    cohort: Cohort
+    exclusions: tuple[Exclusion, ...]
+    notes: dict[str, tuple[str, ...]]
+
+
+def build_store(
+    found: Listing,
+    recipe: Recipe,
+    folder: Path,
+    workers: int,
+    progress: Progress,
+    match_size: bool = False,
+) -> Built:
+    """Bring every scan of a listing onto a recipe's grid, and write the store.
+
+    What an earlier run with the same listing and recipe has done is kept. A scan that cannot be
+    used is left out with its reason, and the others go on.
+
+    Parameters
+    ----------
+    found : Listing
+    recipe : Recipe
+    folder : path
+    workers : int
+        Processes; each holds one scan at a time.
+    progress : Progress
+    match_size : bool, default=False
+        Whether only pairs of both classes of one brain size are kept; see `matched_by_size`.
+
+    Returns
+    -------
+    Built
+
+    Raises
+    ------
+    InputError
+        If too few scans can be used.
+    StudyError
+        If the store cannot be written, or a process is killed.
+    """
+    if workers < 1:
+        raise InputError(f"At least one worker is needed; {workers} were given.")
+    sources = [f"{scan.image}|{scan.mask or ''}" for scan in found.scans]
+    writer = StoreWriter(folder, recipe, sources)
+    stamps = [_stamp(scan) for scan in found.scans]
+    pending = writer.pending(stamps)
+    if len(pending) < len(found):
+        progress.say(f"{len(found) - len(pending)} scans are kept, they were done before.")
+    if pending:
+        with progress.step(f"Preparing {len(pending)} scans", len(pending)) as advance:
+            tasks = [_Task(i, stamps[i], found.scans[i], recipe, writer.images) for i in pending]
+            for number, row in enumerate(_run(tasks, workers), 1):
+                writer.done(row)
+                advance(number, note=found.scans[row.index].subject)
+    failed = tuple(
+        Exclusion(found.scans[i].subject, str(found.scans[i].image), row.failure.rstrip("."))
+        for i, row in sorted(writer.rows.items())
+        if row.failure
+    )
+    used = [row for _, row in sorted(writer.rows.items()) if not row.failure]
+    if match_size:
+        kept = matched_by_size(
+            [found.participants["label"][row.index] for row in used],
+            [row.brain_ml for row in used],
+            found.class_names,
+        )
+        alone = [used[i] for i in range(len(used)) if i not in set(kept)]
+        failed += tuple(
+            Exclusion(
+                found.scans[row.index].subject,
+                str(found.scans[row.index].image),
+                "no partner of this brain size in the other class",
+            )
+            for row in alone
+        )
+        used = [used[i] for i in kept]
+    cohort = writer.finish(found.participants, found.class_names, used)
+    notes = {
+        found.scans[i].subject: row.notes for i, row in sorted(writer.rows.items()) if row.notes
+    }
+    return Built(cohort, (*found.exclusions, *failed), notes)
+
+
+@dataclass(frozen=True)
+class _Task:
+    index: int
+    stamp: str
+    scan: Scan
+    recipe: Recipe
+    images: Path
+
+
+def _stamp(scan: Scan) -> str:
+    """Write down size and time of change of a scan's files; a file that is gone has none."""
+    parts = []
+    for file in (scan.image, scan.mask):
+        try:
+            stat = file.path.stat() if file is not None else None
+        except OSError:
+            stat = None
+        parts.append("-" if stat is None else f"{stat.st_size}@{stat.st_mtime_ns}")
+    return " ".join(parts)
+
+
+def _run(tasks: Sequence[_Task], workers: int) -> Iterator[Row]:
+    if workers == 1 or len(tasks) == 1:
+        yield from map(_prepare, tasks)
+        return
+    # Threads of the parent's libraries do not survive a fork.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(min(workers, len(tasks)), context, initializer=_one_thread)
+    try:
+        waiting: list[Future[Row]] = [pool.submit(_prepare, task) for task in tasks]
+        for future in as_completed(waiting):
+            yield future.result()
+    except BrokenProcessPool as error:
+        raise StudyError(
+            "A worker was killed, most likely for want of memory; run the same command again with "
+            "fewer --workers, finished scans are kept."
+        ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _one_thread() -> None:
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1)
+
+
+def _prepare(task: _Task) -> Row:
+    scan = task.scan
+    try:
+        volume = read_volume(scan.image, scan.subject)
+        mask = None if scan.mask is None else read_mask(scan.mask, volume)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", VoxplainWarning)
+            prepared = prepare(volume, task.recipe, mask)
+    except InputError as error:
+        return Row(task.index, task.stamp, failure=str(error))
+    checksum = write_row(task.images, task.index, prepared.volume.values)
+    return Row(task.index, task.stamp, "", prepared.brain_ml, checksum, prepared.notes)

@@ -1,0 +1,181 @@
+"""A BIDS dataset, or a derivative of one such as fMRIPrep's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from voxplain.cohort.files import ImageFile
+from voxplain.cohort.labels import Coding
+from voxplain.cohort.listing import Exclusion, Listing, Scan, listing, plain_label, some_of
+from voxplain.cohort.tables import read_table
+from voxplain.errors import InputError
+
+__all__ = ["from_bids"]
+
+_SUFFIX = re.compile(r"_T1w\.nii(\.gz)?$")
+_NATIVE = "native"
+
+
+@dataclass(frozen=True)
+class _Image:
+    path: Path
+    entities: dict[str, str]
+
+    @property
+    def subject(self) -> str:
+        return plain_label(self.entities["sub"])
+
+    @property
+    def session(self) -> str:
+        return self.entities.get("ses", "")
+
+    @property
+    def space(self) -> str:
+        return self.entities.get("space", _NATIVE)
+
+    @property
+    def prepared(self) -> bool:
+        return self.entities.get("desc") == "preproc"
+
+    def mask(self) -> Path | None:
+        """Find the brain mask that fMRIPrep puts beside a scan."""
+        stem = _SUFFIX.sub("", self.path.name).removesuffix("_desc-preproc")
+        for ending in (".nii.gz", ".nii"):
+            path = self.path.with_name(f"{stem}_desc-brain_mask{ending}")
+            if path.exists():
+                return path
+        return None
+
+
+def from_bids(
+    folder: Path,
+    label: str,
+    coding: Coding | None = None,
+    session: str | None = None,
+    space: str | None = None,
+    participants: Path | None = None,
+) -> Listing:
+    """Read a cohort from a BIDS dataset or derivative.
+
+    Parameters
+    ----------
+    folder : path
+        With folders ``sub-<label>[/ses-<label>]/anat``.
+    label : str
+        Column of the participants' table that holds the classes.
+    coding : Coding, optional
+        What its values mean.
+    session : str, optional
+        Label of the session to be used; by default each participant's first. Of several runs or
+        acquisitions, the first by name is used.
+    space : str, optional
+        ``"native"``, or a template's name, such as ``"MNI152NLin2009cAsym"``; by default the one
+        there is.
+    participants : path, optional
+        The table, where it is not ``participants.tsv`` in the folder or, for a derivative, in the
+        dataset around it.
+
+    Returns
+    -------
+    Listing
+        Sessions and runs that are not used are among its exclusions.
+
+    Raises
+    ------
+    InputError
+        If there are no T1w images, none in that session or space, several spaces to choose from,
+        or the table cannot be used.
+    """
+    images = _in_space(_images(folder), space, folder)
+    chosen, gone = _one_each(images, session)
+    scans = []
+    for image in chosen:
+        mask = image.mask()
+        scans.append(
+            Scan(image.subject, ImageFile(image.path), None if mask is None else ImageFile(mask))
+        )
+    table = read_table(participants or _participants(folder))
+    return listing(scans, table, label, coding, gone)
+
+
+def _images(folder: Path) -> list[_Image]:
+    if not folder.is_dir():
+        raise InputError(f"There is no folder {folder}; give that of a BIDS dataset.")
+    try:
+        found = [
+            path
+            for pattern in ("sub-*/anat/*_T1w.nii*", "sub-*/ses-*/anat/*_T1w.nii*")
+            for path in folder.glob(pattern)
+            if _SUFFIX.search(path.name)
+        ]
+    except PermissionError as error:
+        raise InputError(
+            f"{error.filename} may not be read by this user; change its permissions."
+        ) from error
+    images = [_Image(path, _entities(path.name)) for path in sorted(found)]
+    images = [image for image in images if "sub" in image.entities]
+    if not images:
+        raise InputError(
+            f"{folder} holds no sub-*/[ses-*/]anat/*_T1w.nii.gz; give the folder of a BIDS dataset "
+            "or of a derivative with anatomical scans."
+        )
+    # A derivative may also hold the scan as it came.
+    return [image for image in images if image.prepared] or images
+
+
+def _entities(name: str) -> dict[str, str]:
+    parts = (part.partition("-") for part in name.split("_")[:-1])
+    return {key: value for key, dash, value in parts if dash}
+
+
+def _in_space(images: Sequence[_Image], space: str | None, folder: Path) -> list[_Image]:
+    spaces = sorted({image.space for image in images})
+    if space is None and len(spaces) > 1:
+        raise InputError(
+            f"{folder} holds scans in several spaces ({', '.join(spaces)}); choose one with "
+            "--space."
+        )
+    wanted = space or spaces[0]
+    found = [image for image in images if image.space == wanted]
+    if not found:
+        raise InputError(f"{folder} holds no scan in space {wanted!r}, only {', '.join(spaces)}.")
+    return found
+
+
+def _one_each(
+    images: Iterable[_Image], session: str | None
+) -> tuple[list[_Image], list[Exclusion]]:
+    wanted = None if session is None else session.removeprefix("ses-")
+    all_images = list(images)
+    chosen: dict[str, _Image] = {}
+    gone: list[Exclusion] = []
+    for image in sorted(all_images, key=lambda image: (image.subject, image.session, image.path)):
+        if wanted is not None and image.session != wanted:
+            reason = f"not of session {wanted}"
+        elif image.subject in chosen:
+            same = chosen[image.subject].session == image.session
+            reason = "another run of this participant" if same else "another session"
+        else:
+            chosen[image.subject] = image
+            continue
+        gone.append(Exclusion(image.subject, str(image.path), reason))
+    if not chosen:
+        sessions = sorted({image.session for image in all_images if image.session})
+        have = f"the sessions are {some_of(sessions)}" if sessions else "there are no sessions"
+        raise InputError(f"No scan is of session {wanted!r}; {have}.")
+    return list(chosen.values()), gone
+
+
+def _participants(folder: Path) -> Path:
+    inside = folder / "participants.tsv"
+    around = [parent / "participants.tsv" for parent in folder.absolute().parents[:2]]
+    for path in (inside, *around):
+        if path.exists():
+            return path
+    raise InputError(
+        f"{inside} does not exist, nor is there one in the dataset around it; give the table with "
+        "--participants."
+    )

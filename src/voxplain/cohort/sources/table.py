@@ -1,0 +1,64 @@
+"""A table with the path of each participant's image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from voxplain.cohort.files import ImageFile
+from voxplain.cohort.labels import Coding, missing
+from voxplain.cohort.listing import Exclusion, Listing, Scan, listing, plain_label, some_of
+from voxplain.cohort.tables import read_table
+from voxplain.errors import InputError
+
+__all__ = ["from_table"]
+
+
+def from_table(path: Path, label: str, coding: Coding | None = None) -> Listing:
+    """Read a cohort from a table.
+
+    Parameters
+    ----------
+    path : path
+        With the columns ``participant_id``, ``image``, optionally ``mask``, and the labels. Paths
+        are relative to the table's folder.
+    label : str
+        Column that holds the classes.
+    coding : Coding, optional
+        What its values mean.
+
+    Returns
+    -------
+    Listing
+        Rows whose image or mask is missing are among its exclusions.
+
+    Raises
+    ------
+    InputError
+        If the table cannot be used, as for `voxplain.cohort.listing.listing`.
+    """
+    table = read_table(path)
+    if "image" not in table.columns:
+        raise InputError(
+            f"{path} has no column 'image' with the paths of the scans; it has: "
+            f"{', '.join(table.columns)}."
+        )
+    scans: list[Scan] = []
+    gone: list[Exclusion] = []
+    for row in table.to_dict("records"):
+        subject = plain_label(row["participant_id"])
+        files = [row[name] for name in ("image", "mask") if name in row and not missing(row[name])]
+        found = [path.parent / file for file in files]
+        lost = [file for file in found if not file.exists()]
+        if missing(row["image"]):
+            gone.append(Exclusion(subject, str(path), "no image is named"))
+        elif lost:
+            gone.append(Exclusion(subject, str(lost[0]), "there is no such file"))
+        else:
+            scans.append(Scan(subject, *(ImageFile(file) for file in found)))
+    if not scans:
+        raise InputError(
+            f"None of the images that {path} names is there ({some_of(e.what for e in gone)}); "
+            "paths are taken from the table's folder."
+        )
+    rest = table.drop(columns=["image", "mask"], errors="ignore")
+    return listing(scans, rest, label, coding, gone)

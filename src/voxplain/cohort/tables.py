@@ -1,0 +1,78 @@
+"""Tables of participants as people keep them: TSV, CSV or a spreadsheet, every cell as text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from voxplain.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["read_table"]
+
+_SEPARATORS = {".tsv": "\t", ".csv": None, ".txt": None}
+_SHEETS = (".xlsx", ".xls", ".ods")
+
+
+def read_table(path: Path, key: str = "participant_id") -> pd.DataFrame:
+    """Read a table with one row per participant.
+
+    Parameters
+    ----------
+    path : path
+        ``.tsv``, ``.csv`` (comma or semicolon), ``.xlsx`` or ``.xls``.
+    key : str
+        Column that names the participant; it is called ``participant_id`` in what is returned.
+
+    Returns
+    -------
+    pandas.DataFrame of str
+        Cells as they are written; empty ones are ``"n/a"``.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or no such table, has no such column, no row, or a column twice.
+    """
+    import pandas as pd
+
+    suffix = path.suffix.lower()
+    if suffix not in _SEPARATORS and suffix not in _SHEETS:
+        raise InputError(f"{path} is not a table by its name; give a .tsv, .csv or .xlsx file.")
+    try:
+        if suffix in _SHEETS:
+            table = pd.read_excel(path, dtype=str)
+        else:
+            separator = _SEPARATORS[suffix] or _separator(path)
+            table = pd.read_csv(
+                path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig"
+            )
+    except FileNotFoundError as error:
+        raise InputError(f"There is no file {path}; check the path.") from error
+    except PermissionError as error:
+        raise InputError(f"{path} may not be read by this user; change its permissions.") from error
+    except ImportError as error:
+        raise InputError(
+            f"{path} is a spreadsheet, which needs one more package ({error.name or error}); "
+            "install it with: pip install 'voxplain[excel]', or save the sheet as .csv."
+        ) from error
+    except (ValueError, OSError, KeyError, pd.errors.ParserError) as error:
+        raise InputError(f"{path} cannot be read as a table; save it as .tsv or .csv.") from error
+    table.columns = [str(name).strip() for name in table.columns]
+    if key not in table.columns:
+        raise InputError(
+            f"{path} has no column {key!r} for the participants; it has: "
+            f"{', '.join(table.columns)}."
+        )
+    if not len(table):
+        raise InputError(f"{path} has no rows; give a table with one row per participant.")
+    table = table.fillna("n/a").replace("", "n/a")
+    return table.rename(columns={key: "participant_id"})
+
+
+def _separator(path: Path) -> str:
+    with path.open(encoding="utf-8-sig") as file:
+        first = file.readline()
+    return max(",;\t", key=first.count)

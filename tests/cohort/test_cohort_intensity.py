@@ -1,0 +1,53 @@
+"""Scales of intensity, each by its definition."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from voxplain.cohort.intensity import scaled
+from voxplain.cohort.recipe import PRESETS
+from voxplain.cohort.templates import mni152_template
+from voxplain.errors import InputError
+
+RNG = np.random.default_rng(0)
+BRAIN = np.where(RNG.uniform(size=(9, 10, 11)) < 0.6, RNG.gamma(4, 20, (9, 10, 11)), 0).astype("f4")
+ABOVE = BRAIN > 0
+
+
+def of(how: str, brain: np.ndarray = BRAIN) -> np.ndarray:
+    return scaled(brain, brain > 0, replace(PRESETS["kan2020"], intensity=how))
+
+
+def test_zscore() -> None:
+    out = of("zscore")
+    assert out[ABOVE].mean() == pytest.approx(0, abs=1e-5)
+    assert out[ABOVE].std() == pytest.approx(1, rel=1e-5)
+    assert not out[~ABOVE].any()
+    np.testing.assert_allclose(of("zscore", BRAIN * 7), out, atol=1e-5)
+
+
+def test_none_is_none() -> None:
+    assert of("none") is BRAIN
+
+
+def test_histogram_brings_every_landmark_to_the_templates() -> None:
+    out = of("histogram")
+    template = mni152_template(2).values
+    for percentile in (0.5, 20, 50, 90, 99.5):
+        wanted = np.percentile(template[template > 0], percentile)
+        assert np.percentile(out[ABOVE], percentile) == pytest.approx(wanted, abs=0.01)
+    assert not out[~ABOVE].any()
+    order = np.argsort(BRAIN[ABOVE])
+    assert (np.diff(out[ABOVE][order]) >= 0).all()
+    np.testing.assert_allclose(of("histogram", BRAIN * 3), out, atol=1e-4)
+
+
+def test_few_grey_levels_and_one() -> None:
+    few = np.where(ABOVE, np.where(BRAIN > 80, 2, 1), 0).astype("f4")
+    assert np.isfinite(of("histogram", few)).all()
+    for how in ("zscore", "histogram"):
+        with pytest.raises(InputError, match=r"Every voxel of the brain is 3; such a scan"):
+            of(how, 3 * ABOVE.astype("f4"))

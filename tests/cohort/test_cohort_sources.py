@@ -1,0 +1,254 @@
+"""Cohorts as people keep them: which scans are found, which are left out, and what is said."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from voxplain.cohort.labels import parse_coding
+from voxplain.cohort.listing import Listing
+from voxplain.cohort.sources import from_bids, from_freesurfer, from_hcp, from_table
+from voxplain.errors import InputError
+
+AFFINE = np.diag([-2.0, 2, 2, 1])
+
+
+def image(path: Path, value: int = 1) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kind = nib.MGHImage if path.suffix == ".mgz" else nib.Nifti1Image
+    values = np.arange(24, dtype=np.uint8).reshape(2, 3, 4) * value
+    nib.save(kind(values, AFFINE), path)
+    return path
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text.replace(" ", "\t") if path.suffix == ".tsv" else text, encoding="utf-8")
+    return path
+
+
+def reasons(found: Listing) -> dict[str, str]:
+    return {one.subject: one.reason for one in found.exclusions}
+
+
+class TestTable:
+    def test_paths_are_the_tables_own(self, tmp_path: Path) -> None:
+        for name in ("a b/ü.nii", "c.nii", "m.nii"):
+            image(tmp_path / "data" / name)
+        table = tmp_path / "data" / "cohort.csv"
+        table.write_text(
+            "participant_id,image,mask,sex,site\nsub-02,c.nii,n/a,Male,X\n"
+            "01,a b/ü.nii,m.nii,f,Y\n03,gone.nii,,F,Y\n04,c.nii,,,Y\n",
+            encoding="utf-8-sig",
+        )
+        found = from_table(table, "sex")
+        assert [scan.subject for scan in found.scans] == ["01", "02"]
+        assert found.scans[0].image.path == tmp_path / "data" / "a b/ü.nii"
+        assert found.scans[0].mask is not None
+        assert found.scans[1].mask is None
+        assert found.class_names == ("female", "male")
+        assert list(found.participants["participant_id"]) == ["sub-01", "sub-02"]
+        assert list(found.participants["label"]) == ["female", "male"]
+        assert list(found.participants["site"]) == ["Y", "X"]
+        assert found.coding == "Labels from column 'sex': F = female, Male = male, f = female."
+        assert reasons(found) == {"03": "there is no such file", "04": "no value in column 'sex'"}
+
+    @pytest.mark.parametrize(
+        ("rows", "message"),
+        [
+            ("id image sex\n1 c.nii M\n", "no column 'participant_id'"),
+            ("participant_id file sex\n1 c.nii M\n", "no column 'image'"),
+            ("participant_id image age\n1 c.nii 3\n", "no column 'sex' for the labels"),
+            ("participant_id image sex\n", "has no rows"),
+            ("participant_id image sex\n1 c.nii M\nsub-1 c.nii F\n", "1 occurs more than once"),
+            ("participant_id image sex\n1 c.nii M\n2 c.nii m\n", "All 2 .* same value 'male'"),
+            (
+                "participant_id image sex\n1 c.nii 1\n2 c.nii 2\n",
+                r"numbers \(1, 2\).*1=NAME,2=NAME",
+            ),
+            ("participant_id image sex\n1 c.nii n/a\n2 c.nii n/a\n", "both an image and a label"),
+            ("participant_id image sex\n1 x.nii M\n2 y.nii F\n", "None of the images"),
+            ("participant_id image sex\n/1 c.nii M\n", "label '/1' cannot be used"),
+        ],
+    )
+    def test_one_sentence(self, tmp_path: Path, rows: str, message: str) -> None:
+        image(tmp_path / "c.nii")
+        with pytest.raises(InputError, match=message) as caught:
+            from_table(write(tmp_path / "t.tsv", rows), "sex")
+        assert str(caught.value).endswith(".")
+
+    def test_numbers_need_a_coding(self, tmp_path: Path) -> None:
+        image(tmp_path / "c.nii")
+        text = "participant_id image sex\n1 c.nii 1.0\n2 c.nii 2\n"
+        table = write(tmp_path / "t.tsv", text)
+        found = from_table(table, "sex", parse_coding("1=man, 2=woman"))
+        assert list(found.participants["label"]) == ["man", "woman"]
+        with pytest.raises(InputError, match=r"holds 2, which the coding 1 = man does not name"):
+            from_table(table, "sex", {"1": "man"})
+        with pytest.raises(InputError, match="looks like 1=male,2=female"):
+            parse_coding("1=a,1=b")
+
+    @pytest.mark.parametrize(
+        ("name", "content", "message"),
+        [
+            ("no.tsv", None, "There is no file"),
+            ("t.json", b"{}", "not a table by its name"),
+            ("t.tsv", b"", "cannot be read as a table"),
+            ("t.csv", b"a,b\n1,2,3\n4,5,6,7\n", "cannot be read as a table"),
+            ("t.tsv", bytes(range(128, 256)), "cannot be read as a table"),
+        ],
+    )
+    def test_no_table(self, tmp_path: Path, name: str, content: bytes | None, message: str) -> None:
+        if content is not None:
+            (tmp_path / name).write_bytes(content)
+        with pytest.raises(InputError, match=message):
+            from_table(tmp_path / name, "sex")
+
+
+class TestBids:
+    @pytest.fixture
+    def dataset(self, tmp_path: Path) -> Path:
+        write(
+            tmp_path / "participants.tsv",
+            "participant_id sex age\nsub-01 M 20\nsub-02 F n/a\nsub-03 F 30\nsub-04 M 9\n",
+        )
+        for name in (
+            "sub-01/ses-a/anat/sub-01_ses-a_desc-preproc_T1w.nii.gz",
+            "sub-01/ses-a/anat/sub-01_ses-a_desc-brain_mask.nii.gz",
+            "sub-01/ses-b/anat/sub-01_ses-b_desc-preproc_T1w.nii.gz",
+            "sub-02/ses-b/anat/sub-02_ses-b_run-1_desc-preproc_T1w.nii.gz",
+            "sub-02/ses-b/anat/sub-02_ses-b_run-2_desc-preproc_T1w.nii.gz",
+            "sub-03/ses-a/anat/sub-03_ses-a_space-MNI152NLin2009cAsym_desc-preproc_T1w.nii.gz",
+            "sub-04/ses-a/anat/sub-04_ses-a_T1w.nii.gz",
+            "sub-09/ses-a/anat/sub-09_ses-a_desc-preproc_T1w.nii.gz",
+        ):
+            image(tmp_path / name)
+        return tmp_path
+
+    def test_one_scan_each(self, dataset: Path) -> None:
+        found = from_bids(dataset, "sex", space="native")
+        names = [scan.image.name for scan in found.scans]
+        assert names == [
+            "sub-01_ses-a_desc-preproc_T1w.nii.gz",
+            "sub-02_ses-b_run-1_desc-preproc_T1w.nii.gz",
+        ]
+        masks = [scan.mask.name if scan.mask else None for scan in found.scans]
+        assert masks == ["sub-01_ses-a_desc-brain_mask.nii.gz", None]
+        assert sorted((one.subject, one.reason) for one in found.exclusions) == [
+            ("01", "another session"),
+            ("02", "another run of this participant"),
+            ("03", "no image was found"),
+            ("04", "no image was found"),
+            ("09", "not in the table"),
+        ]
+
+    def test_a_session(self, dataset: Path) -> None:
+        found = from_bids(dataset, "sex", session="ses-b", space="native")
+        assert found.scans[0].image.name == "sub-01_ses-b_desc-preproc_T1w.nii.gz"
+        with pytest.raises(InputError, match="of session 'z'; the sessions are a, b"):
+            from_bids(dataset, "sex", session="z", space="native")
+
+    def test_spaces_are_not_mixed(self, dataset: Path) -> None:
+        with pytest.raises(InputError, match=r"MNI152NLin2009cAsym, native\); choose one"):
+            from_bids(dataset, "sex")
+        with pytest.raises(InputError, match="no scan in space 'MNI', only"):
+            from_bids(dataset, "sex", space="MNI")
+
+    def test_a_derivative_takes_the_table_around_it(self, tmp_path: Path) -> None:
+        write(tmp_path / "participants.tsv", "participant_id sex\nsub-1 M\nsub-2 F\n")
+        for who in ("1", "2"):
+            image(tmp_path / f"derivatives/fmriprep/sub-{who}/anat/sub-{who}_T1w.nii")
+        found = from_bids(tmp_path / "derivatives/fmriprep", "sex")
+        assert len(found) == 2
+        (tmp_path / "participants.tsv").unlink()
+        with pytest.raises(InputError, match="give the table with --participants"):
+            from_bids(tmp_path / "derivatives/fmriprep", "sex")
+
+    def test_nothing_there(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match="There is no folder"):
+            from_bids(tmp_path / "no", "sex")
+        with pytest.raises(InputError, match=r"holds no sub-\*"):
+            from_bids(tmp_path, "sex")
+
+
+def test_freesurfer(tmp_path: Path) -> None:
+    image(tmp_path / "s/one/mri/brain.mgz")
+    image(tmp_path / "s/sub-two/mri/orig_nu.mgz")
+    image(tmp_path / "s/sub-two/mri/mask.mgz")
+    image(tmp_path / "s/three/mri/orig.mgz")
+    image(tmp_path / "s/fsaverage/mri/brain.mgz")
+    table = write(tmp_path / "t.tsv", "participant_id sex\none M\ntwo F\nthree F\n")
+    found = from_freesurfer(tmp_path / "s", table, "sex")
+    assert [(s.subject, s.image.name, s.mask and s.mask.name) for s in found.scans] == [
+        ("one", "brain.mgz", None),
+        ("two", "orig_nu.mgz", "mask.mgz"),
+    ]
+    assert reasons(found) == {"three": "no brain.mgz yet, nor a mask.mgz"}
+    with pytest.raises(InputError, match=r"holds no <subject>/mri/brain\.mgz"):
+        from_freesurfer(tmp_path / "s/one", table, "sex")
+
+
+class TestHcp:
+    """Named, nested and laid out as the two releases are."""
+
+    TABLE = "Subject,Gender,Age\n100206,M,26-30\n100307,F,26-30\n100408,M,31-35\n100610,F,36+\n"
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        (tmp_path / "hcp/disk 2").mkdir(parents=True)
+        write(tmp_path / "table.csv", self.TABLE)
+
+        def package(subject: str, content: Callable[[], bytes]) -> bytes:
+            packed = io.BytesIO()
+            with zipfile.ZipFile(packed, "w") as archive:
+                archive.writestr(f"{subject}/T1w/T1w_acpc_dc_restore.nii.gz", b"with skull")
+                archive.writestr(f"{subject}/T1w/T1w_acpc_dc_restore_brain.nii.gz", content())
+            return packed.getvalue()
+
+        def scan() -> bytes:
+            return image(tmp_path / "scan.nii.gz").read_bytes()
+
+        hcp = tmp_path / "hcp"
+        (hcp / "100206_3T_Structural_preproc.zip").write_bytes(package("100206", scan))
+        with zipfile.ZipFile(hcp / "disk 2/batch.zip", "w") as outer:
+            outer.writestr("x/100307_StructuralRecommended.zip", package("100307", scan))
+        image(hcp / "100408/T1w/T1w_acpc_dc_restore_brain.nii.gz")
+        (hcp / "100610_3T_Structural_preproc.zip").write_bytes(b"<html>please log in</html>")
+        return hcp
+
+    def test_packages_nested_packages_and_folders(self, folder: Path) -> None:
+        found = from_hcp(folder, folder.parent / "table.csv")
+        assert [(scan.subject, len(scan.image.members)) for scan in found.scans] == [
+            ("100206", 1),
+            ("100307", 2),
+            ("100408", 0),
+        ]
+        assert list(found.participants["label"]) == ["male", "female", "male"]
+        assert list(found.participants["Age"]) == ["26-30", "26-30", "31-35"]
+        assert list(reasons(found)) == ["100610"]
+        assert "not a whole zip archive" in reasons(found)["100610"]
+
+    def test_families(self, folder: Path) -> None:
+        restricted = write(folder.parent / "r.csv", "Subject,Family_ID\n100307,F1\n100206,F2\n")
+        found = from_hcp(folder, folder.parent / "table.csv", restricted=restricted)
+        assert list(found.participants["family"]) == ["F2", "F1", "n/a"]
+        with pytest.raises(InputError, match="no column 'Family_ID'"):
+            from_hcp(folder, folder.parent / "table.csv", restricted=folder.parent / "table.csv")
+
+    def test_copies_count_once(self, folder: Path) -> None:
+        image(folder / "again/100206/T1w/T1w_acpc_dc_restore_brain.nii.gz")
+        found = from_hcp(folder, folder.parent / "table.csv")
+        assert [scan.subject for scan in found.scans] == ["100206", "100307", "100408"]
+        assert "another copy of" in reasons(found)["100206"]
+
+    def test_nothing_there(self, folder: Path) -> None:
+        with pytest.raises(InputError, match=r"holds no MNINonLinear.*not a whole zip"):
+            from_hcp(folder, folder.parent / "table.csv", image="mni")
+        with pytest.raises(InputError, match="must be acpc or mni"):
+            from_hcp(folder, folder.parent / "table.csv", image="t2")
