@@ -188,7 +188,8 @@ def _make(
     )
     result = make_cohort(listing, options, make_progress(console))
     _tell(console, result)
-    console.print(f"Written: {out / 'cohort.json'}", highlight=False, soft_wrap=True)
+    for name in ("cohort.json", "report.html"):
+        console.print(f"Written: {out / name}", highlight=False, soft_wrap=True)
 
 
 def _tell(console: Console, result: dict[str, Any]) -> None:
@@ -199,6 +200,12 @@ def _tell(console: Console, result: dict[str, Any]) -> None:
     if result["excluded"]:
         reasons = "; ".join(f"{n} × {reason}" for reason, n in result["excluded"].items())
         console.print(f"Left out, see exclusions.tsv: {reasons}.", highlight=False, soft_wrap=True)
+    if result["outliers"]:
+        console.print(
+            f"Scans that stand out, see report.html: {', '.join(result['outliers'])}.",
+            highlight=False,
+            soft_wrap=True,
+        )
     if not result["balance"]:
         return
     shown = Table(title="What tells the classes apart without a network")

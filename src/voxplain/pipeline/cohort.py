@@ -8,19 +8,35 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
 from voxplain import __version__
 from voxplain.cohort.balance import Balance, balance
 from voxplain.cohort.build import Built, build_store
 from voxplain.cohort.listing import Listing
+from voxplain.cohort.quality import measure_quality
 from voxplain.cohort.recipe import Recipe
 from voxplain.cohort.store import check_store, open_store
 from voxplain.errors import StudyError
 from voxplain.progress import Progress
+from voxplain.report.cohort_page import cohort_page
+from voxplain.report.figures import contact_sheet, covariates, intensities
+from voxplain.report.render import render
 from voxplain.study import Study
+from voxplain.volume import Cohort
 
 __all__ = ["CohortOptions", "check_cohort", "make_cohort"]
 
 _FOLDER = "cohort"
+_PICTURED = 60
+# The midline itself shows the gap between the halves of the brain.
+_OFF_MIDLINE_MM = 6.0
+_DRAWN = {
+    "brain volume, mL": {"brain_ml"},
+    "age, years": {"age", "age_in_yrs", "age_at_scan"},
+}
 
 
 @dataclass(frozen=True)
@@ -91,9 +107,11 @@ def make_cohort(found: Listing, options: CohortOptions, progress: Progress) -> d
         "balance": [asdict(one) for one in told],
         "warnings": [_warning(one) for one in told if one.telling],
         "notes": built.notes,
-        "seconds": time.perf_counter() - began,
         "versions": {"voxplain": __version__},
     }
+    with progress.step("Quality page", len(built.cohort)):
+        result["outliers"] = _write_page(study, built, result)
+    result["seconds"] = time.perf_counter() - began
     study.write_json("cohort.json", result)
     return result
 
@@ -132,6 +150,56 @@ def _write_tables(study: Study, built: Built) -> None:
     lines = ["participant_id\tfound\treason"]
     lines += [f"sub-{one.subject}\t{one.what}\t{one.reason}" for one in built.exclusions]
     study.write_text("exclusions.tsv", "\n".join(lines) + "\n")
+
+
+def _write_page(study: Study, built: Built, summary: dict[str, Any]) -> dict[str, str]:
+    """Write ``report.html``, and return what stands out by participant."""
+    cohort = built.cohort
+    quality = measure_quality(cohort)
+    odd = {i: cohort.subjects[i] for i in quality.outliers}
+    shown = _shown(len(cohort), quality.outliers)
+    middle = _middle(quality.mean, cohort)
+    pictures = {
+        "sheet": contact_sheet(
+            [(cohort.subjects[i], cohort.load(i), i in odd) for i in shown], cohort.grid, middle
+        ),
+        "intensities": intensities(quality.edges, quality.histograms, odd),
+    }
+    columns = _numbers(cohort)
+    if columns:
+        labels = cohort.participants["label"].tolist()
+        pictures["covariates"] = covariates(columns, labels, cohort.class_names)
+    rows = quality.table.iloc[quality.outliers].to_dict("records")
+    told = [{str(name): value for name, value in row.items()} for row in rows]
+    exclusions = [(one.subject, one.what, one.reason) for one in built.exclusions]
+    study.write_text("report.html", render(cohort_page(summary, pictures, told, exclusions)))
+    return dict(zip(odd.values(), (row["outlier"] for row in told), strict=True))
+
+
+def _shown(count: int, outliers: list[int]) -> list[int]:
+    """Choose the scans for the picture: all that stand out, and others evenly spread."""
+    others = [i for i in range(count) if i not in set(outliers)]
+    room = max(0, _PICTURED - len(outliers))
+    step = max(1, -(-len(others) // room)) if room else count + 1
+    return sorted([*outliers[:_PICTURED], *others[::step][:room]])
+
+
+def _middle(mean: NDArray[np.float32], cohort: Cohort) -> list[float]:
+    """Find the centre of the mean brain, a little right of the midline, mm."""
+    at = cohort.grid.to_world(np.argwhere(np.abs(mean) > 0.25 * np.abs(mean).max()).mean(axis=0))
+    at[0] += _OFF_MIDLINE_MM
+    return [float(x) for x in at]
+
+
+def _numbers(cohort: Cohort) -> dict[str, NDArray[np.float64]]:
+    table = cohort.participants
+    found = {}
+    for words, names in _DRAWN.items():
+        name = next((n for n in table.columns if n.lower() in names), None)
+        numbers = None if name is None else pd.to_numeric(table[name], errors="coerce")
+        if numbers is not None and numbers.notna().sum() > len(table) / 2:
+            found[words] = numbers.to_numpy(dtype=np.float64)
+    return found
 
 
 def _short(reason: str) -> str:

@@ -5,12 +5,16 @@ from voxplain.report.figures.cohort import cohort_strip
 from voxplain.report.figures.gallery import gallery
 from voxplain.report.figures.maps import mosaic, overlay
 from voxplain.report.figures.matrix import agreement_matrix
+from voxplain.report.figures.quality import contact_sheet, covariates, intensities
 from voxplain.report.figures.scores import predictions, training_curve
 
 __all__ = [
     "agreement_matrix",
     "cohort_strip",
+    "contact_sheet",
+    "covariates",
     "gallery",
+    "intensities",
     "localisation_bars",
     "mosaic",
     "overlay",
