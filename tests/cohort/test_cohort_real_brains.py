@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 
 from voxplain.cohort import PRESETS, mni152_brain_mask, prepare, read_mask, read_volume
+from voxplain.cohort.build import build_store
+from voxplain.cohort.sources import from_bids
+from voxplain.cohort.store import open_store
 from voxplain.cohort.templates import mni152_centre
 from voxplain.errors import VoxplainWarning
 from voxplain.volume import Volume
 
 KAN = PRESETS["kan2020"]
 COLIN = Path("/usr/share/mricron/templates/ch2bet.nii.gz")
+
+
+class Silent:
+    def say(self, text: str) -> None:
+        pass
+
+    @contextmanager
+    def step(self, name: str, total: float) -> Iterator[object]:
+        yield lambda done, note="": None
 
 
 def dice(a: np.ndarray, b: np.ndarray) -> float:
@@ -94,3 +110,41 @@ def test_ixi_whole_head_is_noticed(ixi):
     scan = read_volume(ixi / "sub-IXI012_desc-preproc_T1w.nii.gz")
     with pytest.warns(VoxplainWarning, match="like a whole head; give the brain's --mask"):
         prepare(scan, replace(KAN, align="centre"))
+
+
+def test_ixi_as_a_bids_derivative_reaches_the_store_in_place(ixi, tmp_path):
+    """A mark near the right temple of one scan is found where its affine says, and back."""
+    folder = tmp_path / "bids"
+    dataset = ixi.parents[1]
+    subjects = ("IXI012", "IXI013", "IXI034", "IXI039")
+    for subject in subjects:
+        shutil.copytree(dataset / f"sub-{subject}", folder / f"sub-{subject}")
+    shutil.copy(dataset / "participants.tsv", folder)
+    path = folder / "sub-IXI013/anat/sub-IXI013_desc-preproc_T1w.nii.gz"
+    scan = read_volume(path)
+    mask = read_mask(path.with_name("sub-IXI013_desc-brain_mask.nii.gz"), scan)
+    at = scan.grid.to_world(np.argwhere(mask))
+    voxel = tuple(np.argwhere(mask)[at[:, 0].argsort()[-4000]])
+    marked = scan.values.copy()
+    marked[voxel] = 60_000
+    image = nib.Nifti1Image(marked.astype(np.float32), scan.grid.affine)
+    nib.save(image, path)
+
+    found = from_bids(folder, "sex")
+    recipe = replace(KAN, align="centre", intensity="none")
+    built = build_store(found, recipe, tmp_path / "store", 1, Silent())
+    assert built.cohort.subjects == list(subjects)
+    assert {one.subject for one in built.exclusions}.isdisjoint(subjects)
+    store = open_store(tmp_path / "store")
+    peak = np.unravel_index(store[1].values.argmax(), KAN.grid.shape)
+    prepared = prepare(read_volume(path), recipe, mask)
+    moved = prepared.placed.to_world(voxel)
+    assert np.abs(KAN.grid.to_world(peak) - moved).max() <= max(KAN.grid.voxel_size) / 2 + 0.01
+    shift = prepared.placed.affine[:3, 3] - scan.grid.affine[:3, 3]
+    assert (moved - shift)[0] > 30
+    there = np.zeros(KAN.grid.shape)
+    there[peak] = 1
+    back = prepared.back(there)
+    home = np.unravel_index(back.argmax(), back.shape)
+    gap = scan.grid.to_world(home) - scan.grid.to_world(voxel)
+    assert np.abs(gap).max() <= max(KAN.grid.voxel_size) / 2 + max(scan.grid.voxel_size) / 2

@@ -11,9 +11,19 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from voxplain.cohort import read_volume
 from voxplain.cohort.labels import parse_coding
 from voxplain.cohort.listing import Listing
-from voxplain.cohort.sources import from_bids, from_freesurfer, from_hcp, from_table
+from voxplain.cohort.sources import (
+    from_bids,
+    from_cat12,
+    from_freesurfer,
+    from_hcp,
+    from_ixi,
+    from_oasis,
+    from_openbhb,
+    from_table,
+)
 from voxplain.errors import InputError
 
 AFFINE = np.diag([-2.0, 2, 2, 1])
@@ -252,3 +262,134 @@ class TestHcp:
             from_hcp(folder, folder.parent / "table.csv", image="mni")
         with pytest.raises(InputError, match="must be acpc or mni"):
             from_hcp(folder, folder.parent / "table.csv", image="t2")
+
+
+def test_cat12(tmp_path: Path) -> None:
+    for name in ("mwp1sub-01_ses-1_T1w", "mwp1sub-01_ses-2_T1w", "mwp1oldName", "mwp2oldName"):
+        image(tmp_path / f"cat/mri/{name}.nii")
+    report = "<catv><subjectmeasures><vol_TIV>1503.25</vol_TIV></subjectmeasures></catv>"
+    write(tmp_path / "cat/report/cat_sub-01_ses-1_T1w.xml", report)
+    table = write(tmp_path / "t.tsv", "participant_id sex\nsub-01 M\noldName F\n")
+    found = from_cat12(tmp_path / "cat", table, "sex")
+    assert [(s.subject, s.image.name) for s in found.scans] == [
+        ("01", "mwp1sub-01_ses-1_T1w.nii"),
+        ("oldName", "mwp1oldName.nii"),
+    ]
+    assert list(found.participants["tiv_ml"]) == ["1503.25", "n/a"]
+    assert reasons(found) == {"01": "another session or run"}
+    with pytest.raises(InputError, match=r"holds no mwp1\*\.nii"):
+        from_cat12(tmp_path / "cat/report", table, "sex")
+
+
+class TestIxi:
+    TABLE = (
+        'IXI_ID,"SEX_ID (1=m, 2=f)",HEIGHT,AGE\n2,2,164,35.8\n12.0,1,175,38.8\n12.0,1,175,38.8\n'
+        "13,1,0,46.7\n14,0,170,30\n15,1,1,1\n15,2,1,1\n"
+    )
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        for name in ("002-Guys-0828", "012-HH-1211", "013-HH-1212", "014-IOP-1", "015-IOP-2"):
+            image(tmp_path / f"ixi/IXI{name}-T1.nii.gz")
+        image(tmp_path / "ixi/IXI002-Guys-0828-T2.nii.gz")
+        write(tmp_path / "IXI.csv", self.TABLE)
+        return tmp_path / "ixi"
+
+    def test_labels_sites_and_repeated_rows(self, folder: Path) -> None:
+        found = from_ixi(folder, folder.parent / "IXI.csv")
+        assert [scan.subject for scan in found.scans] == ["IXI002", "IXI012", "IXI013"]
+        assert list(found.participants["label"]) == ["female", "male", "male"]
+        assert list(found.participants["site"]) == ["Guys", "HH", "HH"]
+        assert list(found.participants["HEIGHT"]) == ["164", "175", "n/a"]
+        assert found.coding == "Labels from column 'SEX_ID': 1 = male, 2 = female."
+        assert reasons(found) == {
+            "IXI014": "no value in column 'SEX_ID'",
+            "IXI015": "rows of the table contradict each other",
+        }
+
+    def test_masks(self, folder: Path) -> None:
+        for name in ("002-Guys-0828", "012-HH-1211"):
+            image(folder.parent / f"masks/IXI{name}-T1_mask.nii.gz")
+        found = from_ixi(folder, folder.parent / "IXI.csv", folder.parent / "masks")
+        masks = [scan.mask and scan.mask.name for scan in found.scans]
+        assert masks == ["IXI002-Guys-0828-T1_mask.nii.gz", "IXI012-HH-1211-T1_mask.nii.gz"]
+        assert reasons(found)["IXI013"] == "no mask was found"
+
+    def test_a_spreadsheet(self, folder: Path) -> None:
+        import pandas as pd
+
+        sheet = folder.parent / "IXI.xlsx"
+        pd.read_csv(folder.parent / "IXI.csv").to_excel(sheet, index=False)
+        assert len(from_ixi(folder, sheet)) == 3
+
+    def test_another_table(self, folder: Path) -> None:
+        table = write(folder.parent / "t.csv", "IXI_ID,sex\n2,F\n")
+        with pytest.raises(InputError, match=r"no column 'SEX_ID \(1=m, 2=f\)'"):
+            from_ixi(folder, table)
+
+
+def test_oasis_as_nilearn_fetches_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import nilearn.datasets
+    import pandas as pd
+    from sklearn.utils import Bunch
+
+    def fetch(n_subjects: int | None, data_dir: Path, verbose: int) -> Bunch:
+        if data_dir.name == "offline":
+            raise OSError("Could not reach www.nitrc.org")
+        who = ["OAS1_0001_MR1", "OAS1_0002_MR1"]
+        paths = [image(tmp_path / f"mwrc1{name}_bet.nii.gz") for name in who]
+        table = pd.DataFrame({"id": who, "mf": ["F", "M"], "age": [74, 55], "cdr": [0.0, None]})
+        return Bunch(gray_matter_maps=[str(path) for path in paths], ext_vars=table)
+
+    monkeypatch.setattr(nilearn.datasets, "fetch_oasis_vbm", fetch)
+    found = from_oasis(tmp_path)
+    assert [scan.subject for scan in found.scans] == ["OAS10001MR1", "OAS10002MR1"]
+    assert list(found.participants["label"]) == ["female", "male"]
+    with pytest.raises(InputError, match=r"cannot be fetched \(Could not reach.*check the network"):
+        from_oasis(tmp_path / "offline")
+
+
+def test_openbhb(tmp_path: Path) -> None:
+    shape = (1, 1, 121, 145, 121)
+    write(
+        tmp_path / "participants.tsv", "participant_id sex age site\n1 male 20 3\n2 female 30 4\n"
+    )
+    for who in "12":
+        path = tmp_path / f"val/sub-{who}_preproc-cat12vbm_desc-gm_T1w.npy"
+        path.parent.mkdir(exist_ok=True)
+        values = np.zeros(shape, dtype=np.float64)
+        values[0, 0, 60, 84, 48] = int(who)
+        np.save(path, values)
+    found = from_openbhb(tmp_path, kind="cat12vbm")
+    volume = read_volume(found.scans[1].image, found.scans[1].subject)
+    assert volume.grid.shape == shape[2:]
+    assert volume.values[60, 84, 48] == 2
+    # The origin of MNI152 on CAT12's grid.
+    np.testing.assert_allclose(volume.grid.to_world((60, 84, 48)), (0, 0, 0), atol=1e-9)
+    with pytest.raises(InputError, match=r"holds no sub-\*_preproc-quasiraw_T1w\.npy"):
+        from_openbhb(tmp_path)
+    with pytest.raises(InputError, match="must be quasiraw or cat12vbm"):
+        from_openbhb(tmp_path, kind="raw")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (np.zeros((3, 4, 5)), r"has shape \(3, 4, 5\); a \.npy file has no affine"),
+        (np.zeros((2, 121, 145, 121), np.uint8), "has no affine"),
+        (np.zeros((121, 145, 121), complex), "holds complex128 values"),
+        (np.array([{}], dtype=object), "not a whole .npy array"),
+        (b"\x93NUMPY\x01\x00v\x00{", "not a whole .npy array"),
+        (b"", "is an empty file"),
+    ],
+)
+def test_other_arrays_are_refused(
+    tmp_path: Path, content: np.ndarray | bytes, message: str
+) -> None:
+    path = tmp_path / "sub-1_preproc-quasiraw_T1w.npy"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        np.save(path, content, allow_pickle=True)
+    with pytest.raises(InputError, match=message):
+        read_volume(path)

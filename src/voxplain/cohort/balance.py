@@ -81,7 +81,18 @@ def balance(cohort: Cohort, columns: Sequence[str] | None = None) -> list[Balanc
 
 
 _USUAL = frozenset(
-    {"brain_ml", "age", "age_in_yrs", "site", "site_id", "scanner", "etiv", "release"}
+    (
+        "brain_ml",
+        "tiv_ml",
+        "etiv",
+        "age",
+        "age_in_yrs",
+        "age_at_scan",
+        "site",
+        "site_id",
+        "scanner",
+        "release",
+    )
 )
 
 

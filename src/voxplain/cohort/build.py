@@ -15,7 +15,7 @@ from voxplain.cohort.listing import Exclusion, Listing, Scan
 from voxplain.cohort.nifti import read_mask, read_volume
 from voxplain.cohort.preprocess import prepare
 from voxplain.cohort.recipe import Recipe
-from voxplain.cohort.store import Row, StoreWriter, write_row
+from voxplain.cohort.writer import Row, StoreWriter, write_row
 from voxplain.errors import InputError, StudyError, VoxplainWarning
 from voxplain.progress import Progress
 from voxplain.volume import Cohort

@@ -13,9 +13,16 @@ from typing import IO
 from voxplain.cohort.archives import open_archive
 from voxplain.errors import InputError
 
-__all__ = ["ImageFile", "file_suffix", "locate_data", "require_packed_as_named", "unpacked"]
+__all__ = [
+    "ImageFile",
+    "file_suffix",
+    "locate_data",
+    "open_raw",
+    "require_packed_as_named",
+    "unpacked",
+]
 
-_SUFFIXES = (".nii.gz", ".nii", ".hdr", ".img", ".mgz", ".mgh")
+_SUFFIXES = (".nii.gz", ".nii", ".hdr", ".img", ".mgz", ".mgh", ".npy")
 _GZIP_MAGIC = b"\x1f\x8b"
 # The window size by which zlib expects a gzip header.
 _GZIP = 31
@@ -126,7 +133,7 @@ def locate_data(image: ImageFile) -> ImageFile:
 
 
 @contextmanager
-def _open_raw(image: ImageFile) -> Iterator[IO[bytes]]:
+def open_raw(image: ImageFile) -> Iterator[IO[bytes]]:
     """Open an image's bytes as they are stored."""
     if not image.members:
         with image.path.open("rb") as stream:
@@ -157,7 +164,7 @@ def unpacked(image: ImageFile, announced: Callable[[bytes], int]) -> bytes:
         If the image is packed and its name does not say so or the other way round, the packed
         data is truncated or corrupt, or there is far more of it than announced.
     """
-    with _open_raw(image) as stream:
+    with open_raw(image) as stream:
         start = stream.read(len(_GZIP_MAGIC))
         _check_packing(image, start)
         content = start + stream.read()
@@ -199,7 +206,7 @@ def _gunzip(content: bytes, most: int) -> bytes:
 
 def require_packed_as_named(image: ImageFile) -> None:
     """Refuse an image that is packed though its name does not say so, or the other way round."""
-    with _open_raw(image) as stream:
+    with open_raw(image) as stream:
         _check_packing(image, stream.read(len(_GZIP_MAGIC)))
 
 

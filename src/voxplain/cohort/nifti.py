@@ -18,6 +18,7 @@ from nibabel.analyze import AnalyzeImage
 from nibabel.filebasedimages import ImageFileError
 from numpy.typing import NDArray
 
+from voxplain.cohort.arrays import read_array
 from voxplain.cohort.files import (
     ImageFile,
     file_suffix,
@@ -42,7 +43,8 @@ def read_volume(path: str | PathLike[str] | ImageFile, subject: str | None = Non
     ----------
     path : path or ImageFile
         A NIfTI-1 or NIfTI-2 file (``.nii``, ``.nii.gz``, ``.hdr``/``.img``) or a FreeSurfer file
-        (``.mgz``, ``.mgh``) that holds one volume and says where it lies.
+        (``.mgz``, ``.mgh``) that holds one volume and says where it lies; or a ``.npy`` array of
+        OpenBHB.
     subject : str, optional
         Participant label, with or without ``sub-``; taken from the file name when left out
         (see `subject_label`).
@@ -146,6 +148,16 @@ def _read(image: ImageFile) -> tuple[NDArray[np.float32], Grid]:
 
 
 def _read_checked(image: ImageFile) -> tuple[NDArray[np.float32], Grid]:
+    values, grid = read_array(locate_data(image)) if image.suffix == ".npy" else _parsed(image)
+    bad = int(values.size - np.isfinite(values).sum())
+    if bad:
+        raise InputError(
+            f"{image} has {bad} voxels that are NaN or infinite; set them to 0 in the file first."
+        )
+    return values, grid
+
+
+def _parsed(image: ImageFile) -> tuple[NDArray[np.float32], Grid]:
     stored, size = _open(image)
     _check_format(image, stored)
     shape = _single_volume_shape(image, stored)
@@ -157,11 +169,6 @@ def _read_checked(image: ImageFile) -> tuple[NDArray[np.float32], Grid]:
         )
     # A copy, always: nibabel may hand out a map of a file that changes later.
     values = np.array(np.asanyarray(stored.dataobj).reshape(shape), dtype=np.float32, order="C")
-    bad = int(values.size - np.isfinite(values).sum())
-    if bad:
-        raise InputError(
-            f"{image} has {bad} voxels that are NaN or infinite; set them to 0 in the file first."
-        )
     return values, grid
 
 

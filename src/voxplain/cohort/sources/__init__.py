@@ -3,8 +3,21 @@
 from __future__ import annotations
 
 from voxplain.cohort.sources.bids import from_bids
+from voxplain.cohort.sources.cat12 import from_cat12
 from voxplain.cohort.sources.freesurfer import from_freesurfer
 from voxplain.cohort.sources.hcp import from_hcp
+from voxplain.cohort.sources.ixi import from_ixi
+from voxplain.cohort.sources.oasis import from_oasis
+from voxplain.cohort.sources.openbhb import from_openbhb
 from voxplain.cohort.sources.table import from_table
 
-__all__ = ["from_bids", "from_freesurfer", "from_hcp", "from_table"]
+__all__ = [
+    "from_bids",
+    "from_cat12",
+    "from_freesurfer",
+    "from_hcp",
+    "from_ixi",
+    "from_oasis",
+    "from_openbhb",
+    "from_table",
+]
