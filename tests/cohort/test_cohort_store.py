@@ -89,11 +89,11 @@ def test_a_rerun_goes_on_where_it_stopped(
 ) -> None:
     seen: list[str] = []
 
-    def counted(volume, recipe, mask=None):
+    def counted(volume, recipe, mask=None, centre=None):
         seen.append(volume.subject)
         if len(seen) == 4:
             raise KeyboardInterrupt
-        return prepare(volume, recipe, mask)
+        return prepare(volume, recipe, mask, centre)
 
     monkeypatch.setattr(build, "prepare", counted)
     with pytest.raises(KeyboardInterrupt):

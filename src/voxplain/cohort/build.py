@@ -15,6 +15,7 @@ from voxplain.cohort.listing import Exclusion, Listing, Scan
 from voxplain.cohort.nifti import read_mask, read_volume
 from voxplain.cohort.preprocess import prepare
 from voxplain.cohort.recipe import Recipe
+from voxplain.cohort.templates import mni152_centre
 from voxplain.cohort.writer import Row, StoreWriter, write_row
 from voxplain.errors import InputError, StudyError, VoxplainWarning
 from voxplain.progress import Progress
@@ -86,7 +87,11 @@ def build_store(
         progress.say(f"{len(found) - len(pending)} scans are kept, they were done before.")
     if pending:
         with progress.step(f"Preparing {len(pending)} scans", len(pending)) as advance:
-            tasks = [_Task(i, stamps[i], found.scans[i], recipe, writer.images) for i in pending]
+            # Worked out once: nilearn takes seconds to import in every worker.
+            centre = mni152_centre()
+            tasks = [
+                _Task(i, stamps[i], found.scans[i], recipe, centre, writer.images) for i in pending
+            ]
             for number, row in enumerate(_run(tasks, workers), 1):
                 writer.done(row)
                 advance(number, note=found.scans[row.index].subject)
@@ -125,6 +130,7 @@ class _Task:
     stamp: str
     scan: Scan
     recipe: Recipe
+    centre: tuple[float, float, float]
     images: Path
 
 
@@ -173,7 +179,7 @@ def _prepare(task: _Task) -> Row:
         mask = None if scan.mask is None else read_mask(scan.mask, volume)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", VoxplainWarning)
-            prepared = prepare(volume, task.recipe, mask)
+            prepared = prepare(volume, task.recipe, mask, task.centre)
     except InputError as error:
         return Row(task.index, task.stamp, failure=str(error))
     checksum = write_row(task.images, task.index, prepared.volume.values)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from voxplain.cohort.bias import without_bias_field
 from voxplain.cohort.intensity import scaled
 from voxplain.cohort.recipe import Recipe
-from voxplain.cohort.resampling import downsample
+from voxplain.cohort.resampling import downsample, filter_reach
 from voxplain.cohort.templates import mni152_centre
 from voxplain.errors import GridError, InputError, VoxplainWarning
 from voxplain.grid import Grid
@@ -23,7 +23,7 @@ _FAR_MM = 20.0
 _HEAD_ML = 2200.0
 _SMALL_ML = 500.0
 _COMPLETE = 0.95
-_SAMPLES = 200_000
+_SAMPLES = 400_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +71,12 @@ class Prepared:
         return resample(values, self.volume.grid, self.placed)
 
 
-def prepare(volume: Volume, recipe: Recipe, mask: NDArray[np.bool_] | None = None) -> Prepared:
+def prepare(
+    volume: Volume,
+    recipe: Recipe,
+    mask: NDArray[np.bool_] | None = None,
+    centre: tuple[float, float, float] | None = None,
+) -> Prepared:
     """Bring a scan onto a recipe's grid and intensity scale.
 
     The brain mask is applied, the bias field removed and the intensity scaled as the recipe says,
@@ -85,6 +90,8 @@ def prepare(volume: Volume, recipe: Recipe, mask: NDArray[np.bool_] | None = Non
     recipe : Recipe
     mask : array (X, Y, Z), bool, optional
         The brain, on the scan's grid; all else is set to 0.
+    centre : tuple of 3 floats, mm, optional
+        Where the centre of mass of a brain is expected; that of the MNI152 brain mask by default.
 
     Returns
     -------
@@ -104,19 +111,18 @@ def prepare(volume: Volume, recipe: Recipe, mask: NDArray[np.bool_] | None = Non
         If the voxels above zero fill more than 2200 mL (a whole head) or less than 500 mL, if
         the brain lies more than 20 mm from MNI152's, or more than 5 % of it is cut off.
     """
-    brain = _brain(volume, mask)
+    brain, grid = _without_margins(_brain(volume, mask), volume.grid, recipe.grid)
     above: NDArray[np.bool_] = brain > 0
     if not above.any():
         raise InputError("The scan has no voxel above zero; background must be 0, tissue above.")
     said: list[str] = []
-    volume_ml = np.count_nonzero(above) * volume.grid.voxel_volume / 1000
+    volume_ml = np.count_nonzero(above) * grid.voxel_volume / 1000
     doubts = _size_doubts(volume_ml, masked=mask is not None)
 
-    centre = volume.grid.to_world(_mean_index(above))
-    shift = np.asarray(mni152_centre()) - centre
+    shift = np.asarray(centre or mni152_centre()) - grid.to_world(_mean_index(above))
     placed = volume.grid
     if recipe.align == "centre":
-        placed = volume.grid.moved(shift)
+        placed, grid = volume.grid.moved(shift), grid.moved(shift)
         said.append(
             "The brain was moved by ({:+.1f}, {:+.1f}, {:+.1f}) mm (right, front, up) so that "
             "its centre of mass lies at that of MNI152.".format(*shift)
@@ -126,13 +132,13 @@ def prepare(volume: Volume, recipe: Recipe, mask: NDArray[np.bool_] | None = Non
             f"The brain's centre of mass lies {distance:.0f} mm from that of MNI152; if the scan "
             "is not in ACPC or MNI coordinates, use --align centre."
         )
-    cut_off = _cut_off_doubts(above, placed, recipe.grid, recipe.align)
+    cut_off = _cut_off_doubts(above, grid, recipe.grid, recipe.align)
     if volume_ml <= _HEAD_ML:  # a whole head loses its neck and nobody misses it
         doubts += cut_off
 
     if recipe.bias_field:
-        brain = without_bias_field(brain, volume.grid, above)
-    values = downsample(scaled(brain, above, recipe), placed, recipe.grid)
+        brain = without_bias_field(brain, grid, above)
+    values = downsample(scaled(brain, above, recipe), grid, recipe.grid)
     for doubt in doubts:
         warnings.warn(doubt, VoxplainWarning, stacklevel=2)
     placed_volume = Volume(values, recipe.grid, volume.subject)
@@ -151,6 +157,23 @@ def _brain(volume: Volume, mask: NDArray[np.bool_] | None) -> NDArray[np.float32
             "give a mask on the scan's grid."
         )
     return np.where(mask, volume.values, np.float32(0))
+
+
+def _without_margins(
+    brain: NDArray[np.float32], grid: Grid, target: Grid
+) -> tuple[NDArray[np.float32], Grid]:
+    """Cut away what is 0 on all sides, as far as the filter does not reach it."""
+    start, stop = [], []
+    for axis, reach in enumerate(filter_reach(grid, target)):
+        filled = np.flatnonzero(brain.any(axis=tuple({0, 1, 2} - {axis})))
+        if not len(filled):
+            return brain, grid
+        start.append(max(0, int(filled[0]) - reach))
+        stop.append(min(brain.shape[axis], int(filled[-1]) + 1 + reach))
+    affine = grid.affine.copy()
+    affine[:3, 3] = grid.to_world(start)
+    part = np.ascontiguousarray(brain[tuple(map(slice, start, stop))])
+    return part, Grid((part.shape[0], part.shape[1], part.shape[2]), affine)
 
 
 def _size_doubts(volume_ml: float, masked: bool) -> list[str]:
@@ -183,10 +206,11 @@ def _cut_off_doubts(above: NDArray[np.bool_], placed: Grid, target: Grid, align:
 
 def _share_inside(above: NDArray[np.bool_], placed: Grid, target: Grid) -> float:
     """Estimate which share of the voxels has its centre in the target's field of view."""
-    flat = np.flatnonzero(above)
-    flat = flat[:: 1 + len(flat) // _SAMPLES]
-    indices = np.stack(np.unravel_index(flat, above.shape), axis=-1)
-    there = target.to_voxel(placed.to_world(indices))
+    apart = max(1, round((above.size / _SAMPLES) ** (1 / 3)))
+    indices = np.argwhere(above[::apart, ::apart, ::apart])
+    if not len(indices):
+        indices, apart = np.argwhere(above), 1
+    there = target.to_voxel(placed.to_world(apart * indices))
     inside = (there >= -0.5) & (there < np.asarray(target.shape) - 0.5)
     return float(inside.all(axis=-1).mean())
 

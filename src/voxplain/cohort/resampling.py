@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 from voxplain.grid import Grid
 from voxplain.volume import resample
 
-__all__ = ["downsample"]
+__all__ = ["downsample", "filter_reach"]
 
 _PARALLEL = 1e-6
+# Standard deviations at which scipy cuts the filter.
+_TRUNCATE = 4.0
 
 
 def downsample(values: NDArray[np.float32], source: Grid, target: Grid) -> NDArray[np.float32]:
@@ -60,6 +62,11 @@ def downsample(values: NDArray[np.float32], source: Grid, target: Grid) -> NDArr
     return np.ascontiguousarray(values.transpose(order))
 
 
+def filter_reach(source: Grid, target: Grid) -> list[int]:
+    """Tell how far apart, in source voxels along each axis, values still touch in `downsample`."""
+    return [int(np.ceil(_TRUNCATE * sigma)) + 2 for sigma in _filter_widths(source, target)]
+
+
 def _filter_widths(source: Grid, target: Grid) -> NDArray[np.float64]:
     """Return the standard deviation of the filter along each source axis, in its voxels."""
     size = np.asarray(source.voxel_size)
@@ -75,7 +82,7 @@ def _smoothed(values: NDArray[np.float32], sigma: NDArray[np.float64]) -> NDArra
     if not sigma.any():
         return values
     # The field of view ends at its border, the head does not: repeat the last voxel.
-    return gaussian_filter(values, sigma, mode="nearest")
+    return gaussian_filter(values, sigma, mode="nearest", truncate=_TRUNCATE)
 
 
 def _matching_axes(matrix: NDArray[np.float64]) -> tuple[int, int, int] | None:
@@ -103,7 +110,7 @@ def _axis_matrix(at: NDArray[np.float64], length: int, sigma: float) -> NDArray[
 
     filtered = np.eye(length)
     if sigma:
-        filtered = gaussian_filter1d(filtered, sigma, axis=0, mode="nearest")
+        filtered = gaussian_filter1d(filtered, sigma, axis=0, mode="nearest", truncate=_TRUNCATE)
     low = np.clip(np.floor(at).astype(int), 0, length - 1)
     high = np.minimum(low + 1, length - 1)
     share = (at - low)[:, None]
