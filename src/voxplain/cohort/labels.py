@@ -98,8 +98,8 @@ def read_labels(
 
 
 def _plain(value: object) -> str:
-    """Write 1, 1.0 and " 1 " alike."""
-    text = str(value).strip()
+    """Write 1, 1.0 and " 1 " alike, on one line."""
+    text = " ".join(str(value).split())
     if _is_number(text) and float(text).is_integer():
         return str(int(float(text)))
     return text

@@ -60,7 +60,7 @@ def read_table(path: Path, key: str = "participant_id") -> pd.DataFrame:
         ) from error
     except (ValueError, OSError, KeyError, pd.errors.ParserError) as error:
         raise InputError(f"{path} cannot be read as a table; save it as .tsv or .csv.") from error
-    table.columns = [str(name).strip() for name in table.columns]
+    table.columns = [" ".join(str(name).split()) for name in table.columns]
     if key not in table.columns:
         raise InputError(
             f"{path} has no column {key!r} for the participants; it has: "
