@@ -67,7 +67,8 @@ def test_commands_in_the_docs_exist() -> None:
             assert set(re.findall(r"^voxplain ([a-z]+)", block, flags=re.MULTILINE)) <= set(
                 commands
             )
-            known = {o for c in commands.values() for p in c.params for o in p.opts}
+            every = [c for top in commands.values() for c in getattr(top, "commands", {}).values()]
+            known = {o for c in (*commands.values(), *every) for p in c.params for o in p.opts}
             assert set(re.findall(r"--[a-z-]+", block)) <= known
 
 

@@ -6,6 +6,7 @@ from voxplain.cohort.atlases import ATLASES, load_atlas, read_atlas
 from voxplain.cohort.nifti import read_mask, read_volume, subject_label
 from voxplain.cohort.preprocess import Prepared, prepare
 from voxplain.cohort.recipe import PRESETS, Recipe
+from voxplain.cohort.store import check_store, open_store
 from voxplain.cohort.templates import mni152_brain_mask, mni152_template
 
 __all__ = [
@@ -13,9 +14,11 @@ __all__ = [
     "PRESETS",
     "Prepared",
     "Recipe",
+    "check_store",
     "load_atlas",
     "mni152_brain_mask",
     "mni152_template",
+    "open_store",
     "prepare",
     "read_atlas",
     "read_mask",
