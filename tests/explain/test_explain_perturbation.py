@@ -16,7 +16,7 @@ from voxplain.explain.methods.meaningful_perturbation import MeaningfulPerturbat
 from voxplain.explain.perturb import MaskGrid, gaussian_matrix, make_reference, shifted
 from voxplain.explain.probe import probe
 from voxplain.explain.run import explain
-from voxplain.explain.search import Schedule, roughness
+from voxplain.explain.search import Schedule, drawn_shifts, roughness
 from voxplain.explain.target import Target
 from voxplain.grid import Grid
 from voxplain.volume import Volume
@@ -301,3 +301,22 @@ def test_what_moves_when_the_image_alone_does() -> None:
     assert torch.allclose(scores[0], score.detach(), atol=1e-5)
     assert wanted.any()
     assert torch.allclose(slope, wanted, atol=1e-5 * float(wanted.abs().max()) + 1e-9)
+
+
+@pytest.mark.parametrize(("iterations", "jitters"), [(48, 1), (6, 10), (7, 3)])
+def test_even_shifts_take_every_value_once_in_a_row(iterations: int, jitters: int) -> None:
+    shape = (iterations, jitters, 3)
+    shifts = drawn_shifts(shape, 2, True, seed=3)
+    assert shifts.shape == shape
+    passes = shifts.reshape(-1, 3)
+    for stop in range(len(passes), 4, -5):
+        for axis in range(3):
+            assert sorted(passes[stop - 5 : stop, axis]) == [-2, -1, 0, 1, 2]
+    assert np.array_equal(shifts, drawn_shifts(shape, 2, True, seed=3))
+    assert not np.array_equal(shifts, drawn_shifts(shape, 2, True, seed=4))
+    assert (
+        np.abs(np.corrcoef(drawn_shifts((500, 1, 3), 2, True, 0)[:, 0].T) - np.eye(3)).max() < 0.1
+    )
+    assert not drawn_shifts(shape, 0, True, seed=0).any()
+    loose = drawn_shifts((4000, 1, 3), 2, False, seed=0)
+    assert np.bincount(loose.ravel() + 2).min() > 2200

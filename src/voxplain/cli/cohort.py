@@ -41,6 +41,9 @@ def _make(
     align: Annotated[
         str | None, typer.Option(help="affine, or centre for scans not in ACPC or MNI coordinates.")
     ] = None,
+    skull_strip: Annotated[
+        bool, typer.Option("--skull-strip", help="Find the brain where there is no mask (deepbet).")
+    ] = False,
     bias_field: Annotated[
         bool, typer.Option("--bias-field", help="Correct the bias field with N4.")
     ] = False,
@@ -61,6 +64,7 @@ def _make(
         PRESETS[preset],
         intensity=intensity or PRESETS[preset].intensity,
         align=align or PRESETS[preset].align,
+        skull_strip=skull_strip,
         bias_field=bias_field,
     )
     options = CohortOptions(

@@ -15,6 +15,7 @@ from voxplain.cohort.listing import Exclusion, Listing, Scan
 from voxplain.cohort.nifti import read_mask, read_volume
 from voxplain.cohort.preprocess import prepare
 from voxplain.cohort.recipe import Recipe
+from voxplain.cohort.skullstrip import find_brain
 from voxplain.cohort.templates import mni152_centre
 from voxplain.cohort.writer import Row, StoreWriter, write_row
 from voxplain.errors import InputError, StudyError, VoxplainWarning
@@ -177,6 +178,8 @@ def _prepare(task: _Task) -> Row:
     try:
         volume = read_volume(scan.image, scan.subject)
         mask = None if scan.mask is None else read_mask(scan.mask, volume)
+        if mask is None and task.recipe.skull_strip:
+            mask = find_brain(volume)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", VoxplainWarning)
             prepared = prepare(volume, task.recipe, mask, task.centre)

@@ -39,6 +39,8 @@ class Recipe:
         Trust the affine, which must then lead to ACPC or MNI coordinates; or move the brain so
         that the centre of mass of its voxels above zero lies at that of the MNI152 brain mask.
         Only its place changes, never its size or direction.
+    skull_strip : bool, default=False
+        Whether the brain is looked for in scans that have no mask; needs the extra ``skullstrip``.
     bias_field : bool, default=False
         Whether a smooth bias field is estimated and removed first; needs the extra ``n4``.
     description : str
@@ -55,6 +57,7 @@ class Recipe:
     percentile: float = 95.0
     level: float = 1000.0
     align: str = "affine"
+    skull_strip: bool = False
     bias_field: bool = False
     description: str = ""
 
@@ -73,9 +76,10 @@ class Recipe:
         scaling: dict[str, Any] = {"step": "intensity", "how": self.intensity}
         if self.intensity == "percentile":
             scaling |= {"percentile": self.percentile, "level": self.level}
+        otherwise = "deepbet's" if self.skull_strip else "voxels above 0"
         bias = [{"step": "bias field", "how": "N4"}] if self.bias_field else []
         return [
-            {"step": "mask", "how": "the given mask, or voxels above 0"},
+            {"step": "mask", "how": f"the given mask, or {otherwise}"},
             *bias,
             {"step": "align", "how": self.align},
             scaling,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from voxplain.explain.probe import Probe
 
-__all__ = ["Board", "Found", "MaskSearch", "Price", "Schedule", "roughness"]
+__all__ = ["Board", "Found", "MaskSearch", "Price", "Schedule", "drawn_shifts", "roughness"]
 
 # From masks (n, *cells) and the positions of their tasks (n,) to what each mask costs, (n,).
 Price = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -74,6 +74,36 @@ class Schedule:
             best_after=max(0, self.best_after - gone),
             gone=self.gone + gone,
         )
+
+
+def drawn_shifts(
+    shape: tuple[int, int, int], jitter: int, even: bool, seed: int
+) -> NDArray[np.int64]:
+    """Draw the shifts of all passes.
+
+    Parameters
+    ----------
+    shape : tuple of 3 ints
+        Iterations, passes in each, and 3 axes.
+    jitter : int, voxels
+    even : bool
+        Whether the last passes, and each row of ``2 * jitter + 1`` before them, take every shift
+        along each axis once.
+    seed : int
+
+    Returns
+    -------
+    array (iterations, passes, 3), int, voxels
+        From -jitter to jitter.
+    """
+    rng = np.random.default_rng(seed)
+    if not even:
+        return rng.integers(-jitter, jitter, shape, endpoint=True)
+    count, axes = shape[0] * shape[1], shape[2]
+    values = np.arange(-jitter, jitter + 1)
+    rows = -(-count // len(values))
+    drawn = rng.permuted(np.tile(values, (rows, axes, 1)), axis=2)
+    return drawn.transpose(0, 2, 1).reshape(-1, axes)[-count:].reshape(shape)
 
 
 @dataclass(frozen=True, eq=False)

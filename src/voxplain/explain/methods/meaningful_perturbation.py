@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import numpy as np
 import torch
 
 from voxplain.errors import InputError
@@ -14,7 +13,7 @@ from voxplain.explain.game import DeletionGame
 from voxplain.explain.method import Attribution, Method, MethodInfo, Note
 from voxplain.explain.perturb import MaskGrid, ReferenceLike, make_reference
 from voxplain.explain.published import PRESETS
-from voxplain.explain.search import Board, MaskSearch, Schedule, roughness
+from voxplain.explain.search import Board, MaskSearch, Schedule, drawn_shifts, roughness
 from voxplain.explain.shared_mask import Known, Sharing, StartLike, shared_masks, start_masks
 
 if TYPE_CHECKING:
@@ -70,6 +69,9 @@ class MeaningfulPerturbation(Method):
     jitter : int, voxels, default=0
         Largest shift along each axis, to either side. In a pilot on a phantom, shifts cost
         localisation and brought nothing to a mask that is blurred already.
+    even : bool, default=False
+        Whether a row of passes takes every shift along an axis once, in an order drawn anew, and
+        not each at random: masks then end where more passes would take them.
     moves : {"both", "image"}, default="both"
         What the jitter shifts. ``image`` is the published code's: the mask stays, the image moves
         by 0 to twice `jitter` voxels, and zeros come in. Masks learn to exploit it; it is here to
@@ -121,6 +123,7 @@ class MeaningfulPerturbation(Method):
     iterations: int = 40
     jitters: int = 1
     jitter: int = 0
+    even: bool = False
     lr: float = 0.2
     lr_factor: float = 0.5
     lr_every: int = 12
@@ -283,9 +286,9 @@ class MeaningfulPerturbation(Method):
     def _schedule(self, seed: int) -> Schedule:
         shape = (self.iterations, self.jitters, 3)
         still = self.moves == "image"
-        least, most = (0, 2 * self.jitter) if still else (-self.jitter, self.jitter)
+        shifts = drawn_shifts(shape, self.jitter, self.even, seed)
         plan = Schedule(
-            shifts=np.random.default_rng(seed).integers(least, most, shape, endpoint=True),
+            shifts=shifts + self.jitter if still else shifts,
             lr=self.lr,
             lr_factor=self.lr_factor,
             lr_every=self.lr_every,
