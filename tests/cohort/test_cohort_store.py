@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -249,3 +251,20 @@ def test_presets_tell_their_steps() -> None:
         replace(RECIPE, intensity="z-score")
     with pytest.raises(InputError, match="above 0 and up to 100"):
         replace(RECIPE, percentile=0)
+
+
+def test_a_killed_worker_is_a_sentence(
+    found: Listing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(Future):
+        def result(self, timeout: float | None = None) -> object:
+            raise BrokenProcessPool("A process in the pool was terminated abruptly")
+
+    def submit(self: object, *task: object) -> Future:
+        future = Killed()
+        future.set_result(None)
+        return future
+
+    monkeypatch.setattr(build.ProcessPoolExecutor, "submit", submit)
+    with pytest.raises(StudyError, match="run the same command again with fewer --workers"):
+        make(found, tmp_path / "store", workers=2)
