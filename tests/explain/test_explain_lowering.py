@@ -11,14 +11,14 @@ from explain_nets import batch, paper_like, volumes
 from torch import nn
 from torch.nn import functional
 
-from voxplain.explain import Engine, fused, lowering
+from voxplain.explain import Engine, lowering, slabs
 from voxplain.explain.convolution import channels_last_weight
 from voxplain.explain.fused import ConvReluPool
 from voxplain.explain.lowering import lower
 from voxplain.explain.method import Needs
 from voxplain.explain.rectifiers import Rectifiers
 from voxplain.explain.run import explain
-from voxplain.explain.trace import auto_layer, trace
+from voxplain.explain.trace import Trace, auto_layer, trace
 
 EXACT = Engine("cpu", "exact")
 
@@ -48,7 +48,7 @@ def block(kind: str, channels: int, dtype: torch.dtype) -> tuple[nn.Conv3d, nn.M
 def test_a_fused_block_is_its_three_modules(
     monkeypatch: pytest.MonkeyPatch, kind: str, rule: str | None, channels: int, slab: int
 ) -> None:
-    monkeypatch.setitem(fused._SLAB, "cpu", slab)
+    monkeypatch.setitem(slabs._SLAB, "cpu", slab)
     conv, pool = block(kind, channels, torch.float64)
     x = torch.randn(3, channels, 9, 11, 10, dtype=torch.float64)
     x[:, :, 4:7] = 0  # windows of equal values, whose first place the gradient takes
@@ -286,3 +286,24 @@ def test_shapes_are_traced_without_running_the_network_on_numbers() -> None:
     calls.clear()
     assert auto_layer(model, batch(volumes(1))) == "1"
     assert calls == ["meta"]
+
+
+def test_a_trace_without_batch_norms_is_that_of_the_folded_network() -> None:
+    model = nn.Sequential(
+        nn.Conv3d(1, 4, 3), nn.BatchNorm3d(4), nn.ReLU(), nn.MaxPool3d(2),
+        nn.Conv3d(4, 5, 3), nn.BatchNorm3d(5), nn.ReLU(inplace=True), nn.Conv3d(5, 5, 1),
+    ).eval()  # fmt: skip
+    x = torch.randn(1, 1, 12, 12, 12)
+    norms = ["1", "5"]
+    found = trace(model, x).without(norms)
+    for name in norms:
+        setattr(model, name, nn.Identity())
+    wanted = trace(model, x)
+
+    def links(calls: Trace) -> list[tuple[str, str | None, list[str]]]:
+        once = calls.once().values()
+        after = {c.name: calls.follower(c) for c in once}
+        return [(c.name, after[c.name] and after[c.name].name, calls.passing(c)) for c in once]
+
+    assert links(found) == links(wanted)
+    assert ("0", "2", ["1"]) in links(found)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional
 
-from voxplain.explain import fused
+from voxplain.explain import slabs
 from voxplain.explain.convolution import Geometry, Kernel
 from voxplain.explain.fused import ConvReluPool
 from voxplain.explain.lowering import lower
@@ -46,7 +48,7 @@ def test_a_kernel_of_six_planes_is_the_polynomial_at_six_points() -> None:
 def test_a_fused_block_of_many_channels_and_its_gradient(
     monkeypatch: pytest.MonkeyPatch, padding: int | tuple[int, int, int], slab: int
 ) -> None:
-    monkeypatch.setitem(fused._SLAB, "cpu", slab)
+    monkeypatch.setitem(slabs._SLAB, "cpu", slab)
     torch.manual_seed(0)
     conv = nn.Conv3d(16, 20, 3, padding=padding).requires_grad_(False)
     block, pool = ConvReluPool(conv, nn.MaxPool3d(2)), nn.MaxPool3d(2)
@@ -122,3 +124,42 @@ def test_ties_in_a_constant_background_are_broken_as_torch_breaks_them() -> None
     # Whole tiles of four rows, away from the border and from the inside.
     for rows in (slice(6, 10), slice(30, 34)):
         assert torch.allclose(slopes[0][:, :, rows], slopes[1][:, :, rows], atol=1e-6)
+
+
+@pytest.mark.parametrize("padding", [0, 1, (2, 0, 1)])
+@pytest.mark.parametrize("slab", [1, 3000, 10**7])
+def test_a_convolution_that_is_not_fused_and_its_gradient(
+    monkeypatch: pytest.MonkeyPatch, padding: int | tuple[int, int, int], slab: int
+) -> None:
+    monkeypatch.setitem(slabs._SLAB, "cpu", slab)
+    torch.manual_seed(0)
+    conv = nn.Conv3d(16, 20, 3, padding=padding).requires_grad_(False)
+    exact = copy.deepcopy(conv).double()
+    assert slabs.RowsConvolution.fits(conv)
+    conv.__class__ = slabs.RowsConvolution
+    x = torch.randn(3, 16, 11, 9, 10)
+    leaf, wide = x.clone().requires_grad_(), x.double().requires_grad_()
+    out, wanted = conv(leaf), exact(wide)
+    assert out.shape == wanted.shape
+    assert torch.allclose(out.double(), wanted, atol=1e-5)
+    weights = torch.randn_like(wanted)
+    (slope,) = torch.autograd.grad((out * weights).sum(), leaf)
+    (wanted_slope,) = torch.autograd.grad((wanted * weights).sum(), wide)
+    assert float((slope.double() - wanted_slope).abs().max()) < 1e-5
+    assert torch.equal(conv.double()(wide), wanted)
+
+
+def test_convolutions_without_a_pooling_take_it_too() -> None:
+    model = nn.Sequential(
+        nn.Conv3d(1, 16, 3), nn.ReLU(), nn.Conv3d(16, 16, 3), nn.ReLU(inplace=True),
+        nn.Conv3d(16, 16, 3, padding="same"), nn.Flatten(), nn.LazyLinear(2),
+    )  # fmt: skip
+    x = torch.randn(2, 1, 10, 10, 10)
+    model(x)
+    fast, words = lower(model, x, layer="3")
+    assert words == "Winograd along x, channels last"
+    kinds = [type(m).__name__ for m in fast.modules() if isinstance(m, nn.Conv3d)]
+    assert kinds == ["Conv3d", "RowsConvolution", "Conv3d"]
+    assert type(model[2]) is nn.Conv3d
+    with torch.no_grad():
+        assert torch.allclose(fast(x), model(x), atol=1e-5)

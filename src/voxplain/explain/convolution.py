@@ -84,16 +84,21 @@ class Kernel:
         _, *across = geometry.padding
         # Zeros that the gradient's convolution needs, which runs the other way.
         self.outer = tuple(k - 1 - p for k, p in zip(weight.shape[3:], across, strict=True))
-        self.halves = (
+        self.halves = self.can_halve(weight, geometry)
+        if self.halves:
+            self.planes = transformed(weight)
+            self.planes_back = transformed(weight.transpose(0, 1).flip((2, 3, 4)))
+
+    @staticmethod
+    def can_halve(weight: torch.Tensor, geometry: Geometry) -> bool:
+        """Tell whether `voxplain.explain.winograd` can be used and pays."""
+        return (
             _is_plain(weight)
             and geometry.dense
             and weight.shape[2] == 3
             and min(weight.shape[:2]) >= _MANY_CHANNELS
-            and min(self.outer) >= 0
+            and all(k > p for k, p in zip(weight.shape[3:], geometry.padding[1:], strict=True))
         )
-        if self.halves:
-            self.planes = transformed(weight)
-            self.planes_back = transformed(weight.transpose(0, 1).flip((2, 3, 4)))
 
     def convolve(self, x: torch.Tensor) -> torch.Tensor:
         """Map (N, C, X, Y, Z), with its padding along x, to (N, C', X', Y', Z')."""

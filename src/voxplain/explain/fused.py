@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -12,19 +12,14 @@ from torch.nn import functional
 
 from voxplain.explain.convolution import Geometry, Kernel, channels_last_weight, three
 from voxplain.explain.rectifiers import active_rectifiers, passed_on
+from voxplain.explain.slabs import slabs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from voxplain.explain.rectifiers import Rule
 
 __all__ = ["ConvReluPool"]
 
 _CHANNELS_LAST = torch.channels_last_3d
-# Numbers in the part of a feature map that is worked on at a time. On a processor it should stay
-# in the cache and be served again from memory that the process already holds.
-_SLAB = {"cpu": 2 << 20}
-_SLAB_ELSEWHERE = 256 << 20
 
 
 class ConvReluPool(nn.Module):
@@ -90,46 +85,6 @@ class ConvReluPool(nn.Module):
         return out
 
 
-class _Slab(NamedTuple):
-    """Some images, some rows of the pooled map, and the rows of the input that they need."""
-
-    images: slice
-    rows: slice
-    inputs: slice
-    before: int
-    after: int
-
-
-def _slabs(
-    size: Sequence[int], kernel: Kernel, pool: tuple[int, int, int], most: int
-) -> Iterator[_Slab]:
-    """Cut images, and rows along x, so that no part of the feature map has more numbers."""
-    geometry, weight = kernel.geometry, kernel.weight
-    length, *across = geometry.shape(size[2:], weight.shape[2:])
-    rows = length // pool[0]
-    row = weight.shape[0] * pool[0] * across[0] * across[1]
-    most = max(1, most // row)
-    images = max(1, most // rows)
-    parts = -(-rows // most)
-    step = -(-rows // parts)
-    if parts > 1:
-        # An even number of windows of two is what `winograd` wastes nothing on.
-        step += step % 2
-    reach = geometry.dilation[0] * (weight.shape[2] - 1) + 1
-    for first in range(0, size[0], images):
-        for start in range(0, rows, step):
-            stop = min(start + step, rows)
-            low = start * pool[0] * geometry.stride[0] - geometry.padding[0]
-            high = (stop * pool[0] - 1) * geometry.stride[0] - geometry.padding[0] + reach
-            yield _Slab(
-                slice(first, first + images),
-                slice(start, stop),
-                slice(max(low, 0), min(high, size[2])),
-                max(-low, 0),
-                max(high - size[2], 0),
-            )
-
-
 class _Fused(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -150,18 +105,16 @@ class _Fused(torch.autograd.Function):
             device=x.device,
             memory_format=_CHANNELS_LAST,
         )
-        places, most = [], _SLAB.get(x.device.type, _SLAB_ELSEWHERE)
-        slabs = list(_slabs(x.shape, kernel, pool, most))
-        for slab in slabs:
-            part = x[slab.images, :, slab.inputs].to(kernel.weight.dtype)
-            if slab.before or slab.after:
-                part = functional.pad(part, (0, 0, 0, 0, slab.before, slab.after))
+        places = []
+        parts = list(slabs(x, kernel, pool))
+        for slab in parts:
+            part = slab.padded(x).to(kernel.weight.dtype)
             pooled, place = torch.ops.aten.max_pool3d_with_indices(kernel.convolve(part), pool)
             out[slab.images, :, slab.rows] = pooled.relu_()
             if ctx.needs_input_grad[0]:
                 places.append(place.int())
         ctx.kernel, ctx.pool, ctx.rule = kernel, pool, rule
-        ctx.slabs, ctx.shape, ctx.across = slabs, x.shape, hidden_shape[1:]
+        ctx.slabs, ctx.shape, ctx.across = parts, x.shape, hidden_shape[1:]
         ctx.save_for_backward(out, *places)
         return out
 
@@ -186,9 +139,5 @@ class _Fused(torch.autograd.Function):
             hidden = torch.ops.aten.max_pool3d_with_indices_backward(
                 passed, hidden, pool, pool, (0, 0, 0), (1, 1, 1), False, place.long()
             )
-            length = slab.inputs.stop - slab.inputs.start + slab.before + slab.after
-            size = (len(hidden), ctx.shape[1], length, *ctx.shape[3:])
-            part = kernel.input_gradient(hidden, size)
-            stop = part.shape[2] - slab.after
-            back[slab.images, :, slab.inputs] += part[:, :, slab.before : stop]
+            slab.add_input_gradient(back, hidden, kernel)
         return back, None, None, None

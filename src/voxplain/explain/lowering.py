@@ -18,6 +18,7 @@ from voxplain.explain.rewrites import (
     foldable_pairs,
     fuse_blocks,
     halve_convolutions,
+    save_products,
 )
 from voxplain.explain.trace import trace
 
@@ -46,7 +47,8 @@ def lower(
     """Copy a network and make the copy faster where the result stays the same up to rounding.
 
     Batch norm is folded into the convolution before it; convolution, ReLU and max-pooling are
-    fused, with half the multiplications on a processor (`voxplain.explain.winograd`); other ReLUs
+    fused; convolutions take half the multiplications on a processor
+    (`voxplain.explain.winograd`); other ReLUs
     after them work in place; weights are stored channels last; and convolutions run in bfloat16
     where the device is made for it and the method allows it. The copy is compared with the given
     network on `x`: logits, and the activation of `layer`, must agree to a part in ten thousand
@@ -80,18 +82,19 @@ def lower(
     pairs = len(list(foldable_pairs(plain, calls)))
     for plan in _plans(half=half_pays(x.device) and not needs.float32, fuse=not needs.modules):
         made = copy.deepcopy(plain)
-        words = []
+        words, left = [], calls
         if plan.fold and pairs:
-            fold_batch_norm(made, calls)
+            left = calls.without(fold_batch_norm(made, calls))
             words.append("batch norm folded")
         elif pairs:
             words.append("batch norm not folded (the outputs would change)")
-        if plan.fuse and fuse_blocks(made, trace(made, x), layer):
+        if plan.fuse and fuse_blocks(made, left, layer):
             words.append("conv-ReLU-pool fused")
         if plan.half and halve_convolutions(made):
             words.append("bfloat16 convolutions")
         channels_last(made)
-        if any(isinstance(m, ConvReluPool) and m.kernel.halves for m in made.modules()):
+        saved = save_products(made) if plan.fuse and not plan.half else 0
+        if saved or any(isinstance(m, ConvReluPool) and m.kernel.halves for m in made.modules()):
             words.append("Winograd along x")
         if plan == _AS_GIVEN or _agree(before, _outputs(made, x, layer), plan.half):
             return made, ", ".join([*words, "channels last"])

@@ -42,6 +42,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "paper-quick": {
             **_OBJECTIVE,
             "moves": "image",
+            "even": True,
             # At full price from the start, a saturated probability would never move.
             "ramp": 2,
             "iterations": 48,
@@ -50,7 +51,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "betas": (0.7, 0.9),
             "best_after": 47,
             "together": 1,
-            "refine": 18,
+            "refine": 25,
         },
     }
 )

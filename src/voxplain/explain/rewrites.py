@@ -9,6 +9,7 @@ from torch import nn
 
 from voxplain.explain.convolution import channels_last_weight
 from voxplain.explain.fused import ConvReluPool
+from voxplain.explain.slabs import RowsConvolution
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +22,7 @@ __all__ = [
     "foldable_pairs",
     "fuse_blocks",
     "halve_convolutions",
+    "save_products",
 ]
 
 
@@ -49,7 +51,7 @@ def foldable_pairs(model: nn.Module, calls: Trace) -> Iterator[tuple[str, str]]:
             yield name, after.name
 
 
-def fold_batch_norm(model: nn.Module, calls: Trace) -> int:
+def fold_batch_norm(model: nn.Module, calls: Trace) -> list[str]:
     """Fold each batch norm into the convolution that feeds it, in place.
 
     Each folded batch norm becomes an `nn.Identity`, so that dotted names stay as they are. A
@@ -64,8 +66,8 @@ def fold_batch_norm(model: nn.Module, calls: Trace) -> int:
 
     Returns
     -------
-    int
-        Number of batch norms folded.
+    list of str
+        Dotted paths of the batch norms that were folded.
     """
     pairs = list(foldable_pairs(model, calls))
     for first, second in pairs:
@@ -73,7 +75,7 @@ def fold_batch_norm(model: nn.Module, calls: Trace) -> int:
         if isinstance(conv, nn.Conv3d) and isinstance(norm, nn.BatchNorm3d):
             _fold(conv, norm)
             _replace(model, second, nn.Identity())
-    return len(pairs)
+    return [second for _, second in pairs]
 
 
 def fuse_blocks(model: nn.Module, calls: Trace, layer: str | None) -> int:
@@ -121,6 +123,30 @@ def fuse_blocks(model: nn.Module, calls: Trace, layer: str | None) -> int:
         elif isinstance(first, nn.Conv3d | nn.BatchNorm3d):
             relu.inplace = True
     return count
+
+
+def save_products(model: nn.Module) -> int:
+    """Let convolutions that are not fused take half the products where they can, in place.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Changed in place.
+
+    Returns
+    -------
+    int
+        Number of convolutions.
+    """
+    found = [
+        module
+        for module in model.modules()
+        if isinstance(module, nn.Conv3d) and _plain_convolution(module)
+    ]
+    fitting = [module for module in found if RowsConvolution.fits(module)]
+    for module in fitting:
+        module.__class__ = RowsConvolution
+    return len(fitting)
 
 
 class _HalfConvolution(nn.Conv3d):

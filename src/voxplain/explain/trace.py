@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,7 +13,7 @@ from voxplain.errors import NetworkError
 from voxplain.explain.probe import probe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
 __all__ = ["Call", "Trace", "auto_layer", "trace"]
 
@@ -73,6 +73,17 @@ class Trace:
     def passing(self, call: Call) -> list[str]:
         """Names of the modules, such as `nn.Identity`, that hand on a call's tensor as it is."""
         return [c.name for c in self.calls if c.taken == c.given == call.given]
+
+    def without(self, names: Collection[str]) -> Trace:
+        """Return the trace as it would be if some modules handed on what they are given."""
+        same: dict[_Key, _Key] = {}
+        calls = []
+        for call in self.calls:
+            taken = same.get(call.taken, call.taken)
+            if call.name in names:
+                same[call.given] = taken
+            calls.append(replace(call, taken=taken, given=same.get(call.given, call.given)))
+        return Trace(calls)
 
 
 def trace(model: nn.Module, x: torch.Tensor) -> Trace:

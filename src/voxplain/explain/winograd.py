@@ -104,14 +104,20 @@ def convolve_rows(
     torch.sub(x5, x3, out=odd)
     infinity = product(odd.sub_(torch.sub(x3, x1, out=step), alpha=4), 5)
 
-    out = zero.new_empty((len(x), rows, *zero.shape[2:]))
+    # The result is no view, so that a ReLU may work on it in place.
+    made = torch.empty(
+        (len(x), zero.shape[-1], rows, *zero.shape[2:4]),
+        dtype=x.dtype,
+        memory_format=torch.channels_last_3d,
+    )
+    out = made.permute(0, 2, 3, 4, 1)
     ones, ones_odd = one + minus_one, one.sub_(minus_one)
     twos, twos_odd = torch.add(two, minus_two, out=minus_one), two.sub_(minus_two)
     _sum_into(out, 0, zero.add_(ones), twos, 1)
     _sum_into(out, 1, ones_odd, twos_odd, 2)
     _sum_into(out, 2, ones, twos, 4)
     _sum_into(out, 3, infinity.add_(ones_odd), twos_odd, 8)
-    return out.permute(0, 4, 1, 2, 3)
+    return made
 
 
 def _sum_into(out: torch.Tensor, first: int, a: torch.Tensor, b: torch.Tensor, factor: int) -> None:
