@@ -42,7 +42,6 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "paper-quick": {
             **_OBJECTIVE,
             "moves": "image",
-            "even": True,
             # At full price from the start, a saturated probability would never move.
             "ramp": 2,
             "iterations": 48,

@@ -69,9 +69,9 @@ class MeaningfulPerturbation(Method):
     jitter : int, voxels, default=0
         Largest shift along each axis, to either side. In a pilot on a phantom, shifts cost
         localisation and brought nothing to a mask that is blurred already.
-    even : bool, default=False
-        Whether a row of passes takes every shift along an axis once, in an order drawn anew, and
-        not each at random: masks then end where more passes would take them.
+    even : bool, optional
+        Whether a row of passes takes every shift along an axis once, not each at random; by
+        default where the cohort shares a mask, whose few steps then depend less on the draw.
     moves : {"both", "image"}, default="both"
         What the jitter shifts. ``image`` is the published code's: the mask stays, the image moves
         by 0 to twice `jitter` voxels, and zeros come in. Masks learn to exploit it; it is here to
@@ -96,11 +96,9 @@ class MeaningfulPerturbation(Method):
         step. Each of the `iterations` steps costs `together` volumes 1 forward and 1 backward
         pass.
     refine : int, default=10
-        Steps of a volume that starts from a given or shared mask: the last ones of the schedule.
-        The first of them measures the start.
+        Steps of a volume that starts from a mask: the last of the schedule. The first measures it.
     start : array (cells) or dict of int to array (cells), optional
-        Keep-mask from which each volume starts, or that of its target class; None as a key for a
-        target without a class.
+        Keep-mask from which each volume starts, or that of its class; None for a target without.
 
     Notes
     -----
@@ -123,7 +121,7 @@ class MeaningfulPerturbation(Method):
     iterations: int = 40
     jitters: int = 1
     jitter: int = 0
-    even: bool = False
+    even: bool | None = None
     lr: float = 0.2
     lr_factor: float = 0.5
     lr_every: int = 12
@@ -284,9 +282,9 @@ class MeaningfulPerturbation(Method):
         return self.l1 * deleted + self.tv * roughness(masks, self.tv_beta)
 
     def _schedule(self, seed: int) -> Schedule:
-        shape = (self.iterations, self.jitters, 3)
         still = self.moves == "image"
-        shifts = drawn_shifts(shape, self.jitter, self.even, seed)
+        even = self.cohort or self.start is not None if self.even is None else self.even
+        shifts = drawn_shifts((self.iterations, self.jitters, 3), self.jitter, even, seed)
         plan = Schedule(
             shifts=shifts + self.jitter if still else shifts,
             lr=self.lr,
