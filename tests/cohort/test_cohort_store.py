@@ -125,6 +125,33 @@ def test_a_scan_that_changed_is_made_again(found: Listing, tmp_path: Path) -> No
     assert check_store(tmp_path / "store") == []
 
 
+def test_while_scans_are_made_again_there_is_no_store(
+    found: Listing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(found, tmp_path / "store")
+    found.scans[2].image.path.touch()
+
+    def stop(*given: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(build, "prepare", stop)
+        with pytest.raises(KeyboardInterrupt):
+            make(found, tmp_path / "store")
+    with pytest.raises(StudyError, match="not finished"):
+        open_store(tmp_path / "store")
+    assert len(make(found, tmp_path / "store").cohort) == 8
+
+
+def test_words_for_nothing_may_name_a_class(found: Listing, tmp_path: Path) -> None:
+    names = ["None" if name == "male" else "NA" for name in found.participants["label"]]
+    odd = replace(
+        found, participants=found.participants.assign(label=names), class_names=("NA", "None")
+    )
+    make(odd, tmp_path / "store")
+    assert list(open_store(tmp_path / "store").participants["label"]) == names
+
+
 def test_unusable_scans_are_left_out_and_tried_again(found: Listing, tmp_path: Path) -> None:
     path = found.scans[2].image.path
     good = path.read_bytes()

@@ -89,10 +89,8 @@ def build_store(
     if pending:
         with progress.step(f"Preparing {len(pending)} scans", len(pending)) as advance:
             # Worked out once: nilearn takes seconds to import in every worker.
-            centre = mni152_centre()
-            tasks = [
-                _Task(i, stamps[i], found.scans[i], recipe, centre, writer.images) for i in pending
-            ]
+            centre, images = mni152_centre(), writer.begin()
+            tasks = [_Task(i, stamps[i], found.scans[i], recipe, centre, images) for i in pending]
             for number, row in enumerate(_run(tasks, workers), 1):
                 writer.done(row)
                 advance(number, note=found.scans[row.index].subject)

@@ -51,7 +51,11 @@ def open_store(folder: Path) -> Cohort:
     grid = Grid.from_dict(content["grid"])
     try:
         table = pd.read_csv(
-            folder / TABLE, sep="\t", na_values="n/a", dtype={"participant_id": str, "label": str}
+            folder / TABLE,
+            sep="\t",
+            na_values="n/a",
+            keep_default_na=False,
+            dtype={"participant_id": str, "label": str},
         )
         images = np.load(folder / IMAGES, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:

@@ -108,9 +108,12 @@ class StoreWriter:
             if i not in self.rows or self.rows[i].failure or self.rows[i].stamp != stamp
         ]
 
-    @property
-    def images(self) -> Path:
-        """File of the array, while it is being filled."""
+    def begin(self) -> Path:
+        """Name the file of the array to be filled; until `finish` the folder is no store."""
+        try:
+            (self.folder / STORE).unlink(missing_ok=True)
+        except OSError as error:
+            raise cannot_write(error, self.folder / STORE) from error
         whole = self.folder / IMAGES
         return whole if whole.exists() else self.folder / _PARTIAL
 
