@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,29 +13,12 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from voxplain.cli import main
 from voxplain.cohort.store import open_store
 
 AFFINE = np.array([[-4.0, 0, 0, 90], [0, 4, 0, -126], [0, 0, 4, -72], [0, 0, 0, 1]])
 SHAPE = (46, 55, 46)
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["voxplain", "cohort", *map(str, arguments)])
-        capsys.readouterr()
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else 1
-        shown = capsys.readouterr()
-        return code, shown.out, shown.err
-
-    return call
 
 
 def brain(path: Path, size: float, seed: int) -> Path:
@@ -85,11 +67,11 @@ def test_packages_and_folders_make_one_and_the_same_cohort(
     packages = as_packages(hcp, tmp_path / "zips")
     before = {path: path.read_bytes() for path in packages.iterdir()}
     table = ("--participants", tmp_path / "table.csv")
-    code, shown, error = run("hcp", hcp, "--out", tmp_path / "a", *table, "--workers", 1)
+    code, shown, error = run("cohort", "hcp", hcp, "--out", tmp_path / "a", *table, "--workers", 1)
     assert (code, error) == (0, "")
     assert "12 participants: 6 female, 6 male." in shown
     assert "Labels from column 'Gender': F = female, M = male." in shown
-    code, _, error = run("hcp", packages, "--out", tmp_path / "b", *table, "--workers", 2)
+    code, _, error = run("cohort", "hcp", packages, "--out", tmp_path / "b", *table, "--workers", 2)
     assert (code, error) == (0, "")
     for name in ("cohort/images.npy", "participants.tsv", "cohort/store.json"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
@@ -100,7 +82,7 @@ def test_packages_and_folders_make_one_and_the_same_cohort(
 
 def test_head_size_is_measured_and_matched_away(run: Run, hcp: Path, tmp_path: Path) -> None:
     table = ("--participants", tmp_path / "table.csv", "--workers", 1)
-    _, shown, _ = run("hcp", hcp, "--out", tmp_path / "a", *table)
+    _, shown, _ = run("cohort", "hcp", hcp, "--out", tmp_path / "a", *table)
     assert re.search(r"brain_ml\s+│\s+1\.000", shown)
     assert "Brain size alone tells the classes apart with an AUC of 1.00" in shown
     result = json.loads((tmp_path / "a/cohort.json").read_text())
@@ -109,28 +91,28 @@ def test_head_size_is_measured_and_matched_away(run: Run, hcp: Path, tmp_path: P
     expected = 4 / 3 * np.pi * 0.96**3 * 62 * 80 * 62 / 1000
     assert first == pytest.approx(expected, rel=0.01)
     assert result["balance"][0]["name"] == "brain_ml"
-    code, _, error = run("hcp", hcp, "--out", tmp_path / "b", *table, "--match", "size")
+    code, _, error = run("cohort", "hcp", hcp, "--out", tmp_path / "b", *table, "--match", "size")
     assert code == 2
     assert "No two brains of different classes are within 25 mL" in error
 
 
 def test_kept_and_checked(run: Run, hcp: Path, tmp_path: Path) -> None:
     command = ("hcp", hcp, "--out", tmp_path / "a", "--participants", tmp_path / "table.csv")
-    run(*command, "--workers", 1)
-    code, shown, _ = run(*command, "--workers", 1)
+    run("cohort", *command, "--workers", 1)
+    code, shown, _ = run("cohort", *command, "--workers", 1)
     assert code == 0
     assert "12 scans are kept, they were done before." in shown
-    code, shown, _ = run("check", tmp_path / "a")
+    code, shown, _ = run("cohort", "check", tmp_path / "a")
     assert code == 0
     assert "12 volumes of 58×70×58 voxels" in shown
     images = tmp_path / "a/cohort/images.npy"
     content = bytearray(images.read_bytes())
     content[-1] ^= 1
     images.write_bytes(content)
-    code, _, error = run("check", tmp_path / "a")
+    code, _, error = run("cohort", "check", tmp_path / "a")
     assert code == 2
     assert "the volumes of 100217 have changed" in error
-    code, _, error = run(*command, "--intensity", "zscore")
+    code, _, error = run("cohort", *command, "--intensity", "zscore")
     assert code == 2
     assert "made by another recipe" in error
 
@@ -140,7 +122,7 @@ def test_one_bad_scan_does_not_stop_the_others(run: Run, hcp: Path, tmp_path: Pa
     path.write_bytes(path.read_bytes()[:-50])
     shutil.rmtree(hcp / "100210")
     table = ("--participants", tmp_path / "table.csv", "--workers", 1)
-    code, shown, _ = run("hcp", hcp, "--out", tmp_path / "a", *table)
+    code, shown, _ = run("cohort", "hcp", hcp, "--out", tmp_path / "a", *table)
     assert code == 0
     assert "10 participants" in shown
     lines = (tmp_path / "a/exclusions.tsv").read_text().splitlines()
@@ -175,7 +157,7 @@ def test_mistakes_are_one_sentence(
     brain(tmp_path / "a.nii", 1, 0)
     Path("t.tsv").write_text("participant_id\timage\tlabel\n1\ta.nii\tx\n2\ta.nii\ty\n")
     out = () if arguments[0] == "check" else ("--out", "study")
-    code, _, error = run(*arguments, *out)
+    code, _, error = run("cohort", *arguments, *out)
     assert code == 2
     assert message in error
     assert error.count("\n") == 1

@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 import torch
 
-from voxplain.cli import main
 from voxplain.explain import METHODS
 from voxplain.explain.methods.guided_backprop import GuidedBackprop
 from voxplain.nets import MRINet, serialise
@@ -40,22 +39,6 @@ def build():
 """
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["voxplain", *map(str, arguments)])
-        capsys.readouterr()
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else 1
-        shown = capsys.readouterr()
-        return code, shown.out, shown.err
-
-    return call
 
 
 @pytest.fixture
