@@ -93,6 +93,13 @@ class TestTable:
             from_table(write(tmp_path / "t.tsv", rows), "sex")
         assert str(caught.value).endswith(".")
 
+    def test_line_breaks_in_a_cell_stay_out_of_what_is_said(self, tmp_path: Path) -> None:
+        image(tmp_path / "c.nii")
+        rows = 'participant_id,image,sex\n1,c.nii,M\n2,c.nii,F\n3,"a\tb\nc.nii",F\n'
+        (tmp_path / "t.csv").write_text(rows)
+        (gone,) = from_table(tmp_path / "t.csv", "sex").exclusions
+        assert gone.what == f"{tmp_path}/a b c.nii"
+
     def test_numbers_need_a_coding(self, tmp_path: Path) -> None:
         image(tmp_path / "c.nii")
         text = "participant_id image sex\n1 c.nii 1.0\n2 c.nii 2\n"

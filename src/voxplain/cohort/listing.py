@@ -56,6 +56,11 @@ class Exclusion:
     what: str
     reason: str
 
+    def __post_init__(self) -> None:
+        # A file's name may hold tabs and line breaks; a row of a table may not.
+        for name in ("what", "reason"):
+            object.__setattr__(self, name, " ".join(getattr(self, name).split()))
+
 
 @dataclass(frozen=True, eq=False)
 class Listing:
