@@ -57,12 +57,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz")
     parser.add_argument("--inputs", type=int, default=10_000, help="for each target")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", nargs="*", help="targets, such as table or 'zip in zip'")
     options = parser.parse_args()
     console = Console()
     shown = Table("target", "inputs", "read", "refused in a sentence", "crashed")
     crashed = 0
     with tempfile.TemporaryDirectory() as name:
         for target, (file, read) in _targets(Path(name)).items():
+            if options.only and target not in options.only:
+                continue
             counts = _fuzz(target, file, read, options, console)
             crashed += counts[2]
             shown.add_row(target, str(options.inputs), *map(str, counts))
