@@ -251,6 +251,15 @@ class TestHcp:
         assert list(reasons(found)) == ["100610"]
         assert "not a whole zip archive" in reasons(found)["100610"]
 
+    def test_one_bad_package_does_not_lose_its_neighbours(self, folder: Path) -> None:
+        with zipfile.ZipFile(folder / "disk 2/all.zip", "w") as outer:
+            outer.writestr("100206_bad.zip", b"PK a stub")
+            outer.write(folder / "100206_3T_Structural_preproc.zip", "100408_good.zip")
+        (folder / "100206_3T_Structural_preproc.zip").unlink()
+        found = from_hcp(folder, folder.parent / "table.csv")
+        assert [scan.subject for scan in found.scans] == ["100206", "100307", "100408"]
+        assert "not a whole zip archive" in reasons(found)["100206"]
+
     def test_families(self, folder: Path) -> None:
         restricted = write(folder.parent / "r.csv", "Subject,Family_ID\n100307,F1\n100206,F2\n")
         found = from_hcp(folder, folder.parent / "table.csv", restricted=restricted)

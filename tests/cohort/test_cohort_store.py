@@ -103,11 +103,14 @@ def test_a_rerun_goes_on_where_it_stopped(
     with pytest.raises(StudyError, match="not finished; run the same command again"):
         open_store(tmp_path / "store")
     with (tmp_path / "store/journal.jsonl").open("a") as journal:
-        journal.write('{"index": 5, "stam')
+        journal.write('\n{"index": 5, "stam')
     quiet = Quiet()
     make(found, tmp_path / "store", progress=quiet)
     assert seen == ["00", "01", "02", "03", "03", "04", "05", "06", "07"]
     assert quiet.said[0] == "3 scans are kept, they were done before."
+    again = Quiet()
+    make(found, tmp_path / "store", progress=again)
+    assert again.said == ["8 scans are kept, they were done before."]
     make(found, tmp_path / "whole")
     for name in ("images.npy", "store.json"):
         once, twice = (tmp_path / folder / name for folder in ("whole", "store"))
@@ -198,6 +201,15 @@ def test_a_full_disk_is_a_sentence(
     monkeypatch.setattr(build, "write_row", full)
     with pytest.raises(StudyError, match="the disk is full; free some space and run the same"):
         make(found, tmp_path / "store")
+
+
+def test_a_class_without_usable_scans_is_no_class(found: Listing, tmp_path: Path) -> None:
+    labels = ["a", "b", "c", "a", "b", "a", "b", "a"]
+    three = replace(
+        found, participants=found.participants.assign(label=labels), class_names=("a", "b", "c")
+    )
+    found.scans[2].image.path.write_bytes(b"")
+    assert make(three, tmp_path / "store").cohort.class_names == ("a", "b")
 
 
 def test_one_class_left_is_refused(found: Listing, tmp_path: Path) -> None:

@@ -96,7 +96,8 @@ def explain(
     out: Annotated[Path, typer.Option(help="Folder for the results; made when missing.")],
     mask: Annotated[list[Path] | None, typer.Option(help="Brain mask of each --image.")] = None,
     preset: Annotated[
-        str | None, typer.Option(help="How scans are brought to the network: kan2020.")
+        str | None,
+        typer.Option(help="How scans are prepared: kan2020, mni-2mm or mni-1mm."),
     ] = None,
     align: Annotated[
         str, typer.Option(help="affine, or centre for scans not in ACPC or MNI coordinates.")

@@ -116,7 +116,7 @@ def build_store(
             for row in alone
         )
         used = [used[i] for i in kept]
-    cohort = writer.finish(found.participants, found.class_names, used)
+    cohort = writer.finish(found.participants, used)
     notes = {
         found.scans[i].subject: row.notes for i, row in sorted(writer.rows.items()) if row.notes
     }

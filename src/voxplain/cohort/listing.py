@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,11 +12,13 @@ from voxplain.cohort.labels import Coding, read_labels
 from voxplain.errors import InputError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
 
     from voxplain.cohort.files import ImageFile
 
-__all__ = ["Exclusion", "Listing", "Scan", "listing", "plain_label", "some_of"]
+__all__ = ["Exclusion", "Listing", "Scan", "listing", "plain_label", "require_folder", "some_of"]
 
 _NAMED = 5
 
@@ -81,7 +83,7 @@ class Listing:
     scans: tuple[Scan, ...]
     class_names: tuple[str, ...]
     coding: str
-    exclusions: tuple[Exclusion, ...] = field(default=())
+    exclusions: tuple[Exclusion, ...] = ()
 
     def __len__(self) -> int:
         return len(self.scans)
@@ -157,6 +159,12 @@ def listing(
     participants = participants.assign(**columns)[[*columns, *rest]]
     classes = tuple(sorted({name for name in names if name is not None}))
     return Listing(participants, tuple(kept), classes, said, tuple(out))
+
+
+def require_folder(folder: Path, what: str) -> None:
+    """Refuse a folder that is not there; ``what`` names the one that is wanted."""
+    if not folder.is_dir():
+        raise InputError(f"There is no folder {folder}; give that of {what}.")
 
 
 def some_of(names: Iterable[object]) -> str:

@@ -136,29 +136,28 @@ class StoreWriter:
         path = self.folder / _JOURNAL
         try:
             with path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(asdict(row), ensure_ascii=False) + "\n")
+                # The break comes first: a line that was cut short must not swallow this one.
+                file.write("\n" + json.dumps(asdict(row), ensure_ascii=False))
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
             raise cannot_write(error, path) from error
         self.rows[row.index] = row
 
-    def finish(
-        self, participants: pd.DataFrame, class_names: Sequence[str], used: Sequence[Row]
-    ) -> Cohort:
+    def finish(self, participants: pd.DataFrame, used: Sequence[Row]) -> Cohort:
         """Put the array and its table in their places; the folder is then a store.
 
         Parameters
         ----------
         participants : pandas.DataFrame
             One row per source.
-        class_names : sequence of str
         used : sequence of Row
             Those that make the cohort, in the order of the sources.
 
         Returns
         -------
         Cohort
+            Of the classes that are left.
 
         Raises
         ------
@@ -180,7 +179,7 @@ class StoreWriter:
         content = {
             **{key: value for key, value in self.plan.items() if key != "sources"},
             "grid": self.grid.to_dict(),
-            "class_names": list(class_names),
+            "class_names": left,
             "rows": [row.index for row in used],
             "checksums": [row.checksum for row in used],
             "notes": {table["participant_id"][i]: row.notes for i, row in enumerate(used)},

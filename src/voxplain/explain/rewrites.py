@@ -141,12 +141,13 @@ def save_products(model: nn.Module) -> int:
     found = [
         module
         for module in model.modules()
-        if isinstance(module, nn.Conv3d) and _plain_convolution(module)
+        if isinstance(module, nn.Conv3d)
+        and _plain_convolution(module)
+        and RowsConvolution.fits(module)
     ]
-    fitting = [module for module in found if RowsConvolution.fits(module)]
-    for module in fitting:
+    for module in found:
         module.__class__ = RowsConvolution
-    return len(fitting)
+    return len(found)
 
 
 class _HalfConvolution(nn.Conv3d):

@@ -210,7 +210,7 @@ def _short(reason: str) -> str:
 def _warning(one: Balance) -> str:
     what = "Brain size" if one.name == "brain_ml" else one.name
     low, high = one.interval
-    cure = "; --match size makes a cohort in which it does not" if one.name == "brain_ml" else ""
+    cure = "; --match size keeps pairs of like size" if one.name == "brain_ml" else ""
     return (
         f"{what} alone tells the classes apart with an AUC of {one.auc:.2f} ({low:.2f} to "
         f"{high:.2f}): a network can do as much without looking at anything else{cure}."

@@ -9,7 +9,15 @@ from pathlib import Path
 
 from voxplain.cohort.files import ImageFile
 from voxplain.cohort.labels import Coding
-from voxplain.cohort.listing import Exclusion, Listing, Scan, listing, plain_label, some_of
+from voxplain.cohort.listing import (
+    Exclusion,
+    Listing,
+    Scan,
+    listing,
+    plain_label,
+    require_folder,
+    some_of,
+)
 from voxplain.cohort.tables import read_table
 from voxplain.errors import InputError
 
@@ -102,8 +110,7 @@ def from_bids(
 
 
 def _images(folder: Path) -> list[_Image]:
-    if not folder.is_dir():
-        raise InputError(f"There is no folder {folder}; give that of a BIDS dataset.")
+    require_folder(folder, "a BIDS dataset")
     try:
         found = [
             path

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from voxplain.cohort.files import ImageFile
 from voxplain.cohort.labels import Coding
-from voxplain.cohort.listing import Exclusion, Listing, Scan, listing, plain_label
+from voxplain.cohort.listing import Exclusion, Listing, Scan, listing, plain_label, require_folder
 from voxplain.cohort.tables import read_table
 from voxplain.errors import InputError
 
@@ -44,8 +44,7 @@ def from_cat12(
     InputError
         If there are no maps, or the table cannot be used.
     """
-    if not folder.is_dir():
-        raise InputError(f"There is no folder {folder}; give that of CAT12's output.")
+    require_folder(folder, "CAT12's output")
     scans: dict[str, Scan] = {}
     gone: list[Exclusion] = []
     volumes: dict[str, str] = {}

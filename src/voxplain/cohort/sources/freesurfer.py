@@ -6,7 +6,7 @@ from pathlib import Path
 
 from voxplain.cohort.files import ImageFile
 from voxplain.cohort.labels import Coding
-from voxplain.cohort.listing import Exclusion, Listing, Scan, listing, plain_label
+from voxplain.cohort.listing import Exclusion, Listing, Scan, listing, plain_label, require_folder
 from voxplain.cohort.tables import read_table
 from voxplain.errors import InputError
 
@@ -49,8 +49,7 @@ def from_freesurfer(
     InputError
         If there are no subjects, or the table cannot be used.
     """
-    if not folder.is_dir():
-        raise InputError(f"There is no folder {folder}; give that of the FreeSurfer subjects.")
+    require_folder(folder, "the FreeSurfer subjects")
     scans: list[Scan] = []
     gone: list[Exclusion] = []
     for mri in sorted(folder.glob("*/mri")):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from voxplain.cohort.archives import Archive, open_archive
 from voxplain.cohort.files import ImageFile
 from voxplain.cohort.labels import Coding
-from voxplain.cohort.listing import Exclusion, Listing, Scan, listing, some_of
+from voxplain.cohort.listing import Exclusion, Listing, Scan, listing, require_folder, some_of
 from voxplain.cohort.tables import read_table
 from voxplain.errors import InputError
 
@@ -67,8 +67,7 @@ def from_hcp(
     """
     if image not in IMAGES:
         raise InputError(f"The image must be {' or '.join(IMAGES)}; {image!r} was given.")
-    if not folder.is_dir():
-        raise InputError(f"There is no folder {folder}; give that of the HCP packages.")
+    require_folder(folder, "the HCP packages")
     scans: dict[str, Scan] = {}
     gone: list[Exclusion] = []
     for path in sorted(folder.rglob(IMAGES[image].rpartition("/")[2])):
@@ -77,7 +76,7 @@ def from_hcp(
         before = len(scans) + len(gone)
         try:
             with open_archive(path) as archive:
-                for members in _members(archive, IMAGES[image]):
+                for members in _members(archive, IMAGES[image], gone):
                     _add(scans, gone, ImageFile(path, members), members[-1])
         except InputError as error:
             gone.append(Exclusion(path.name[:6], str(path), str(error).rstrip(".")))
@@ -91,15 +90,21 @@ def from_hcp(
     return listing(list(scans.values()), table, label, coding, gone)
 
 
-def _members(archive: Archive, image: str) -> Iterator[tuple[str, ...]]:
+def _members(archive: Archive, image: str, gone: list[Exclusion]) -> Iterator[tuple[str, ...]]:
     """Find an image in an archive and in the packages within it."""
     for member in archive.members:
         if member.endswith(image):
             yield (member,)
         elif _PACKAGE.search(member):
-            with archive.open_inner(member) as inner:
-                for members in _members(inner, image):
-                    yield (member, *members)
+            try:
+                with archive.open_inner(member) as inner:
+                    found = [(member, *members) for members in _members(inner, image, gone)]
+            except InputError as error:
+                # One bad package must not lose the others of its archive.
+                subject = member.rpartition("/")[2][:6]
+                gone.append(Exclusion(subject, member, str(error).rstrip(".")))
+            else:
+                yield from found
 
 
 def _add(scans: dict[str, Scan], gone: list[Exclusion], image: ImageFile, place: str) -> None:

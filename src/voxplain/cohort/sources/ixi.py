@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voxplain.cohort.files import ImageFile
-from voxplain.cohort.listing import Exclusion, Listing, Scan, listing
+from voxplain.cohort.listing import Exclusion, Listing, Scan, listing, require_folder
 from voxplain.cohort.tables import read_table
 from voxplain.errors import InputError
 
@@ -45,8 +45,7 @@ def from_ixi(folder: Path, participants: Path, masks: Path | None = None) -> Lis
     InputError
         If there are no scans, or the table cannot be used.
     """
-    if not folder.is_dir():
-        raise InputError(f"There is no folder {folder}; give that of the IXI scans.")
+    require_folder(folder, "the IXI scans")
     table, doubtful = _agreeing(read_table(participants, "IXI_ID"))
     scans: list[Scan] = []
     gone: list[Exclusion] = []

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from voxplain.cohort.files import ImageFile
 from voxplain.cohort.labels import Coding
-from voxplain.cohort.listing import Listing, Scan, listing
+from voxplain.cohort.listing import Listing, Scan, listing, require_folder
 from voxplain.cohort.tables import read_table
 from voxplain.errors import InputError
 
@@ -49,8 +49,7 @@ def from_openbhb(
     """
     if kind not in KINDS:
         raise InputError(f"The kind must be {' or '.join(KINDS)}; {kind!r} was given.")
-    if not folder.is_dir():
-        raise InputError(f"There is no folder {folder}; give that of OpenBHB.")
+    require_folder(folder, "OpenBHB")
     scans = []
     for path in sorted(folder.rglob(f"sub-*_preproc-{KINDS[kind]}")):
         match = re.match(r"sub-([0-9a-zA-Z]+)_", path.name)
