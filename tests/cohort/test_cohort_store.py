@@ -245,6 +245,16 @@ def test_size_that_tells_is_said_and_noise_is_not() -> None:
         balance(cohort, ["income"])
 
 
+def test_a_number_that_says_nothing_is_at_chance() -> None:
+    """Equal in both classes, pair by pair; held-out predictions would put it far below .5."""
+    size = np.repeat(np.linspace(1200, 1500, 10), 2) + np.tile([0, 1], 10)
+    (one,) = balance(_cohort(label=["f", "m"] * 10, brain_ml=size))
+    by_hand = np.mean([(a > b) + 0.5 * (a == b) for a in size[1::2] for b in size[::2]])
+    assert one.auc == pytest.approx(by_hand)
+    assert 0.5 <= one.auc < 0.6
+    assert not one.telling
+
+
 def test_pairs_of_a_size_are_as_many_as_can_be() -> None:
     """Second derivation: the largest matching of the bipartite graph, by scipy."""
     from scipy.sparse import csr_matrix

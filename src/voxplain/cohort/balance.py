@@ -31,8 +31,9 @@ class Balance:
     name : str
         Column of the participants' table.
     auc : float
-        Area under the ROC curve of a cross-validated logistic regression on it, over its folds;
-        for more than two classes the mean over pairs.
+        Area under the ROC curve. Of a number and two classes, that of the number itself, in the
+        sense in which it is .5 or more; else that of a cross-validated logistic regression, for
+        more than two classes the mean over pairs.
     by_class : dict of str to str
         What the covariate looks like in each class.
     telling : bool
@@ -120,11 +121,22 @@ def _one(column: pd.Series[str], cohort: Cohort) -> Balance | None:
             name: ", ".join(f"{k} {n}" for k, n in values[labels == i].value_counts().items())
             for i, name in enumerate(cohort.class_names)
         }
-    auc = _cross_validated_auc(features, labels)
+    if number and len(counts) == 2:
+        # Nothing is fitted here; predictions of held-out folds would fall below .5 by chance.
+        auc = _auc(labels, features[:, 0])
+    else:
+        auc = _cross_validated_auc(features, labels)
     half = 1.96 * _standard_error(auc, counts)
     interval = (max(0.0, auc - half), min(1.0, auc + half))
     telling = interval[0] > 0.5 and auc >= _WARN_AUC
     return Balance(str(column.name), auc, told, telling, interval, int(known.sum()))
+
+
+def _auc(labels: NDArray[np.int64], values: NDArray[np.float64]) -> float:
+    from sklearn.metrics import roc_auc_score
+
+    found = float(roc_auc_score(labels, values))
+    return max(found, 1 - found)
 
 
 def _cross_validated_auc(features: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
