@@ -282,6 +282,7 @@ def test_matching_leaves_the_rest_out_with_a_reason(found: Listing, tmp_path: Pa
     built = make(found, tmp_path / "store", match_size=True)
     left = {one.subject for one in built.exclusions}
     assert len(built.cohort) + len(left) == 8
+    assert left.isdisjoint(built.notes)
     counts = built.cohort.participants["label"].value_counts()
     assert counts["male"] == counts["female"]
     assert json.loads((tmp_path / "store/store.json").read_text())["rows"] == [

@@ -117,9 +117,7 @@ def build_store(
         )
         used = [used[i] for i in kept]
     cohort = writer.finish(found.participants, used)
-    notes = {
-        found.scans[i].subject: row.notes for i, row in sorted(writer.rows.items()) if row.notes
-    }
+    notes = {found.scans[row.index].subject: row.notes for row in used if row.notes}
     return Built(cohort, (*found.exclusions, *failed), notes)
 
 
