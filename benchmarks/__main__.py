@@ -1,6 +1,7 @@
 """``make bench``: ours against the installed peers, ratios side by side, in one run.
 
-Prints the tables and writes ``benchmarks/results.json`` and ``benchmarks/results.png``.
+Prints the tables and writes ``benchmarks/results.json`` and ``benchmarks/results.png``; with
+``--device cuda``, ``results-cuda.json`` and ``results-cuda.png``.
 """
 
 from __future__ import annotations
@@ -8,8 +9,9 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from importlib.metadata import PackageNotFoundError, version
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,6 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
-from torch import nn
 
 from benchmarks.figure import draw
 from benchmarks.material import Material, material
@@ -47,29 +48,39 @@ def main() -> None:
     parser.add_argument("--loop-iterations", type=int, default=300, help="for the objective")
     parser.add_argument("--whole", type=int, default=0, help="subjects for the loop as published")
     parser.add_argument("--skip-memory", action="store_true")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or mps")
+    parser.add_argument("--images", type=int, default=IMAGES, help="of one-pass methods")
     parser.add_argument(
         "--only", choices=("memory", "perturbation"), help="anew, into the results that are there"
     )
     options = parser.parse_args()
+    # Resident memory tells nothing of an accelerator's.
+    options.skip_memory |= options.device != "cpu"
     console = Console(width=120)
     if options.only:
         _anew(console, options)
         return
-    ready = material(console)
-    volumes = [ready.phantom.cohort[int(i)] for i in ready.trained.held_out[:IMAGES]]
+    device = options.device
+    ready = material(console, device)
+    held_out = cycle(ready.phantom.cohort[int(i)] for i in ready.trained.held_out)
+    volumes = list(islice(held_out, options.images))
     rows: list[dict[str, Any]] = []
     missing: dict[tuple[str, str], str] = {}
     network = ready.trained.network
     for batch in (1, 8):
-        rows += _timed(console, network, volumes, batch, ONE_PASS, options.rounds, missing)
+        works, gone = make_rows(network, volumes, batch, ONE_PASS, device)
+        missing |= gone
+        rows += _timed(console, works, volumes, batch, ONE_PASS, options.rounds)
     few = volumes[:FEW_IMAGES]
-    rows += _timed(console, network, few, FEW_IMAGES, MANY_PASSES, 1, missing)
+    works, gone = make_rows(network, few, FEW_IMAGES, {"forward", *MANY_PASSES, PASSES}, device)
+    missing |= gone
+    rows += _timed(console, works, few, FEW_IMAGES, MANY_PASSES, 1)
     if not options.skip_memory:
         _add_memory(console, rows)
     results: dict[str, Any] = {
-        "machine": _machine(),
+        "machine": _machine(device),
         "versions": _versions(),
-        "images": IMAGES,
+        "images": options.images,
         "rows": rows,
         "unavailable": {f"{tool}, {method}": why for (method, tool), why in missing.items()},
         "bars": _bars(rows),
@@ -81,14 +92,15 @@ def main() -> None:
     _print_bars(console, results)
     if not options.skip_perturbation:
         results["meaningful_perturbation"] = _perturbation(console, ready, options)
-    (HERE / "results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    (HERE / "results.png").write_bytes(draw(rows))
-    console.print(f"Written: {HERE / 'results.json'} and results.png", highlight=False)
+    path = _path(device)
+    path.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    path.with_suffix(".png").write_bytes(draw(rows))
+    console.print(f"Written: {path} and {path.stem}.png", highlight=False)
 
 
 def _anew(console: Console, options: argparse.Namespace) -> None:
     """Measure one part again, and put it into the results of an earlier run."""
-    path = HERE / "results.json"
+    path = _path(options.device)
     results = json.loads(path.read_text(encoding="utf-8"))
     if options.only == "memory":
         _add_memory(console, results["rows"])
@@ -96,24 +108,25 @@ def _anew(console: Console, options: argparse.Namespace) -> None:
         console.print(_table(results["rows"], 8))
         _print_bars(console, results)
     else:
-        results["meaningful_perturbation"] = _perturbation(console, material(console), options)
+        results["meaningful_perturbation"] = _perturbation(
+            console, material(console, options.device), options
+        )
     path.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+
+
+def _path(device: str) -> Path:
+    kind = torch.device(device).type
+    return HERE / ("results.json" if kind == "cpu" else f"results-{kind}.json")
 
 
 def _timed(
     console: Console,
-    network: nn.Module,
+    works: dict[tuple[str, str], Callable[[], Maps]],
     volumes: list[Volume],
     batch: int,
     methods: Collection[str],
     rounds: int,
-    missing: dict[tuple[str, str], str],
 ) -> list[dict[str, Any]]:
-    many = set(methods) & set(MANY_PASSES)
-    works, gone = make_rows(
-        network, volumes, batch, {"forward", *methods, *([PASSES] if many else [])}
-    )
-    missing |= gone
     words = f"Timing in batches of {batch}: {', '.join(methods)}"
     with make_progress(console).step(words, rounds + 1) as advance:
         seconds, maps = medians(works, rounds, advance)
@@ -122,7 +135,7 @@ def _timed(
         if method not in methods:
             continue
         unit = OURS if tool.startswith(OURS) else AS_GIVEN
-        passes = seconds[PASSES, OURS] / SAMPLES if method in many else None
+        passes = seconds[PASSES, OURS] / SAMPLES if method in MANY_PASSES else None
         rows.append(
             {
                 "method": method,
@@ -212,7 +225,9 @@ def _bars(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _perturbation(console: Console, ready: Material, options: argparse.Namespace) -> dict[str, Any]:
     progress = make_progress(console)
-    found = compare_perturbation(ready, progress, options.loop_iterations, options.whole)
+    found = compare_perturbation(
+        ready, progress, options.loop_iterations, options.whole, options.device
+    )
     console.print(perturbation_table(found))
     return found
 
@@ -257,13 +272,14 @@ def _print_bars(console: Console, results: dict[str, Any]) -> None:
         console.print(f"182×218×182, {words}: peak {told}", highlight=False)
 
 
-def _machine() -> dict[str, Any]:
+def _machine(device: str) -> dict[str, Any]:
+    where = torch.device(device)
     return {
         "processor": platform.machine(),
         "vector_extension": torch.backends.cpu.get_cpu_capability(),
-        "bfloat16": half_pays(torch.device("cpu")),
+        "bfloat16": half_pays(where),
         "threads": torch.get_num_threads(),
-        "accelerator": torch.cuda.is_available(),
+        "device": torch.cuda.get_device_name(where) if where.type == "cuda" else where.type,
     }
 
 

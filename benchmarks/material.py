@@ -31,7 +31,7 @@ class Material:
     study: Study
 
 
-def material(console: Console) -> Material:
+def material(console: Console, device: str = "cpu") -> Material:
     """Make the demo's cohort, and train on it unless that was done before."""
     progress = make_progress(console)
     study = Study(FOLDER, "voxplain benchmarks", __version__)
@@ -43,5 +43,5 @@ def material(console: Console) -> Material:
             seed=SEED,
             on_progress=lambda done, _: advance(done),
         )
-    trained = train_network(study, phantom, Schedule(), SEED, "cpu", progress)
+    trained = train_network(study, phantom, Schedule(), SEED, device, progress)
     return Material(phantom, trained, study)

@@ -48,7 +48,7 @@ LOOP, SINGLE, SHARED = "published loop", "paper-quick", "paper-quick, cohort"
 
 
 def compare_perturbation(
-    ready: Material, progress: Progress, iterations: int, whole: int
+    ready: Material, progress: Progress, iterations: int, whole: int, device: str = "cpu"
 ) -> dict[str, Any]:
     """Measure the speed-up for one subject and a cohort, and who lowers the objective further.
 
@@ -60,13 +60,16 @@ def compare_perturbation(
         Of the loop on the faster copy, for the objective; 300 as published.
     whole : int
         Subjects on which the loop also runs as published, to the end.
+    device : str
+        Where all of them run.
     """
-    network = ready.trained.network.eval().requires_grad_(False)
+    network = ready.trained.network.eval().requires_grad_(False).to(device)
     volumes, targets = _subjects(ready)
+    x = _tensor(volumes[0]).to(device)
 
     def loop_seconds() -> float:
         with progress.step("The loop as published, timed", 1) as advance:
-            each = run_loop(network, _tensor(volumes[0]), targets[0], TIMED_ITERATIONS).seconds
+            each = run_loop(network, x, targets[0], TIMED_ITERATIONS).seconds
             advance(1)
         return each * LOOP_ITERATIONS
 
@@ -76,26 +79,27 @@ def compare_perturbation(
     single = []
     with progress.step(f"{SINGLE}, subject by subject", SUBJECTS) as advance:
         for done, (volume, target) in enumerate(zip(volumes[:SUBJECTS], targets, strict=False), 1):
-            (map_,), seconds = _timed(network, [volume], [target], cohort=False)
+            (map_,), seconds = _timed(network, [volume], [target], device, cohort=False)
             single.append(seconds)
             masks[SINGLE].append(coarse_mask(map_))
             advance(done)
     loop.append(loop_seconds())
     with progress.step(f"{SHARED} of {COHORT}", 1) as advance:
-        maps, cohort_seconds = _timed(network, volumes, targets, cohort=True)
+        maps, cohort_seconds = _timed(network, volumes, targets, device, cohort=True)
         masks[SHARED] = [coarse_mask(map_) for map_ in maps[:SUBJECTS]]
         advance(1)
     loop.append(loop_seconds())
-    faster = Engine().place(network, volumes[0]).model.eval().requires_grad_(False)
-    masks[LOOP] = list(_loop_masks(ready, faster, volumes, targets, iterations, progress))
+    faster = Engine(device).place(network, volumes[0]).model.eval().requires_grad_(False)
+    tensors = [_tensor(volume).to(device) for volume in volumes[:SUBJECTS]]
+    masks[LOOP] = list(_loop_masks(ready, faster, tensors, targets, iterations, progress))
     subjects = []
     for i in range(SUBJECTS):
-        x, target = _tensor(volumes[i]), targets[i]
+        x, target = tensors[i], targets[i]
         row: dict[str, Any] = {"subject": volumes[i].subject, "target": target}
         for name, found in masks.items():
-            deletion, insertion = curve_areas(faster, x, target, found[i])
+            deletion, insertion = curve_areas(faster, x, target, found[i].to(x))
             row[name] = {
-                "objective": paper_objective(faster, x, target, found[i]),
+                "objective": paper_objective(faster, x, target, found[i].to(x)),
                 "deletion": deletion,
                 "insertion": insertion,
             }
@@ -160,7 +164,7 @@ def coarse_mask(map_: AttributionMap) -> torch.Tensor:
 def _loop_masks(
     ready: Material,
     faster: nn.Module,
-    volumes: list[Volume],
+    tensors: list[torch.Tensor],
     targets: list[int],
     iterations: int,
     progress: Progress,
@@ -170,8 +174,8 @@ def _loop_masks(
     path = ready.study.folder / f"loop-{weights}-{SUBJECTS}-{iterations}.pt"
     if path.exists():
         progress.say(f"The loop's masks are kept from an earlier run: {path}")
-        return torch.load(path, weights_only=True)
-    x = torch.cat([_tensor(volume) for volume in volumes[:SUBJECTS]])
+        return torch.load(path, weights_only=True, map_location=tensors[0].device)
+    x = torch.cat(tensors)
     with progress.step("The loop's masks, on the faster copy", iterations) as advance:
         masks = run_loops(
             faster, x, targets[:SUBJECTS], iterations, on_iteration=lambda done: advance(done)
@@ -190,13 +194,16 @@ def _subjects(ready: Material) -> tuple[list[Volume], list[int]]:
 
 
 def _timed(
-    network: nn.Module, volumes: list[Volume], targets: list[int], *, cohort: bool
+    network: nn.Module, volumes: list[Volume], targets: list[int], device: str, *, cohort: bool
 ) -> tuple[list[AttributionMap], float]:
     with warnings.catch_warnings():
         # On some subjects the published reference deletes nothing, which is a fault of its own.
         warnings.simplefilter("ignore", VoxplainWarning)
         began = time.perf_counter()
-        maps = explain(network, volumes, METHOD, targets, preset=SINGLE, cohort=cohort)
+        engine = Engine(device)
+        maps = explain(
+            network, volumes, METHOD, targets, engine=engine, preset=SINGLE, cohort=cohort
+        )
         return maps, time.perf_counter() - began
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -40,37 +41,46 @@ _ALSO_EXACT = ("grad-cam", "guided-backprop")
 
 
 def make_rows(
-    network: nn.Module, volumes: list[Volume], batch: int, methods: Collection[str]
+    network: nn.Module,
+    volumes: list[Volume],
+    batch: int,
+    methods: Collection[str],
+    device: str = "cpu",
 ) -> tuple[dict[tuple[str, str], Callable[[], Maps]], dict[tuple[str, str], str]]:
     """Make one callable per method and tool for some methods, and say why a peer has none.
 
     A row of ours is the user's whole call: hashing the weights, making the faster copy and
-    checking it are inside. A peer's row is its call for each batch in turn.
+    checking it are inside. A peer's row is its call for each batch in turn. On an accelerator
+    both begin with images in the machine's memory and end with maps there.
     """
     x = torch.from_numpy(np.stack([v.values for v in volumes]))[:, None]
     batches = list(x.split(batch))
+    network = copy.deepcopy(network).to(device)
     rows: dict[tuple[str, str], Callable[[], Maps]] = {}
     if "forward" in methods:
-        rows["forward", AS_GIVEN] = partial(_forward, network, batches)
-        rows["forward", OURS] = partial(Engine(batch_size=batch).logits, network, volumes)
+        rows["forward", AS_GIVEN] = partial(_forward, network, batches, device)
+        rows["forward", OURS] = partial(Engine(device, batch_size=batch).logits, network, volumes)
     if PASSES in methods:
         rows[PASSES, OURS] = partial(
-            _ours, network, volumes * SAMPLES, "gradient", batch, "auto", _OPTIONS["gradient"]
-        )
+            _ours, network, volumes * SAMPLES, "gradient", Engine(device, batch_size=batch),
+            _OPTIONS["gradient"],
+        )  # fmt: skip
     for method, options in _OPTIONS.items():
         if method not in methods:
             continue
-        rows[method, OURS] = partial(_ours, network, volumes, method, batch, "auto", options)
+        engine = Engine(device, batch_size=batch)
+        rows[method, OURS] = partial(_ours, network, volumes, method, engine, options)
         if method in _ALSO_EXACT:
-            rows[method, EXACT] = partial(_ours, network, volumes, method, batch, "exact", options)
+            exact = replace(engine, precision="exact")
+            rows[method, EXACT] = partial(_ours, network, volumes, method, exact, options)
     missing = {}
     for key, peer in PEERS.items():
         if key[0] not in methods:
             continue
         # Copies, because peers leave hooks and flags behind that break one another.
-        work = partial(_theirs, peer, copy.deepcopy(network), batches)
+        work = partial(_theirs, peer, copy.deepcopy(network), batches, device)
         try:
-            _theirs(peer, copy.deepcopy(network), [x[:1]])
+            _theirs(peer, copy.deepcopy(network), [x[:1]], device)
         except ImportError as error:
             missing[key] = f"cannot be imported: {error}"
         else:
@@ -78,25 +88,24 @@ def make_rows(
     return rows, missing
 
 
-def _forward(network: nn.Module, batches: list[Tensor]) -> Maps:
+def _forward(network: nn.Module, batches: list[Tensor], device: str) -> Maps:
     with torch.inference_mode():
-        return np.concatenate([network(part).numpy() for part in batches])
+        return np.concatenate([network(part.to(device)).cpu().numpy() for part in batches])
 
 
 def _ours(
     network: nn.Module,
     volumes: list[Volume],
     method: str,
-    batch: int,
-    precision: str,
+    engine: Engine,
     options: dict[str, Any],
 ) -> Maps:
-    engine = Engine(precision=precision, batch_size=batch)  # type: ignore[arg-type]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", VoxplainWarning)
         found = explain(network, volumes, method, TARGET, engine=engine, **options)
     return np.stack([one.values for one in found])
 
 
-def _theirs(peer: Peer, network: nn.Module, batches: list[Tensor]) -> Maps:
-    return np.concatenate([quietly(partial(peer, network, part)).numpy() for part in batches])
+def _theirs(peer: Peer, network: nn.Module, batches: list[Tensor], device: str) -> Maps:
+    made = (quietly(partial(peer, network, part.to(device))) for part in batches)
+    return np.concatenate([maps.cpu().numpy() for maps in made])

@@ -94,7 +94,7 @@ def test_smoothgrad_speaks_for_what_it_wraps() -> None:
     assert square.unit == "(logit per unit of intensity)²"
     assert square.sign.startswith("the larger, the stronger")
     assert square.provenance.target.startswith("logit margin of class")
-    assert make_method("smoothgrad", {"of": "integrated-gradients"}).requires.float32
+    assert make_method("smoothgrad", {"of": "occlusion"}).requires.float32
 
 
 def test_smoothgrad_keeps_the_remarks_that_hold_for_every_copy() -> None:

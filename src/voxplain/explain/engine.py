@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -18,6 +18,7 @@ from voxplain.explain.batches import Batcher
 from voxplain.explain.lowering import lower
 from voxplain.explain.method import Needs
 from voxplain.explain.probe import probe
+from voxplain.explain.trace import auto_layer, trace
 from voxplain.volume import Volume
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class Placed:
     precision : str
         What was done to the network, for the provenance.
     batcher : Batcher
+    layer : str or None
+        Dotted path of the layer that the method looks at.
     """
 
     model: nn.Module
@@ -51,6 +54,7 @@ class Placed:
     dtype: torch.dtype
     precision: str
     batcher: Batcher
+    layer: str | None = None
 
     def tensor(self, volumes: Sequence[Volume | NDArray[np.float32]]) -> torch.Tensor:
         """Stack volumes of one shape into a batch.
@@ -69,12 +73,15 @@ class Placed:
             If a voxel is NaN or infinite.
         """
         arrays = [v.values if isinstance(v, Volume) else np.asarray(v) for v in volumes]
-        for volume, array in zip(volumes, arrays, strict=True):
-            if not np.isfinite(array).all():
+        stacked = torch.as_tensor(np.stack(arrays)[:, None]).to(self.device)
+        # A sum in float64 is finite where every voxel is; MPS, which has none, may see it overflow.
+        wide = torch.float32 if self.device.type == "mps" else torch.float64
+        sums = stacked.flatten(1).sum(1, dtype=wide)
+        for volume, array, total in zip(volumes, arrays, sums.tolist(), strict=True):
+            if not (np.isfinite(total) or np.isfinite(array).all()):
                 name = getattr(volume, "subject", "") or "The volume"
                 raise InputError(f"{name} has voxels that are NaN or infinite; repair it first.")
-        stacked = torch.as_tensor(np.stack(arrays)[:, None])
-        return stacked.to(self.device, self.dtype)
+        return stacked.to(self.dtype)
 
     def logits(self, volumes: Iterable[Volume | NDArray[np.float32]]) -> NDArray[np.float32]:
         """Score volumes; see `Engine.logits`."""
@@ -97,7 +104,7 @@ class Engine:
     ----------
     device : {"auto", "cpu", "cuda", "mps"} or such as "cuda:1", default="auto"
         ``auto`` stays on the accelerator where the network already is, else takes the first
-        there is, else the processor.
+        there is, else the processor. A network that cannot be copied stays where it is.
     precision : {"auto", "exact"}, default="auto"
         ``auto`` may run a faster copy of the network that gives the same up to rounding; see
         `voxplain.explain.lowering.lower`. ``exact`` runs it as given.
@@ -145,7 +152,8 @@ class Engine:
         example : Volume or array (X, Y, Z)
             A volume on which the faster copy is compared with the network.
         layer : str, optional
-            Dotted path of a layer whose activation must stay the same too.
+            Dotted path of a layer whose activation must stay the same too; ``"auto"`` finds the
+            last one with spatial extent.
         needs : Needs, optional
             What the method asks of the network; scoring, the default, asks for nothing.
 
@@ -159,17 +167,23 @@ class Engine:
             try:
                 model = copy.deepcopy(model).to(device)
             except Exception as error:
-                raise NetworkError(
-                    f"{type(model).__name__} cannot be copied to {device} "
-                    f"({type(error).__name__}); move it there yourself."
-                ) from error
+                if self.device != "auto":
+                    raise NetworkError(
+                        f"{type(model).__name__} cannot be copied to {device} "
+                        f"({type(error).__name__}); move it there yourself."
+                    ) from error
+                device = first.device
         dtype = str(first.dtype).removeprefix("torch.")
-        placed = Placed(model, device, first.dtype, dtype, Batcher(self.batch_size))
+        placed = Placed(model, device, first.dtype, dtype, Batcher(self.batch_size), layer)
+        x, calls = placed.tensor([example]), None
+        if layer == "auto":
+            calls = trace(model, x)
+            placed = replace(placed, layer=auto_layer(model, calls))
         if self.precision == "exact":
             return placed
         with full_precision(device):
-            faster, words = lower(model, placed.tensor([example]), layer, needs or Needs())
-        return Placed(faster, device, first.dtype, f"{dtype}, {words}", placed.batcher)
+            faster, words = lower(model, x, placed.layer, needs or Needs(), calls)
+        return replace(placed, model=faster, precision=f"{dtype}, {words}")
 
     def logits(
         self, model: nn.Module, volumes: Iterable[Volume | NDArray[np.float32]]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,6 @@ from voxplain.explain.engine import Engine, Placed, full_precision, weights_sha2
 from voxplain.explain.method import Attribution, Method, describe_options
 from voxplain.explain.probe import probe
 from voxplain.explain.survey import Survey
-from voxplain.explain.trace import auto_layer
 from voxplain.maps import AttributionMap, Provenance
 from voxplain.volume import Cohort, Volume
 
@@ -87,9 +87,10 @@ class Job:
         placed: Placed | None = None
         for batch in alike(volumes, self.engine.batch_size):
             if placed is None:
-                layer = self._layer(batch[0])
-                placed = self.engine.place(self.model, batch[0], layer, self.method.requires)
-            run = _Run(self, placed, layer, weights, done, on_progress)
+                needs = self.method.requires
+                layer = self.layer if needs.layer else None
+                placed = self.engine.place(self.model, batch[0], layer, needs)
+            run = _Run(self, placed, weights, done, on_progress)
             for part, attribution in placed.batcher.run(batch, run.attribute):
                 values = attribution.values.detach().float().cpu().numpy()
                 for row, volume in enumerate(part):
@@ -102,20 +103,11 @@ class Job:
         survey = Survey(volumes, self.engine.place(self.model, volumes[0]), self.target)
         return replace(self, method=self.method.prepare(survey, self.seed))
 
-    def _layer(self, example: Volume) -> str | None:
-        if not self.method.requires.layer:
-            return None
-        if self.layer != "auto":
-            return self.layer
-        first = next(self.model.parameters(), torch.empty(0))
-        return auto_layer(self.model, torch.as_tensor(example.values)[None, None].to(first))
-
 
 @dataclass(frozen=True, eq=False)
 class _Run:
     job: Job
     placed: Placed
-    layer: str | None
     weights: str
     first: int
     on_progress: OnProgress
@@ -133,7 +125,7 @@ class _Run:
             full_precision(self.placed.device),
             probe(
                 self.placed.model,
-                self.layer,
+                self.placed.layer,
                 voxel_size=size,
                 report=report,
                 batch_size=self.placed.batcher.size,
@@ -156,14 +148,14 @@ class _Run:
             method=info.name,
             options=describe_options(self.job.method),
             target=words,
-            layer=self.layer,
+            layer=self.placed.layer,
             network=type(self.job.model).__name__,
             weights_sha256=self.weights,
             precision=self.placed.precision,
             device=str(self.placed.device),
             seed=self.job.seed,
             grid=volume.grid.to_dict(),
-            versions={"voxplain": version("voxplain"), "torch": torch.__version__},
+            versions=dict(_versions()),
             notes=tuple(note.text for note in notes),
         )
         return AttributionMap(
@@ -195,6 +187,11 @@ class _Run:
         how = ", the predicted class" if chosen.predicted else ""
         words = f"{self.job.method.score_words} of class {index}{name}{how}"
         return (names[index] if names else f"class {index}"), words
+
+
+@cache
+def _versions() -> Mapping[str, str]:
+    return {"voxplain": version("voxplain"), "torch": torch.__version__}
 
 
 def indexable(volumes: Iterable[Volume]) -> Sequence[Volume] | Cohort:

@@ -25,6 +25,8 @@ from voxplain.explain.trace import trace
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from voxplain.explain.trace import Trace
+
 __all__ = ["half_pays", "lower"]
 
 _TOLERANCE = {False: 1e-4, True: 3e-2}
@@ -42,7 +44,11 @@ class _Plan:
 
 
 def lower(
-    model: nn.Module, x: torch.Tensor, layer: str | None = None, needs: Needs = _ANYTHING
+    model: nn.Module,
+    x: torch.Tensor,
+    layer: str | None = None,
+    needs: Needs = _ANYTHING,
+    calls: Trace | None = None,
 ) -> tuple[nn.Module, str]:
     """Copy a network and make the copy faster where the result stays the same up to rounding.
 
@@ -64,6 +70,8 @@ def lower(
         Dotted path of a layer whose activation must stay the same too.
     needs : Needs, optional
         Of the method.
+    calls : Trace, optional
+        Of the network, where there is one already.
 
     Returns
     -------
@@ -78,7 +86,7 @@ def lower(
         # A copy may fail in any way; the network still runs as given.
         return model, f"as given (the network cannot be copied: {type(error).__name__})"
     x, before = _reference(plain, x, layer)
-    calls = trace(plain, x)
+    calls = calls or trace(plain, x)
     pairs = len(list(foldable_pairs(plain, calls)))
     for plan in _plans(half=half_pays(x.device) and not needs.float32, fuse=not needs.modules):
         made = copy.deepcopy(plain)

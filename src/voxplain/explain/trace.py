@@ -147,7 +147,7 @@ def _key(value: object) -> _Key:
     return (id(value), value._version if isinstance(value, torch.Tensor) else 0)
 
 
-def auto_layer(model: nn.Module, x: torch.Tensor) -> str:
+def auto_layer(model: nn.Module, calls: Trace) -> str:
     """Find the last layer whose output still has spatial extent.
 
     Pooling, dropout and identity modules are passed over, because they only coarsen the feature
@@ -156,7 +156,8 @@ def auto_layer(model: nn.Module, x: torch.Tensor) -> str:
     Parameters
     ----------
     model : torch.nn.Module
-    x : tensor (N, 1, X, Y, Z)
+    calls : Trace
+        Of the network.
 
     Returns
     -------
@@ -171,7 +172,7 @@ def auto_layer(model: nn.Module, x: torch.Tensor) -> str:
     """
     layers = [
         call.name
-        for call in trace(model, x).calls
+        for call in calls.calls
         if len(call.shape) == 5
         and max(call.shape[2:]) > 1
         and not isinstance(model.get_submodule(call.name), _NOT_FEATURES)
