@@ -14,13 +14,16 @@ import traceback
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import patch
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from voxplain.cohort import read_volume
+from voxplain.cohort import read_volume, sources
 from voxplain.cohort.files import ImageFile
 from voxplain.cohort.sources import (
     from_bids,
@@ -28,11 +31,12 @@ from voxplain.cohort.sources import (
     from_freesurfer,
     from_hcp,
     from_ixi,
+    from_oasis,
     from_openbhb,
     from_table,
 )
 from voxplain.console import make_progress
-from voxplain.errors import VoxplainError
+from voxplain.errors import InputError, VoxplainError
 
 Read = Callable[[], object]
 VALUES = np.random.default_rng(0).integers(0, 200, size=(7, 8, 9)).astype(np.int16)
@@ -139,6 +143,17 @@ def _text(path: Path, content: str) -> Path:
     return path
 
 
+def _oasis(table: Path, image: Path) -> object:
+    """Read OASIS as if nilearn had fetched this table, with one map for each of its rows."""
+    try:
+        people = pd.read_csv(table)
+    except (ValueError, pd.errors.ParserError) as error:
+        raise InputError("nilearn cannot read the table.") from error
+    fetched = SimpleNamespace(ext_vars=people, gray_matter_maps=[image] * len(people))
+    with patch.object(sources.oasis, "_fetch", lambda folder, subjects: fetched):
+        return from_oasis()
+
+
 def _targets(folder: Path) -> dict[str, tuple[Path, Read]]:
     """From a target's name to the file that is damaged, and what reads it."""
     targets: dict[str, tuple[Path, Read]] = {}
@@ -169,6 +184,12 @@ def _targets(folder: Path) -> dict[str, tuple[Path, Read]]:
     )
     _image(folder / "t/a.nii")
     targets["table"] = (table, lambda: from_table(table, "sex"))
+    sessions = _text(
+        folder / "t/s.tsv",
+        "participant_id\tsession_id\trun_id\timage\tsex\n1\tses-1\t1\ta.nii\tM\n"
+        "1\tses-1\t2\ta.nii\tM\n2\tn/a\tn/a\ta.nii\tF\n",
+    )
+    targets["table of sessions"] = (sessions, lambda: from_table(sessions, "sex"))
     people = "participant_id\tsex\tage\nsub-01\tM\t3\nsub-02\tF\tn/a\nsub-03\tF\t9\n"
     for who in ("01", "02", "03"):
         _image(folder / f"bids/sub-{who}/anat/sub-{who}_T1w.nii.gz")
@@ -184,6 +205,8 @@ def _targets(folder: Path) -> dict[str, tuple[Path, Read]]:
     targets["cat12"] = (third, lambda: from_cat12(folder / "cat", third, "sex"))
     fourth = _text(folder / "bhb/participants.tsv", people)
     targets["openbhb"] = (fourth, lambda: from_openbhb(folder / "bhb"))
+    oasis = _text(folder / "oasis.csv", "id,mf,age\nOAS1_0001_MR1,F,74\nOAS1_0002_MR1,M,55\n")
+    targets["oasis"] = (oasis, lambda: _oasis(oasis, folder / "t/a.nii"))
     sheet = _text(folder / "IXI.csv", "IXI_ID,SEX_ID,AGE\n2,2,3\n12,1,4\n12,1,4\n13,1,0\n")
     for who in ("002-Guys-1", "012-HH-1", "013-IOP-1"):
         _image(folder / f"ixi/IXI{who}-T1.nii.gz")

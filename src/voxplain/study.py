@@ -96,14 +96,18 @@ class Study:
         text = json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False)
         return self.write_text(name, text + "\n")
 
-    def find_json(self, name: str, request: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Return a JSON file's content if its ``request`` equals the one given, else None."""
+    def read_json(self, name: str) -> dict[str, Any]:
+        """Return a JSON file's content, empty where there is none that is whole."""
         try:
             content = json.loads((self.folder / name).read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            return None
-        same = isinstance(content, dict) and content.get("request") == _plain(request)
-        return content if same else None
+            return {}
+        return content if isinstance(content, dict) else {}
+
+    def find_json(self, name: str, request: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return a JSON file's content if its ``request`` equals the one given, else None."""
+        content = self.read_json(name)
+        return content if content.get("request") == _plain(request) else None
 
     def claim(self, name: str, request: Mapping[str, Any]) -> None:
         """Keep the folder for one request: results of different ones are never mixed.
@@ -132,13 +136,13 @@ class Study:
         Parameters
         ----------
         subject : str
-            Participant label without ``sub-``.
+            Participant label without ``sub-``, with session and run where there are several scans.
         method : str
             Label of the method, such as ``"Grad-CAM"``.
         target : str
             Short name of the target, such as ``"case"``.
         """
-        who = f"sub-{_alphanumeric(subject)}"
+        who = _who(subject)
         return f"maps/{who}/{who}_desc-{_description(method, target)}"
 
     def write_map(
@@ -197,7 +201,7 @@ class Study:
             Label of the method, as in the file's name.
         request : mapping
         """
-        who = f"sub-{_alphanumeric(subject)}"
+        who = _who(subject)
         start = f"{who}_desc-{_description(label, '')}"
         for path in sorted((self.folder / "maps" / who).glob(f"{start}*_statmap.json")):
             sidecar = self.find_json(str(path.relative_to(self.folder)), request)
@@ -267,8 +271,12 @@ def _read_values(path: Path) -> NDArray[np.float32] | None:
         return None
 
 
-def _alphanumeric(text: str) -> str:
-    return re.sub(r"[^0-9A-Za-z]", "", text)
+def _who(subject: str) -> str:
+    """Write a scan's label as BIDS does: ``sub-01``, or ``sub-01_ses-2_run-1``."""
+    first, *rest = subject.split("_")
+    if not all(re.fullmatch(r"[a-z]+-[0-9A-Za-z]+", part) for part in rest):
+        first, rest = subject, []
+    return "_".join(["sub-" + re.sub(r"[^0-9A-Za-z]", "", first), *rest])
 
 
 def _description(label: str, target: str) -> str:

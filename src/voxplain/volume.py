@@ -15,7 +15,7 @@ from voxplain.grid import Grid
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Cohort", "Volume", "resample", "smooth"]
+__all__ = ["Cohort", "Volume", "resample", "scan_name", "smooth"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,8 @@ class Volume:
         Intensities in the scanner's or the preset's unit.
     grid : Grid
     subject : str, default=""
-        Participant label without ``sub-``.
+        Participant label without ``sub-``; with the session and run where there are several scans:
+        ``"01_ses-2"``.
 
     Raises
     ------
@@ -57,8 +58,9 @@ class Cohort:
     Parameters
     ----------
     participants : pandas.DataFrame
-        One row per subject in the order of the volumes; columns ``participant_id`` and ``label``
-        (the name of the class), and any covariates.
+        One row per scan in the order of the volumes; columns ``participant_id`` and ``label``
+        (the name of the class), any covariates, and, where participants have several scans,
+        ``session_id`` (``"ses-2"``) and ``run_id`` (``"run-1"``).
     class_names : tuple of str
         Names in the order of the network's outputs.
     grid : Grid
@@ -93,8 +95,10 @@ class Cohort:
 
     @property
     def subjects(self) -> list[str]:
-        """Participant labels without ``sub-``, in order."""
-        return [str(s).removeprefix("sub-") for s in self.participants["participant_id"]]
+        """Label of each scan in order: its participant's without ``sub-``, session and run."""
+        table = self.participants
+        columns = [table[name] for name in _SCAN_COLUMNS if name in table.columns]
+        return [scan_name(*parts) for parts in zip(*columns, strict=True)]
 
     @property
     def labels(self) -> NDArray[np.int64]:
@@ -117,6 +121,27 @@ class Cohort:
         for index in indices:
             total += self.load(int(index))
         return (total / len(indices)).astype(np.float32)
+
+
+_SCAN_COLUMNS = ("participant_id", "session_id", "run_id")
+
+
+def scan_name(participant: object, *parts: object) -> str:
+    """Join a participant's label, without ``sub-``, with the session and run of a scan.
+
+    Parameters
+    ----------
+    participant : str
+    *parts : str
+        Such as ``"ses-2"`` and ``"run-1"``; empty and missing ones are left out.
+
+    Returns
+    -------
+    str
+        ``"01"``, ``"01_ses-2"`` or ``"01_ses-2_run-1"``.
+    """
+    told = [str(part) for part in parts if isinstance(part, str) and part]
+    return "_".join([str(participant).removeprefix("sub-"), *told])
 
 
 def resample(

@@ -69,6 +69,20 @@ class TestTable:
         assert found.coding == "Labels from column 'sex': F = female, Male = male, f = female."
         assert reasons(found) == {"03": "there is no such file", "04": "no value in column 'sex'"}
 
+    def test_several_scans_of_a_participant(self, tmp_path: Path) -> None:
+        for name in "abcd":
+            image(tmp_path / f"{name}.nii")
+        rows = "1 ses-1 1 a.nii M\n1 ses-1 2 b.nii M\n1 2 n/a c.nii M\n2 n/a n/a d.nii F\n"
+        path = write(tmp_path / "t.tsv", "participant_id session_id run_id image sex\n" + rows)
+        found = from_table(path, "sex")
+        names = ["1_ses-1_run-1", "1_ses-1_run-2", "1_ses-2", "2"]
+        assert [scan.name for scan in found.scans] == names
+        assert [scan.image.name[0] for scan in found.scans] == list("abcd")
+        assert list(found.participants["session_id"]) == ["ses-1", "ses-1", "ses-2", ""]
+        write(path, path.read_text().replace("\t2\tb.nii", "\t1\tb.nii"))
+        with pytest.raises(InputError, match="1_ses-1_run-1 occurs more than once in the images"):
+            from_table(path, "sex")
+
     @pytest.mark.parametrize(
         ("rows", "message"),
         [
@@ -170,6 +184,39 @@ class TestBids:
         assert found.scans[0].image.name == "sub-01_ses-b_desc-preproc_T1w.nii.gz"
         with pytest.raises(InputError, match="of session 'z'; the sessions are a, b"):
             from_bids(dataset, "sex", session="z", space="native")
+
+    def test_all_scans(self, dataset: Path) -> None:
+        found = from_bids(dataset, "sex", space="native", all_scans=True)
+        names = ["01_ses-a", "01_ses-b", "02_ses-b_run-1", "02_ses-b_run-2"]
+        assert [scan.name for scan in found.scans] == names
+        table = found.participants
+        assert list(table["participant_id"]) == ["sub-01", "sub-01", "sub-02", "sub-02"]
+        assert list(table["session_id"]) == ["ses-a", "ses-b", "ses-b", "ses-b"]
+        assert list(table["run_id"]) == ["", "", "run-1", "run-2"]
+        assert list(table["label"]) == ["male", "male", "female", "female"]
+        assert list(table["age"]) == ["20", "20", "n/a", "n/a"]
+        assert reasons(found) == {
+            "03": "no image was found", "04": "no image was found", "09_ses-a": "not in the table",
+        }  # fmt: skip
+        one = from_bids(dataset, "sex", session="b", space="native", all_scans=True)
+        assert [scan.name for scan in one.scans] == names[1:]
+
+    def test_a_table_of_sessions(self, dataset: Path) -> None:
+        table = write(
+            dataset / "sessions.tsv",
+            "participant_id session_id dx age\nsub-01 ses-a well 20\nsub-01 b ill 22\n"
+            "sub-01 c ill 24\nsub-02 n/a well 50\n",
+        )
+        found = from_bids(dataset, "dx", space="native", participants=table, all_scans=True)
+        told = found.participants[["session_id", "label", "age"]].to_numpy().tolist()
+        assert told == [
+            ["ses-a", "well", "20"], ["ses-b", "ill", "22"],
+            ["ses-b", "well", "50"], ["ses-b", "well", "50"],
+        ]  # fmt: skip
+        assert reasons(found)["01_ses-c"] == "no image was found"
+        write(table, table.read_text() + "sub-01\tses-b\till\t9\n")
+        with pytest.raises(InputError, match="01_ses-b occurs more than once in the table"):
+            from_bids(dataset, "dx", space="native", participants=table, all_scans=True)
 
     def test_spaces_are_not_mixed(self, dataset: Path) -> None:
         with pytest.raises(InputError, match=r"MNI152NLin2009cAsym, native\); choose one"):

@@ -133,11 +133,14 @@ def bids(
     participants: Annotated[
         Path | None, typer.Option(help="Table, where it is not the dataset's participants.tsv.")
     ] = None,
+    all_scans: Annotated[
+        bool, typer.Option("--all-scans", help="Every session and run, not one per participant.")
+    ] = False,
 ) -> Listing:
     """Read a cohort from a BIDS dataset or derivative."""
     from voxplain.cohort.sources import from_bids
 
-    return from_bids(folder, label, _coding(coding), session, space, participants)
+    return from_bids(folder, label, _coding(coding), session, space, participants, all_scans)
 
 
 @_source(align="centre")
@@ -248,7 +251,8 @@ def _tell(console: Console, result: dict[str, Any]) -> None:
     from rich.table import Table
 
     classes = ", ".join(f"{n} {name}" for name, n in result["classes"].items())
-    console.print(f"{result['subjects']} participants: {classes}.", highlight=False)
+    scans = f"{result['scans']} scans of " if result["scans"] != result["subjects"] else ""
+    console.print(f"{scans}{result['subjects']} participants: {classes}.", highlight=False)
     if result["excluded"]:
         reasons = "; ".join(f"{n} × {reason}" for reason, n in result["excluded"].items())
         console.print(f"Left out, see exclusions.tsv: {reasons}.", highlight=False, soft_wrap=True)

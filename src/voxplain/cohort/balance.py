@@ -67,7 +67,9 @@ def balance(cohort: Cohort, columns: Sequence[str] | None = None) -> list[Balanc
     list of Balance
         Columns that are constant or without values for a class are left out.
     """
-    table = cohort.participants
+    # Several scans of one participant say no more of the balance than the first.
+    first = ~cohort.participants["participant_id"].duplicated()
+    table, labels = cohort.participants[first], cohort.labels[first.to_numpy()]
     names = (
         [name for name in table.columns if name.lower() in _USUAL] if columns is None else columns
     )
@@ -75,7 +77,7 @@ def balance(cohort: Cohort, columns: Sequence[str] | None = None) -> list[Balanc
     for name in names:
         if name not in table.columns:
             raise InputError(f"The participants have no column {name!r} to look at.")
-        found = _one(table[name], cohort)
+        found = _one(table[name], labels, cohort.class_names)
         if found is not None:
             out.append(found)
     return out
@@ -97,14 +99,16 @@ _USUAL = frozenset(
 )
 
 
-def _one(column: pd.Series[str], cohort: Cohort) -> Balance | None:
+def _one(
+    column: pd.Series[str], every: NDArray[np.int64], class_names: Sequence[str]
+) -> Balance | None:
     import pandas as pd
 
     numbers = pd.to_numeric(column, errors="coerce")
     number = bool(numbers.notna().sum() > 0.5 * column.notna().sum())
     known = (numbers if number else column).notna().to_numpy()
-    labels = cohort.labels[known]
-    counts = np.bincount(labels, minlength=len(cohort.class_names))
+    labels = every[known]
+    counts = np.bincount(labels, minlength=len(class_names))
     values = (numbers if number else column.astype(str))[known]
     if values.nunique() < 2 or counts.min() < 2:
         return None
@@ -113,13 +117,13 @@ def _one(column: pd.Series[str], cohort: Cohort) -> Balance | None:
         features = (features - features.mean()) / features.std()
         told = {
             name: f"{values[labels == i].mean():.1f} ± {values[labels == i].std():.1f}"
-            for i, name in enumerate(cohort.class_names)
+            for i, name in enumerate(class_names)
         }
     else:
         features = pd.get_dummies(values).to_numpy(dtype=np.float64)
         told = {
             name: ", ".join(f"{k} {n}" for k, n in values[labels == i].value_counts().items())
-            for i, name in enumerate(cohort.class_names)
+            for i, name in enumerate(class_names)
         }
     if number and len(counts) == 2:
         # Nothing is fitted here; predictions of held-out folds would fall below .5 by chance.

@@ -35,7 +35,7 @@ class Built:
     exclusions : tuple of Exclusion
         Of the listing, and scans that turned out unusable.
     notes : dict of str to tuple of str
-        By participant, what was done or looks wrong.
+        By scan, what was done or looks wrong.
     """
 
     cohort: Cohort
@@ -93,14 +93,15 @@ def build_store(
             tasks = [_Task(i, stamps[i], found.scans[i], recipe, centre, images) for i in pending]
             for number, row in enumerate(_run(tasks, workers), 1):
                 writer.done(row)
-                advance(number, note=found.scans[row.index].subject)
+                advance(number, note=found.scans[row.index].name)
     failed = tuple(
-        Exclusion(found.scans[i].subject, str(found.scans[i].image), row.failure.rstrip("."))
+        Exclusion(found.scans[i].name, str(found.scans[i].image), row.failure.rstrip("."))
         for i, row in sorted(writer.rows.items())
         if row.failure
     )
     used = [row for _, row in sorted(writer.rows.items()) if not row.failure]
     if match_size:
+        _require_one_scan_each(found)
         kept = matched_by_size(
             [found.participants["label"][row.index] for row in used],
             [row.brain_ml for row in used],
@@ -109,7 +110,7 @@ def build_store(
         alone = [used[i] for i in range(len(used)) if i not in set(kept)]
         failed += tuple(
             Exclusion(
-                found.scans[row.index].subject,
+                found.scans[row.index].name,
                 str(found.scans[row.index].image),
                 "no partner of this brain size in the other class",
             )
@@ -117,8 +118,16 @@ def build_store(
         )
         used = [used[i] for i in kept]
     cohort = writer.finish(found.participants, used)
-    notes = {found.scans[row.index].subject: row.notes for row in used if row.notes}
+    notes = {found.scans[row.index].name: row.notes for row in used if row.notes}
     return Built(cohort, (*found.exclusions, *failed), notes)
+
+
+def _require_one_scan_each(found: Listing) -> None:
+    if found.participants["participant_id"].duplicated().any():
+        raise InputError(
+            "Matching by size takes one scan of each participant, and some have several here; "
+            "leave out --all-scans, or --match."
+        )
 
 
 @dataclass(frozen=True)
@@ -172,7 +181,7 @@ def _one_thread() -> None:
 def _prepare(task: _Task) -> Row:
     scan = task.scan
     try:
-        volume = read_volume(scan.image, scan.subject)
+        volume = read_volume(scan.image, scan.name)
         mask = None if scan.mask is None else read_mask(scan.mask, volume)
         if mask is None and task.recipe.skull_strip:
             mask = find_brain(volume)

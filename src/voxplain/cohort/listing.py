@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from voxplain.cohort.labels import Coding, read_labels
+from voxplain.cohort.labels import Coding, missing, read_labels
 from voxplain.errors import InputError
+from voxplain.volume import scan_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +19,16 @@ if TYPE_CHECKING:
 
     from voxplain.cohort.files import ImageFile
 
-__all__ = ["Exclusion", "Listing", "Scan", "listing", "plain_label", "require_folder", "some_of"]
+__all__ = [
+    "Exclusion",
+    "Listing",
+    "Scan",
+    "listing",
+    "plain_label",
+    "require_folder",
+    "session_label",
+    "some_of",
+]
 
 _NAMED = 5
 
@@ -34,11 +44,22 @@ class Scan:
     image : ImageFile
     mask : ImageFile, optional
         Of the brain, on the image's grid.
+    session : str, default=""
+        Label of the session without ``ses-``, where a participant may have several scans.
+    run : str, default=""
+        What else tells scans of one session apart, as BIDS writes it: ``"acq-mprage_run-2"``.
     """
 
     subject: str
     image: ImageFile
     mask: ImageFile | None = None
+    session: str = ""
+    run: str = ""
+
+    @property
+    def name(self) -> str:
+        """Label that no other scan has: ``"01"``, or ``"01_ses-2_run-1"``."""
+        return scan_name(_named(self.subject, self.session), self.run)
 
 
 @dataclass(frozen=True)
@@ -102,7 +123,8 @@ def listing(
     ----------
     scans : sequence of Scan
     table : pandas.DataFrame
-        With a column ``participant_id``, with or without ``sub-``, all text.
+        With a column ``participant_id``, with or without ``sub-``, all text. Where it has a column
+        ``session_id``, a row is of that session, and else of all of a participant's scans.
     label : str
         Column that holds the classes.
     coding : Coding, optional
@@ -119,46 +141,51 @@ def listing(
     Raises
     ------
     InputError
-        If a participant occurs twice, the column is missing or unusable, nobody is left, or all
-        have the same label.
+        If a participant or session occurs twice, the column is missing or unusable, nobody is
+        left, or all have the same label.
     """
     if label not in table.columns:
         raise InputError(
             f"The table has no column {label!r} for the labels; it has: "
             f"{', '.join(map(str, table.columns))}."
         )
-    table = table.assign(participant_id=[plain_label(value) for value in table["participant_id"]])
-    _require_once(table["participant_id"], "the table")
-    _require_once([scan.subject for scan in scans], "the images")
+    rows = _rows(table)
+    _require_once([scan.name for scan in scans], "the images")
     labels, said = read_labels(table[label], coding)
     out = list(exclusions)
-    rows = {subject: row for row, subject in enumerate(table["participant_id"])}
-    there = {scan.subject for scan in scans} | {one.subject for one in out}
+    excluded = {one.subject for one in out}
+    sought = {(scan.subject, scan.session): scan for scan in scans}
     out += [
-        Exclusion(subject, "the table", "no image was found")
-        for subject in rows
-        if subject not in there
+        Exclusion(_named(subject, session), "the table", "no image was found")
+        for subject, session in rows
+        if subject not in excluded
+        and not any(who == subject and session in ("", when) for who, when in sought)
     ]
-    kept: list[Scan] = []
-    for scan in sorted(scans, key=lambda scan: scan.subject):
-        row = rows.get(scan.subject)
+    kept: list[tuple[Scan, int]] = []
+    for scan in sorted(scans, key=lambda scan: (scan.subject, scan.session, scan.run)):
+        row = rows.get((scan.subject, scan.session), rows.get((scan.subject, "")))
         if row is None:
-            out.append(Exclusion(scan.subject, str(scan.image), "not in the table"))
+            out.append(Exclusion(scan.name, str(scan.image), "not in the table"))
         elif labels[row] is None:
-            out.append(Exclusion(scan.subject, str(scan.image), f"no value in column {label!r}"))
+            out.append(Exclusion(scan.name, str(scan.image), f"no value in column {label!r}"))
         else:
-            kept.append(scan)
-    names = [labels[rows[scan.subject]] for scan in kept]
+            kept.append((scan, row))
+    names = [labels[row] for _, row in kept]
     _require_classes(names, label, out)
-    participants = table.iloc[[rows[scan.subject] for scan in kept]].reset_index(drop=True)
+    participants = table.iloc[[row for _, row in kept]].reset_index(drop=True)
     columns: dict[str, Any] = {
-        "participant_id": [f"sub-{scan.subject}" for scan in kept],
+        "participant_id": [f"sub-{scan.subject}" for scan, _ in kept],
         "label": names,
     }
+    participants = participants.drop(columns=["session_id", "run_id"], errors="ignore")
+    if any(scan.session for scan, _ in kept):
+        columns["session_id"] = [scan.session and f"ses-{scan.session}" for scan, _ in kept]
+    if any(scan.run for scan, _ in kept):
+        columns["run_id"] = [scan.run for scan, _ in kept]
     rest = [name for name in participants.columns if name not in columns]
     participants = participants.assign(**columns)[[*columns, *rest]]
     classes = tuple(sorted({name for name in names if name is not None}))
-    return Listing(participants, tuple(kept), classes, said, tuple(out))
+    return Listing(participants, tuple(scan for scan, _ in kept), classes, said, tuple(out))
 
 
 def require_folder(folder: Path, what: str) -> None:
@@ -172,6 +199,11 @@ def some_of(names: Iterable[object]) -> str:
     given = [str(name) for name in names]
     more = f" and {len(given) - _NAMED} more" if len(given) > _NAMED else ""
     return ", ".join(given[:_NAMED]) + more
+
+
+def session_label(value: object) -> str:
+    """Take a session's label as a table gives it, without ``ses-``; ``""`` where there is none."""
+    return "" if missing(value) else plain_label(str(value).strip().removeprefix("ses-"))
 
 
 def plain_label(value: object) -> str:
@@ -200,6 +232,23 @@ def plain_label(value: object) -> str:
             "digits."
         )
     return label
+
+
+def _named(subject: str, session: str) -> str:
+    return scan_name(subject, session and f"ses-{session}")
+
+
+def _rows(table: pd.DataFrame) -> dict[tuple[str, str], int]:
+    """Find the table's row of each participant, and of each session where it tells them apart."""
+    subjects = [plain_label(value) for value in table["participant_id"]]
+    sessions = [""] * len(table)
+    if "session_id" in table.columns:
+        sessions = [session_label(value) for value in table["session_id"]]
+    keys = list(zip(subjects, sessions, strict=True))
+    # Scans of one session may have a row each, for their paths; what is said of them is the same.
+    if "run_id" not in table.columns:
+        _require_once([_named(*key) for key in keys], "the table")
+    return {key: row for row, key in reversed(list(enumerate(keys)))}
 
 
 def _require_once(subjects: Iterable[str], where: str) -> None:

@@ -69,6 +69,9 @@ def read_table(path: Path, key: str = "participant_id") -> pd.DataFrame:
     if not len(table):
         raise InputError(f"{path} has no rows; give a table with one row per participant.")
     table = table.fillna("n/a").replace("", "n/a")
+    if key != "participant_id":
+        # A second name for participants beside the one that images go by.
+        table = table.drop(columns="participant_id", errors="ignore")
     return table.rename(columns={key: "participant_id"})
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from voxplain.cohort.recipe import Recipe
 
-__all__ = ["Row", "StoreWriter", "write_row"]
+__all__ = ["Row", "StoreWriter", "write_row", "write_store"]
 
 _PARTIAL = "images.partial.npy"
 _JOURNAL = "journal.jsonl"
@@ -186,6 +186,55 @@ class StoreWriter:
         }
         _write_json(self.folder / STORE, content)
         return open_store(self.folder)
+
+
+def write_store(folder: Path, cohort: Cohort, recipe: str) -> Cohort:
+    """Write a cohort that is in memory, such as a phantom, as a store.
+
+    Parameters
+    ----------
+    folder : path
+    cohort : Cohort
+    recipe : str
+        Where its volumes come from, a sentence.
+
+    Returns
+    -------
+    Cohort
+        The store, opened.
+
+    Raises
+    ------
+    StudyError
+        If the folder holds a cohort of something else, or cannot be written to.
+    """
+    plan = {"recipe": recipe, "steps": [recipe]}
+    found = read_json(folder / PLAN)
+    if found is not None and found != plan:
+        raise StudyError(f"{folder} holds another cohort; give another folder.")
+    _write_json(folder / PLAN, plan)
+    path = folder / _PARTIAL
+    try:
+        (folder / STORE).unlink(missing_ok=True)
+        np.lib.format.open_memmap(
+            path, mode="w+", dtype=np.float32, shape=(len(cohort), *cohort.grid.shape)
+        )
+    except OSError as error:
+        raise cannot_write(error, path) from error
+    checksums = [write_row(path, i, cohort.load(i)) for i in range(len(cohort))]
+    path.replace(folder / IMAGES)
+    text = cohort.participants.to_csv(sep="\t", index=False, na_rep="n/a")
+    write_atomically(folder / TABLE, text.encode("utf-8"))
+    content = {
+        **plan,
+        "grid": cohort.grid.to_dict(),
+        "class_names": list(cohort.class_names),
+        "rows": list(range(len(cohort))),
+        "checksums": checksums,
+        "notes": {},
+    }
+    _write_json(folder / STORE, content)
+    return open_store(folder)
 
 
 def write_row(path: Path, index: int, values: NDArray[np.float32]) -> int:

@@ -97,7 +97,8 @@ def make_cohort(found: Listing, options: CohortOptions, progress: Progress) -> d
     told = balance(built.cohort)
     counts = built.cohort.participants["label"].value_counts()
     result = {
-        "subjects": len(built.cohort),
+        "subjects": int(built.cohort.participants["participant_id"].nunique()),
+        "scans": len(built.cohort),
         "classes": {name: int(counts[name]) for name in built.cohort.class_names},
         "coding": found.coding,
         "grid": built.cohort.grid.to_dict(),

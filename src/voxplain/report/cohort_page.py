@@ -51,8 +51,10 @@ def cohort_page(
         Section("How the scans were prepared", "recipe", _recipe(summary)),
     )
     counts = " and ".join(f"{n} {name}" for name, n in summary["classes"].items())
+    several = summary["scans"] != summary["subjects"]
+    whole = f"{summary['scans']} scans: " if several else ""
     facts = (
-        Fact(str(summary["subjects"]), "participants", counts),
+        Fact(str(summary["subjects"]), "participants", whole + counts),
         Fact(str(len(outliers)), "scans stand out", "see section 2"),
         Fact(str(len(exclusions)), "left out", "each with its reason"),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from voxplain.cohort.files import ImageFile
@@ -25,6 +25,7 @@ __all__ = ["from_bids"]
 
 _SUFFIX = re.compile(r"_T1w\.nii(\.gz)?$")
 _NATIVE = "native"
+_PLACED = ("sub", "ses", "space", "desc", "res")
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,11 @@ class _Image:
     @property
     def session(self) -> str:
         return self.entities.get("ses", "")
+
+    @property
+    def run(self) -> str:
+        """What tells scans of one session apart."""
+        return "_".join(f"{k}-{v}" for k, v in self.entities.items() if k not in _PLACED)
 
     @property
     def space(self) -> str:
@@ -65,6 +71,7 @@ def from_bids(
     session: str | None = None,
     space: str | None = None,
     participants: Path | None = None,
+    all_scans: bool = False,
 ) -> Listing:
     """Read a cohort from a BIDS dataset or derivative.
 
@@ -85,6 +92,9 @@ def from_bids(
     participants : path, optional
         The table, where it is not ``participants.tsv`` in the folder or, for a derivative, in the
         dataset around it.
+    all_scans : bool, default=False
+        Whether every session and run is a scan of its own, instead of one per participant. A
+        table with a column ``session_id`` then tells the label and covariates of each session.
 
     Returns
     -------
@@ -98,13 +108,14 @@ def from_bids(
         or the table cannot be used.
     """
     images = _in_space(_images(folder), space, folder)
-    chosen, gone = _one_each(images, session)
+    chosen, gone = _chosen(images, session, all_scans)
     scans = []
     for image in chosen:
         mask = image.mask()
-        scans.append(
-            Scan(image.subject, ImageFile(image.path), None if mask is None else ImageFile(mask))
-        )
+        scan = Scan(image.subject, ImageFile(image.path), None if mask is None else ImageFile(mask))
+        if all_scans:
+            scan = replace(scan, session=image.session, run=image.run)
+        scans.append(scan)
     table = read_table(participants or _participants(folder))
     return listing(scans, table, label, coding, gone)
 
@@ -152,28 +163,30 @@ def _in_space(images: Sequence[_Image], space: str | None, folder: Path) -> list
     return found
 
 
-def _one_each(
-    images: Iterable[_Image], session: str | None
+def _chosen(
+    images: Iterable[_Image], session: str | None, every: bool
 ) -> tuple[list[_Image], list[Exclusion]]:
     wanted = None if session is None else session.removeprefix("ses-")
     all_images = list(images)
-    chosen: dict[str, _Image] = {}
+    chosen: list[_Image] = []
+    first: dict[str, _Image] = {}
     gone: list[Exclusion] = []
     for image in sorted(all_images, key=lambda image: (image.subject, image.session, image.path)):
         if wanted is not None and image.session != wanted:
             reason = f"not of session {wanted}"
-        elif image.subject in chosen:
-            same = chosen[image.subject].session == image.session
+        elif image.subject in first and not every:
+            same = first[image.subject].session == image.session
             reason = "another run of this participant" if same else "another session"
         else:
-            chosen[image.subject] = image
+            first[image.subject] = image
+            chosen.append(image)
             continue
         gone.append(Exclusion(image.subject, str(image.path), reason))
     if not chosen:
         sessions = sorted({image.session for image in all_images if image.session})
         have = f"the sessions are {some_of(sessions)}" if sessions else "there are no sessions"
         raise InputError(f"No scan is of session {wanted!r}; {have}.")
-    return list(chosen.values()), gone
+    return chosen, gone
 
 
 def _participants(folder: Path) -> Path:

@@ -59,7 +59,8 @@ def from_freesurfer(
         for name, mask_name in _IMAGES:
             files = [mri / part for part in (name, mask_name) if part]
             if all(file.exists() for file in files):
-                scans.append(Scan(subject, *(ImageFile(file) for file in files)))
+                mask = ImageFile(files[1]) if len(files) > 1 else None
+                scans.append(Scan(subject, ImageFile(files[0]), mask))
                 break
         else:
             gone.append(Exclusion(subject, str(mri), "no brain.mgz yet, nor a mask.mgz"))

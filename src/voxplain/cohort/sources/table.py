@@ -6,9 +6,18 @@ from pathlib import Path
 
 from voxplain.cohort.files import ImageFile
 from voxplain.cohort.labels import Coding, missing
-from voxplain.cohort.listing import Exclusion, Listing, Scan, listing, plain_label, some_of
+from voxplain.cohort.listing import (
+    Exclusion,
+    Listing,
+    Scan,
+    listing,
+    plain_label,
+    session_label,
+    some_of,
+)
 from voxplain.cohort.tables import read_table
 from voxplain.errors import InputError
+from voxplain.volume import scan_name
 
 __all__ = ["from_table"]
 
@@ -19,7 +28,8 @@ def from_table(path: Path, label: str, coding: Coding | None = None) -> Listing:
     Parameters
     ----------
     path : path
-        With the columns ``participant_id``, ``image``, optionally ``mask``, and the labels. Paths
+        With the columns ``participant_id``, ``image``, optionally ``mask``, and the labels; of a
+        participant with several scans a row each, with ``session_id``, ``run_id`` or both. Paths
         are relative to the table's folder.
     label : str
         Column that holds the classes.
@@ -46,15 +56,19 @@ def from_table(path: Path, label: str, coding: Coding | None = None) -> Listing:
     gone: list[Exclusion] = []
     for row in table.to_dict("records"):
         subject = plain_label(row["participant_id"])
+        session = session_label(row.get("session_id", ""))
+        run = _run(row.get("run_id", ""))
+        name = scan_name(subject, session and f"ses-{session}", run)
         files = [row[name] for name in ("image", "mask") if name in row and not missing(row[name])]
         found = [path.parent / file for file in files]
         lost = [file for file in found if not file.exists()]
         if missing(row["image"]):
-            gone.append(Exclusion(subject, str(path), "no image is named"))
+            gone.append(Exclusion(name, str(path), "no image is named"))
         elif lost:
-            gone.append(Exclusion(subject, str(lost[0]), "there is no such file"))
+            gone.append(Exclusion(name, str(lost[0]), "there is no such file"))
         else:
-            scans.append(Scan(subject, *(ImageFile(file) for file in found)))
+            mask = ImageFile(found[1]) if len(found) > 1 else None
+            scans.append(Scan(subject, ImageFile(found[0]), mask, session, run))
     if not scans:
         raise InputError(
             f"None of the images that {path} names is there ({some_of(e.what for e in gone)}); "
@@ -62,3 +76,7 @@ def from_table(path: Path, label: str, coding: Coding | None = None) -> Listing:
         )
     rest = table.drop(columns=["image", "mask"], errors="ignore")
     return listing(scans, rest, label, coding, gone)
+
+
+def _run(value: object) -> str:
+    return "" if missing(value) else f"run-{plain_label(str(value).strip().removeprefix('run-'))}"
