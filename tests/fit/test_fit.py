@@ -13,7 +13,7 @@ from torch import nn
 
 from voxplain.errors import InputError
 from voxplain.fit import PAPER_SCHEDULE, Schedule, classification_scores, hold_out, predict, train
-from voxplain.fit.training import _mirror_some
+from voxplain.fit.augment import mirror_some
 from voxplain.grid import Grid
 from voxplain.volume import Cohort
 
@@ -90,14 +90,14 @@ def test_the_paper_s_schedule_is_adam_with_two_drops() -> None:
 def test_mirroring_turns_left_and_right_over_about_half_of_the_time() -> None:
     images = np.arange(400 * 2, dtype=np.float32).reshape(400, 2, 1, 1)
     turned = images.copy()
-    _mirror_some(turned, Grid((2, 1, 1), np.diag([-1, 1, 1, 1.0])), np.random.default_rng(0))
+    mirror_some(turned, Grid((2, 1, 1), np.diag([-1, 1, 1, 1.0])), np.random.default_rng(0))
     changed = (turned != images).any(axis=(1, 2, 3))
     np.testing.assert_array_equal(turned[changed], images[changed][:, ::-1])
     assert 150 < changed.sum() < 250
     across = np.zeros((1, 4, 5, 6), dtype=np.float32)
     across[0, :, 0] = 1
     psr = Grid((4, 5, 6), np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1.0]]))
-    _mirror_some(across, psr, np.random.default_rng(1))
+    mirror_some(across, psr, np.random.default_rng(1))
     assert across[0, :, 0].all()
 
 

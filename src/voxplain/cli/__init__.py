@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +13,8 @@ from rich.console import Console
 
 from voxplain import __version__
 from voxplain.cli import cohort
+from voxplain.cli.fit import fit, phantom
+from voxplain.cli.modules import importable_here
 from voxplain.console import make_progress
 from voxplain.errors import InputError, VoxplainError
 
@@ -37,6 +38,8 @@ app = typer.Typer(
 
 
 app.add_typer(cohort.app)
+app.command()(phantom)
+app.command()(fit)
 
 
 def _version(wanted: bool) -> None:
@@ -154,7 +157,7 @@ def explain(
         precision=precision,
         seed=seed,
     )
-    with _importable_here():
+    with importable_here():
         result = explain_scans(options, make_progress(console))
     for scan in result["scans"]:
         for files in scan["maps"].values():
@@ -245,17 +248,6 @@ def _method_lines(kind: type[Method]) -> list[tuple[str, str]]:
 def _one_of(option: str, given: str, allowed: tuple[str, ...]) -> None:
     if given not in allowed:
         raise InputError(f"{option} must be {' or '.join(allowed)}; {given!r} was given.")
-
-
-@contextlib.contextmanager
-def _importable_here() -> Iterator[None]:
-    """Let ``--network mymodule:build`` find a module in the working folder."""
-    here = str(Path.cwd())
-    sys.path.insert(0, here)
-    try:
-        yield
-    finally:
-        sys.path.remove(here)
 
 
 def main() -> None:

@@ -1,16 +1,32 @@
-"""Training and its scores."""
+"""Splits, training, scores, and how sure they are."""
 
-from voxplain.fit.metrics import Score, classification_scores
-from voxplain.fit.splits import hold_out
-from voxplain.fit.training import PAPER_SCHEDULE, Epoch, Schedule, predict, train
+from voxplain.fit.groups import find_groups
+from voxplain.fit.inference import bootstrap, corrected_interval, permutation_p
+from voxplain.fit.metrics import Score, calibration, classification_scores, measures
+from voxplain.fit.outcome import Outcome, outcome_of
+from voxplain.fit.schedule import PAPER_SCHEDULE, Schedule
+from voxplain.fit.splits import Fold, hold_out, inner_split, make_folds
+from voxplain.fit.training import Epoch, Training, predict, train
 
 __all__ = [
     "Epoch",
+    "Fold",
+    "Outcome",
     "PAPER_SCHEDULE",
     "Schedule",
     "Score",
+    "Training",
+    "bootstrap",
+    "calibration",
     "classification_scores",
+    "corrected_interval",
+    "find_groups",
     "hold_out",
+    "inner_split",
+    "make_folds",
+    "measures",
+    "outcome_of",
+    "permutation_p",
     "predict",
     "train",
 ]

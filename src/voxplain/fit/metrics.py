@@ -1,8 +1,7 @@
-"""How good a classifier is on held-out subjects, with bootstrap intervals."""
+"""How good held-out predictions are."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +9,18 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from voxplain.errors import InputError
+from voxplain.fit.outcome import Outcome
 
-__all__ = ["Score", "classification_scores"]
+__all__ = [
+    "Calibration",
+    "Score",
+    "calibration",
+    "classification_scores",
+    "measures",
+    "probabilities_of",
+]
+
+_BINS = 10
 
 
 @dataclass(frozen=True)
@@ -28,10 +37,133 @@ class Score:
     high: float
 
 
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """Whether probabilities are as often right as they say, in bins of equal width.
+
+    Parameters
+    ----------
+    confidence, accuracy : array (bins,), probability
+        Mean probability of the predicted class, and how often it was the true one; NaN where a bin
+        is empty.
+    count : array (bins,)
+    error : float
+        Expected calibration error: the mean difference of the two, weighed by count (Naeini,
+        Cooper & Hauskrecht 2015).
+    """
+
+    confidence: NDArray[np.float64]
+    accuracy: NDArray[np.float64]
+    count: NDArray[np.int64]
+    error: float
+
+
+def probabilities_of(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Softmax of logits, array (N, K)."""
+    z = np.asarray(logits, dtype=np.float64)
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    return np.asarray(e / e.sum(axis=1, keepdims=True))
+
+
+def measures(outcome: Outcome, output: NDArray[np.floating]) -> dict[str, float]:
+    """Score predictions.
+
+    Parameters
+    ----------
+    outcome : Outcome
+        Of the scans that were predicted.
+    output : array (N, K), logit; or array (N, 1), in the unit of the outcome
+
+    Returns
+    -------
+    dict of str to float
+        Of classes: ``accuracy``, ``balanced_accuracy`` (mean of the recalls), ``roc_auc`` (for more
+        than two classes the mean over pairs; NaN where a class is absent) and ``brier`` (mean
+        squared distance of the probabilities from the truth, summed over classes and halved, so
+        that it lies between 0 and 1). Of numbers: ``mae``, ``rmse``, ``r`` (Pearson) and ``r2``.
+
+    Raises
+    ------
+    InputError
+        If the output has another shape than the outcome asks for, or is not finite.
+    """
+    wanted = (len(outcome), outcome.outputs)
+    if output.shape != wanted or not np.isfinite(output).all():
+        raise InputError(
+            f"Predictions of {outcome.counts()} must be finite and of shape {wanted}; shape "
+            f"{output.shape} was given."
+        )
+    if not outcome.class_names:
+        return _number_measures(output[:, 0].astype(np.float64), outcome.values.astype(np.float64))
+    labels = outcome.values.astype(np.int64)
+    chances = probabilities_of(output)
+    predicted = chances.argmax(axis=1)
+    truth = np.eye(outcome.outputs)[labels]
+    return {
+        "accuracy": float(np.mean(predicted == labels)),
+        "balanced_accuracy": _balanced_accuracy(predicted, labels),
+        "roc_auc": _roc_auc(np.asarray(output, dtype=np.float64), labels),
+        "brier": float(np.mean(((chances - truth) ** 2).sum(axis=1) / 2)),
+    }
+
+
+def _number_measures(
+    predicted: NDArray[np.float64], truth: NDArray[np.float64]
+) -> dict[str, float]:
+    error = predicted - truth
+    varied = len(truth) > 1 and np.ptp(truth) > 0
+    constant = np.ptp(predicted) == 0
+    return {
+        "mae": float(np.abs(error).mean()),
+        "rmse": float(np.sqrt((error**2).mean())),
+        "r": float(np.corrcoef(predicted, truth)[0, 1]) if varied and not constant else np.nan,
+        "r2": float(1 - (error**2).mean() / truth.var()) if varied else np.nan,
+    }
+
+
+def _balanced_accuracy(predicted: NDArray[np.int64], labels: NDArray[np.int64]) -> float:
+    present = np.unique(labels)
+    return float(np.mean([np.mean(predicted[labels == c] == c) for c in present]))
+
+
+def _roc_auc(output: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+    classes = output.shape[1]
+    if len(np.unique(labels)) < classes:
+        return float("nan")
+    if classes == 2:
+        return float(roc_auc_score(labels, output[:, 1] - output[:, 0]))
+    return float(roc_auc_score(labels, probabilities_of(output), multi_class="ovo"))
+
+
+def calibration(outcome: Outcome, logits: NDArray[np.floating]) -> Calibration:
+    """Hold the probability of the predicted class beside how often it is right.
+
+    Parameters
+    ----------
+    outcome : Outcome
+        Of classes.
+    logits : array (N, K), logit
+
+    Returns
+    -------
+    Calibration
+    """
+    chances = probabilities_of(logits)
+    confidence = chances.max(axis=1)
+    right = chances.argmax(axis=1) == outcome.values
+    place = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
+    count = np.bincount(place, minlength=_BINS)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        told = np.bincount(place, confidence, _BINS) / count
+        was = np.bincount(place, right, _BINS) / count
+    error = float(np.nansum(np.abs(told - was) * count) / len(confidence))
+    return Calibration(told, was, count, error)
+
+
 def classification_scores(
     logits: NDArray[np.float32], labels: NDArray[np.int64], *, draws: int = 2000, seed: int = 0
 ) -> dict[str, Score]:
-    """Score two-class predictions.
+    """Score two-class predictions, with bootstrap intervals.
 
     The intervals are the 2.5th and 97.5th percentile over bootstrap samples of the subjects, drawn
     within each class so that both are always there. They tell what another draw of subjects would
@@ -60,41 +192,14 @@ def classification_scores(
             f"Two-class scores need logits (N, 2) and subjects of both classes; logits "
             f"{logits.shape} with classes {sorted(set(labels.tolist()))} were given."
         )
-    margin = (logits[:, 1] - logits[:, 0]).astype(np.float64)
     rng = np.random.default_rng(seed)
     members = [np.flatnonzero(labels == c) for c in (0, 1)]
     samples = [np.concatenate([rng.choice(m, len(m)) for m in members]) for _ in range(draws)]
-    return {
-        name: _score(measure, margin, labels, samples)
-        for name, measure in (
-            ("accuracy", _accuracy),
-            ("balanced_accuracy", _balanced_accuracy),
-            ("roc_auc", _roc_auc),
-        )
-    }
-
-
-_Measure = Callable[[NDArray[np.float64], NDArray[np.int64]], float]
-
-
-def _score(
-    measure: _Measure,
-    margin: NDArray[np.float64],
-    labels: NDArray[np.int64],
-    samples: list[NDArray[np.int64]],
-) -> Score:
-    values = [measure(margin[s], labels[s]) for s in samples]
-    low, high = np.percentile(values, [2.5, 97.5])
-    return Score(measure(margin, labels), float(low), float(high))
-
-
-def _accuracy(margin: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    return float(np.mean((margin > 0) == (labels == 1)))
-
-
-def _balanced_accuracy(margin: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    return float(np.mean([np.mean((margin[labels == c] > 0) == (c == 1)) for c in (0, 1)]))
-
-
-def _roc_auc(margin: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    return float(roc_auc_score(labels, margin))
+    outcome = Outcome("label", labels, ("0", "1"))
+    whole = measures(outcome, logits)
+    drawn = [measures(Outcome("label", labels[s], ("0", "1")), logits[s]) for s in samples]
+    found = {}
+    for name in ("accuracy", "balanced_accuracy", "roc_auc"):
+        low, high = np.percentile([one[name] for one in drawn], [2.5, 97.5])
+        found[name] = Score(whole[name], float(low), float(high))
+    return found

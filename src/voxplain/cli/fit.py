@@ -1,0 +1,148 @@
+"""``voxplain fit`` and ``voxplain phantom``: train networks, on real brains or on made ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from voxplain.cli.modules import importable_here
+from voxplain.console import make_progress
+
+__all__ = ["fit", "phantom"]
+
+_SHOWN = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced",
+    "roc_auc": "ROC AUC",
+    "brier": "Brier",
+    "mae": "mean error",
+    "r": "r",
+}
+
+
+def fit(
+    study: Annotated[Path, typer.Argument(help="Study with a cohort, see 'voxplain cohort'.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Study for the results; else the same one.")
+    ] = None,
+    network: Annotated[
+        list[str] | None, typer.Option(help="mrinet or another name; may be repeated.")
+    ] = None,
+    outcome: Annotated[
+        str, typer.Option(help="label, or a column of numbers to predict, such as age.")
+    ] = "label",
+    cv: Annotated[int, typer.Option(help="Folds; 0 leaves one scan or group out at a time.")] = 10,
+    repeats: Annotated[int, typer.Option(help="Times that the folds are drawn anew.")] = 1,
+    group: Annotated[
+        str, typer.Option(help="Column whose scans stay together; auto, or none to split families.")
+    ] = "auto",
+    schedule: Annotated[str, typer.Option(help="default, or kan2020 for the paper's.")] = "default",
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training part.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Scans in a step.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Of Adam; the peak.")] = None,
+    augment: Annotated[
+        str | None, typer.Option(help="flip, affine, noise, intensity, commas between; or none.")
+    ] = None,
+    class_weights: Annotated[
+        bool, typer.Option("--class-weights", help="Weigh classes alike, whatever their size.")
+    ] = False,
+    parts: Annotated[
+        int, typer.Option(help="Pieces in which a batch goes through, where memory is short.")
+    ] = 1,
+    patience: Annotated[
+        int | None, typer.Option(help="Stop after so many epochs without gain on an inner part.")
+    ] = None,
+    no_final: Annotated[
+        bool, typer.Option("--no-final", help="Do not train on all scans as well.")
+    ] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    seed: Annotated[int, typer.Option(help="Same seed, same weights.")] = 0,
+) -> None:
+    """Train and cross-validate networks on a study's cohort."""
+    from voxplain.errors import unknown_name
+    from voxplain.fit.augment import CHANGES
+    from voxplain.fit.schedule import PAPER_SCHEDULE, Schedule
+    from voxplain.pipeline.fit import FitOptions, run_fit
+
+    schedules = {"default": Schedule(), "kan2020": PAPER_SCHEDULE}
+    if schedule not in schedules:
+        raise unknown_name("schedule", schedule, schedules)
+    given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if augment is not None:
+        names = [name.strip() for name in augment.split(",")] if augment != "none" else []
+        for name in names:
+            if name not in ("flip", *CHANGES):
+                raise unknown_name("augmentation", name, ["flip", *CHANGES, "none"])
+        changes["mirror"] = "flip" in names
+        changes["augment"] = tuple(name for name in names if name != "flip")
+    plan = replace(
+        schedules[schedule],
+        class_weights=class_weights,
+        parts=parts,
+        patience=patience,
+        **changes,
+    )
+    options = FitOptions(
+        study=study,
+        out=out or study,
+        networks=tuple(dict.fromkeys(network or ["mrinet"])),
+        outcome=outcome,
+        folds=cv,
+        repeats=repeats,
+        group=group,
+        schedule=plan,
+        final=not no_final,
+        seed=seed,
+        device=device,
+    )
+    console = Console()
+    with importable_here():
+        result = run_fit(options, make_progress(console))
+    _tell(console, result)
+    console.print(f"Written: {options.out / 'summary.json'}", highlight=False, soft_wrap=True)
+
+
+def phantom(
+    out: Annotated[Path, typer.Option(help="Folder of the study; made when missing.")],
+    subjects: Annotated[int, typer.Option(help="Size of the cohort.")] = 120,
+    strength: Annotated[
+        float | None, typer.Option(help="Darkening in cases, as a share; 0 for none at all.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Same seed, same brains.")] = 0,
+) -> None:
+    """Make a cohort of brains whose truth is known."""
+    from voxplain.pipeline.phantom import make_phantom_study
+
+    console = Console()
+    cohort = make_phantom_study(out, subjects, strength, seed, make_progress(console))
+    console.print(f"{len(cohort)} brains in {out / 'cohort'}", highlight=False, soft_wrap=True)
+
+
+def _tell(console: Console, result: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    names = [name for name in _SHOWN if name in result]
+    table = Table(title=f"{result['folds']} folds, held-out scans, 95 % intervals")
+    table.add_column("model")
+    for name in names:
+        table.add_column(_SHOWN[name], justify="right")
+    for model, scores in result["models"].items():
+        table.add_row(model, *(_cell(scores[name]) for name in names))
+    console.print(table)
+    test = result["permutation"]
+    console.print(
+        f"Against shuffled labels, p = {test['p']:.3g} ({test['of']}). {result['grouping']}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _cell(score: dict[str, Any]) -> str:
+    low, high = score["ci"] or score["pooled_ci"]
+    value = score["mean"] if score["ci"] else score["pooled"]
+    return f"{value:.3f} ({low:.2f} to {high:.2f})"

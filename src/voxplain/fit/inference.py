@@ -1,0 +1,153 @@
+"""How sure a cross-validated score is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from voxplain.fit.metrics import Score, measures
+from voxplain.fit.outcome import Outcome
+
+__all__ = ["bootstrap", "corrected_interval", "permutation_p"]
+
+_CONFIDENCE = 0.95
+
+
+def corrected_interval(
+    values: Sequence[float], train: Sequence[int], test: Sequence[int]
+) -> Score | None:
+    """Give the mean over folds an interval that knows that training parts overlap.
+
+    The variance of the mean is taken as ``(1/k + n_test/n_train)`` times that of the folds, with
+    k - 1 degrees of freedom (Nadeau & Bengio 2003, Machine Learning 52:239).
+
+    Parameters
+    ----------
+    values : sequence of k floats
+        One score a fold.
+    train, test : sequence of k ints
+        Sizes of the parts.
+
+    Returns
+    -------
+    Score or None
+        None for fewer than two folds with a score.
+    """
+    known = np.asarray(values, dtype=np.float64)
+    known = known[np.isfinite(known)]
+    k = len(known)
+    if k < 2:
+        return None
+    ratio = float(np.mean(test)) / float(np.mean(train))
+    error = np.sqrt((1 / k + ratio) * known.var(ddof=1))
+    half = float(stats.t.ppf((1 + _CONFIDENCE) / 2, k - 1) * error)
+    mean = float(known.mean())
+    return Score(mean, mean - half, mean + half)
+
+
+def bootstrap(
+    outcome: Outcome,
+    output: NDArray[np.floating],
+    groups: NDArray[np.int64] | None = None,
+    draws: int = 1000,
+    seed: int = 0,
+) -> dict[str, Score]:
+    """Give pooled scores an interval over other draws of participants, or of families.
+
+    Whole groups are drawn with replacement, because those who belong together are not independent.
+
+    Parameters
+    ----------
+    outcome : Outcome
+        Of the scans that were predicted.
+    output : array (N, K)
+        See `voxplain.fit.metrics.measures`.
+    groups : array (N,), optional
+    draws : int, default=1000
+    seed : int, default=0
+
+    Returns
+    -------
+    dict of str to Score
+        By measure; the percentile interval of the draws that have it.
+    """
+    rng = np.random.default_rng(seed)
+    own = np.arange(len(outcome)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    members = [np.flatnonzero(own == g) for g in range(own.max() + 1)]
+    whole = measures(outcome, output)
+    drawn: dict[str, list[float]] = {name: [] for name in whole}
+    for _ in range(draws):
+        chosen = rng.integers(len(members), size=len(members))
+        rows = np.concatenate([members[g] for g in chosen])
+        part = Outcome(outcome.name, outcome.values[rows], outcome.class_names)
+        for name, value in measures(part, output[rows]).items():
+            if np.isfinite(value):
+                drawn[name].append(value)
+    found = {}
+    for name, value in whole.items():
+        low, high = np.percentile(drawn[name] or [np.nan], [2.5, 97.5])
+        found[name] = Score(value, float(low), float(high))
+    return found
+
+
+def permutation_p(
+    outcome: Outcome,
+    output: NDArray[np.floating],
+    measure: str,
+    groups: NDArray[np.int64] | None = None,
+    draws: int = 1000,
+    seed: int = 0,
+) -> float:
+    """Test held-out predictions against shuffled truths.
+
+    The p-value is ``(1 + those at least as good) / (1 + draws)``. It says whether these
+    predictions know the truth at all; networks are not trained again. Truths are shuffled between
+    groups of one size, and within each, so that those who belong together stay together.
+
+    Parameters
+    ----------
+    outcome : Outcome
+    output : array (N, K)
+    measure : str
+        A key of `voxplain.fit.metrics.measures`; of ``brier``, ``mae`` and ``rmse`` less is better.
+    groups : array (N,), optional
+    draws : int, default=1000
+    seed : int, default=0
+
+    Returns
+    -------
+    float
+    """
+    sign = -1.0 if measure in ("brier", "mae", "rmse") else 1.0
+    shuffle = _shuffler(outcome, groups, np.random.default_rng(seed))
+
+    def score(values: NDArray[np.float64] | NDArray[np.int64]) -> float:
+        return sign * measures(Outcome(outcome.name, values, outcome.class_names), output)[measure]
+
+    found = score(outcome.values)
+    as_good = sum(score(shuffle()) >= found - 1e-12 for _ in range(draws))
+    return (1 + as_good) / (1 + draws)
+
+
+def _shuffler(
+    outcome: Outcome, groups: NDArray[np.int64] | None, rng: np.random.Generator
+) -> Callable[[], NDArray[np.int64] | NDArray[np.float64]]:
+    truth = outcome.values
+    if groups is None:
+        return lambda: truth[rng.permutation(len(truth))]
+    members = [np.flatnonzero(groups == g) for g in np.unique(groups)]
+    sizes = np.array([len(m) for m in members])
+    alike = [np.flatnonzero(sizes == size) for size in np.unique(sizes)]
+
+    def shuffled() -> NDArray[np.int64] | NDArray[np.float64]:
+        out = truth.copy()
+        for same in alike:
+            for to, source in zip(same, rng.permutation(same), strict=True):
+                # Within a group the order is shuffled too: siblings have no rank.
+                out[members[to]] = truth[rng.permutation(members[source])]
+        return out
+
+    return shuffled

@@ -1,0 +1,137 @@
+"""Cross-validate networks and baselines on a study's cohort, on the same folds."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from voxplain import __version__
+from voxplain.cohort.store import open_store
+from voxplain.explain import Engine
+from voxplain.fit import Fold, Schedule, find_groups, make_folds, outcome_of
+from voxplain.pipeline.fold import Learner
+from voxplain.pipeline.scores import predictions_table, score_model
+from voxplain.progress import Progress
+from voxplain.study import Study
+from voxplain.volume import Cohort
+
+__all__ = ["FitOptions", "run_fit"]
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """What is trained, and how it is judged.
+
+    Parameters
+    ----------
+    study : path
+        With the cohort that `voxplain cohort` made.
+    out : path
+        The study that is written to; the same one, or another.
+    networks : tuple of str
+        Names of `voxplain.nets.NETWORKS`, or ``package.module:function``.
+    outcome : str
+        ``label``, or a column of numbers such as age.
+    folds : int
+        0 leaves one scan, or one group, out at a time.
+    repeats : int
+    group : str
+        See `voxplain.fit.find_groups`.
+    schedule : Schedule
+    final : bool
+        Whether a network is trained on all scans as well, to be used on others.
+    seed : int
+    device : str
+    """
+
+    study: Path
+    out: Path
+    networks: tuple[str, ...] = ("mrinet",)
+    outcome: str = "label"
+    folds: int = 10
+    repeats: int = 1
+    group: str = "auto"
+    schedule: Schedule = Schedule()  # noqa: RUF009 - frozen
+    final: bool = True
+    seed: int = 0
+    device: str = "auto"
+
+
+def run_fit(options: FitOptions, progress: Progress) -> dict[str, Any]:
+    """Train and score every network on every fold.
+
+    Writes below ``options.out`` the folds (``model/folds.tsv``), for each network its weights,
+    losses and held-out predictions a fold (``model/<network>/``), and ``summary.json`` last. What
+    an earlier run with the same options has finished is kept, and a fold that was cut short goes
+    on from its last whole epoch.
+
+    Parameters
+    ----------
+    options : FitOptions
+    progress : Progress
+
+    Returns
+    -------
+    dict
+        The part ``fit`` of ``summary.json``.
+
+    Raises
+    ------
+    VoxplainError
+        If the cohort, an option or a network cannot be used.
+    """
+    began = time.perf_counter()
+    cohort = open_store(options.study / "cohort")
+    outcome = outcome_of(cohort, options.outcome)
+    device = Engine(device=options.device).resolve_device().type
+    groups, said = find_groups(cohort.participants, outcome, options.folds, options.group)
+    units = len(cohort) if groups is None else len(np.unique(groups))
+    folds = make_folds(outcome, options.folds or units, options.repeats, groups, options.seed)
+    progress.say(f"{outcome.counts()}. {said}")
+    study = Study(options.out, "voxplain study", __version__)
+    study.write_text("model/folds.tsv", _folds_table(cohort, folds))
+    models = {}
+    for network in options.networks:
+        learner = Learner(
+            study, network, cohort, outcome, options.schedule, options.seed, device, groups
+        )
+        outputs = [learner.held_out(fold, progress) for fold in folds]
+        if options.final:
+            learner.all_scans(progress)
+        study.write_text(
+            f"{learner.folder}/predictions.tsv",
+            predictions_table(cohort, outcome, folds, outputs),
+        )
+        models[network] = {
+            **learner.describe(),
+            **score_model(outcome, folds, outputs, groups, options.seed),
+        }
+    result = {
+        "outcome": options.outcome,
+        "class_names": list(outcome.class_names),
+        "scans": len(cohort),
+        "folds": len(folds) // options.repeats,
+        "repeats": options.repeats,
+        "grouping": said,
+        "schedule": options.schedule.describe(),
+        "options": {k: str(v) if isinstance(v, Path) else v for k, v in asdict(options).items()},
+        **{k: v for k, v in models[options.networks[0]].items() if k != "name"},
+        "models": models,
+        "seconds": time.perf_counter() - began,
+        "versions": {"voxplain": __version__, "torch": torch.__version__},
+    }
+    summary = study.read_json("summary.json") | {"fit": result}
+    study.write_json("summary.json", summary)
+    return result
+
+
+def _folds_table(cohort: Cohort, folds: list[Fold]) -> str:
+    lines = ["scan\trepeat\tfold"]
+    for fold in folds:
+        lines += [f"sub-{cohort.subjects[i]}\t{fold.repeat}\t{fold.number}" for i in fold.test]
+    return "\n".join(lines) + "\n"

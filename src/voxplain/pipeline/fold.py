@@ -1,0 +1,198 @@
+"""One network on one fold: trained, kept epoch by epoch, and found again by a rerun."""
+
+from __future__ import annotations
+
+import io
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from voxplain import __version__
+from voxplain.explain import weights_sha256
+from voxplain.fit import Epoch, Fold, Outcome, Schedule, Training, inner_split, predict
+from voxplain.nets import build_network, count_parameters, load_into, read_weights, serialise
+from voxplain.progress import Progress
+from voxplain.study import Study
+from voxplain.volume import Cohort
+
+__all__ = ["Learner"]
+
+_VALIDATES = 0.15
+
+
+class Learner:
+    """Trains one kind of network on folds of a cohort.
+
+    Parameters
+    ----------
+    study : Study
+    name : str
+        See `voxplain.nets.build_network`.
+    cohort : Cohort
+    outcome : Outcome
+    schedule : Schedule
+    seed : int
+    device : str
+    groups : array (N,) or None
+        Scans that stay together, also where a part of the training validates.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        name: str,
+        cohort: Cohort,
+        outcome: Outcome,
+        schedule: Schedule,
+        seed: int,
+        device: str,
+        groups: NDArray[np.int64] | None,
+    ) -> None:
+        self.study, self.name, self.cohort, self.outcome = study, name, cohort, outcome
+        self.schedule, self.seed, self.device, self.groups = schedule, seed, device, groups
+        self.folder = "model/" + re.sub(r"[^0-9A-Za-z]+", "-", name).strip("-")
+        self.seconds = 0.0
+        self._images = _fingerprint(cohort)
+
+    def held_out(self, fold: Fold, progress: Progress) -> NDArray[np.float32]:
+        """Train on a fold, and return the outputs for its held-out scans, array (n, K)."""
+        place = f"{self.folder}/repeat-{fold.repeat:02d}/fold-{fold.number:02d}"
+        words = f"{self.name}, fold {fold.number}" + f" of repeat {fold.repeat}" * (fold.repeat > 1)
+        number = 1000 * fold.repeat + fold.number
+        network, scale = self._trained(place, fold.train, number, words, progress)
+        return predict(network, self.cohort, fold.test, device=self.device) * scale[1] + scale[0]
+
+    def all_scans(self, progress: Progress) -> None:
+        """Train on every scan; such a network is for other cohorts."""
+        everyone = np.arange(len(self.cohort))
+        self._trained(f"{self.folder}/all", everyone, 0, f"{self.name}, all scans", progress)
+
+    def describe(self) -> dict[str, Any]:
+        """Say which network was trained."""
+        network = self._network(0)
+        return {
+            "name": self.name,
+            "class": type(network).__name__,
+            "parameters": count_parameters(network),
+            "training_seconds": self.seconds,
+        }
+
+    def _network(self, number: int) -> nn.Module:
+        torch.manual_seed(self.seed + number)
+        return build_network(self.name, self.cohort.grid.shape, self.outcome.outputs)
+
+    def _trained(
+        self, place: str, train: NDArray[np.int64], number: int, words: str, progress: Progress
+    ) -> tuple[nn.Module, tuple[float, float]]:
+        network = self._network(number)
+        request = self._request(train, number)
+        kept = self.study.find_json(f"{place}/training.json", request)
+        if kept is not None:
+            load_into(network, read_weights(self.study.folder / place / "weights.safetensors"))
+            self.seconds += kept["seconds"]
+            return network.eval(), (kept["scale"][0], kept["scale"][1])
+        learn, validate = train, np.empty(0, np.int64)
+        if self.schedule.patience:
+            learn, validate = inner_split(
+                self.outcome, train, _VALIDATES, self.groups, self.seed + number
+            )
+        training = Training(
+            network,
+            self.cohort,
+            self.outcome,
+            learn,
+            self.schedule,
+            seed=self.seed + number,
+            device=self.device,
+            validation=validate,
+        )
+        before = self._resume(training, place, request, progress)
+        began = time.perf_counter()
+
+        def keep() -> None:
+            spent = before + time.perf_counter() - began
+            content = {"request": _text(request), "seconds": spent, "state": training.state()}
+            stream = io.BytesIO()
+            torch.save(content, stream)
+            self.study.write_bytes(f"{place}/checkpoint.pt", stream.getvalue())
+
+        with progress.step(words, self.schedule.epochs) as advance:
+            training.run(lambda done, epoch: advance(done, note=_note(epoch)), keep)
+        seconds = before + time.perf_counter() - began
+        self.seconds += seconds
+        self.study.write_bytes(f"{place}/weights.safetensors", serialise(network))
+        self.study.write_json(
+            f"{place}/training.json",
+            {
+                "request": request,
+                "weights_sha256": weights_sha256(network),
+                "scale": training.scale,
+                "train": [self.cohort.subjects[i] for i in learn],
+                "validation": [self.cohort.subjects[i] for i in validate],
+                "history": [epoch.to_dict() for epoch in training.history],
+                "seconds": seconds,
+            },
+        )
+        (self.study.folder / place / "checkpoint.pt").unlink(missing_ok=True)
+        return network, training.scale
+
+    def _resume(
+        self, training: Training, place: str, request: Mapping[str, Any], progress: Progress
+    ) -> float:
+        """Go on from the last whole epoch of a run that was cut short; return its seconds."""
+        path = self.study.folder / place / "checkpoint.pt"
+        if not path.exists():
+            return 0.0
+        try:
+            content = torch.load(path, map_location=self.device, weights_only=True)
+        except Exception:
+            # Whatever a damaged file gives: training it again costs time alone.
+            return 0.0
+        if content.get("request") != _text(request):
+            return 0.0
+        training.resume(content["state"])
+        progress.say(f"Going on after epoch {len(training.history)} of a run that was cut short.")
+        return float(content["seconds"])
+
+    def _request(self, train: NDArray[np.int64], number: int) -> dict[str, Any]:
+        return {
+            "network": self.name,
+            "outcome": self.outcome.name,
+            "truth": [self.outcome.values[i].item() for i in train],
+            "class_names": list(self.outcome.class_names),
+            "scans": [self.cohort.subjects[i] for i in train],
+            "images": self._images,
+            "schedule": asdict(self.schedule),
+            "seed": self.seed + number,
+            "device": self.device,
+            "versions": {"voxplain": __version__, "torch": torch.__version__},
+        }
+
+
+def _text(request: Mapping[str, Any]) -> str:
+    return repr(sorted(request.items()))
+
+
+def _fingerprint(cohort: Cohort) -> str:
+    """Tell a cohort's images from others by its grid and some volumes, without reading all."""
+    import hashlib
+
+    digest = hashlib.sha256(repr(cohort.grid.to_dict()).encode())
+    for i in np.unique(np.linspace(0, len(cohort) - 1, 5).astype(int)):
+        digest.update(cohort.load(int(i)).tobytes())
+    return digest.hexdigest()
+
+
+def _note(epoch: Epoch | None) -> str:
+    if epoch is None:
+        return ""
+    right = "" if epoch.train_accuracy is None else f", accuracy {epoch.train_accuracy:.2f}"
+    seen = "" if epoch.validation_loss is None else f", validation {epoch.validation_loss:.3f}"
+    return f"loss {epoch.train_loss:.3f}{right}{seen}"

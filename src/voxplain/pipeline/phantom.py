@@ -1,0 +1,62 @@
+"""A phantom cohort as a study, as if it had been scanned."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from voxplain import __version__
+from voxplain.cohort import load_atlas, mni152_template
+from voxplain.cohort.writer import write_store
+from voxplain.errors import InputError
+from voxplain.phantom import Scenario, make_phantom
+from voxplain.progress import Progress
+from voxplain.study import Study
+from voxplain.volume import Cohort
+
+__all__ = ["make_phantom_study"]
+
+
+def make_phantom_study(
+    out: Path, subjects: int, strength: float | None, seed: int, progress: Progress
+) -> Cohort:
+    """Make a phantom cohort and write its store, where `voxplain fit` finds it.
+
+    Parameters
+    ----------
+    out : path
+    subjects : int
+    strength : float, optional
+        Share by which the effect darkens its regions in cases; 0 makes two classes of the same
+        kind. The scenario's own by default.
+    seed : int
+    progress : Progress
+
+    Returns
+    -------
+    Cohort
+
+    Raises
+    ------
+    VoxplainError
+        If an option is out of range, or the study cannot be written.
+    """
+    scenario = Scenario()
+    if strength is not None:
+        if not 0 <= strength < 1:
+            raise InputError(f"strength must lie from 0 to below 1; {strength} was given.")
+        scenario = replace(scenario, effect=replace(scenario.effect, strength=strength))
+    study = Study(out, "voxplain study", __version__)
+    with progress.step(f"Phantom cohort of {subjects} subjects", subjects) as advance:
+        phantom = make_phantom(
+            subjects,
+            mni152_template(),
+            load_atlas("AAL"),
+            scenario=scenario,
+            seed=seed,
+            on_progress=lambda done, _: advance(done),
+        )
+    words = f"phantom, seed {seed}, {subjects} subjects, {scenario.effect}"
+    cohort = write_store(out / "cohort", phantom.cohort, words)
+    study.write_text("participants.tsv", cohort.participants.to_csv(sep="\t", index=False))
+    return cohort

@@ -1,0 +1,124 @@
+"""The scores of one model over all folds, and its table of held-out predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxplain.fit import (
+    Fold,
+    Outcome,
+    Score,
+    bootstrap,
+    calibration,
+    corrected_interval,
+    measures,
+    permutation_p,
+)
+from voxplain.fit.metrics import probabilities_of
+from voxplain.volume import Cohort
+
+__all__ = ["predictions_table", "score_model"]
+
+_TESTED = {True: "accuracy", False: "mae"}
+
+
+def score_model(
+    outcome: Outcome,
+    folds: Sequence[Fold],
+    outputs: Sequence[NDArray[np.float32]],
+    groups: NDArray[np.int64] | None,
+    seed: int,
+) -> dict[str, Any]:
+    """Score held-out predictions, fold by fold and pooled.
+
+    Parameters
+    ----------
+    outcome : Outcome
+        Of all scans.
+    folds : sequence of Fold
+    outputs : sequence of array (n, K)
+        Of each fold's held-out scans.
+    groups : array (N,) or None
+    seed : int
+
+    Returns
+    -------
+    dict
+        By measure: ``mean``, ``sd`` and ``per_fold`` over folds, ``ci`` (corrected for training
+        parts that overlap; None for leave-one-out, where a fold has no score), ``pooled`` over all
+        predictions of the first repeat, and ``pooled_ci`` (bootstrap of groups). Also the
+        permutation test's ``p`` of accuracy or mean error, and ``calibration``.
+    """
+    classes = bool(outcome.class_names)
+    one_out = all(len(np.unique(outcome.strata[fold.test])) == 1 for fold in folds) and classes
+    each = [
+        measures(_part(outcome, fold.test), out) for fold, out in zip(folds, outputs, strict=True)
+    ]
+    first = [(f, o) for f, o in zip(folds, outputs, strict=True) if f.repeat == 1]
+    rows = np.concatenate([fold.test for fold, _ in first])
+    pooled_output = np.concatenate([out for _, out in first])
+    pooled = _part(outcome, rows)
+    own = None if groups is None else groups[rows]
+    intervals = bootstrap(pooled, pooled_output, own, seed=seed)
+    sizes = [len(fold.train) for fold in folds], [len(fold.test) for fold in folds]
+    result: dict[str, Any] = {}
+    for name, score in intervals.items():
+        values = [one[name] for one in each]
+        known = np.array([v for v in values if np.isfinite(v)])
+        interval = None if one_out else corrected_interval(values, *sizes)
+        result[name] = {
+            "mean": float(known.mean()) if len(known) else None,
+            "sd": float(known.std(ddof=1)) if len(known) > 1 else None,
+            "ci": None if interval is None else _bounded(interval, name),
+            "per_fold": values,
+            "pooled": score.value,
+            "pooled_ci": [score.low, score.high],
+        }
+    tested = _TESTED[classes]
+    result["permutation"] = {
+        "of": tested,
+        "p": permutation_p(pooled, pooled_output, tested, own, seed=seed),
+    }
+    if classes:
+        told = calibration(pooled, pooled_output)
+        result["calibration"] = asdict(told)
+    return result
+
+
+def _bounded(score: Score, name: str) -> list[float]:
+    low, high = (-1.0, 1.0) if name in ("r", "r2") else (0.0, np.inf)
+    high = 1.0 if name in ("accuracy", "balanced_accuracy", "roc_auc", "brier") else high
+    return [max(low, score.low), min(high, score.high)]
+
+
+def predictions_table(
+    cohort: Cohort,
+    outcome: Outcome,
+    folds: Sequence[Fold],
+    outputs: Sequence[NDArray[np.float32]],
+) -> str:
+    """Lay out held-out predictions, a scan and repeat a row, as TSV."""
+    names = outcome.class_names
+    columns = ["scan", "repeat", "fold", "truth", "predicted"]
+    columns += [f"{what}_{name}" for what in ("logit", "p") for name in names]
+    lines = ["\t".join(columns)]
+    for fold, output in zip(folds, outputs, strict=True):
+        chances = probabilities_of(output) if names else None
+        for row, index in enumerate(fold.test):
+            cells = [f"sub-{cohort.subjects[index]}", str(fold.repeat), str(fold.number)]
+            if chances is None:
+                cells += [f"{outcome.values[index]:g}", f"{output[row, 0]:.6g}"]
+            else:
+                cells += [names[int(outcome.values[index])], names[int(chances[row].argmax())]]
+                cells += [f"{value:.6g}" for value in (*output[row], *chances[row])]
+            lines.append("\t".join(cells))
+    return "\n".join(lines) + "\n"
+
+
+def _part(outcome: Outcome, rows: NDArray[np.int64]) -> Outcome:
+    return Outcome(outcome.name, outcome.values[rows], outcome.class_names)
