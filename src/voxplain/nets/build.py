@@ -5,15 +5,28 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from torch import nn
 
 from voxplain.errors import InputError, NetworkError, unknown_name
 from voxplain.nets.mrinet import MRINet
+from voxplain.nets.sfcn import SFCN
+from voxplain.nets.slicenet import SliceNet
+from voxplain.nets.zoo import MONAI_NETWORKS
 
 __all__ = ["NETWORKS", "build_network", "count_parameters"]
 
-NETWORKS: dict[str, Callable[..., nn.Module]] = {"mrinet": MRINet}
+NETWORKS: dict[str, Callable[..., nn.Module]] = {
+    "mrinet": MRINet,
+    "slicenet": SliceNet,
+    "slicenet-residual": partial(SliceNet, residual=True),
+    "slicenet-wide": partial(SliceNet, width=5),
+    "slicenet-wide-residual": partial(SliceNet, width=5, residual=True),
+    "slicenet-vote": partial(SliceNet, label="vote"),
+    "sfcn": SFCN,
+    **MONAI_NETWORKS,
+}
 
 
 def build_network(name: str, shape: Sequence[int], classes: int = 2) -> nn.Module:
@@ -48,8 +61,9 @@ def build_network(name: str, shape: Sequence[int], classes: int = 2) -> nn.Modul
     except NetworkError:
         raise
     except Exception as error:
+        first = (str(error).strip() or "no message").splitlines()[0].rstrip(".")
         raise NetworkError(
-            f"Building the network {name!r} failed with {type(error).__name__}: {error}"
+            f"Building the network {name!r} failed with {type(error).__name__}: {first}."
         ) from error
     if not isinstance(network, nn.Module):
         raise NetworkError(
