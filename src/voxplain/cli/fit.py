@@ -59,6 +59,15 @@ def fit(
     no_final: Annotated[
         bool, typer.Option("--no-final", help="Do not train on all scans as well.")
     ] = False,
+    no_baselines: Annotated[
+        bool, typer.Option("--no-baselines", help="Leave out the models on voxels.")
+    ] = False,
+    table: Annotated[
+        Path | None, typer.Option(help="Measures, such as FreeSurfer's, for models on a table.")
+    ] = None,
+    confound: Annotated[
+        list[str] | None, typer.Option(help="Column to control for; else brain size, age, site.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     seed: Annotated[int, typer.Option(help="Same seed, same weights.")] = 0,
 ) -> None:
@@ -97,6 +106,9 @@ def fit(
         group=group,
         schedule=plan,
         final=not no_final,
+        baselines=not no_baselines,
+        table=table,
+        confounds=tuple(confound or ()),
         seed=seed,
         device=device,
     )
@@ -132,8 +144,9 @@ def _tell(console: Console, result: dict[str, Any]) -> None:
     for name in names:
         table.add_column(_SHOWN[name], justify="right")
     for model, scores in result["models"].items():
-        table.add_row(model, *(_cell(scores[name]) for name in names))
+        table.add_row(model, *(_cell(scores.get(name)) for name in names))
     console.print(table)
+    _tell_confounds(console, result)
     test = result["permutation"]
     console.print(
         f"Against shuffled labels, p = {test['p']:.3g} ({test['of']}). {result['grouping']}",
@@ -142,7 +155,31 @@ def _tell(console: Console, result: dict[str, Any]) -> None:
     )
 
 
-def _cell(score: dict[str, Any]) -> str:
-    low, high = score["ci"] or score["pooled_ci"]
-    value = score["mean"] if score["ci"] else score["pooled"]
+def _tell_confounds(console: Console, result: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    found = result["confounds"]
+    if not found:
+        return
+    name = "accuracy" if result["class_names"] else "mae"
+    columns = ", ".join(found["columns"])
+    matched = found.get("matched", {"scans": 0})
+    table = Table(title=f"Controls for {columns}: pooled {_SHOWN[name]}")
+    for head in ("model", "as it is", "without confounds", f"{matched['scans']} of matched size"):
+        table.add_column(head, justify="left" if head == "model" else "right")
+    for what, scores in found["alone"].items():
+        table.add_row(f"{what} alone", f"{scores[name]:.3f}", "–", "–")
+    table.add_section()
+    for model, scores in result["models"].items():
+        same_size = f"{matched[model][name]:.3f}" if matched["scans"] else "–"
+        left = found["removed"][model][name]
+        table.add_row(model, f"{scores[name]['pooled']:.3f}", f"{left:.3f}", same_size)
+    console.print(table)
+
+
+def _cell(score: dict[str, Any] | None) -> str:
+    if score is None:
+        return "–"
+    low, high = score["ci"]
+    value = score["mean"] if score["folds_ci"] else score["pooled"]
     return f"{value:.3f} ({low:.2f} to {high:.2f})"

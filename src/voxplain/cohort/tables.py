@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,10 +11,38 @@ from voxplain.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["read_table"]
+__all__ = ["participant_key", "read_table"]
 
 _SEPARATORS = {".tsv": "\t", ".csv": None, ".txt": None}
+_KEYS = ("participant_id", "subject", "subject_id", "ixi_id", "id")
+_STATS_TABLE = re.compile(r"(Measure:|[lr]h\.)")
 _SHEETS = (".xlsx", ".xls", ".ods")
+
+
+def participant_key(path: Path) -> str:
+    """Find the column that names participants in a table of measures.
+
+    Parameters
+    ----------
+    path : path
+        With ``participant_id``, HCP's ``Subject``, or one of FreeSurfer's stats tables, whose first
+        column has the name of the measure.
+
+    Returns
+    -------
+    str
+        ``participant_id`` where there is none, so that reading the table says what is missing.
+    """
+    try:
+        first = path.read_text(encoding="utf-8-sig", errors="replace").split("\n", 1)[0]
+    except OSError:
+        return "participant_id"
+    names = [" ".join(name.strip(' "\r').split()) for name in re.split(r"[\t,;]", first)]
+    lower = {name.lower(): name for name in names}
+    for name in _KEYS:
+        if name in lower:
+            return lower[name]
+    return names[0] if _STATS_TABLE.match(names[0]) else "participant_id"
 
 
 def read_table(path: Path, key: str = "participant_id") -> pd.DataFrame:

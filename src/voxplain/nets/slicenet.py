@@ -67,9 +67,7 @@ class SliceNet(nn.Module):
         self.width, self.label, self.slabs = width, label, shape[1] // width
         self.skipped = (shape[1] - self.slabs * width) // 2
         sizes = [width, *channels]
-        self.features = nn.Sequential(
-            *(_Block(a, b, residual) for a, b in pairwise(sizes))
-        )
+        self.features = nn.Sequential(*(_Block(a, b, residual) for a, b in pairwise(sizes)))
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(channels[-1], classes)
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from voxplain import __version__
 from voxplain.cohort.store import open_store
 from voxplain.explain import Engine
 from voxplain.fit import Fold, Schedule, find_groups, make_folds, outcome_of
+from voxplain.fit.confounds import confound_columns
 from voxplain.pipeline.fold import Learner
+from voxplain.pipeline.rivals import Rivals, confound_scores, table_rivals, voxel_rivals
 from voxplain.pipeline.scores import predictions_table, score_model
+from voxplain.pipeline.setting import Setting
 from voxplain.progress import Progress
 from voxplain.study import Study
 from voxplain.volume import Cohort
@@ -45,6 +50,12 @@ class FitOptions:
     schedule : Schedule
     final : bool
         Whether a network is trained on all scans as well, to be used on others.
+    baselines : bool
+        Whether linear and kernel models are fitted on the voxels.
+    table : path, optional
+        Of measures, such as FreeSurfer's, for models on these.
+    confounds : tuple of str
+        Columns of the participants' table; brain volume, age and site by default.
     seed : int
     device : str
     """
@@ -58,6 +69,9 @@ class FitOptions:
     group: str = "auto"
     schedule: Schedule = Schedule()  # noqa: RUF009 - frozen
     final: bool = True
+    baselines: bool = True
+    table: Path | None = None
+    confounds: tuple[str, ...] = ()
     seed: int = 0
     device: str = "auto"
 
@@ -95,11 +109,12 @@ def run_fit(options: FitOptions, progress: Progress) -> dict[str, Any]:
     progress.say(f"{outcome.counts()}. {said}")
     study = Study(options.out, "voxplain study", __version__)
     study.write_text("model/folds.tsv", _folds_table(cohort, folds))
-    models = {}
+    setting = Setting(cohort, outcome, folds, groups, options.seed)
+    columns = confound_columns(cohort.participants, outcome, options.confounds)
+    every: dict[str, Sequence[NDArray[np.floating]]] = {}
+    models: dict[str, dict[str, Any]] = {}
     for network in options.networks:
-        learner = Learner(
-            study, network, cohort, outcome, options.schedule, options.seed, device, groups
-        )
+        learner = Learner(study, network, setting, options.schedule, device)
         outputs = [learner.held_out(fold, progress) for fold in folds]
         if options.final:
             learner.all_scans(progress)
@@ -107,10 +122,16 @@ def run_fit(options: FitOptions, progress: Progress) -> dict[str, Any]:
             f"{learner.folder}/predictions.tsv",
             predictions_table(cohort, outcome, folds, outputs),
         )
-        models[network] = {
-            **learner.describe(),
-            **score_model(outcome, folds, outputs, groups, options.seed),
-        }
+        every[network] = outputs
+        models[network] = {**learner.describe(), **score_model(setting, outputs)}
+    voxels = voxel_rivals(setting, progress) if options.baselines else Rivals({})
+    table = table_rivals(options.table, setting, progress) if options.table else Rivals({})
+    for rivals in (voxels, table):
+        for name, given in rivals.outputs.items():
+            every[name] = given
+            models[name] = {"name": name, **score_model(setting, given, name in rivals.likely)}
+        for note in rivals.notes:
+            progress.say(note)
     result = {
         "outcome": options.outcome,
         "class_names": list(outcome.class_names),
@@ -121,6 +142,8 @@ def run_fit(options: FitOptions, progress: Progress) -> dict[str, Any]:
         "schedule": options.schedule.describe(),
         "options": {k: str(v) if isinstance(v, Path) else v for k, v in asdict(options).items()},
         **{k: v for k, v in models[options.networks[0]].items() if k != "name"},
+        "confounds": confound_scores(setting, columns, every, voxels.products) if columns else {},
+        "importances": list(table.importances),
         "models": models,
         "seconds": time.perf_counter() - began,
         "versions": {"voxplain": __version__, "torch": torch.__version__},

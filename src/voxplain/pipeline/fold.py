@@ -16,8 +16,9 @@ from torch import nn
 
 from voxplain import __version__
 from voxplain.explain import weights_sha256
-from voxplain.fit import Epoch, Fold, Outcome, Schedule, Training, inner_split, predict
+from voxplain.fit import Epoch, Fold, Schedule, Training, inner_split, predict
 from voxplain.nets import build_network, count_parameters, load_into, read_weights, serialise
+from voxplain.pipeline.setting import Setting
 from voxplain.progress import Progress
 from voxplain.study import Study
 from voxplain.volume import Cohort
@@ -35,31 +36,20 @@ class Learner:
     study : Study
     name : str
         See `voxplain.nets.build_network`.
-    cohort : Cohort
-    outcome : Outcome
+    setting : Setting
     schedule : Schedule
-    seed : int
     device : str
-    groups : array (N,) or None
-        Scans that stay together, also where a part of the training validates.
     """
 
     def __init__(
-        self,
-        study: Study,
-        name: str,
-        cohort: Cohort,
-        outcome: Outcome,
-        schedule: Schedule,
-        seed: int,
-        device: str,
-        groups: NDArray[np.int64] | None,
+        self, study: Study, name: str, setting: Setting, schedule: Schedule, device: str
     ) -> None:
-        self.study, self.name, self.cohort, self.outcome = study, name, cohort, outcome
-        self.schedule, self.seed, self.device, self.groups = schedule, seed, device, groups
+        self.study, self.name, self.schedule, self.device = study, name, schedule, device
+        self.cohort, self.outcome = setting.cohort, setting.outcome
+        self.seed, self.groups = setting.seed, setting.groups
         self.folder = "model/" + re.sub(r"[^0-9A-Za-z]+", "-", name).strip("-")
         self.seconds = 0.0
-        self._images = _fingerprint(cohort)
+        self._images = _fingerprint(setting.cohort)
 
     def held_out(self, fold: Fold, progress: Progress) -> NDArray[np.float32]:
         """Train on a fold, and return the outputs for its held-out scans, array (n, K)."""

@@ -20,6 +20,7 @@ from voxplain.fit import (
     permutation_p,
 )
 from voxplain.fit.metrics import probabilities_of
+from voxplain.pipeline.setting import Setting
 from voxplain.volume import Cohort
 
 __all__ = ["predictions_table", "score_model"]
@@ -28,32 +29,29 @@ _TESTED = {True: "accuracy", False: "mae"}
 
 
 def score_model(
-    outcome: Outcome,
-    folds: Sequence[Fold],
-    outputs: Sequence[NDArray[np.float32]],
-    groups: NDArray[np.int64] | None,
-    seed: int,
+    setting: Setting, outputs: Sequence[NDArray[np.floating]], likely: bool = True
 ) -> dict[str, Any]:
     """Score held-out predictions, fold by fold and pooled.
 
     Parameters
     ----------
-    outcome : Outcome
-        Of all scans.
-    folds : sequence of Fold
+    setting : Setting
     outputs : sequence of array (n, K)
         Of each fold's held-out scans.
-    groups : array (N,) or None
-    seed : int
+    likely : bool, default=True
+        Whether the outputs are logits or logarithms of probabilities; the margins of a support
+        vector machine are neither, and get no Brier score and no calibration.
 
     Returns
     -------
     dict
-        By measure: ``mean``, ``sd`` and ``per_fold`` over folds, ``ci`` (corrected for training
-        parts that overlap; None for leave-one-out, where a fold has no score), ``pooled`` over all
-        predictions of the first repeat, and ``pooled_ci`` (bootstrap of groups). Also the
-        permutation test's ``p`` of accuracy or mean error, and ``calibration``.
+        By measure: ``mean``, ``sd`` and ``per_fold`` over folds; ``folds_ci``, corrected for
+        training parts that overlap (None for leave-one-out, where a fold has no score); ``pooled``
+        over all predictions of the first repeat, and ``pooled_ci``, from a bootstrap of groups;
+        and ``ci``, which reaches as far as the wider of the two on each side. Also the permutation
+        test's ``p`` of accuracy or mean error, and ``calibration``.
     """
+    outcome, folds, groups, seed = setting.outcome, setting.folds, setting.groups, setting.seed
     classes = bool(outcome.class_names)
     one_out = all(len(np.unique(outcome.strata[fold.test])) == 1 for fold in folds) and classes
     each = [
@@ -68,14 +66,17 @@ def score_model(
     sizes = [len(fold.train) for fold in folds], [len(fold.test) for fold in folds]
     result: dict[str, Any] = {}
     for name, score in intervals.items():
+        if name == "brier" and not likely:
+            continue
         values = [one[name] for one in each]
         known = np.array([v for v in values if np.isfinite(v)])
         interval = None if one_out else corrected_interval(values, *sizes)
         result[name] = {
             "mean": float(known.mean()) if len(known) else None,
             "sd": float(known.std(ddof=1)) if len(known) > 1 else None,
-            "ci": None if interval is None else _bounded(interval, name),
+            "ci": _wider(score, interval, name),
             "per_fold": values,
+            "folds_ci": None if interval is None else [interval.low, interval.high],
             "pooled": score.value,
             "pooled_ci": [score.low, score.high],
         }
@@ -84,23 +85,25 @@ def score_model(
         "of": tested,
         "p": permutation_p(pooled, pooled_output, tested, own, seed=seed),
     }
-    if classes:
+    if classes and likely:
         told = calibration(pooled, pooled_output)
         result["calibration"] = asdict(told)
     return result
 
 
-def _bounded(score: Score, name: str) -> list[float]:
+def _wider(pooled: Score, folds: Score | None, name: str) -> list[float]:
+    """Join two intervals, within what the measure can be."""
     low, high = (-1.0, 1.0) if name in ("r", "r2") else (0.0, np.inf)
     high = 1.0 if name in ("accuracy", "balanced_accuracy", "roc_auc", "brier") else high
-    return [max(low, score.low), min(high, score.high)]
+    both = [pooled] if folds is None else [pooled, folds]
+    return [max(low, min(s.low for s in both)), min(high, max(s.high for s in both))]
 
 
 def predictions_table(
     cohort: Cohort,
     outcome: Outcome,
     folds: Sequence[Fold],
-    outputs: Sequence[NDArray[np.float32]],
+    outputs: Sequence[NDArray[np.floating]],
 ) -> str:
     """Lay out held-out predictions, a scan and repeat a row, as TSV."""
     names = outcome.class_names
