@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from voxplain.errors import InputError, unknown_name
@@ -70,11 +71,11 @@ def changer(
     noisy = "noise" in names
 
     def change(image: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
-        made = image[None]
+        made = torch.from_numpy(image)[None]
         for number, step in enumerate(steps):
             step.set_random_state(seed=(seed + number) % 2**32)
             made = step(made)
-        out: NDArray[np.float32] = np.array(made[0], dtype=np.float32)
+        out: NDArray[np.float32] = np.array(torch.as_tensor(made[0]).numpy(), dtype=np.float32)
         if noisy:
             # Relative to the image's own contrast; the background of a stripped brain stays empty.
             rng = np.random.default_rng(seed)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["find_groups", "joined_groups"]
 
-_FAMILY = ("family_id", "family", "familyid", "mother_id", "father_id", "mother", "father")
+_PARENTS = ("mother_id", "father_id", "mother", "father")
+_FAMILY = ("family_id", "family", "familyid", *_PARENTS)
 _SITE = ("site", "site_id", "scanner", "scanner_id")
 
 
@@ -85,7 +86,9 @@ def find_groups(
 
 def _known(column: pd.Series[str]) -> pd.Series[str]:
     text = column.astype(str).str.strip()
-    return text[column.notna() & ~text.isin(["", "n/a", "nan", "0"])]
+    # In a pedigree, 0 stands for a parent who is not known.
+    unknown = ["", "n/a", "nan"] + ["0"] * (str(column.name).lower() in _PARENTS)
+    return text[column.notna() & ~text.isin(unknown)]
 
 
 def _grouped(table: pd.DataFrame, columns: Sequence[str]) -> NDArray[np.int64]:

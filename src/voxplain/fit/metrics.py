@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score
 
 from voxplain.errors import InputError
@@ -131,7 +132,11 @@ def _roc_auc(output: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
     if len(np.unique(labels)) < classes:
         return float("nan")
     if classes == 2:
-        return float(roc_auc_score(labels, output[:, 1] - output[:, 0]))
+        # As the Mann-Whitney statistic, because it is asked for thousands of times.
+        ranks = rankdata(output[:, 1] - output[:, 0])
+        second = int(labels.sum())
+        above = ranks[labels == 1].sum() - second * (second + 1) / 2
+        return float(above / (second * (len(labels) - second)))
     return float(roc_auc_score(labels, probabilities_of(output), multi_class="ovo"))
 
 

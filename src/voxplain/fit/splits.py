@@ -13,7 +13,7 @@ from voxplain.errors import InputError
 from voxplain.fit.outcome import Outcome
 from voxplain.volume import Cohort
 
-__all__ = ["Fold", "hold_out", "inner_split", "make_folds"]
+__all__ = ["Fold", "hold_out", "inner_split", "make_folds", "most_folds"]
 
 Indices = NDArray[np.int64]
 
@@ -133,6 +133,13 @@ def _require_classes(outcome: Outcome, fold: Fold, one_out: bool) -> None:
                 )
 
 
+def most_folds(outcome: Outcome, groups: Indices | None = None) -> int:
+    """Count the folds that can all hold a scan, or group, of every class or fifth."""
+    strata = outcome.strata
+    own = np.arange(len(strata)) if groups is None else groups
+    return min(len(np.unique(own[strata == s])) for s in np.unique(strata))
+
+
 def inner_split(
     outcome: Outcome,
     train: Indices,
@@ -159,7 +166,8 @@ def inner_split(
     """
     part = Outcome(outcome.name, outcome.values[train], outcome.class_names)
     own = None if groups is None else groups[train]
-    first = make_folds(part, max(2, round(1 / fraction)), 1, own, seed)[0]
+    folds = min(round(1 / fraction), most_folds(part, own))
+    first = make_folds(part, max(2, folds), 1, own, seed)[0]
     return train[first.train], train[first.test]
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxplain.fit.outcome import Outcome
-from voxplain.fit.splits import Fold
+from voxplain.fit.splits import Fold, most_folds
 from voxplain.volume import Cohort
 
 __all__ = ["VOXEL_MODELS", "Products", "inner_products"]
@@ -152,10 +152,8 @@ def _inner(
 
     strata = outcome.strata[fold.train]
     own = None if groups is None else groups[fold.train]
-    most = int(np.bincount(strata)[np.unique(strata)].min())
-    if own is not None:
-        most = min(len(np.unique(own[strata == s])) for s in np.unique(strata))
-    folds = max(2, min(5, most))
+    part = Outcome(outcome.name, outcome.values[fold.train], outcome.class_names)
+    folds = max(2, min(5, most_folds(part, own)))
     kind = StratifiedKFold if own is None else StratifiedGroupKFold
     splitter = kind(folds, shuffle=True, random_state=_SEED)
     return list(splitter.split(strata, strata, own))

@@ -18,7 +18,13 @@ from voxplain.explain import Engine
 from voxplain.fit import Fold, Schedule, find_groups, make_folds, outcome_of
 from voxplain.fit.confounds import confound_columns
 from voxplain.pipeline.fold import Learner
-from voxplain.pipeline.rivals import Rivals, confound_scores, table_rivals, voxel_rivals
+from voxplain.pipeline.rivals import (
+    Rivals,
+    confound_scores,
+    features_of,
+    table_rivals,
+    voxel_rivals,
+)
 from voxplain.pipeline.scores import predictions_table, score_model
 from voxplain.pipeline.setting import Setting
 from voxplain.progress import Progress
@@ -113,8 +119,11 @@ def run_fit(options: FitOptions, progress: Progress) -> dict[str, Any]:
     columns = confound_columns(cohort.participants, outcome, options.confounds)
     every: dict[str, Sequence[NDArray[np.floating]]] = {}
     models: dict[str, dict[str, Any]] = {}
-    for network in options.networks:
-        learner = Learner(study, network, setting, options.schedule, device)
+    learners = [Learner(study, n, setting, options.schedule, device) for n in options.networks]
+    # All that can be wrong is found before hours of training.
+    described = [learner.describe() for learner in learners]
+    features = None if options.table is None else features_of(options.table, setting)
+    for learner, words in zip(learners, described, strict=True):
         outputs = [learner.held_out(fold, progress) for fold in folds]
         if options.final:
             learner.all_scans(progress)
@@ -122,10 +131,11 @@ def run_fit(options: FitOptions, progress: Progress) -> dict[str, Any]:
             f"{learner.folder}/predictions.tsv",
             predictions_table(cohort, outcome, folds, outputs),
         )
-        every[network] = outputs
-        models[network] = {**learner.describe(), **score_model(setting, outputs)}
+        every[learner.name] = outputs
+        spent = {"training_seconds": learner.seconds}
+        models[learner.name] = {**words, **spent, **score_model(setting, outputs)}
     voxels = voxel_rivals(setting, progress) if options.baselines else Rivals({})
-    table = table_rivals(options.table, setting, progress) if options.table else Rivals({})
+    table = table_rivals(features, setting, progress) if features else Rivals({})
     for rivals in (voxels, table):
         for name, given in rivals.outputs.items():
             every[name] = given

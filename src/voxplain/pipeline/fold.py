@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from voxplain import __version__
+from voxplain.errors import NetworkError
 from voxplain.explain import weights_sha256
+from voxplain.explain.probe import probe
 from voxplain.fit import Epoch, Fold, Schedule, Training, inner_split, predict
 from voxplain.nets import build_network, count_parameters, load_into, read_weights, serialise
 from voxplain.pipeline.setting import Setting
@@ -65,13 +67,27 @@ class Learner:
         self._trained(f"{self.folder}/all", everyone, 0, f"{self.name}, all scans", progress)
 
     def describe(self) -> dict[str, Any]:
-        """Say which network was trained."""
+        """Build the network, try it on a scan, and say what it is.
+
+        Raises
+        ------
+        NetworkError
+            If it cannot be built, cannot take the cohort's volumes, or has not the outputs that
+            the outcome needs.
+        """
         network = self._network(0)
+        example = torch.from_numpy(self.cohort.stack([0])[:, None])
+        with probe(network) as p, torch.no_grad():
+            given = p.logits(example).shape[1]
+        if given != self.outcome.outputs:
+            raise NetworkError(
+                f"{self.name} gives {given} output(s), and {self.outcome.name} needs "
+                f"{self.outcome.outputs}; let the function that builds it take 'classes'."
+            )
         return {
             "name": self.name,
             "class": type(network).__name__,
             "parameters": count_parameters(network),
-            "training_seconds": self.seconds,
         }
 
     def _network(self, number: int) -> nn.Module:

@@ -17,13 +17,13 @@ from voxplain.cohort.tables import participant_key, read_table
 from voxplain.errors import InputError
 from voxplain.fit import Outcome, measures
 from voxplain.fit.confounds import confounds_alone, design, residual_outputs
-from voxplain.fit.morphometry import fit_table, ranked, read_features, table_models
+from voxplain.fit.morphometry import Features, fit_table, ranked, read_features, table_models
 from voxplain.fit.voxels import VOXEL_MODELS, Products, inner_products
 from voxplain.pipeline.setting import Setting
 from voxplain.progress import Progress
 from voxplain.volume import Cohort
 
-__all__ = ["Rivals", "confound_scores", "table_rivals", "voxel_rivals"]
+__all__ = ["Rivals", "confound_scores", "features_of", "table_rivals", "voxel_rivals"]
 
 Outputs = Sequence[NDArray[np.floating]]
 
@@ -72,18 +72,22 @@ def _on_voxels(name: str, products: Products, setting: Setting) -> list[NDArray[
     return [model(products, setting.outcome, f, setting.groups) for f in setting.folds]
 
 
-def table_rivals(path: Path, setting: Setting, progress: Progress) -> Rivals:
-    """Fit the models on a table of measures, keyed by participant or scan.
+def features_of(path: Path, setting: Setting) -> Features:
+    """Read a table of measures, keyed by participant.
 
     Raises
     ------
     InputError
         If the table cannot be used, names a participant twice, or lacks some.
     """
-    features = read_features(_aligned(path, setting.cohort), setting.outcome)
+    return read_features(_aligned(path, setting.cohort), setting.outcome)
+
+
+def table_rivals(features: Features, setting: Setting, progress: Progress) -> Rivals:
+    """Fit the models on a table of measures."""
     models = table_models(bool(setting.outcome.class_names), setting.seed)
     fits = {}
-    with progress.step(f"Models on {path.name}", len(models) * len(setting.folds)) as advance:
+    with progress.step("Models on the table", len(models) * len(setting.folds)) as advance:
         for number, (name, make) in enumerate(models.items()):
             start = number * len(setting.folds)
             fits[name] = fit_table(

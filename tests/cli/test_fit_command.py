@@ -1,0 +1,277 @@
+"""``voxplain fit``: from a study's cohort to scores, whatever kills it on the way."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from voxplain.cohort.store import open_store
+from voxplain.cohort.writer import write_store
+from voxplain.grid import Grid
+from voxplain.study import Study
+from voxplain.volume import Cohort
+
+Run = Callable[..., tuple[int, str, str]]
+GRID = Grid((24, 24, 24), np.diag([-8.0, 8, 8, 1]))
+QUICK = ("--cv", 3, "--epochs", 2, "--no-final", "--device", "cpu")
+
+
+def tiny(width: int = 24) -> object:
+    """A network that is trained in no time."""
+    from torch import nn
+
+    return nn.Sequential(
+        nn.AvgPool3d(4), nn.Conv3d(1, 4, 3), nn.BatchNorm3d(4), nn.ReLU(), nn.Flatten(),
+        nn.Dropout(0.2), nn.Linear(4 * 64, 2),
+    )  # fmt: skip
+
+
+def tiny_number() -> object:
+    from torch import nn
+
+    return nn.Sequential(nn.AvgPool3d(4), nn.Flatten(), nn.Linear(216, 1))
+
+
+TINY = "test_fit_command:tiny"
+
+
+def make_study(folder: Path, n: int = 24, signal_: float = 3.0, **columns: list[object]) -> Path:
+    rng = np.random.default_rng(0)
+    labels = np.arange(n) % 2
+    images = rng.normal(size=(n, *GRID.shape)).astype(np.float32)
+    images[:, 8:14, 8:14, 8:14] += signal_ * labels[:, None, None, None]
+    table = pd.DataFrame(
+        {
+            "participant_id": [f"sub-{i:02d}" for i in range(n)],
+            "label": np.where(labels == 1, "case", "control"),
+            "age": 40 + 6 * labels + rng.normal(size=n),
+            "brain_ml": 1200 + 40 * labels + rng.normal(0, 60, size=n),
+            **columns,
+        }
+    )
+    Study(folder, "test", "0")
+    write_store(
+        folder / "cohort", Cohort(table, ("control", "case"), GRID, lambda i: images[i]), "test"
+    )
+    return folder
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(Path(__file__).parent)
+    return make_study(tmp_path / "study")
+
+
+def fitted(study: Path) -> dict[str, object]:
+    return json.loads((study / "summary.json").read_text())["fit"]
+
+
+def test_networks_and_baselines_side_by_side(run: Run, study: Path) -> None:
+    table = study / "measures.tsv"
+    values = open_store(study / "cohort").labels
+    rows = [f"{i:02d}\t{v + 0.1 * (i % 7)}\t{i % 5}" for i, v in enumerate(values)]
+    table.write_text("\n".join(["Subject\tFS_A\tFS_B", *rows]))
+    code, shown, error = run(
+        "fit", study, "--network", TINY, "--network", "mrinet", "--table", table, *QUICK
+    )
+    assert (code, error) == (0, "")
+    assert "12 control and 12 case. No participant, family or site" in shown
+    assert "Controls for brain_ml, age: pooled accuracy" in shown
+    found = fitted(study)
+    models = found["models"]
+    assert [*models][:2] == [TINY, "mrinet"]
+    assert models["mrinet"]["class"] == "MRINet"
+    assert {name for name in models if "voxels" in name} == {
+        "voxels, linear SVC", "voxels, RBF SVC", "voxels, PCA and logistic regression",
+    }  # fmt: skip
+    assert models["voxels, linear SVC"]["accuracy"]["pooled"] == 1
+    assert "brier" not in models["voxels, linear SVC"]
+    assert found["importances"][0]["measure"] == "FS_A"
+    assert found["accuracy"] == models[TINY]["accuracy"]
+    low, high = found["accuracy"]["ci"]
+    assert low <= found["accuracy"]["mean"] <= high
+    folds = pd.read_csv(study / "model/folds.tsv", sep="\t")
+    assert sorted(folds["scan"]) == [f"sub-{i:02d}" for i in range(24)]
+    told = pd.read_csv(study / "model/mrinet/predictions.tsv", sep="\t")
+    assert list(told["scan"]) == list(folds["scan"])
+    for _, row in told.iterrows():
+        logits = np.array([row["logit_control"], row["logit_case"]])
+        chances = np.exp(logits) / np.exp(logits).sum()
+        assert row["p_case"] == pytest.approx(chances[1], rel=1e-4)
+        assert row["predicted"] == ("control", "case")[int(logits.argmax())]
+    accuracy = (told["truth"] == told["predicted"]).mean()
+    assert accuracy == pytest.approx(models["mrinet"]["accuracy"]["pooled"])
+    alone = found["confounds"]["alone"]
+    assert [*alone] == ["brain_ml", "age", "all of them"]
+    assert alone["age"]["accuracy"] > 0.9
+    assert set(found["confounds"]["removed"]) == set(models)
+    assert 0 < found["confounds"]["matched"]["scans"] <= 24
+
+
+def test_a_rerun_keeps_what_is_done_and_other_options_do_not(run: Run, study: Path) -> None:
+    run("fit", study, "--network", TINY, *QUICK, "--no-baselines")
+    files = sorted((study / "model").rglob("weights.safetensors"))
+    assert len(files) == 3
+    before, first = {f: f.stat().st_mtime_ns for f in files}, fitted(study)
+    code, shown, _ = run("fit", study, "--network", TINY, *QUICK, "--no-baselines")
+    assert code == 0
+    assert "fold 1" not in shown
+    assert {f: f.stat().st_mtime_ns for f in files} == before
+    assert fitted(study)["accuracy"] == first["accuracy"]
+    run("fit", study, "--network", TINY, *QUICK, "--no-baselines", "--seed", 1)
+    assert all(f.stat().st_mtime_ns != before[f] for f in files)
+
+
+def test_killed_in_the_middle_of_an_epoch_it_ends_as_if_unbroken(run: Run, study: Path) -> None:
+    """kill -9 after the first whole epoch of a fold; the second run goes on from there."""
+    options = ["--network", TINY, "--cv", "2", "--epochs", "40", "--no-final", "--no-baselines"]
+    options += ["--device", "cpu", "--batch-size", "2", "--patience", "40"]
+    command = [sys.executable, "-m", "voxplain", "fit", str(study), *options]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    checkpoint = study / "model/test-fit-command-tiny/repeat-01/fold-01/checkpoint.pt"
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists() and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert checkpoint.exists()
+    assert not (study / "summary.json").exists()
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "Going on after epoch" in done.stdout
+    whole = make_study(study.parent / "whole")
+    command[4] = str(whole)
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "Going on" not in done.stdout
+    for number in (1, 2):
+        place = f"model/test-fit-command-tiny/repeat-01/fold-{number:02d}"
+        weights = f"{place}/weights.safetensors"
+        assert (study / weights).read_bytes() == (whole / weights).read_bytes()
+        told = [json.loads((s / place / "training.json").read_text()) for s in (study, whole)]
+        assert told[0]["history"] == told[1]["history"]
+        assert len(told[0]["validation"]) > 0
+    assert not list(study.rglob("checkpoint.pt"))
+
+
+def test_families_stay_together_unless_told_otherwise(
+    run: Run, study: Path, tmp_path: Path
+) -> None:
+    family = [f"F{i // 4}" for i in range(24)]
+    twins = make_study(tmp_path / "twins", family=family)
+    code, shown, _ = run("fit", twins, "--network", TINY, *QUICK, "--no-baselines")
+    assert code == 0
+    assert "Scans of one family stay together" in shown
+    folds = pd.read_csv(twins / "model/folds.tsv", sep="\t")
+    homes = folds.assign(family=[family[int(s[4:])] for s in folds["scan"]])
+    assert (homes.groupby("family")["fold"].nunique() == 1).all()
+    _, shown, _ = run("fit", twins, "--network", TINY, *QUICK, "--no-baselines", "--group", "none")
+    assert "as --group none asks" in shown
+
+
+def test_age_is_a_number(run: Run, study: Path) -> None:
+    code, shown, error = run(
+        "fit", study, "--outcome", "age", "--network", "test_fit_command:tiny_number", *QUICK
+    )
+    assert (code, error) == (0, "")
+    found = fitted(study)
+    ages = open_store(study / "cohort").participants["age"].to_numpy()
+    assert found["mae"]["pooled"] < 4 * np.abs(ages - ages.mean()).mean()
+    assert "mean error" in shown
+    told = pd.read_csv(study / "model/test-fit-command-tiny-number/predictions.tsv", sep="\t")
+    rows = [int(s[4:]) for s in told["scan"]]
+    np.testing.assert_allclose(told["truth"], ages[rows], rtol=1e-4)
+    assert np.abs(told["predicted"] - told["truth"]).mean() == pytest.approx(
+        found["mae"]["pooled"], rel=1e-3
+    )
+    assert found["confounds"]["columns"] == ["brain_ml"]
+
+
+def test_leave_one_out(run: Run, tmp_path: Path, study: Path) -> None:
+    small = make_study(tmp_path / "small", n=6)
+    code, _, error = run(
+        "fit", small, "--network", TINY, "--cv", 0, "--epochs", 1, "--device", "cpu"
+    )
+    assert (code, error) == (0, "")
+    found = fitted(small)
+    assert found["folds"] == 6
+    assert found["accuracy"]["folds_ci"] is None
+    assert found["roc_auc"]["pooled"] is not None
+    assert (small / f"model/{TINY.replace(':', '-').replace('_', '-')}/all").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--cv", 13), "Class 'control' has 12 scans, fewer than the 13 folds"),
+        (("--cv", 1), "number of folds must lie between 2 and 24"),
+        (("--network", "mrinett"), "network 'mrinett'.*mrinet"),
+        (("--network", "sfcn"), "SFCN needs three axes of at least 32 voxels"),
+        (("--schedule", "paper"), "schedule 'paper'"),
+        (("--augment", "flop"), "augmentation 'flop'"),
+        (("--outcome", "iq"), "no column 'iq' to predict"),
+        (("--group", "twins"), "no column 'twins' to group by"),
+        (("--confound", "height"), "no column 'height' to control for"),
+        (("--epochs", 0), "epochs must be 1 or more"),
+        (("--repeats", 0), "At least one repeat is needed"),
+        (
+            ("--network", "test_fit_command:tiny_number"),
+            "gives 1 output.s., and label needs 2; let the function",
+        ),
+    ],
+)
+def test_mistakes_are_one_sentence(
+    run: Run, study: Path, options: tuple[object, ...], message: str
+) -> None:
+    import re
+
+    code, _, error = run("fit", study, *QUICK, *options)
+    assert code == 2, error
+    assert re.search(message, error), error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([f"{i:02d},1.{i}" for i in range(23)], "no row for 1 of 24 participants .23."),
+        ([f"{i % 23:02d},1.{i}" for i in range(24)], "00 occurs? more than once"),
+        ([f"{i:02d},{'inf' if i == 3 else i}" for i in range(24)], "'FS_A' holds infinite values"),
+        ([f"{i:02d},w{i}" for i in range(24)], "'FS_A' holds words, such as 'w0', of 24 kinds"),
+    ],
+)
+def test_tables_that_cannot_be(run: Run, study: Path, rows: list[str], message: str) -> None:
+    import re
+
+    (study / "t.csv").write_text("\n".join(["participant_id,FS_A", *rows]))
+    code, _, error = run(
+        "fit", study, "--network", TINY, *QUICK, "--no-baselines", "--table", study / "t.csv"
+    )
+    assert code == 2
+    assert re.search(message, error), error
+
+
+def test_no_cohort(run: Run, tmp_path: Path) -> None:
+    code, _, error = run("fit", tmp_path)
+    assert code == 2
+    assert "There is no cohort in" in error
+
+
+def test_phantoms_are_a_cohort_like_any_other(run: Run, tmp_path: Path) -> None:
+    code, _, _ = run("phantom", "--out", tmp_path / "p", "--subjects", 4, "--strength", 0)
+    assert code == 0
+    cohort = open_store(tmp_path / "p/cohort")
+    assert len(cohort) == 4
+    assert (cohort.participants["effect_strength"] == 0).all()
+    assert cohort.class_names == ("control", "case")
+    code, _, error = run("phantom", "--out", tmp_path / "p", "--subjects", 6, "--strength", 0)
+    assert "holds another cohort" in error
+    code, _, error = run("phantom", "--out", tmp_path / "q", "--strength", 1.5)
+    assert "strength must lie from 0 to below 1" in error

@@ -1,0 +1,161 @@
+"""Training that stops, goes on, and learns classes or numbers."""
+
+from __future__ import annotations
+
+import copy
+import io
+
+import numpy as np
+import pytest
+import torch
+from fit_cohorts import GRID, make_cohort
+from torch import nn
+
+from voxplain.errors import InputError
+from voxplain.fit import Schedule, Training, outcome_of, predict
+from voxplain.fit.augment import CHANGES, changer
+from voxplain.grid import Grid
+
+SHORT = Schedule(epochs=5, batch_size=4, learning_rate=3e-3, augment=("noise",))
+
+
+def make_network(outputs: int = 2, norm: bool = True) -> nn.Module:
+    torch.manual_seed(0)
+    layers = [nn.Conv3d(1, 4, 3), nn.BatchNorm3d(4) if norm else nn.Identity(), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.3), nn.Linear(840, outputs))
+
+
+def training(schedule: Schedule = SHORT, column: str = "label", **options) -> Training:
+    cohort = make_cohort()
+    outcome = outcome_of(cohort, column)
+    network = options.pop("network", None) or make_network(outcome.outputs)
+    return Training(network, cohort, outcome, range(16), schedule, seed=3, **options)
+
+
+def weights(made: Training) -> list[torch.Tensor]:
+    return [tensor.clone() for tensor in made.network.state_dict().values()]
+
+
+@pytest.mark.parametrize("schedule", [SHORT, Schedule(5, 4, 3e-3, drops=(2,), one_cycle=False)])
+def test_taken_up_after_any_epoch_it_ends_as_if_unbroken(schedule: Schedule) -> None:
+    whole, kept = training(schedule), []
+
+    def keep() -> None:
+        stream = io.BytesIO()
+        torch.save(whole.state(), stream)
+        kept.append(stream.getvalue())
+
+    whole.run(on_epoch=keep)
+    assert len(kept) == 4
+    for content in kept:
+        torch.rand(7)
+        other = training(schedule)
+        other.resume(torch.load(io.BytesIO(content), weights_only=True))
+        other.run()
+        assert other.history == whole.history
+        for a, b in zip(weights(whole), weights(other), strict=True):
+            torch.testing.assert_close(a, b, rtol=0, atol=0)
+
+
+def test_patience_keeps_the_best_epoch() -> None:
+    schedule = Schedule(30, 4, 3e-2, one_cycle=False, mirror=False, patience=3)
+    made = training(schedule, validation=range(16, 24))
+    states: list[dict[str, torch.Tensor]] = []
+    made.run(on_batch=lambda done, _: states.append(copy.deepcopy(made.network.state_dict()))
+             if done == int(done) else None)  # fmt: skip
+    losses = [epoch.validation_loss for epoch in made.history]
+    best = int(np.argmin(losses))
+    assert len(losses) == best + 1 + 3 < 30
+    for name, tensor in made.network.state_dict().items():
+        torch.testing.assert_close(tensor, states[best][name], rtol=0, atol=0)
+    output = predict(made.network, made.cohort, range(16, 24))
+    truth = torch.from_numpy(made.outcome.values[16:24])
+    again = nn.functional.cross_entropy(torch.from_numpy(output), truth)
+    assert float(again) == pytest.approx(losses[best], rel=1e-4)
+    with pytest.raises(InputError, match="needs a validation part"):
+        training(schedule)
+
+
+def test_patience_survives_a_break() -> None:
+    schedule = Schedule(12, 4, 3e-2, one_cycle=False, mirror=False, patience=3)
+    whole, states = training(schedule, validation=range(16, 24)), []
+    whole.run(on_epoch=lambda: states.append(copy.deepcopy(whole.state())))
+    other = training(schedule, validation=range(16, 24))
+    other.resume(states[-1])
+    other.run()
+    assert other.history == whole.history
+    for a, b in zip(weights(whole), weights(other), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=0)
+
+
+def test_a_batch_in_parts_is_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without batch norm and dropout, gradients of the parts add up to that of the whole."""
+    exact = torch.autocast("cpu", torch.bfloat16, enabled=False)
+    monkeypatch.setattr("voxplain.fit.training._autocast", lambda device: exact)
+    found = []
+    for parts in (1, 3):
+        network = make_network(norm=False)
+        network[4].p = 0.0
+        plan = Schedule(2, 8, 1e-2, one_cycle=False, mirror=False, parts=parts)
+        made = training(plan, network=network)
+        made.run()
+        found.append(weights(made))
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4)
+
+
+def test_class_weights_are_inverse_shares() -> None:
+    cohort = make_cohort()
+    rows = [0, 1, 2, 4, 6, 8]
+    made = Training(make_network(), cohort, outcome_of(cohort), rows, Schedule(class_weights=True))
+    assert made.loss.weight.tolist() == pytest.approx([3 / 5, 3 / 1])
+
+
+def test_numbers_are_learnt_in_their_own_unit() -> None:
+    made = training(Schedule(40, 4, 3e-3, mirror=False), "age")
+    made.run()
+    ages = made.outcome.values
+    assert made.scale == pytest.approx((ages[:16].mean(), ages[:16].std()))
+    held_out = (
+        predict(made.network, made.cohort, range(16, 24))[:, 0] * made.scale[1] + made.scale[0]
+    )
+    error = np.abs(held_out - ages[16:]).mean()
+    assert error < 0.7 * np.abs(ages[16:] - ages[:16].mean()).mean()
+    assert made.history[-1].train_accuracy is None
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_changes_are_small_seeded_and_leave_the_background(name: str) -> None:
+    pytest.importorskip("monai")
+    image = np.zeros(GRID.shape, dtype=np.float32)
+    image[2:5, 2:6, 2:7] = np.random.default_rng(0).uniform(1, 2, (3, 4, 5))
+    change = changer([name], Grid(GRID.shape, np.diag([8, 8, 8, 1.0])))
+    before = image.copy()
+    made = change(image, 5)
+    np.testing.assert_array_equal(image, before)
+    np.testing.assert_array_equal(made, change(image, 5))
+    assert not np.array_equal(made, change(image, 6))
+    assert made.shape == image.shape
+    assert made.dtype == np.float32
+    assert np.corrcoef(made.ravel(), image.ravel())[0, 1] > 0.5
+    if name != "affine":
+        assert not made[image == 0].any()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"epochs": 0}, "epochs must be 1 or more; 0 was given"),
+        ({"patience": 0}, "patience must be 1 or more"),
+        ({"learning_rate": 0.0}, "learning_rate must be above 0"),
+        ({"batch_size": 2, "parts": 3}, "A batch of 2 cannot go in 3 parts"),
+    ],
+)
+def test_schedules_that_cannot_be(options: dict[str, float], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Schedule(**options)
+
+
+def test_an_unknown_change() -> None:
+    with pytest.raises(InputError, match=r"augmentation 'nois'.*noise"):
+        changer(["nois"], GRID)
