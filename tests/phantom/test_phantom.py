@@ -220,3 +220,20 @@ def test_sampling_agrees_with_a_linear_function() -> None:
     points = np.random.default_rng(0).uniform(-40, 40, (3, 7, 8, 9)).astype(np.float32)
     expected = np.einsum("i,ixyz->xyz", [1.0, -2.0, 0.5], points)
     np.testing.assert_allclose(sample(values, FINE, points), expected, atol=1e-3)
+
+
+def test_families_are_of_one_class_and_alike(template, atlas) -> None:
+    null = Effect(regions=("Ball_L",), strength=0.0)
+    scenario = Scenario(null, grid=GRID, family_size=2)
+    made = make_phantom(8, template, atlas, scenario=scenario, seed=3)
+    table = made.cohort.participants
+    assert list(table["family"]) == [f"F000{i // 2 + 1}" for i in range(8)]
+    assert list(table["label"]) == ["control"] * 2 + ["case"] * 2 + ["control"] * 2 + ["case"] * 2
+    likeness = np.corrcoef(made.without_effect.reshape(8, -1))
+    twins = [likeness[i, i + 1] for i in range(0, 8, 2)]
+    others = [likeness[i, j] for i in range(8) for j in range(i) if i // 2 != j // 2]
+    assert min(twins) > max(others)
+    alone = make_phantom(2, template, atlas, scenario=Scenario(null, grid=GRID), seed=3)
+    assert "family" not in alone.cohort.participants
+    with pytest.raises(InputError, match="Two families of 5 do not fit in 8 subjects"):
+        make_phantom(8, template, atlas, scenario=Scenario(null, family_size=5))

@@ -125,13 +125,16 @@ def phantom(
     strength: Annotated[
         float | None, typer.Option(help="Darkening in cases, as a share; 0 for none at all.")
     ] = None,
+    family_size: Annotated[
+        int, typer.Option(help="Members of a family, alike in shape and of one class.")
+    ] = 1,
     seed: Annotated[int, typer.Option(help="Same seed, same brains.")] = 0,
 ) -> None:
     """Make a cohort of brains whose truth is known."""
     from voxplain.pipeline.phantom import make_phantom_study
 
     console = Console()
-    cohort = make_phantom_study(out, subjects, strength, seed, make_progress(console))
+    cohort = make_phantom_study(out, subjects, strength, family_size, seed, make_progress(console))
     console.print(f"{len(cohort)} brains in {out / 'cohort'}", highlight=False, soft_wrap=True)
 
 

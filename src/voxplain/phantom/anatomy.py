@@ -33,14 +33,19 @@ class Anatomy:
         Standard deviation of the logarithm of the head's linear size.
     rotation_sd : float, degrees
     shift_sd : float, mm
+    likeness : float, default=0.9
+        Share of the variance of the velocity that members of one family have in common.
     """
 
     scales: tuple[tuple[float, float], ...] = ((10.0, 1.0), (20.0, 1.6), (40.0, 2.0))
     size_sd: float = 0.03
     rotation_sd: float = 2.0
     shift_sd: float = 1.0
+    likeness: float = 0.9
 
-    def draw(self, grid: Grid, rng: np.random.Generator) -> NDArray[np.float32]:
+    def draw(
+        self, grid: Grid, rng: np.random.Generator, family: np.random.Generator | None = None
+    ) -> NDArray[np.float32]:
         """Draw one subject's displacement field.
 
         Parameters
@@ -48,6 +53,8 @@ class Anatomy:
         grid : Grid
             Where the subject's voxels lie.
         rng : numpy.random.Generator
+        family : numpy.random.Generator, optional
+            In the same state for all members of a family, whose shapes are then alike.
 
         Returns
         -------
@@ -55,7 +62,11 @@ class Anatomy:
             Add it to a voxel's world coordinates to find the point of the template seen there.
         """
         coarse = _coarsened(grid)
-        displacement = _integrate(self._velocity(coarse, rng), coarse)
+        velocity = self._velocity(coarse, rng)
+        if family is not None:
+            shared = self._velocity(coarse, family)
+            velocity = np.sqrt(self.likeness) * shared + np.sqrt(1 - self.likeness) * velocity
+        displacement = _integrate(velocity, coarse)
         return _upsampled(displacement, coarse, grid)
 
     def _velocity(self, grid: Grid, rng: np.random.Generator) -> NDArray[np.float64]:

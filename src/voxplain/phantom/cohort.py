@@ -20,6 +20,8 @@ from voxplain.volume import Cohort, Volume, resample, smooth
 __all__ = ["CLASS_NAMES", "Phantom", "Scenario", "make_phantom"]
 
 CLASS_NAMES = ("control", "case")
+# Sets the draws of families apart from those of subjects.
+_FAMILY = 1
 _PER_FWHM = np.sqrt(8 * np.log(2))
 
 
@@ -34,12 +36,15 @@ class Scenario:
     scanner : Scanner
     grid : Grid
         The grid of the images; the paper's by default.
+    family_size : int, default=1
+        Members of a family, who are of one class and of like anatomy, as twins are of one sex.
     """
 
     effect: Effect = field(default_factory=Effect)
     anatomy: Anatomy = field(default_factory=Anatomy)
     scanner: Scanner = field(default_factory=Scanner)
     grid: Grid = KAN2020_GRID
+    family_size: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +117,11 @@ def make_phantom(
     scenario = scenario or Scenario()
     if subjects < 2:
         raise InputError(f"A phantom cohort needs at least 2 subjects; {subjects} was given.")
+    if not 1 <= scenario.family_size <= subjects // 2:
+        raise InputError(
+            f"Two families of {scenario.family_size} do not fit in {subjects} subjects; make "
+            "families smaller or the cohort larger."
+        )
     grid, effect = scenario.grid, scenario.effect
     tissue, fraction = _sources(template, atlas, effect, grid)
     world = _world(grid)
@@ -125,14 +135,17 @@ def make_phantom(
     without = np.empty_like(images)
     supports = np.empty(images.shape, dtype=bool)
     added, darkening = np.zeros(subjects), np.zeros(subjects)
+    size = scenario.family_size
+    families = [i // size for i in range(subjects)]
     for i in range(subjects):
         rng = np.random.default_rng([seed, i])
-        points = world + scenario.anatomy.draw(grid, rng)
+        home = np.random.default_rng([seed, families[i], _FAMILY]) if size > 1 else None
+        points = world + scenario.anatomy.draw(grid, rng, home)
         scan = scenario.scanner.draw(grid, rng)
         own_tissue = sample(tissue, template.grid, points)
         own_fraction = sample(fraction, template.grid, points)
         natural = effect.draw_natural(rng)
-        added[i] = effect.strength * (i % 2)
+        added[i] = effect.strength * (families[i] % 2)
         darkening[i] = natural + added[i]
         without[i] = scan.acquire(effect.apply(own_tissue, own_fraction, natural))
         images[i] = (
@@ -146,11 +159,13 @@ def make_phantom(
     participants = pd.DataFrame(
         {
             "participant_id": [f"sub-{i + 1:04d}" for i in range(subjects)],
-            "label": [CLASS_NAMES[i % 2] for i in range(subjects)],
+            "label": [CLASS_NAMES[family % 2] for family in families],
             "effect_strength": added,
             "darkening": darkening,
         }
     )
+    if size > 1:
+        participants["family"] = [f"F{family + 1:04d}" for family in families]
     rest = sample(tissue, template.grid, world)
     return Phantom(
         cohort=Cohort(participants, CLASS_NAMES, grid, lambda i: images[i]),

@@ -18,7 +18,12 @@ __all__ = ["make_phantom_study"]
 
 
 def make_phantom_study(
-    out: Path, subjects: int, strength: float | None, seed: int, progress: Progress
+    out: Path,
+    subjects: int,
+    strength: float | None,
+    family_size: int,
+    seed: int,
+    progress: Progress,
 ) -> Cohort:
     """Make a phantom cohort and write its store, where `voxplain fit` finds it.
 
@@ -29,6 +34,8 @@ def make_phantom_study(
     strength : float, optional
         Share by which the effect darkens its regions in cases; 0 makes two classes of the same
         kind. The scenario's own by default.
+    family_size : int
+        Members of a family, alike in shape and of one class.
     seed : int
     progress : Progress
 
@@ -41,7 +48,7 @@ def make_phantom_study(
     VoxplainError
         If an option is out of range, or the study cannot be written.
     """
-    scenario = Scenario()
+    scenario = Scenario(family_size=family_size)
     if strength is not None:
         if not 0 <= strength < 1:
             raise InputError(f"strength must lie from 0 to below 1; {strength} was given.")
@@ -56,7 +63,7 @@ def make_phantom_study(
             seed=seed,
             on_progress=lambda done, _: advance(done),
         )
-    words = f"phantom, seed {seed}, {subjects} subjects, {scenario.effect}"
+    words = f"phantom, seed {seed}, {subjects} subjects, {scenario}"
     cohort = write_store(out / "cohort", phantom.cohort, words)
     study.write_text("participants.tsv", cohort.participants.to_csv(sep="\t", index=False))
     return cohort
