@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from voxplain.errors import StudyError
 
-__all__ = ["cannot_write", "write_atomically"]
+__all__ = ["cannot_write", "read_json", "write_atomically"]
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -44,6 +46,15 @@ def write_atomically(path: Path, content: bytes) -> None:
         if isinstance(error, OSError):
             raise cannot_write(error, path) from error
         raise
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """Read an object from a JSON file, None where there is none that is whole."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
 
 
 def cannot_write(error: OSError, path: Path) -> StudyError:

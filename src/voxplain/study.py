@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxplain.atomic import cannot_write, write_atomically
+from voxplain.atomic import cannot_write, read_json, write_atomically
 from voxplain.errors import StudyError
 from voxplain.grid import Grid
 from voxplain.maps import AttributionMap, GroupMap, Provenance
@@ -98,11 +98,7 @@ class Study:
 
     def read_json(self, name: str) -> dict[str, Any]:
         """Return a JSON file's content, empty where there is none that is whole."""
-        try:
-            content = json.loads((self.folder / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return content if isinstance(content, dict) else {}
+        return read_json(self.folder / name) or {}
 
     def find_json(self, name: str, request: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return a JSON file's content if its ``request`` equals the one given, else None."""

@@ -13,7 +13,9 @@ from voxplain.errors import InputError
 from voxplain.fit import Fold, make_folds, outcome_of, voxels
 from voxplain.fit.confounds import confound_columns, confounds_alone, design, residual_outputs
 from voxplain.fit.morphometry import Features, fit_table, ranked, read_features, table_models
-from voxplain.fit.voxels import VOXEL_MODELS, Products, inner_products
+from voxplain.fit.voxels import Products, inner_products, voxel_models
+
+VOXEL_MODELS = voxel_models(classes=True)
 
 
 @pytest.fixture
@@ -227,7 +229,8 @@ class TestConfounds:
         folds = make_folds(outcome, 5)
         outputs = [np.stack([-2 * size[f.test] - 1, 3 * size[f.test] + 2], axis=1) for f in folds]
         for left in residual_outputs(outputs, folds, size[:, None]):
-            np.testing.assert_allclose(left, 0, atol=1e-9)
+            assert np.ptp(left, axis=0) == pytest.approx(0, abs=1e-9)
+            np.testing.assert_allclose(left.mean(axis=0), [-1, 2], atol=1)
         other = rng.normal(size=60)
         outputs = [np.stack([-o, o], axis=1) for o in (size[f.test] + other[f.test] for f in folds)]
         left = np.concatenate([o[:, 1] for o in residual_outputs(outputs, folds, size[:, None])])

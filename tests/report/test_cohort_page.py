@@ -72,6 +72,7 @@ def summary(**other: Any) -> dict[str, Any]:
     }
     return {
         "subjects": 4,
+        "scans": 4,
         "classes": {"female": 2, "male": 2},
         "coding": "Labels from column 'sex': F = female, M = male.",
         "recipe": [

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import zlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from voxplain.atomic import read_json
 from voxplain.errors import StudyError
 from voxplain.grid import Grid
 from voxplain.volume import Cohort
 
-__all__ = ["IMAGES", "PLAN", "STORE", "TABLE", "check_store", "open_store", "read_json"]
+__all__ = ["IMAGES", "PLAN", "STORE", "TABLE", "check_store", "open_store"]
 
 IMAGES = "images.npy"
 PLAN = "plan.json"
@@ -98,12 +97,3 @@ def check_store(folder: Path) -> list[str]:
         )
         if zlib.crc32(cohort.load(i).tobytes()) != checksum
     ]
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """Read a record of a store, None where there is none that is whole."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None

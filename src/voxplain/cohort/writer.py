@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxplain.atomic import cannot_write, write_atomically
-from voxplain.cohort.store import IMAGES, PLAN, STORE, TABLE, open_store, read_json
+from voxplain.atomic import cannot_write, read_json, write_atomically
+from voxplain.cohort.store import IMAGES, PLAN, STORE, TABLE, open_store
 from voxplain.errors import InputError, StudyError
 from voxplain.volume import Cohort
 

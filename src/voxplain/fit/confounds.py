@@ -102,8 +102,8 @@ def residual_outputs(
     """Take confounds out of held-out outputs.
 
     What each output owes to the confounds is fitted on the held-out outputs of the other folds of
-    the repeat, and taken away together with their mean, so that nothing is fitted on the scans
-    that it is applied to.
+    the repeat, so that nothing is fitted on the scans that it is applied to, and taken away as far
+    as a scan differs from the mean of those others.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def residual_outputs(
         others = [j for j, f in enumerate(folds) if f.repeat == fold.repeat and j != i]
         rows = np.concatenate([folds[j].test for j in others])
         known = np.concatenate([np.asarray(outputs[j], dtype=np.float64) for j in others])
-        x = np.column_stack([np.ones(len(confounds)), confounds])
-        slopes = np.linalg.lstsq(x[rows], known, rcond=None)[0]
-        made.append(np.asarray(outputs[i], dtype=np.float64) - x[fold.test] @ slopes)
+        off = confounds - confounds[rows].mean(axis=0)
+        slopes = np.linalg.lstsq(off[rows], known - known.mean(axis=0), rcond=None)[0]
+        made.append(np.asarray(outputs[i], dtype=np.float64) - off[fold.test] @ slopes)
     return made

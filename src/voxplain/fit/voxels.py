@@ -19,7 +19,7 @@ from voxplain.fit.outcome import Outcome
 from voxplain.fit.splits import Fold, most_folds
 from voxplain.volume import Cohort
 
-__all__ = ["VOXEL_MODELS", "Products", "inner_products"]
+__all__ = ["Products", "inner_products", "voxel_models"]
 
 Matrix = NDArray[np.float64]
 
@@ -150,10 +150,9 @@ def _inner(
     """Split the training part again, in positions of it, families together."""
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-    strata = outcome.strata[fold.train]
     own = None if groups is None else groups[fold.train]
     part = Outcome(outcome.name, outcome.values[fold.train], outcome.class_names)
-    folds = max(2, min(5, most_folds(part, own)))
+    strata, folds = part.strata, max(2, min(5, most_folds(part, own)))
     kind = StratifiedKFold if own is None else StratifiedGroupKFold
     splitter = kind(folds, shuffle=True, random_state=_SEED)
     return list(splitter.split(strata, strata, own))
@@ -168,14 +167,26 @@ def _fitted(model: Any, learn: Matrix, test: Matrix, outcome: Outcome, fold: Fol
     return np.stack([-scores / 2, scores / 2], axis=1) if scores.ndim == 1 else scores
 
 
-VOXEL_MODELS: dict[str, Callable[..., Matrix]] = {
-    "voxels, linear SVC": partial(_support_vectors, kernel="linear"),
-    "voxels, RBF SVC": partial(_support_vectors, kernel="rbf"),
-    "voxels, PCA and logistic regression": _principal_components,
-}
-"""By name: from products, outcome, fold and groups to the outputs for the held-out part.
+def voxel_models(classes: bool) -> dict[str, Callable[..., Matrix]]:
+    """Name the models.
 
-Of numbers, support vector and ridge regression take their places. The linear and RBF kernels are
-in units of the training part's mean square and median distance, so that C = 1 means the same
-whatever the scale of intensities; components explain 95 % of the training part's variance.
-"""
+    The linear and RBF kernels are in units of the training part's mean square and median distance,
+    so that C = 1 means the same whatever the scale of intensities; components explain 95 % of the
+    training part's variance, and the strength of the penalty on them is chosen inside it.
+
+    Parameters
+    ----------
+    classes : bool
+        Whether classes are told apart, or numbers predicted.
+
+    Returns
+    -------
+    dict of str to callable
+        From products, outcome, fold and groups to the outputs for the held-out part, array (n, K).
+    """
+    machine, linear = ("SVC", "logistic") if classes else ("SVR", "ridge")
+    return {
+        f"voxels, linear {machine}": partial(_support_vectors, kernel="linear"),
+        f"voxels, RBF {machine}": partial(_support_vectors, kernel="rbf"),
+        f"voxels, PCA and {linear} regression": _principal_components,
+    }

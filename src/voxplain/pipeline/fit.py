@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -13,10 +14,12 @@ import torch
 from numpy.typing import NDArray
 
 from voxplain import __version__
+from voxplain.atomic import read_json
 from voxplain.cohort.store import open_store
 from voxplain.explain import Engine
 from voxplain.fit import Fold, Schedule, find_groups, make_folds, outcome_of
 from voxplain.fit.confounds import confound_columns
+from voxplain.pipeline.fit_pictures import fit_pictures
 from voxplain.pipeline.fold import Learner
 from voxplain.pipeline.rivals import (
     Rivals,
@@ -28,6 +31,8 @@ from voxplain.pipeline.rivals import (
 from voxplain.pipeline.scores import predictions_table, score_model
 from voxplain.pipeline.setting import Setting
 from voxplain.progress import Progress
+from voxplain.report.fit_page import fit_page
+from voxplain.report.render import render
 from voxplain.study import Study
 from voxplain.volume import Cohort
 
@@ -113,6 +118,11 @@ def run_fit(options: FitOptions, progress: Progress) -> dict[str, Any]:
     units = len(cohort) if groups is None else len(np.unique(groups))
     folds = make_folds(outcome, options.folds or units, options.repeats, groups, options.seed)
     progress.say(f"{outcome.counts()}. {said}")
+    if not options.folds and outcome.class_names:
+        progress.say(
+            "With one scan left out its class is the rarer one in training, so that a model that "
+            "knows nothing is right less often than by chance."
+        )
     study = Study(options.out, "voxplain study", __version__)
     study.write_text("model/folds.tsv", _folds_table(cohort, folds))
     setting = Setting(cohort, outcome, folds, groups, options.seed)
@@ -145,6 +155,8 @@ def run_fit(options: FitOptions, progress: Progress) -> dict[str, Any]:
     result = {
         "outcome": options.outcome,
         "class_names": list(outcome.class_names),
+        "class_counts": np.bincount(outcome.strata).tolist() if outcome.class_names else [],
+        "ceiling": _ceiling(options),
         "scans": len(cohort),
         "folds": len(folds) // options.repeats,
         "repeats": options.repeats,
@@ -158,9 +170,26 @@ def run_fit(options: FitOptions, progress: Progress) -> dict[str, Any]:
         "seconds": time.perf_counter() - began,
         "versions": {"voxplain": __version__, "torch": torch.__version__},
     }
+    pictures = fit_pictures(result, setting, {n: every[n] for n in options.networks})
+    study.write_text("fit.html", render(fit_page(result, pictures)))
+    for name, picture in pictures.items():
+        study.write_bytes(f"figures/fit-{_plain(name)}.png", picture)
     summary = study.read_json("summary.json") | {"fit": result}
     study.write_json("summary.json", summary)
     return result
+
+
+def _ceiling(options: FitOptions) -> float | None:
+    """Accuracy of the best observer, which is known of a phantom."""
+    if options.outcome != "label":
+        return None
+    told = read_json(options.study / "summary.json") or {}
+    ceiling: float | None = told.get("phantom", {}).get("bayes_accuracy")
+    return ceiling
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^0-9A-Za-z]+", "-", name).strip("-")
 
 
 def _folds_table(cohort: Cohort, folds: list[Fold]) -> str:

@@ -66,4 +66,6 @@ def make_phantom_study(
     words = f"phantom, seed {seed}, {subjects} subjects, {scenario}"
     cohort = write_store(out / "cohort", phantom.cohort, words)
     study.write_text("participants.tsv", cohort.participants.to_csv(sep="\t", index=False))
+    told = {"recipe": words, "bayes_accuracy": scenario.effect.bayes_accuracy}
+    study.write_json("summary.json", study.read_json("summary.json") | {"phantom": told})
     return cohort

@@ -18,7 +18,7 @@ from voxplain.errors import InputError
 from voxplain.fit import Outcome, measures
 from voxplain.fit.confounds import confounds_alone, design, residual_outputs
 from voxplain.fit.morphometry import Features, fit_table, ranked, read_features, table_models
-from voxplain.fit.voxels import VOXEL_MODELS, Products, inner_products
+from voxplain.fit.voxels import Products, inner_products, voxel_models
 from voxplain.pipeline.setting import Setting
 from voxplain.progress import Progress
 from voxplain.volume import Cohort
@@ -57,19 +57,16 @@ def voxel_rivals(setting: Setting, progress: Progress) -> Rivals:
     count = len(setting.cohort)
     with progress.step("Inner products of all scans", count**2) as advance:
         products = inner_products(setting.cohort, advance)
-    total = len(VOXEL_MODELS) * len(setting.folds)
+    models = voxel_models(bool(setting.outcome.class_names))
     outputs: dict[str, Outputs] = {}
-    with progress.step("Models on voxels", total) as advance:
-        for number, name in enumerate(VOXEL_MODELS):
-            outputs[name] = _on_voxels(name, products, setting)
-            advance((number + 1) * len(setting.folds))
+    with progress.step("Models on voxels", len(models)) as advance:
+        for number, (name, model) in enumerate(models.items(), 1):
+            outputs[name] = [
+                model(products, setting.outcome, fold, setting.groups) for fold in setting.folds
+            ]
+            advance(number)
     likely = frozenset(name for name in outputs if "logistic" in name)
     return Rivals(outputs, likely, products)
-
-
-def _on_voxels(name: str, products: Products, setting: Setting) -> list[NDArray[np.float64]]:
-    model = VOXEL_MODELS[name]
-    return [model(products, setting.outcome, f, setting.groups) for f in setting.folds]
 
 
 def features_of(path: Path, setting: Setting) -> Features:
@@ -150,6 +147,7 @@ def confound_scores(
         training parts (voxels) or from the outputs by the other folds.
     """
     table = setting.cohort.participants
+    on_voxels = voxel_models(bool(setting.outcome.class_names)) if products is not None else {}
     sets = {name: [name] for name in columns}
     if len(columns) > 1:
         sets["all of them"] = list(columns)
@@ -159,8 +157,8 @@ def confound_scores(
     }
     result: dict[str, Any] = {"columns": list(columns), "alone": alone, "removed": {}}
     for name, given in outputs.items():
-        if products is not None and name in VOXEL_MODELS:
-            model = VOXEL_MODELS[name]
+        if products is not None and name in on_voxels:
+            model = on_voxels[name]
             left = [
                 model(
                     products.without(_designs(table, columns, f.train), f.train),

@@ -25,6 +25,7 @@ from voxplain.volume import Cohort
 
 __all__ = ["predictions_table", "score_model"]
 
+_RANGES = {"r": (-1.0, 1.0), "r2": (-np.inf, 1.0), "mae": (0.0, np.inf), "rmse": (0.0, np.inf)}
 _TESTED = {True: "accuracy", False: "mae"}
 
 
@@ -93,8 +94,7 @@ def score_model(
 
 def _wider(pooled: Score, folds: Score | None, name: str) -> list[float]:
     """Join two intervals, within what the measure can be."""
-    low, high = (-1.0, 1.0) if name in ("r", "r2") else (0.0, np.inf)
-    high = 1.0 if name in ("accuracy", "balanced_accuracy", "roc_auc", "brier") else high
+    low, high = _RANGES.get(name, (0.0, 1.0))
     both = [pooled] if folds is None else [pooled, folds]
     return [max(low, min(s.low for s in both)), min(high, max(s.high for s in both))]
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from voxplain.report.demo_words import captioned, listed
-from voxplain.report.numbers import MISSING, cell, duration, number
+from voxplain.report.numbers import MISSING, duration, number
 from voxplain.report.sections import Fact, Finding, Findings, Item, Page, Section, Table, Text
 
 __all__ = ["chance_level", "fit_page", "score_rows"]
@@ -16,55 +16,67 @@ Fit = Mapping[str, Any]
 Model = Mapping[str, Any]
 Pictures = Mapping[str, bytes]
 
-_CLASSES: Final = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
+_CLASSES: Final = ("accuracy", "balanced_accuracy", "roc_auc", "brier")
+_NUMBERS: Final = ("mae", "r", "r2")
+_WORDS: Final = {
     "roc_auc": "ROC AUC",
     "brier": "Brier score",
+    "mae": "mean absolute error",
+    "r2": "R²",
+    "brain_ml": "brain volume",
+    "tiv_ml": "intracranial volume",
+    "etiv": "intracranial volume",
+    "age_in_yrs": "age",
+    "age_at_scan": "age",
+    "site_id": "site",
+    "all of them": "all confounds",
 }
-_NUMBERS: Final = {"mae": "mean absolute error", "r": "r", "r2": "R²"}
-_USUAL: Final = {"brain_ml": "brain volume", "tiv_ml": "intracranial volume"} | {
-    "etiv": "intracranial volume", "age_in_yrs": "age", "age_at_scan": "age", "site_id": "site",
-}  # fmt: skip
-_MOST_MEASURES: Final = 15
 _LEVEL: Final = 0.05
 _SCORES: Final = (
     "Mean over folds, or pooled where a fold is a single scan; in brackets the 95 % interval. p is "
     "that of a permutation test of the held-out predictions, not corrected for the number of "
-    "models; marked models cannot be distinguished from chance (p ≥ 0.05). {} less is better."
+    "models; marked models cannot be distinguished from chance (p ≥ 0.05). Less is better for the "
+)
+_SCORES_FIGURE: Final = (
+    "Large marks: means over folds, or pooled scores where folds are single scans. Lines: 95 % "
+    "intervals. Small dots: single folds. Diamonds: pooled scores of a linear model of confounds."
 )
 _NO_CONFOUNDS: Final = (
     "Not examined: the participants' table has no brain volume, age or site that varies, and no "
     "other column was named. The scores above may rest on such differences."
 )
 _CONFOUNDS: Final = (
-    "Alone: a linear model of these columns on the same folds, without any image. Where a model of "
-    "images does no better, it may have learned nothing but these.",
-    "Without confounds: from the held-out outputs of networks and of models on the table, the part "
-    "that is linear in the confounds is subtracted, as estimated on the other folds; models on "
-    "voxels are fitted again after the confounds were regressed out of the voxels within the "
-    "training part. Effects that are not linear remain. Of matched size: the same predictions, "
-    "scored on pairs of both classes with like brain volume.",
+    "Alone: a linear model of these columns, on the same folds and without any image. A model of "
+    "images that does no better may have learned nothing else. Without confounds: the part of the "
+    "held-out outputs that is linear in the confounds, as estimated on the other folds, is "
+    "subtracted; models on voxels are instead fitted again after the confounds were regressed out "
+    "of the voxels within the training part. Effects that are not linear remain. Of matched size: "
+    "the same predictions, scored on pairs of two classes with like brain volume, if there are any."
 )
 _CALIBRATION: Final = (
-    "A model is calibrated when, of the predictions that it gives a probability of 0.8, 80 % are "
-    "right: its points then lie on the dashed line. Below the line it is overconfident. The "
-    "expected calibration error is the mean distance from the line over bins, weighted by the "
-    "number of scans; few scans make it look larger. Support vector machines have no probabilities."
+    "A model is calibrated when 80 % of what it predicts with a probability of 0.8 is right: its "
+    "points then lie on the dashed line. Below it, a model is overconfident. The (expected) "
+    "calibration error is the mean distance from the line, weighted by the number of scans."
+)
+_CALIBRATION_FIGURE: Final = (
+    "Area: number of scans. Vertical lines: 95 % Wilson intervals. Support vector machines give no "
+    "probabilities and are left out."
 )
 _IMPORTANCES: Final = (
-    "Permutation importance: what a model on the table loses on held-out scans when one measure is "
-    "shuffled, as a mean over these models. Measures that are correlated stand in for each other, "
-    "so that each may look unimportant; an importance near zero or below is noise."
+    "What models on the table lose on held-out scans when one measure is shuffled, as their mean. "
+    "Measures that are correlated stand in for each other, so that each may look unimportant "
+    "alone. Values about zero or below are noise."
 )
+_IMPORTANCES_FIGURE: Final = "Permutation importance of the first measures of the table."
 _INTERVALS: Final = (
-    "Intervals join two sources of uncertainty, and at each end the one that reaches further "
-    "counts: the spread over folds, with a variance corrected for training parts that overlap "
-    "(Nadeau and Bengio 2003), and the draw of participants, or of groups that stay together, by "
-    "a bootstrap of the pooled held-out predictions of the first repeat. Where a fold is a single "
-    "scan, the bootstrap stands alone. Neither covers another scanner or population.",
-    "The permutation test shuffles the truth against the held-out predictions 1000 times; networks "
-    "are not trained again. It asks whether these predictions are related to the truth.",
+    "An interval joins two sources of uncertainty and reaches at each end as far as the wider of "
+    "both: the spread over folds, corrected for training parts that overlap (Nadeau and Bengio "
+    "2003), and another draw of participants, or of groups that stay together, by a bootstrap of "
+    "the pooled held-out predictions of the first repeat. Neither covers another scanner or "
+    "population. Where a fold is a single scan, the bootstrap stands alone, and a classifier "
+    "without information falls below chance: it names the class that was left more frequent.",
+    "The permutation test shuffles the truth against the held-out predictions. Networks are not "
+    "trained again: it asks whether these predictions are related to the truth.",
 )
 
 
@@ -83,19 +95,16 @@ def chance_level(fit: Fit) -> float | None:
 def score_rows(fit: Fit) -> list[dict[str, Any]]:
     """Give `figures.model_scores` its rows: accuracy of classes, mean absolute error of numbers."""
     rows: list[dict[str, Any]] = []
-    main = _main(fit)
     for name, model in fit["models"].items():
         group, _, label = ("network", "", name) if "class" in model else name.partition(", ")
-        score = model[main]
+        score = model[_main(fit)]
         # A fold of a single scan says nothing by itself.
         folds = score["per_fold"] if score["folds_ci"] and fit["folds"] < fit["scans"] else ()
-        row = {"label": label, "group": group, "value": _value(score), "ci": score["ci"]}
+        row = {"label": label or name, "group": group, "value": _value(score), "ci": score["ci"]}
         rows.append(row | {"per_fold": folds})
-    alone = fit["confounds"].get("alone", {})
-    return rows + [
-        {"label": _word(name), "group": "confound", "value": scores[main]}
-        for name, scores in alone.items()
-    ]
+    for name, scores in fit["confounds"].get("alone", {}).items():
+        rows.append({"label": _word(name), "group": "confound", "value": scores[_main(fit)]})
+    return rows
 
 
 def fit_page(fit: Fit, pictures: Pictures) -> Page:
@@ -113,54 +122,49 @@ def fit_page(fit: Fit, pictures: Pictures) -> Page:
     -------
     Page
     """
-    outcome, name, main = fit["outcome"], next(iter(fit["models"])), _main(fit)
-    classes = " or ".join(fit["class_names"])
-    how = "held-out scans are classified" if classes else f"{outcome} of held-out scans is predicted"
-    words = list(dict.fromkeys(map(_word, fit["confounds"].get("columns", ["confounds"]))))
-    do = "does" if words != ["confounds"] and len(words) == 1 else "do"
-    sections = (
+    outcome, classes, main = fit["outcome"], fit["class_names"], _main(fit)
+    name, model = next(iter(fit["models"].items()))
+    how = "held-out scans are classified" if classes else f"{outcome} is predicted"
+    columns = list(dict.fromkeys(map(_word, fit["confounds"].get("columns", ()))))
+    alone = f"{listed(columns)} {'do' if columns[1:] else 'does'}" if columns else "confounds do"
+    made = [
         Section(f"How well {how}", "scores", _scores(fit, pictures)),
-        Section(f"What {listed(words)} {do} alone", "confounds", _confounds(fit)),
-        Section("Are the probabilities right?", "calibration", _calibration(fit, pictures)),
-        Section("What the table's models use", "importances", _importances(fit, pictures)),
-        Section("How it was done", "methods", _methods(fit)),
-    )
-    model = fit["models"][name]
-    interval = f"95 % interval {' to '.join(_text(v, main) for v in model[main]['ci'])}"
-    repeats = f", drawn {fit['repeats']} times" if fit["repeats"] > 1 else ""
-    return Page(
-        title="Cross-validated models",
-        subtitle=f"{fit['scans']} scans, {classes or outcome}. Every score is of held-out scans.",
-        sections=tuple(section for section in sections if section.items),
-        facts=(
-            Fact(_text(_value(model[main]), main), f"{_measures(fit)[main]} of {name}", interval),
-            Fact(_text(_p(model)), "p of the permutation test", name),
-            Fact(str(len(fit["models"])), "models", "on the same folds"),
-            Fact(str(fit["scans"]), "scans", f"{fit['folds']} folds{repeats}"),
+        Section(f"What {alone} alone", "confounds", _confounds(fit)),
+    ]
+    for key, title, text, caption in (
+        ("calibration", "Are the probabilities right?", _CALIBRATION, _CALIBRATION_FIGURE),
+        ("importances", "What the table's models use", _IMPORTANCES, _IMPORTANCES_FIGURE),
+    ):
+        shown = captioned(pictures, key, caption, caption)
+        made += [Section(title, key, [Text((text,)), *shown])] if shown else []
+    made.append(Section("How it was done", "methods", _methods(fit)))
+    bounds = " to ".join(_text(bound, main) for bound in model[main]["ci"])
+    facts = (
+        Fact(
+            _text(_value(model[main]), main), f"{_word(main)} of {name}", f"95 % interval {bounds}"
         ),
+        Fact(_text(model["permutation"]["p"]), "p of the permutation test", name),
+        Fact(str(len(fit["models"])), "models", "networks and baselines"),
+        Fact(str(fit["scans"]), "scans", _folds(fit)),
     )
+    what = f"{' or '.join(classes) or outcome}, predicted for {fit['scans']} held-out scans."
+    return Page("Cross-validated models", what, tuple(made), facts)
 
 
 def _scores(fit: Fit, pictures: Pictures) -> list[Item]:
-    measures, models = _measures(fit), fit["models"]
+    measures, models = _CLASSES if fit["class_names"] else _NUMBERS, fit["models"]
     rows = [
-        (name, *(_cell(model, key) for key in measures), _text(_p(model)))
+        (name, *(_cell(model, key) for key in measures), _text(model["permutation"]["p"]))
         for name, model in models.items()
     ]
     items: list[Item] = [
         Findings(tuple(_verdict(fit, name, m) for name, m in models.items() if "class" in m)),
-        *captioned(
-            pictures,
-            "scores",
-            "Large marks: means over folds, or pooled scores. Lines: 95 % intervals. Small dots: "
-            "single folds. Confounds alone: pooled scores of a linear model without images.",
-            "Scores of all models side by side with their intervals, against chance.",
-        ),
+        *captioned(pictures, "scores", _SCORES_FIGURE, "Scores of all models side by side."),
         Table(
-            ("model", *measures.values(), "p"),
+            ("model", *map(_word, measures), "p"),
             tuple(rows),
             caption="Scores of held-out scans",
-            note=_SCORES.format("Of the Brier score" if fit["class_names"] else "Of the error"),
+            note=_SCORES + ("Brier score." if fit["class_names"] else "mean absolute error."),
             highlight=frozenset(n for n, m in enumerate(models.values()) if _at_chance(m)),
         ),
     ]
@@ -171,19 +175,20 @@ def _scores(fit: Fit, pictures: Pictures) -> list[Item]:
 
 
 def _verdict(fit: Fit, name: str, model: Model) -> Finding:
-    """Say whether a network does better than chance."""
+    """Say whether a network does better than chance, or than the mean of all numbers."""
     main, chance = _main(fit), chance_level(fit)
-    said = f"The {_measures(fit)[main]} of {name} is {_cell(model, main)}"
-    said += "" if chance is None else f"; chance is {cell(chance)}"
-    said += f". The permutation test gives p = {_text(_p(model))}"
-    if _p(model) is None:
-        return Finding(name, f"{said}.")
+    score = _cell(model, main).replace("(", "(95 % interval ")
+    said = f"The {_word(main)} of {name} is {score}; "
+    mean = f"R² is {_cell(model, 'r2')}, where predicting the mean gives 0"
+    said += mean if chance is None else f"chance is {_text(chance)}"
+    said += f". The permutation test gives p = {_text(model['permutation']['p'])}"
+    key, floor = ("r2", 0.0) if chance is None else (main, chance)
     if _at_chance(model):
         words = f"{said}: the held-out predictions cannot be distinguished from chance."
         return Finding(name, words, "chance", "at chance")
-    if chance is not None and not _beats(model, main, chance):
-        words = f"{said}, but the interval of the accuracy is not above chance."
-        return Finding(name, words, "weak", "not clearly above chance")
+    if not _beats(model, key, floor):
+        words = f"{said}, but the interval of {_word(key)} does not lie above {floor:.3g}."
+        return Finding(name, words, "weak", "not clearly better than chance")
     return Finding(name, f"{said}: better than chance.", "good", "better than chance")
 
 
@@ -191,83 +196,57 @@ def _confounds(fit: Fit) -> list[Item]:
     if not fit["confounds"]:
         return [Text((_NO_CONFOUNDS,))]
     alone, removed = fit["confounds"]["alone"], fit["confounds"]["removed"]
-    matched, main = fit["confounds"].get("matched", {"scans": 0}), _main(fit)
-    measure, some = _measures(fit)[main], f"{matched['scans']} of matched size"
+    # An error says nothing once the mean is subtracted with the confounds; a correlation does.
+    matched, key = fit["confounds"].get("matched", {}), "accuracy" if fit["class_names"] else "r"
     rows: list[tuple[object, ...]] = [
-        (f"{_word(name)} alone", _text(scores[main], main), None, None)
+        (f"{_word(name)} alone", _text(scores[key]), MISSING, MISSING)
         for name, scores in alone.items()
     ]
     for name, model in fit["models"].items():
-        three = (model[main]["pooled"], removed[name][main], matched.get(name, {}).get(main))
-        rows.append((name, *(_text(value, main) for value in three)))
+        three = (model[key]["pooled"], removed[name][key], matched.get(name, {}).get(key))
+        rows.append((name, *map(_text, three)))
+    width = 4 if matched else 3
+    same = f"{matched.get('scans') or 'none'} of matched size"
     return [
         Findings((_against_confounds(fit),)),
-        Text(_CONFOUNDS),
         Table(
-            ("", measure, "without confounds", some),
-            tuple(rows),
-            caption=f"Pooled {measure} of held-out scans",
-            note="" if matched["scans"] else "No two scans of both classes are of one brain volume.",
+            ("model", "as it is", "without confounds", same)[:width],
+            tuple(row[:width] for row in rows),
+            caption=f"Pooled held-out predictions: {_word(key)}",
         ),
+        Text((_CONFOUNDS,)),
     ]
 
 
 def _against_confounds(fit: Fit) -> Finding:
     """Warn where the first network is not shown to do better than the best of the confounds."""
     (name, model), main = next(iter(fit["models"].items())), _main(fit)
-    known = {k: s[main] for k, s in fit["confounds"]["alone"].items() if _known(s[main])}
-    if not known:
-        return Finding("Confounds alone", "No confound has a score of its own.")
-    best = (min if main == "mae" else max)(known, key=lambda k: known[k])
-    measure, word = _measures(fit)[main], _word(best)
-    said = f"A linear model of {word}, without any image, has {a {measure} of {_text(known[best], main)}}; "
-    said += f"{name} has {_cell(model, main)}"
-    if not _beats(model, main, known[best]):
-        words = f"{said}. All that {name} tells may come from {word}, and so may its maps."
+    alone = {k: s[main] for k, s in fit["confounds"]["alone"].items()}
+    best = (min if main == "mae" else max)(alone, key=lambda k: alone[k])
+    word = _word(best)
+    said = f"Without any image, the {_word(main)} of a linear model of {word} is "
+    said += f"{_text(alone[best], main)}; that of {name} is {_cell(model, main)}"
+    if not _beats(model, main, alone[best]):
+        words = f"{said}. What {name} knows, and what its maps show, may come from {word} alone."
         return Finding("Warning", words, "chance", f"{name} does not beat confounds alone")
     if _at_chance(model):
-        return Finding(word, f"{said}, and is at chance itself.", "weak", "no better than chance")
-    words = f"{said}, an interval beyond it. It may use confounds all the same; see the table."
+        return Finding(word, f"{said}, which is at chance.", "weak", "nothing to compare")
+    words = f"{said}, which is better. It may still use {word} in part; see the table."
     return Finding(word, words, "good", f"{name} beats confounds alone")
 
 
-def _calibration(fit: Fit, pictures: Pictures) -> list[Item]:
-    errors = {n: m["calibration"]["error"] for n, m in fit["models"].items() if "calibration" in m}
-    rows = tuple((name, _text(error), _cell(fit["models"][name], "brier")) for name, error in errors.items())
-    if not errors:
-        return []
-    words = "Dots: share of predictions that are right by probability, ten bins; the area of a dot is the number of scans. Lines: 95 % Wilson intervals. Dashed: perfect calibration."
-    return [
-        Text((_CALIBRATION,)),
-        *captioned(pictures, "calibration", words, "Reliability curves of the models."),
-        Table(("model", "expected calibration error", "Brier score"), rows),
-    ]
-
-
-def _importances(fit: Fit, pictures: Pictures) -> list[Item]:
-    known = [row for row in fit["importances"] if _known(row["permutation"])]
-    own = list(fit["importances"][0]["own"]) if known else []
-    rows = tuple((row["measure"], row["permutation"], *(row["own"].get(name) for name in own)) for row in known[:_MOST_MEASURES])
-    if not known:
-        return []
-    return [
-        Text((_IMPORTANCES,)),
-        *captioned(pictures, "importances", f"The first of {len(known)} measures.", "Bars."),
-        Table(("measure", "permutation importance", *(f"own importance, {name}" for name in own)), rows, note=),
-    ]
-
-
 def _methods(fit: Fit) -> list[Item]:
-    repeats = f", drawn {fit['repeats']} times" if fit["repeats"] > 1 else ""
     rows = [
-        ("outcome", ...),
-        ("folds", f"{fit['folds']}{repeats}"),
-        ("grouping", fit["grouping"]),
+        ("outcome", fit["outcome"]),
+        ("cross-validation", _folds(fit)),
+        ("kept together", fit["grouping"]),
         ("schedule", fit["schedule"]),
-        *((name, f"{m['class']}, {m['parameters']:,} parameters, trained for {duration(m['training_seconds'])} in all") for name, m in fit["models"].items() if "class" in m),
-        ("seed", ),
-        *((f"version of {name}", str(v)) for name, v in fit["versions"].items()),
     ]
+    for name, m in fit["models"].items():
+        if "class" in m:
+            words = f"{m['class']}, {m['parameters']:,} parameters, all trainings "
+            rows.append((name, words + duration(m["training_seconds"])))
+    rows += [(f"version of {name}", str(version)) for name, version in fit["versions"].items()]
     return [Table(("what", "value"), tuple(rows)), Text(_INTERVALS)]
 
 
@@ -275,21 +254,21 @@ def _main(fit: Fit) -> str:
     return "accuracy" if fit["class_names"] else "mae"
 
 
-def _measures(fit: Fit) -> dict[str, str]:
-    return _CLASSES if fit["class_names"] else _NUMBERS
+def _folds(fit: Fit) -> str:
+    return f"{fit['folds']} folds" + f", {fit['repeats']} repeats" * int(fit["repeats"] > 1)
 
 
-def _word(column: str) -> str:
-    return _USUAL.get(column.lower(), column.replace("_", " "))
+def _word(name: str) -> str:
+    return _WORDS.get(name.lower(), name.replace("_", " "))
 
 
-def _known(value: Any) -> bool:
+def _known(value: float | None) -> bool:
     return value is not None and math.isfinite(value)
 
 
 def _value(score: Model) -> float | None:
     """Return the mean over folds, or the pooled score where folds have none."""
-    value = score["mean"] if score["folds_ci"] and _known(score["mean"]) else score["pooled"]
+    value = score["mean"] if score["folds_ci"] else score["pooled"]
     return float(value) if _known(value) else None
 
 
@@ -301,23 +280,20 @@ def _text(value: float | None, measure: str = "") -> str:
 
 def _cell(model: Model, measure: str) -> str:
     """Write a score with its interval: ``0.500 (0.350 to 0.675)``."""
-    score = model.get(measure)
-    if score is None or _value(score) is None: return MISSING
-    bounds = [_text(bound, measure) for bound in score["ci"]]
+    if measure not in model:
+        return MISSING
+    bounds = [_text(bound, measure) for bound in model[measure]["ci"]]
     interval = "" if MISSING in bounds else f" ({' to '.join(bounds)})"
-    return _text(_value(score), measure) + interval
-
-
-def _p(model: Model) -> float | None:
-    p = model["permutation"]["p"]
-    return p if _known(p) else None
+    return _text(_value(model[measure]), measure) + interval
 
 
 def _at_chance(model: Model) -> bool:
-    return (_p(model) or 0) >= _LEVEL
+    p = model["permutation"]["p"]
+    return p is None or p >= _LEVEL
 
 
 def _beats(model: Model, measure: str, other: float) -> bool:
     """Whether the interval of a score lies on the better side of another score."""
     low, high = model[measure]["ci"]
-    return high < other if measure=="mae" else low > other
+    bound = high if measure == "mae" else low
+    return _known(bound) and bool(bound < other if measure == "mae" else bound > other)

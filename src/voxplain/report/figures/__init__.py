@@ -2,6 +2,12 @@
 
 from voxplain.report.figures.bars import localisation_bars, region_bars
 from voxplain.report.figures.cohort import cohort_strip
+from voxplain.report.figures.fit import (
+    calibration_curves,
+    importances,
+    model_scores,
+    predicted_numbers,
+)
 from voxplain.report.figures.gallery import gallery
 from voxplain.report.figures.maps import mosaic, overlay
 from voxplain.report.figures.matrix import agreement_matrix
@@ -10,14 +16,18 @@ from voxplain.report.figures.scores import predictions, training_curve
 
 __all__ = [
     "agreement_matrix",
+    "calibration_curves",
     "cohort_strip",
     "contact_sheet",
     "covariates",
     "gallery",
+    "importances",
     "intensities",
     "localisation_bars",
+    "model_scores",
     "mosaic",
     "overlay",
+    "predicted_numbers",
     "predictions",
     "region_bars",
     "training_curve",

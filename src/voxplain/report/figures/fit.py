@@ -51,8 +51,8 @@ def model_scores(
     ----------
     rows : sequence of mapping
         One per model: ``label``; ``group``, one of ``network``, ``voxels``, ``table`` and
-        ``confound``, in which order they are drawn; ``value``, or None; and, where they are known,
-        ``ci`` (two floats) and ``per_fold`` (floats, NaN or None).
+        ``confound``, in which order they are drawn, or another; ``value``, or None; and, where
+        they are known, ``ci`` (two floats) and ``per_fold`` (floats, NaN or None).
     measure_label : str
         Stands below the axis.
     chance : float, optional
@@ -73,11 +73,11 @@ def model_scores(
     if all(np.isnan(_number(row.get("value"))) for row in rows):
         raise InputError("A figure of scores needs at least one model with a score; none has one.")
     marks: list[tuple[float, str, Mapping[str, Any] | None]] = []
-    for group, (heading, _) in _GROUPS.items():
+    for group in dict.fromkeys([*_GROUPS, *(str(row["group"]) for row in rows)]):
         members = [row for row in rows if row["group"] == group]
         if members:
             top = marks[-1][0] + 1.15 if marks else 0.0
-            marks.append((top, heading, None))
+            marks.append((top, _GROUPS.get(group, (group, INK))[0], None))
             marks += [(top + 0.95 * n, str(r["label"]), r) for n, r in enumerate(members, 1)]
     with house_style():
         figure = new_figure(_WIDTH, 0.75 + 0.27 * (marks[-1][0] + 1), constrained=True)
@@ -99,7 +99,7 @@ def model_scores(
 
 
 def _score(axes: Axes, place: float, row: Mapping[str, Any]) -> None:
-    colour = _GROUPS[row["group"]][1]
+    colour = _GROUPS.get(row["group"], ("", INK))[1]
     value = _number(row.get("value"))
     bounds = [_number(bound) for bound in row.get("ci") or ()]
     folds = np.array([_number(fold) for fold in row.get("per_fold") or ()])
@@ -190,7 +190,7 @@ def _reliability(axes: Axes, one: Mapping[str, Any], largest: int) -> None:
     points = zip(one["confidence"], one["accuracy"], one["count"], strict=True)
     x, y, count = np.array([p for p in points if p[2]], dtype=np.float64).reshape(-1, 3).T
     axes.plot(x, y, color=BLUE, lw=1, alpha=0.6)
-    axes.scatter(x, y, _area(count, largest), color=BLUE, lw=0, zorder=3)
+    axes.scatter(x, y, _area(count, largest), color=BLUE, lw=0, zorder=3, clip_on=False)
     for place, share, n in zip(x, y, count, strict=True):
         bounds = binomtest(round(share * n), int(n)).proportion_ci(method="wilson")
         axes.plot([place] * 2, [bounds.low, bounds.high], color=BLUE, lw=0.8, alpha=0.6)
