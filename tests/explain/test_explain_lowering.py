@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from explain_nets import batch, paper_like, volumes
+from explain_nets import SHAPE, batch, paper_like, volumes
 from torch import nn
 from torch.nn import functional
 
@@ -255,6 +255,24 @@ def test_the_weight_of_one_channel_makes_its_output_channels_last() -> None:
     assert out.is_contiguous(memory_format=torch.channels_last_3d)
     several = torch.randn(4, 3, 2, 3, 1)
     assert torch.equal(channels_last_weight(several), several)
+
+
+def test_a_network_of_slices_is_lowered_too() -> None:
+    """Weights of four axes have no order of five."""
+
+    class Slices(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.conv, self.head = nn.Conv2d(SHAPE[2], 4, 3), nn.Linear(4, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.head(self.conv(x[:, 0].permute(0, 3, 1, 2)).relu().mean((2, 3)))
+
+    model, item = Slices().eval(), volumes(1)[0]
+    made = explain(model, item, "gradient", 1, engine=Engine("cpu"))
+    exact = explain(model, item, "gradient", 1, engine=EXACT)
+    assert np.allclose(made.values, exact.values, atol=1e-6)
 
 
 class Looks(nn.Module):

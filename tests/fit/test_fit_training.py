@@ -124,6 +124,20 @@ def test_numbers_are_learnt_in_their_own_unit() -> None:
     assert made.history[-1].train_accuracy is None
 
 
+def test_networks_of_slices_train_too() -> None:
+    class Slices(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.head = nn.Conv2d(9, 4, 3), nn.Linear(4, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.head(self.conv(x[:, 0].permute(0, 3, 1, 2)).relu().mean((2, 3)))
+
+    made = training(network=Slices())
+    made.run()
+    assert len(made.history) == 5
+
+
 @pytest.mark.parametrize("name", CHANGES)
 def test_changes_are_small_seeded_and_leave_the_background(name: str) -> None:
     pytest.importorskip("monai")

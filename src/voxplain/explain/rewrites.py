@@ -184,8 +184,9 @@ def halve_convolutions(model: nn.Module) -> int:
 
 def channels_last(model: nn.Module) -> None:
     """Store the weights channels last, in place."""
-    # Parameters and buffers of other ranks are left as they are.
-    model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    for parameter in model.parameters():
+        if parameter.dim() == 5:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last_3d)
     for module in model.modules():
         if isinstance(module, ConvReluPool) or _plain_convolution(module):
             module.weight = nn.Parameter(channels_last_weight(module.weight), requires_grad=False)  # type: ignore[arg-type]

@@ -103,7 +103,7 @@ class Training:
             self.scale = (float(truth.mean()), float(truth.std()) or 1.0)
         if schedule.patience and not len(self.validation):
             raise InputError("Stopping early needs a validation part; none was given.")
-        network.to(device).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        _store(network.to(device), torch.channels_last_3d)
         self.loss = self._loss(truth)
         self.optimiser = torch.optim.AdamW(
             network.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
@@ -156,7 +156,7 @@ class Training:
         if self.best is not None:
             self.network.load_state_dict(self.best)
         self.network.eval()
-        self.network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        _store(self.network, torch.contiguous_format)
 
     def _epoch(self, on_batch: OnBatch | None) -> None:
         number = len(self.history) + 1
@@ -308,6 +308,13 @@ def predict(
             output = network(x).float().cpu().numpy()
             out.append(output.reshape(len(output), -1))
     return np.concatenate(out)
+
+
+def _store(network: nn.Module, order: torch.memory_format) -> None:
+    """Store the weights of 3D convolutions in an order of the memory; others stay as they are."""
+    for parameter in network.parameters():
+        if parameter.dim() == 5:
+            parameter.data = parameter.data.contiguous(memory_format=order)
 
 
 def _tensor(values: NDArray[np.float32], device: str) -> torch.Tensor:
