@@ -1,4 +1,4 @@
-"""``python -m benchmarks.training``: our training beside the paper's script, epoch by epoch in turn.
+"""``python -m benchmarks.training``: training beside the paper's script, epoch by epoch in turn.
 
 The script is re-enacted from a description: float32, batches of 45, Adam at 3e-4 with a tenth after
 epochs 5 and 15, 20 epochs, and in every epoch five more passes over the data in eval mode, for

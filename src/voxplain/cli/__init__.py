@@ -15,6 +15,7 @@ from voxplain import __version__
 from voxplain.cli import cohort
 from voxplain.cli.fit import fit, phantom
 from voxplain.cli.modules import importable_here
+from voxplain.cli.reclassify import reclassify
 from voxplain.console import make_progress
 from voxplain.errors import InputError, VoxplainError
 
@@ -40,6 +41,7 @@ app = typer.Typer(
 app.add_typer(cohort.app)
 app.command()(phantom)
 app.command()(fit)
+app.command()(reclassify)
 
 
 def _version(wanted: bool) -> None:

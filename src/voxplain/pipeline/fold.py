@@ -6,7 +6,7 @@ import io
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -41,30 +41,50 @@ class Learner:
     setting : Setting
     schedule : Schedule
     device : str
+    variant : str, default=""
+        Folder below the network's, where the same network is trained on changed images.
     """
 
     def __init__(
-        self, study: Study, name: str, setting: Setting, schedule: Schedule, device: str
+        self,
+        study: Study,
+        name: str,
+        setting: Setting,
+        schedule: Schedule,
+        device: str,
+        variant: str = "",
     ) -> None:
         self.study, self.name, self.schedule, self.device = study, name, schedule, device
-        self.cohort, self.outcome = setting.cohort, setting.outcome
+        self.setting, self.cohort, self.outcome = setting, setting.cohort, setting.outcome
         self.seed, self.groups = setting.seed, setting.groups
         self.folder = "model/" + re.sub(r"[^0-9A-Za-z]+", "-", name).strip("-")
+        self.folder += f"/{variant}" * bool(variant)
+        self.variant = variant
         self.seconds = 0.0
         self._images = _fingerprint(setting.cohort)
 
     def held_out(self, fold: Fold, progress: Progress) -> NDArray[np.float32]:
         """Train on a fold, and return the outputs for its held-out scans, array (n, K)."""
-        place = f"{self.folder}/repeat-{fold.repeat:02d}/fold-{fold.number:02d}"
-        words = f"{self.name}, fold {fold.number}" + f" of repeat {fold.repeat}" * (fold.repeat > 1)
-        number = 1000 * fold.repeat + fold.number
-        network, scale = self._trained(place, fold.train, number, words, progress)
+        network, scale = self.trained(fold, progress)
         return predict(network, self.cohort, fold.test, device=self.device) * scale[1] + scale[0]
+
+    def trained(self, fold: Fold, progress: Progress) -> tuple[nn.Module, tuple[float, float]]:
+        """Train on a fold; return the network, and the scale of its output (see `Training`)."""
+        place = f"{self.folder}/repeat-{fold.repeat:02d}/fold-{fold.number:02d}"
+        words = f"{self.name}{f', {self.variant}' * bool(self.variant)}, fold {fold.number}"
+        words += f" of repeat {fold.repeat}" * (fold.repeat > 1)
+        number = 1000 * fold.repeat + fold.number
+        return self._trained(place, fold.train, number, words, progress)
 
     def all_scans(self, progress: Progress) -> None:
         """Train on every scan; such a network is for other cohorts."""
         everyone = np.arange(len(self.cohort))
         self._trained(f"{self.folder}/all", everyone, 0, f"{self.name}, all scans", progress)
+
+    def on(self, cohort: Cohort, variant: str) -> Learner:
+        """Return one that trains the same network on the same scans with changed images."""
+        setting = replace(self.setting, cohort=cohort)
+        return Learner(self.study, self.name, setting, self.schedule, self.device, variant)
 
     def describe(self) -> dict[str, Any]:
         """Build the network, try it on a scan, and say what it is.

@@ -1,0 +1,111 @@
+"""``voxplain reclassify``: what is left behind masks, where the evidence has a known place."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from test_fit_command import make_study
+
+Run = Callable[..., tuple[int, str, str]]
+NET = ("--network", "test_fit_command:tiny", "--device", "cpu", "--cv", 3, "--epochs", 12)
+WHERE = (slice(8, 14),) * 3
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(Path(__file__).parent)
+    return make_study(tmp_path / "study", n=48, signal_=2.5)
+
+
+def accuracies(study: Path) -> dict[str, float]:
+    found = json.loads((study / "summary.json").read_text())["reclassify"]["conditions"]
+    return {name: scores["accuracy"]["mean"] for name, scores in found.items()}
+
+
+def test_the_evidence_is_inside_the_mask_and_not_outside(run: Run, study: Path) -> None:
+    code, shown, error = run("reclassify", study, *NET, "--share", 0.05, "--fwhm", 16)
+    assert (code, error) == (0, "")
+    found = accuracies(study)
+    assert [*found] == [
+        "whole images",
+        "tested behind the control mask",
+        "tested behind the case mask",
+        "tested behind the joint mask",
+        "tested behind the random mask",
+        "trained and tested inside the joint mask",
+        "trained and tested outside the joint mask",
+        "trained and tested inside a random mask",
+    ]
+    assert found["whole images"] > 0.85
+    assert found["trained and tested inside the joint mask"] > 0.85
+    assert (
+        found["trained and tested inside the joint mask"]
+        > found["trained and tested inside a random mask"]
+    )
+    assert "trained and tested outside the joint mask" in shown
+    masks = sorted((study / "group/masks").iterdir())
+    assert len(masks) == 12
+    joint = nib.load(study / "group/masks/fold-01_joint.nii.gz").get_fdata()
+    assert set(np.unique(joint)) == {0, 1}
+    block = np.zeros(joint.shape, bool)
+    block[WHERE] = True
+    assert joint[block].mean() > 5 * joint[~block].mean()
+
+
+def test_masks_do_not_know_the_held_out_scans(run: Run, study: Path) -> None:
+    """Other images of held-out scans change no mask of their fold."""
+    options = (*NET, "--no-retrain", "--share", 0.1)
+    run("reclassify", study, *options)
+    before = {p.name: p.read_bytes() for p in (study / "group/masks").iterdir()}
+    folds = json.loads(
+        (study / "model/test-fit-command-tiny/repeat-01/fold-01/training.json").read_text()
+    )
+    images = np.load(study / "cohort/images.npy", mmap_mode="r+")
+    trained = {int(name) for name in folds["train"]}
+    held_out = [i for i in range(48) if i not in trained]
+    # Kept apart from the five volumes that tell a cohort from another.
+    images[held_out[1]] = np.random.default_rng(9).normal(size=images[0].shape)
+    images.flush()
+    del images
+    for path in (study / "model").rglob("training.json"):
+        path.unlink()
+    run("reclassify", study, *options)
+    after = {p.name: p.read_bytes() for p in (study / "group/masks").iterdir()}
+    first = [name for name in before if name.startswith("fold-01")]
+    assert len(first) == 4
+    assert all(before[name] == after[name] for name in first)
+    assert any(before[name] != after[name] for name in before if name not in first)
+
+
+def test_the_papers_way_is_said_to_leak(run: Run, study: Path) -> None:
+    code, shown, _ = run("reclassify", study, *NET, "--no-retrain", "--paper", "--soft")
+    assert code == 0
+    assert "these figures are too good" in shown
+    assert {p.name for p in (study / "group/masks").iterdir()} == {
+        "all_control.nii.gz", "all_case.nii.gz", "all_joint.nii.gz", "all_random.nii.gz",
+    }  # fmt: skip
+    joint = nib.load(study / "group/masks/all_joint.nii.gz").get_fdata()
+    assert 0.09 < joint[joint > 0].mean() < 0.12
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--share", 0), "--share must lie between 0 and 1; 0.0 was given"),
+        (("--explained", 0), "--explained must be 1 or more"),
+        (("--paper",), "give --no-retrain with --paper"),
+        (("--method", "gradcam"), "method 'gradcam'"),
+    ],
+)
+def test_mistakes_are_one_sentence(
+    run: Run, study: Path, options: tuple[object, ...], message: str
+) -> None:
+    code, _, error = run("reclassify", study, *NET, *options)
+    assert code == 2
+    assert message in error
+    assert error.count("\n") == 1
