@@ -13,6 +13,7 @@ from rich.console import Console
 
 from voxplain import __version__
 from voxplain.cli import cohort
+from voxplain.cli.features import features
 from voxplain.cli.fit import fit, phantom
 from voxplain.cli.modules import importable_here
 from voxplain.cli.reclassify import reclassify
@@ -42,6 +43,7 @@ app.add_typer(cohort.app)
 app.command()(phantom)
 app.command()(fit)
 app.command()(reclassify)
+app.command()(features)
 
 
 def _version(wanted: bool) -> None:

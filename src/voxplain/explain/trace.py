@@ -15,7 +15,7 @@ from voxplain.explain.probe import probe
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-__all__ = ["Call", "Trace", "auto_layer", "trace"]
+__all__ = ["Call", "Trace", "auto_layer", "first_features", "trace"]
 
 # Modules that only coarsen, pass on or drop the feature maps of the layer before them.
 _NOT_FEATURES = (
@@ -145,6 +145,41 @@ def _watch(model: nn.Module, run: Callable[[], object]) -> Trace:
 
 def _key(value: object) -> _Key:
     return (id(value), value._version if isinstance(value, torch.Tensor) else 0)
+
+
+def first_features(model: nn.Module, calls: Trace) -> str:
+    """Find what the first convolution's block hands on: its ReLU, or the convolution itself.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    calls : Trace
+        Of the network.
+
+    Returns
+    -------
+    str
+        Dotted path.
+
+    Raises
+    ------
+    NetworkError
+        If no convolution module gives feature maps.
+    """
+    first = ""
+    for call in calls.calls:
+        module = model.get_submodule(call.name)
+        if isinstance(module, nn.Conv3d):
+            if first:
+                break
+            first = call.name
+        elif first and isinstance(module, nn.ReLU) and len(call.shape) == 5:
+            return call.name
+    if not first:
+        raise NetworkError(
+            f"{type(model).__name__} has no 3D convolution module; name a layer with --layer."
+        )
+    return first
 
 
 def auto_layer(model: nn.Module, calls: Trace) -> str:

@@ -25,7 +25,7 @@ from voxplain.progress import Progress
 from voxplain.study import Study
 from voxplain.volume import Cohort
 
-__all__ = ["Learner"]
+__all__ = ["Learner", "folder_of"]
 
 _VALIDATES = 0.15
 
@@ -57,7 +57,7 @@ class Learner:
         self.study, self.name, self.schedule, self.device = study, name, schedule, device
         self.setting, self.cohort, self.outcome = setting, setting.cohort, setting.outcome
         self.seed, self.groups = setting.seed, setting.groups
-        self.folder = "model/" + re.sub(r"[^0-9A-Za-z]+", "-", name).strip("-")
+        self.folder = folder_of(name)
         self.folder += f"/{variant}" * bool(variant)
         self.variant = variant
         self.seconds = 0.0
@@ -200,6 +200,11 @@ class Learner:
             "device": self.device,
             "versions": {"voxplain": __version__, "torch": torch.__version__},
         }
+
+
+def folder_of(network: str) -> str:
+    """Name the folder, in the study, of a network's weights."""
+    return "model/" + re.sub(r"[^0-9A-Za-z]+", "-", network).strip("-")
 
 
 def _text(request: Mapping[str, Any]) -> str:

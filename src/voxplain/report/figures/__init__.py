@@ -2,6 +2,7 @@
 
 from voxplain.report.figures.bars import localisation_bars, region_bars
 from voxplain.report.figures.cohort import cohort_strip
+from voxplain.report.figures.features import feature_contrasts
 from voxplain.report.figures.fit import (
     calibration_curves,
     importances,
@@ -20,6 +21,7 @@ __all__ = [
     "cohort_strip",
     "contact_sheet",
     "covariates",
+    "feature_contrasts",
     "gallery",
     "importances",
     "intensities",

@@ -1,0 +1,128 @@
+"""Feature maps of a layer, compared between classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from voxplain import __version__
+from voxplain.cohort.store import open_store
+from voxplain.errors import InputError, StudyError
+from voxplain.explain import Engine
+from voxplain.explain.features import feature_summaries
+from voxplain.explain.trace import first_features, trace
+from voxplain.group.contrast import compare_classes
+from voxplain.nets import build_network, load_into, read_weights
+from voxplain.pipeline.fold import folder_of
+from voxplain.progress import Progress
+from voxplain.report.figures import feature_contrasts
+from voxplain.study import Study
+
+__all__ = ["FeatureOptions", "compare_features"]
+
+
+@dataclass(frozen=True)
+class FeatureOptions:
+    """Whose feature maps are compared.
+
+    Parameters
+    ----------
+    study : path
+        With a cohort and what `voxplain fit` made of it.
+    network : str
+    layer : str
+        Dotted path; ``auto`` takes what the first convolution's block hands on.
+    fold : int
+        The network of this fold and the scans that it has not seen; 0 takes the network trained on
+        all scans, and all of them, as the paper does.
+    device : str
+    """
+
+    study: Path
+    network: str = "mrinet"
+    layer: str = "auto"
+    fold: int = 0
+    device: str = "auto"
+
+
+def compare_features(options: FeatureOptions, progress: Progress) -> dict[str, Any]:
+    """Compare mean and entropy of a layer's feature maps between two classes.
+
+    Writes a table and a figure below ``model/<network>/``, and what they hold to ``summary.json``.
+
+    Parameters
+    ----------
+    options : FeatureOptions
+    progress : Progress
+
+    Returns
+    -------
+    dict
+        The part ``features`` of ``summary.json``.
+
+    Raises
+    ------
+    VoxplainError
+        If the study has no such network, or the network no such layer.
+    """
+    cohort = open_store(options.study / "cohort")
+    if len(cohort.class_names) != 2:
+        raise InputError(
+            f"Feature maps are compared between two classes; the cohort has "
+            f"{len(cohort.class_names)}."
+        )
+    study = Study(options.study, "voxplain study", __version__)
+    folder = folder_of(options.network)
+    place = f"{folder}/all" if not options.fold else f"{folder}/repeat-01/fold-{options.fold:02d}"
+    told = study.read_json(f"{place}/training.json")
+    if not told:
+        raise StudyError(
+            f"{options.study / place} holds no trained network; run 'voxplain fit' on the study "
+            "first, with this --network."
+        )
+    seen = {*told["train"], *told["validation"]} if options.fold else set()
+    rows = [i for i, name in enumerate(cohort.subjects) if name not in seen]
+    network = build_network(options.network, cohort.grid.shape, 2)
+    load_into(network, read_weights(options.study / place / "weights.safetensors"))
+    network.eval()
+    layer = options.layer
+    if layer == "auto":
+        layer = first_features(network, trace(network, torch.zeros(1, 1, *cohort.grid.shape)))
+    with progress.step(f"Feature maps of {layer}", len(rows)) as advance:
+        means, entropies = feature_summaries(
+            network, [cohort[i] for i in rows], layer, Engine(options.device), advance
+        )
+    labels = cohort.labels[rows]
+    tables = {
+        "Mean activation": compare_classes(means, labels, cohort.class_names),
+        "Entropy, bits": compare_classes(entropies, labels, cohort.class_names),
+    }
+    counts = np.bincount(labels, minlength=2).tolist()
+    start = f"{folder}/features_{layer.replace('.', '-')}"
+    for name, table in tables.items():
+        word = name.split()[0].lower().strip(",")
+        text = table.to_csv(sep="\t", index_label="feature_map", float_format="%.6g")
+        study.write_text(f"{start}_{word}.tsv", text)
+    study.write_bytes(f"{start}.png", feature_contrasts(tables, cohort.class_names, counts))
+    result = {
+        "network": options.network,
+        "layer": layer,
+        "scans": "all, which the network was trained on" if not options.fold else "held out",
+        "counts": dict(zip(cohort.class_names, counts, strict=True)),
+        **{
+            name.split()[0].lower().strip(","): {
+                "maps": len(table),
+                "differ": int((table["q"] < 0.05).sum()),
+                "differ_uncorrected": int((table["p"] < 0.05).sum()),
+                "higher_in_second": int(((table["q"] < 0.05) & (table["g"] > 0)).sum()),
+            }
+            for name, table in tables.items()
+        },
+        "figure": f"{start}.png",
+    }
+    study.write_json("summary.json", study.read_json("summary.json") | {"features": result})
+    return result

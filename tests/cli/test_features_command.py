@@ -1,0 +1,50 @@
+"""``voxplain features``: a layer's feature maps by class, of all scans or of those held out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from test_fit_command import QUICK, TINY, make_study
+
+Run = Callable[..., tuple[int, str, str]]
+NET = ("--network", TINY, "--device", "cpu")
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(Path(__file__).parent)
+    return make_study(tmp_path / "study", signal_=6.0)
+
+
+def test_a_brighter_class_has_brighter_maps(run: Run, study: Path) -> None:
+    code, _, error = run("features", study, *NET)
+    assert code == 2
+    assert "holds no trained network; run 'voxplain fit' on the study first" in error
+    options = [*QUICK]
+    options.remove("--no-final")
+    run("fit", study, "--network", TINY, *options, "--no-baselines")
+    code, shown, error = run("features", study, *NET)
+    assert (code, error) == (0, "")
+    assert "feature maps of 3 differ" in shown
+    found = json.loads((study / "summary.json").read_text())
+    assert found["features"]["mean"]["differ"] > 0
+    assert found["features"]["scans"] == "all, which the network was trained on"
+    assert found["features"]["counts"] == {"control": 12, "case": 12}
+    assert "fit" in found
+    folder = study / "model/test-fit-command-tiny"
+    table = pd.read_csv(folder / "features_3_mean.tsv", sep="\t")
+    assert len(table) == 4
+    assert (table["q"] < 0.05).sum() == found["features"]["mean"]["differ"]
+    assert (folder / "features_3.png").read_bytes().startswith(b"\x89PNG")
+    code, shown, _ = run("features", study, *NET, "--fold", 2)
+    assert "Scans: held out." in shown
+    assert json.loads((study / "summary.json").read_text())["features"]["counts"] == {
+        "control": 4, "case": 4,
+    }  # fmt: skip
+    code, _, error = run("features", study, *NET, "--layer", "nowhere")
+    assert code == 2
+    assert "layer 'nowhere'" in error
