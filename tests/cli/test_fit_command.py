@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.torch import load_file
 
 from voxplain.cohort.store import open_store
 from voxplain.cohort.writer import write_store
@@ -275,3 +276,51 @@ def test_phantoms_are_a_cohort_like_any_other(run: Run, tmp_path: Path) -> None:
     assert "holds another cohort" in error
     code, _, error = run("phantom", "--out", tmp_path / "q", "--strength", 1.5)
     assert "strength must lie from 0 to below 1" in error
+
+
+def normed() -> object:
+    from torch import nn
+
+    return nn.Sequential(
+        nn.AvgPool3d(4), nn.Conv3d(1, 4, 3), nn.BatchNorm3d(4), nn.ReLU(), nn.Flatten(),
+        nn.Linear(4 * 64, 2),
+    )  # fmt: skip
+
+
+def test_two_processes_train_as_one(study: Path) -> None:
+    """Over gloo: the losses, weights and statistics of one process, up to rounding."""
+    options = ["--network", "test_fit_command:normed", "--cv", "2", "--epochs", "6"]
+    options += ["--batch-size", "6", "--no-final", "--no-baselines", "--device", "cpu"]
+    other = make_study(study.parent / "two")
+    alone = [sys.executable, "-m", "voxplain", "fit", str(study), *options]
+    subprocess.run(alone, check=True, capture_output=True)
+    together = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    together += ["--nproc-per-node", "2", "-m", "voxplain", "fit", str(other), *options]
+    done = subprocess.run(together, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.count("Written:") == 1
+    for number in (1, 2):
+        place = f"model/test-fit-command-normed/repeat-01/fold-{number:02d}"
+        one, two = (json.loads((s / place / "training.json").read_text()) for s in (study, other))
+        assert [e["train_accuracy"] for e in one["history"]] == pytest.approx(
+            [e["train_accuracy"] for e in two["history"]], abs=0.1
+        )
+        assert [e["train_loss"] for e in one["history"]] == pytest.approx(
+            [e["train_loss"] for e in two["history"]], rel=0.03
+        )
+        a, b = (load_file(s / place / "weights.safetensors") for s in (study, other))
+        assert set(a) == set(b)
+        for name, tensor in a.items():
+            gap = (tensor.float() - b[name].float()).norm()
+            assert float(gap) <= 0.02 * float(tensor.float().norm()) + 1e-3, name
+
+
+def test_more_processes_than_scans_in_a_batch(study: Path) -> None:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc-per-node", "2", "-m", "voxplain", "fit", str(study), "--network", TINY]
+    done = subprocess.run(
+        [*command, "--batch-size", "1", "--cv", "2", "--device", "cpu"],
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "voxplain: 2 processes need batches of 2 scans or more" in done.stderr

@@ -13,7 +13,7 @@ from torch import nn
 
 from voxplain.errors import InputError
 from voxplain.fit import PAPER_SCHEDULE, Schedule, classification_scores, hold_out, predict, train
-from voxplain.fit.augment import mirror_some
+from voxplain.fit.augment import mirror
 from voxplain.grid import Grid
 from voxplain.volume import Cohort
 
@@ -87,18 +87,31 @@ def test_the_paper_s_schedule_is_adam_with_two_drops() -> None:
     assert PAPER_SCHEDULE.drops == (5, 15)
 
 
-def test_mirroring_turns_left_and_right_over_about_half_of_the_time() -> None:
-    images = np.arange(400 * 2, dtype=np.float32).reshape(400, 2, 1, 1)
+def test_mirroring_turns_left_and_right_over() -> None:
+    images = np.arange(3 * 2, dtype=np.float32).reshape(3, 2, 1, 1)
     turned = images.copy()
-    mirror_some(turned, Grid((2, 1, 1), np.diag([-1, 1, 1, 1.0])), np.random.default_rng(0))
-    changed = (turned != images).any(axis=(1, 2, 3))
-    np.testing.assert_array_equal(turned[changed], images[changed][:, ::-1])
-    assert 150 < changed.sum() < 250
+    mirror(turned, Grid((2, 1, 1), np.diag([-1, 1, 1, 1.0])), np.array([True, False, True]))
+    np.testing.assert_array_equal(turned[[0, 2]], images[[0, 2], ::-1])
+    np.testing.assert_array_equal(turned[1], images[1])
     across = np.zeros((1, 4, 5, 6), dtype=np.float32)
-    across[0, :, 0] = 1
+    across[0, :, :, 0] = 1
     psr = Grid((4, 5, 6), np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1.0]]))
-    mirror_some(across, psr, np.random.default_rng(1))
-    assert across[0, :, 0].all()
+    mirror(across, psr, np.array([True]))
+    assert across[0, :, :, -1].all()
+    assert not across[0, :, :, 0].any()
+
+
+def test_images_are_mirrored_about_half_of_the_time() -> None:
+    network, seen = make_network(), []
+    network.register_forward_pre_hook(lambda module, args: seen.append(args[0].detach().clone()))
+    cohort = make_cohort()
+    train(network, cohort, range(16), Schedule(20, 4, 1e-5))
+    shown = torch.cat(seen)[:, 0].numpy()
+    whole = cohort.stack(range(16))
+    plain = sum(any(np.array_equal(one, image) for image in whole) for one in shown)
+    turned = sum(any(np.array_equal(one[::-1], image) for image in whole) for one in shown)
+    assert plain + turned == 320
+    assert 120 < turned < 200
 
 
 def test_bad_training_input() -> None:

@@ -91,7 +91,7 @@ def test_patience_survives_a_break() -> None:
 def test_a_batch_in_parts_is_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without batch norm and dropout, gradients of the parts add up to that of the whole."""
     exact = torch.autocast("cpu", torch.bfloat16, enabled=False)
-    monkeypatch.setattr("voxplain.fit.training._autocast", lambda device: exact)
+    monkeypatch.setattr("voxplain.fit.training.autocast", lambda device: exact)
     found = []
     for parts in (1, 3):
         network = make_network(norm=False)

@@ -115,6 +115,8 @@ def fit(
     console = Console()
     with importable_here():
         result = run_fit(options, make_progress(console))
+    if not result:
+        return
     _tell(console, result)
     console.print(f"Written: {options.out / 'summary.json'}", highlight=False, soft_wrap=True)
 

@@ -4,15 +4,18 @@ from voxplain.fit.groups import find_groups
 from voxplain.fit.inference import bootstrap, corrected_interval, permutation_p
 from voxplain.fit.metrics import Score, calibration, classification_scores, measures
 from voxplain.fit.outcome import Outcome, outcome_of
+from voxplain.fit.prediction import predict
+from voxplain.fit.processes import Processes
 from voxplain.fit.schedule import PAPER_SCHEDULE, Schedule
 from voxplain.fit.splits import Fold, hold_out, inner_split, make_folds
-from voxplain.fit.training import Epoch, Training, predict, train
+from voxplain.fit.training import Epoch, Training, train
 
 __all__ = [
     "Epoch",
     "Fold",
     "Outcome",
     "PAPER_SCHEDULE",
+    "Processes",
     "Schedule",
     "Score",
     "Training",

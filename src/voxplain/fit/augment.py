@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from voxplain.errors import InputError, unknown_name
 from voxplain.grid import Grid
 
-__all__ = ["CHANGES", "changer", "mirror_some"]
+__all__ = ["CHANGES", "changer", "mirror"]
 
 CHANGES = ("affine", "noise", "intensity")
 """Rotations up to 5°, shifts up to 4 mm and scales up to 5 %; Gaussian noise; gain and gamma."""
@@ -86,16 +86,15 @@ def changer(
     return change
 
 
-def mirror_some(images: NDArray[np.float32], grid: Grid, rng: np.random.Generator) -> None:
-    """Exchange left and right of each image, in place, half of the time.
+def mirror(images: NDArray[np.float32], grid: Grid, which: NDArray[np.bool_]) -> None:
+    """Exchange left and right of some images, in place.
 
     Parameters
     ----------
     images : array (N, X, Y, Z)
     grid : Grid
-    rng : numpy.random.Generator
+    which : array (N,), bool
     """
     axis = next(i for i, letter in enumerate(grid.orientation) if letter in "LR")
-    for image in images:
-        if rng.random() < 0.5:
-            image[:] = np.flip(image, axis).copy()
+    for index in np.flatnonzero(which):
+        images[index] = np.flip(images[index], axis).copy()

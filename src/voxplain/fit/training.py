@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,12 +13,14 @@ from numpy.typing import NDArray
 from torch import nn
 
 from voxplain.errors import InputError
-from voxplain.fit.augment import changer, mirror_some
+from voxplain.fit.batches import Batches
 from voxplain.fit.outcome import Outcome, outcome_of
+from voxplain.fit.prediction import as_tensor, autocast, predict
+from voxplain.fit.processes import Processes
 from voxplain.fit.schedule import Schedule, rate_of
 from voxplain.volume import Cohort
 
-__all__ = ["Epoch", "Training", "predict", "train"]
+__all__ = ["Epoch", "Training", "train"]
 
 OnBatch = Callable[[float, "Epoch | None"], None]
 
@@ -60,9 +61,10 @@ class Training:
     seed : int, default=0
         Of the order of scans, of changes of images and of dropout. Initial weights are the
         caller's.
-    device : str, default="cpu"
     validation : sequence of int, optional
         Scans that decide when to stop; needed where the schedule has a patience.
+    processes : Processes, optional
+        Those that train together, and on which device; by default one, on the CPU.
 
     Attributes
     ----------
@@ -86,12 +88,13 @@ class Training:
         schedule: Schedule,
         *,
         seed: int = 0,
-        device: str = "cpu",
         validation: Sequence[int] | NDArray[np.int64] = (),
+        processes: Processes | None = None,
     ) -> None:
         self.network, self.cohort, self.outcome = network, cohort, outcome
         self.learners, self.validation = np.asarray(learners), np.asarray(validation, np.int64)
-        self.schedule, self.seed, self.device = schedule, seed, device
+        self.schedule, self.processes = schedule, processes or Processes()
+        self.device = self.processes.device
         truth = outcome.values[self.learners]
         if outcome.class_names:
             present = set(truth.tolist())
@@ -103,18 +106,17 @@ class Training:
             self.scale = (float(truth.mean()), float(truth.std()) or 1.0)
         if schedule.patience and not len(self.validation):
             raise InputError("Stopping early needs a validation part; none was given.")
-        _store(network.to(device), torch.channels_last_3d)
+        _store(network.to(self.device), torch.channels_last_3d)
         self.loss = self._loss(truth)
         self.optimiser = torch.optim.AdamW(
             network.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
         )
-        self.batches = -(-len(self.learners) // schedule.batch_size)
-        self.rate = rate_of(self.optimiser, schedule, self.batches)
+        self._images = Batches(cohort, self.learners, schedule, seed, self.processes)
+        self.rate = rate_of(self.optimiser, schedule, self._images.count)
         self.history: list[Epoch] = []
         self.best: dict[str, Any] | None = None
-        self._change = changer(schedule.augment, cohort.grid)
-        self._rng = np.random.default_rng(seed)
-        torch.manual_seed(seed)
+        # Each process has its own images, and so its own draws of dropout.
+        torch.manual_seed(seed + 1_000_003 * self.processes.rank)
 
     @property
     def finished(self) -> bool:
@@ -149,10 +151,12 @@ class Training:
         InputError
             If the loss is no longer finite.
         """
+        self.processes.share_norms(self.network)
         while not self.finished:
             self._epoch(on_batch)
             if on_epoch and not self.finished:
                 on_epoch()
+        self.processes.own_norms(self.network)
         if self.best is not None:
             self.network.load_state_dict(self.best)
         self.network.eval()
@@ -163,15 +167,14 @@ class Training:
         last = self.history[-1] if self.history else None
         loss_sum, right = 0.0, 0
         self.network.train()
-        order = self._rng.permutation(self.learners)
-        for step, (indices, images) in enumerate(self._loaded(order, number), start=1):
+        for step, (size, indices, images) in enumerate(self._images.epoch(number), start=1):
             self.optimiser.zero_grad()
             for part in np.array_split(np.arange(len(indices)), self.schedule.parts):
                 if not len(part):
                     continue
-                x = _tensor(images[part], self.device)
+                x = as_tensor(images[part], self.device)
                 y = self._truth(indices[part])
-                with _autocast(self.device):
+                with autocast(self.device):
                     output = self.network(x)
                 loss = self.loss(self._shaped(output), y)
                 if not torch.isfinite(loss):
@@ -179,41 +182,23 @@ class Training:
                         f"The loss is no longer finite in epoch {number}; lower the learning rate "
                         f"({self.schedule.learning_rate:g}) or check the intensities."
                     )
-                (loss * (len(part) / len(indices))).backward()
+                (loss * (len(part) / size)).backward()
                 loss_sum += float(loss.detach()) * len(part)
                 if self.outcome.class_names:
                     right += int((output.argmax(dim=1) == y).sum())
+            self.processes.sum_gradients(self.network)
             self.optimiser.step()
             self.rate.step()
-            if on_batch and step < self.batches:
-                on_batch(number - 1 + step / self.batches, last)
-        accuracy = right / len(order) if self.outcome.class_names else None
-        self.history.append(Epoch(number, loss_sum / len(order), accuracy, self._validate()))
+            if on_batch and step < self._images.count:
+                on_batch(number - 1 + step / self._images.count, last)
+        loss_sum, correct = self.processes.totals(loss_sum, right)
+        accuracy = correct / len(self.learners) if self.outcome.class_names else None
+        mean = loss_sum / len(self.learners)
+        self.history.append(Epoch(number, mean, accuracy, self._validate()))
         if self.schedule.patience and self._best_epoch == number:
             self.best = copy.deepcopy(self.network.state_dict())
         if on_batch:
             on_batch(number, self.history[-1])
-
-    def _loaded(self, order: NDArray[np.int64], epoch: int) -> Any:
-        """Load each batch while the one before is worked on."""
-        chunks = np.array_split(order, self.batches)
-
-        def load(chunk: NDArray[np.int64]) -> NDArray[np.float32]:
-            images = self.cohort.stack(chunk)
-            if self.schedule.mirror:
-                mirror_some(images, self.cohort.grid, self._rng)
-            for row, index in enumerate(chunk):
-                seed = hash((self.seed, epoch, int(index))) % 2**32
-                images[row] = self._change(images[row], seed)
-            return images
-
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            waiting = pool.submit(load, chunks[0])
-            for number, chunk in enumerate(chunks):
-                images = waiting.result()
-                if number + 1 < len(chunks):
-                    waiting = pool.submit(load, chunks[number + 1])
-                yield chunk, images
 
     def _validate(self) -> float | None:
         if not self.schedule.patience:
@@ -248,7 +233,7 @@ class Training:
             "network": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "rate": self.rate.state_dict(),
-            "order": self._rng.bit_generator.state,
+            "order": self._images.rng.bit_generator.state,
             "dropout": torch.get_rng_state(),
             "dropout_cuda": torch.cuda.get_rng_state(self.device) if cuda else None,
             "history": [epoch.to_dict() for epoch in self.history],
@@ -260,7 +245,7 @@ class Training:
         self.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.rate.load_state_dict(state["rate"])
-        self._rng.bit_generator.state = state["order"]
+        self._images.rng.bit_generator.state = state["order"]
         torch.set_rng_state(state["dropout"])
         if state["dropout_cuda"] is not None:
             torch.cuda.set_rng_state(state["dropout_cuda"], self.device)
@@ -285,29 +270,16 @@ def train(
     list of Epoch
     """
     training = Training(
-        network, cohort, outcome_of(cohort), indices, schedule, seed=seed, device=device
+        network,
+        cohort,
+        outcome_of(cohort),
+        indices,
+        schedule,
+        seed=seed,
+        processes=Processes(device=device),
     )
     training.run(on_batch)
     return training.history
-
-
-def predict(
-    network: nn.Module,
-    cohort: Cohort,
-    indices: Sequence[int] | NDArray[np.int64],
-    *,
-    device: str = "cpu",
-    batch_size: int = 4,
-) -> NDArray[np.float32]:
-    """Return the outputs for some subjects in float32, array (N, K)."""
-    network.to(device).eval()
-    out = []
-    with torch.inference_mode():
-        for start in range(0, len(indices), batch_size):
-            x = _tensor(cohort.stack(indices[start : start + batch_size]), device)
-            output = network(x).float().cpu().numpy()
-            out.append(output.reshape(len(output), -1))
-    return np.concatenate(out)
 
 
 def _store(network: nn.Module, order: torch.memory_format) -> None:
@@ -315,18 +287,3 @@ def _store(network: nn.Module, order: torch.memory_format) -> None:
     for parameter in network.parameters():
         if parameter.dim() == 5:
             parameter.data = parameter.data.contiguous(memory_format=order)
-
-
-def _tensor(values: NDArray[np.float32], device: str) -> torch.Tensor:
-    x = torch.from_numpy(values).unsqueeze(1).to(device)
-    return x.contiguous(memory_format=torch.channels_last_3d)
-
-
-def _autocast(device: str) -> torch.autocast:
-    kind = torch.device(device).type
-    native = (
-        torch.ops.mkldnn._is_mkldnn_bf16_supported()
-        if kind == "cpu"
-        else kind == "cuda" and torch.cuda.is_bf16_supported()
-    )
-    return torch.autocast(kind, torch.bfloat16, enabled=bool(native))

@@ -19,6 +19,7 @@ from voxplain.cohort.store import open_store
 from voxplain.explain import Engine
 from voxplain.fit import Fold, Schedule, find_groups, make_folds, outcome_of
 from voxplain.fit.confounds import confound_columns
+from voxplain.fit.processes import joined
 from voxplain.pipeline.fit_pictures import fit_pictures
 from voxplain.pipeline.fold import Learner
 from voxplain.pipeline.rivals import (
@@ -30,7 +31,7 @@ from voxplain.pipeline.rivals import (
 )
 from voxplain.pipeline.scores import predictions_table, score_model
 from voxplain.pipeline.setting import Setting
-from voxplain.progress import Progress
+from voxplain.progress import Progress, Silent
 from voxplain.report.fit_page import fit_page
 from voxplain.report.render import render
 from voxplain.study import Study
@@ -103,7 +104,7 @@ def run_fit(options: FitOptions, progress: Progress) -> dict[str, Any]:
     Returns
     -------
     dict
-        The part ``fit`` of ``summary.json``.
+        The part ``fit`` of ``summary.json``; empty in a process that helps another.
 
     Raises
     ------
@@ -127,26 +128,31 @@ def run_fit(options: FitOptions, progress: Progress) -> dict[str, Any]:
     study.write_text("model/folds.tsv", _folds_table(cohort, folds))
     setting = Setting(cohort, outcome, folds, groups, options.seed)
     columns = confound_columns(cohort.participants, outcome, options.confounds)
+    features = None if options.table is None else features_of(options.table, setting)
     every: dict[str, Sequence[NDArray[np.floating]]] = {}
     models: dict[str, dict[str, Any]] = {}
-    learners = [Learner(study, n, setting, options.schedule, device) for n in options.networks]
-    # All that can be wrong is found before hours of training.
-    described = [learner.describe() for learner in learners]
-    features = None if options.table is None else features_of(options.table, setting)
-    for learner, words in zip(learners, described, strict=True):
-        outputs = [learner.held_out(fold, progress) for fold in folds]
-        if options.final:
-            learner.all_scans(progress)
-        study.write_text(
-            f"{learner.folder}/predictions.tsv",
-            predictions_table(cohort, outcome, folds, outputs),
-        )
-        every[learner.name] = outputs
-        spent = {"training_seconds": learner.seconds}
-        models[learner.name] = {**words, **spent, **score_model(setting, outputs)}
+    with joined(device) as processes:
+        learners = [
+            Learner(study, name, setting, options.schedule, processes) for name in options.networks
+        ]
+        # All that can be wrong is found before hours of training.
+        described = [learner.describe() for learner in learners]
+        for learner, words in zip(learners, described, strict=True):
+            shown = progress if processes.first else Silent()
+            outputs = [learner.held_out(fold, shown) for fold in folds]
+            if options.final:
+                learner.all_scans(shown)
+            every[learner.name] = outputs
+            models[learner.name] = {**words, "training_seconds": learner.seconds}
+    if not processes.first:
+        return {}
+    for learner in learners:
+        models[learner.name] |= score_model(setting, every[learner.name])
+        table = predictions_table(cohort, outcome, folds, every[learner.name])
+        study.write_text(f"{learner.folder}/predictions.tsv", table)
     voxels = voxel_rivals(setting, progress) if options.baselines else Rivals({})
-    table = table_rivals(features, setting, progress) if features else Rivals({})
-    for rivals in (voxels, table):
+    measures = table_rivals(features, setting, progress) if features else Rivals({})
+    for rivals in (voxels, measures):
         for name, given in rivals.outputs.items():
             every[name] = given
             models[name] = {"name": name, **score_model(setting, given, name in rivals.likely)}
@@ -165,7 +171,7 @@ def run_fit(options: FitOptions, progress: Progress) -> dict[str, Any]:
         "options": {k: str(v) if isinstance(v, Path) else v for k, v in asdict(options).items()},
         **{k: v for k, v in models[options.networks[0]].items() if k != "name"},
         "confounds": confound_scores(setting, columns, every, voxels.products) if columns else {},
-        "importances": list(table.importances),
+        "importances": list(measures.importances),
         "models": models,
         "seconds": time.perf_counter() - began,
         "versions": {"voxplain": __version__, "torch": torch.__version__},

@@ -18,7 +18,7 @@ from voxplain import __version__
 from voxplain.errors import NetworkError
 from voxplain.explain import weights_sha256
 from voxplain.explain.probe import probe
-from voxplain.fit import Epoch, Fold, Schedule, Training, inner_split, predict
+from voxplain.fit import Epoch, Fold, Processes, Schedule, Training, inner_split, predict
 from voxplain.nets import build_network, count_parameters, load_into, read_weights, serialise
 from voxplain.pipeline.setting import Setting
 from voxplain.progress import Progress
@@ -40,7 +40,8 @@ class Learner:
         See `voxplain.nets.build_network`.
     setting : Setting
     schedule : Schedule
-    device : str
+    processes : Processes
+        Those that train together; the first of them writes.
     variant : str, default=""
         Folder below the network's, where the same network is trained on changed images.
     """
@@ -51,10 +52,11 @@ class Learner:
         name: str,
         setting: Setting,
         schedule: Schedule,
-        device: str,
+        processes: Processes,
         variant: str = "",
     ) -> None:
-        self.study, self.name, self.schedule, self.device = study, name, schedule, device
+        self.study, self.name, self.schedule = study, name, schedule
+        self.processes, self.device = processes, processes.device
         self.setting, self.cohort, self.outcome = setting, setting.cohort, setting.outcome
         self.seed, self.groups = setting.seed, setting.groups
         self.folder = folder_of(name)
@@ -84,7 +86,7 @@ class Learner:
     def on(self, cohort: Cohort, variant: str) -> Learner:
         """Return one that trains the same network on the same scans with changed images."""
         setting = replace(self.setting, cohort=cohort)
-        return Learner(self.study, self.name, setting, self.schedule, self.device, variant)
+        return Learner(self.study, self.name, setting, self.schedule, self.processes, variant)
 
     def describe(self) -> dict[str, Any]:
         """Build the network, try it on a scan, and say what it is.
@@ -136,13 +138,15 @@ class Learner:
             learn,
             self.schedule,
             seed=self.seed + number,
-            device=self.device,
             validation=validate,
+            processes=self.processes,
         )
         before = self._resume(training, place, request, progress)
         began = time.perf_counter()
 
         def keep() -> None:
+            if not self.processes.first:
+                return
             spent = before + time.perf_counter() - began
             content = {"request": _text(request), "seconds": spent, "state": training.state()}
             stream = io.BytesIO()
@@ -153,6 +157,8 @@ class Learner:
             training.run(lambda done, epoch: advance(done, note=_note(epoch)), keep)
         seconds = before + time.perf_counter() - began
         self.seconds += seconds
+        if not self.processes.first:
+            return network, training.scale
         self.study.write_bytes(f"{place}/weights.safetensors", serialise(network))
         self.study.write_json(
             f"{place}/training.json",
@@ -197,7 +203,8 @@ class Learner:
             "images": self._images,
             "schedule": asdict(self.schedule),
             "seed": self.seed + number,
-            "device": self.device,
+            "device": torch.device(self.device).type,
+            "processes": self.processes.count,
             "versions": {"voxplain": __version__, "torch": torch.__version__},
         }
 

@@ -17,7 +17,7 @@ from voxplain import __version__
 from voxplain.cohort.store import open_store
 from voxplain.errors import InputError
 from voxplain.explain import Engine, iter_explain
-from voxplain.fit import Fold, Schedule, find_groups, make_folds, outcome_of, predict
+from voxplain.fit import Fold, Processes, Schedule, find_groups, make_folds, outcome_of, predict
 from voxplain.group import mean_map
 from voxplain.pipeline.fold import Learner
 from voxplain.pipeline.scores import score_model
@@ -126,7 +126,8 @@ def reclassify(options: ReclassifyOptions, progress: Progress) -> dict[str, Any]
     setting = Setting(cohort, outcome, folds, groups, options.seed)
     study = Study(options.out, "voxplain study", __version__)
     device = Engine(device=options.device).resolve_device().type
-    learner = Learner(study, options.network, setting, options.schedule, device)
+    processes = Processes(device=device)
+    learner = Learner(study, options.network, setting, options.schedule, processes)
     learner.describe()
     maker = _Masks(options, setting, progress)
     shared = None

@@ -1,0 +1,160 @@
+"""Several processes that train one network together, as `torchrun` starts them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import distributed, nn
+from torch.distributed.nn.functional import all_reduce
+
+from voxplain.errors import InputError
+
+__all__ = ["Processes", "joined"]
+
+
+@dataclass(frozen=True)
+class Processes:
+    """Which of how many processes this is.
+
+    Each takes its share of every batch; gradients, losses and the statistics of batch norm are
+    those of the whole batch, so that the result is that of one process up to rounding and the draws
+    of dropout.
+
+    Parameters
+    ----------
+    rank, count : int
+        From 0, and how many there are.
+    device : str
+        Where this one computes.
+    """
+
+    rank: int = 0
+    count: int = 1
+    device: str = "cpu"
+
+    @property
+    def first(self) -> bool:
+        """Whether this one writes files and talks."""
+        return self.rank == 0
+
+    def sum_gradients(self, network: nn.Module) -> None:
+        """Add up the gradients of all processes, in place."""
+        if self.count == 1:
+            return
+        given = [p.grad for p in network.parameters() if p.grad is not None]
+        flat = torch.cat([g.reshape(-1) for g in given])
+        distributed.all_reduce(flat)
+        parts = torch.split(flat, [g.numel() for g in given])
+        for gradient, part in zip(given, parts, strict=True):
+            gradient.copy_(part.view_as(gradient))
+
+    def totals(self, *values: float) -> list[float]:
+        """Add up numbers over all processes."""
+        if self.count == 1:
+            return list(values)
+        made = torch.tensor(values, dtype=torch.float64, device=self.device)
+        distributed.all_reduce(made)
+        return cast("list[float]", made.tolist())
+
+    def share_norms(self, network: nn.Module) -> None:
+        """Let batch norms take their statistics over the batches of all processes, in place."""
+        if self.count > 1:
+            for module in network.modules():
+                if type(module) in _SHARED:
+                    module.__class__ = _SHARED[type(module)]
+
+    def own_norms(self, network: nn.Module) -> None:
+        """Make batch norms again what they were; the trained network may be used anywhere."""
+        for module in network.modules():
+            for given, shared in _SHARED.items():
+                if type(module) is shared:
+                    module.__class__ = given
+
+
+class _Shared(nn.modules.batchnorm._BatchNorm):
+    """Batch norm over all processes, on any device; `nn.SyncBatchNorm` is for GPUs alone."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002
+        """Normalise (N, C, ...) by the statistics of the whole batch."""
+        if not self.training:
+            return super().forward(input)
+        x = input.float()
+        over = [0, *range(2, x.dim())]
+        number = x.new_tensor(float(x.numel() // x.shape[1]))
+        whole = _summed(number)
+        mean = _summed(x.sum(over)) / whole
+        shape = (1, -1, *[1] * (x.dim() - 2))
+        variance = _summed(((x - mean.view(shape)) ** 2).sum(over)) / whole
+        if self.running_mean is not None and self.running_var is not None:
+            with torch.no_grad():
+                weight = self.momentum if self.momentum is not None else 0.1
+                self.running_mean.lerp_(mean.to(self.running_mean), weight)
+                unbiased = variance * (whole / (whole - 1))
+                self.running_var.lerp_(unbiased.to(self.running_var), weight)
+                if self.num_batches_tracked is not None:
+                    self.num_batches_tracked += 1
+        made = (x - mean.view(shape)) * torch.rsqrt(variance.view(shape) + self.eps)
+        if self.weight is not None and self.bias is not None:
+            made = made * self.weight.view(shape) + self.bias.view(shape)
+        out: torch.Tensor = made.to(input.dtype)
+        return out
+
+
+def _summed(values: torch.Tensor) -> torch.Tensor:
+    """Add up over all processes, gradients included."""
+    out: torch.Tensor = all_reduce(values)  # type: ignore[no-untyped-call]
+    return out
+
+
+class _Shared2d(_Shared, nn.BatchNorm2d):
+    pass
+
+
+class _Shared3d(_Shared, nn.BatchNorm3d):
+    pass
+
+
+_SHARED: dict[type, type] = {nn.BatchNorm2d: _Shared2d, nn.BatchNorm3d: _Shared3d}
+
+
+@contextmanager
+def joined(device: str) -> Iterator[Processes]:
+    """Join the processes that `torchrun` has started, if it has.
+
+    Parameters
+    ----------
+    device : str
+        ``"cuda"`` gives each process of a machine a GPU of its own.
+
+    Yields
+    ------
+    Processes
+
+    Raises
+    ------
+    InputError
+        If there are more processes on the machine than GPUs.
+    """
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    if count == 1:
+        yield Processes(device=device)
+        return
+    if device == "cuda":
+        place = int(os.environ.get("LOCAL_RANK", "0"))
+        if place >= torch.cuda.device_count():
+            raise InputError(
+                f"torchrun started more processes than this machine has GPUs "
+                f"({torch.cuda.device_count()}); lower --nproc-per-node."
+            )
+        torch.cuda.set_device(place)
+        device = f"cuda:{place}"
+    distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    try:
+        yield Processes(distributed.get_rank(), count, device)
+    finally:
+        distributed.destroy_process_group()
