@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -456,3 +457,27 @@ def test_other_arrays_are_refused(
         np.save(path, content, allow_pickle=True)
     with pytest.raises(InputError, match=message):
         read_volume(path)
+
+
+@pytest.mark.parametrize("shut", ["", "sub-01"])
+def test_folders_that_may_not_be_read_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shut: str
+) -> None:
+    """As a user without rights; root may read everything, so what the system says is stood in."""
+    write(tmp_path / "participants.tsv", "participant_id sex\nsub-01 M\nsub-02 F\n")
+    for who in ("01", "02"):
+        image(tmp_path / f"sub-{who}/anat/sub-{who}_T1w.nii")
+    allowed = os.access
+    monkeypatch.setattr(
+        "os.access", lambda path, mode: Path(path) != tmp_path / shut and allowed(path, mode)
+    )
+    for read in (
+        lambda: from_bids(tmp_path, "sex"),
+        lambda: from_freesurfer(tmp_path, tmp_path / "participants.tsv", "sex"),
+        lambda: from_cat12(tmp_path, tmp_path / "participants.tsv", "sex"),
+        lambda: from_hcp(tmp_path, tmp_path / "participants.tsv"),
+        lambda: from_ixi(tmp_path, tmp_path / "participants.tsv"),
+        lambda: from_openbhb(tmp_path),
+    ):
+        with pytest.raises(InputError, match=f"{tmp_path / shut} may not be read by this user"):
+            read()

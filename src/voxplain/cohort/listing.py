@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,8 +15,6 @@ from voxplain.errors import InputError
 from voxplain.volume import scan_name
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pandas as pd
 
     from voxplain.cohort.files import ImageFile
@@ -189,9 +189,17 @@ def listing(
 
 
 def require_folder(folder: Path, what: str) -> None:
-    """Refuse a folder that is not there; ``what`` names the one that is wanted."""
-    if not folder.is_dir():
-        raise InputError(f"There is no folder {folder}; give that of {what}.")
+    """Refuse a folder that is not there or is shut; ``what`` names the one that is wanted."""
+    try:
+        if not folder.is_dir():
+            raise InputError(f"There is no folder {folder}; give that of {what}.")
+        # Searching would pass over what may not be entered, as if nothing were there.
+        inside = [folder, *(Path(entry) for entry in os.scandir(folder) if entry.is_dir())]
+        shut = [path for path in inside if not os.access(path, os.R_OK | os.X_OK)]
+    except PermissionError:
+        shut = [folder]
+    if shut:
+        raise InputError(f"{some_of(shut)} may not be read by this user; change the permissions.")
 
 
 def some_of(names: Iterable[object]) -> str:

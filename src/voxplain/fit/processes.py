@@ -14,7 +14,7 @@ from torch.distributed.nn.functional import all_reduce
 
 from voxplain.errors import InputError
 
-__all__ = ["Processes", "joined"]
+__all__ = ["Processes", "helping", "joined"]
 
 
 @dataclass(frozen=True)
@@ -120,6 +120,11 @@ class _Shared3d(_Shared, nn.BatchNorm3d):
 
 
 _SHARED: dict[type, type] = {nn.BatchNorm2d: _Shared2d, nn.BatchNorm3d: _Shared3d}
+
+
+def helping() -> bool:
+    """Tell whether `torchrun` started this process to help another, which writes and talks."""
+    return int(os.environ.get("RANK", "0")) > 0
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from voxplain.cohort.store import open_store
 from voxplain.explain import Engine
 from voxplain.fit import Fold, Schedule, find_groups, make_folds, outcome_of
 from voxplain.fit.confounds import confound_columns
-from voxplain.fit.processes import joined
+from voxplain.fit.processes import helping, joined
 from voxplain.pipeline.fit_pictures import fit_pictures
 from voxplain.pipeline.fold import Learner
 from voxplain.pipeline.rivals import (
@@ -38,6 +38,8 @@ from voxplain.study import Study
 from voxplain.volume import Cohort
 
 __all__ = ["FitOptions", "run_fit"]
+
+Outputs = Sequence[NDArray[np.floating]]
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class FitOptions:
     folds: int = 10
     repeats: int = 1
     group: str = "auto"
-    schedule: Schedule = Schedule()  # noqa: RUF009 - frozen
+    schedule: Schedule = field(default_factory=Schedule)
     final: bool = True
     baselines: bool = True
     table: Path | None = None
@@ -112,44 +114,17 @@ def run_fit(options: FitOptions, progress: Progress) -> dict[str, Any]:
         If the cohort, an option or a network cannot be used.
     """
     began = time.perf_counter()
-    cohort = open_store(options.study / "cohort")
-    outcome = outcome_of(cohort, options.outcome)
-    device = Engine(device=options.device).resolve_device().type
-    groups, said = find_groups(cohort.participants, outcome, options.folds, options.group)
-    units = len(cohort) if groups is None else len(np.unique(groups))
-    folds = make_folds(outcome, options.folds or units, options.repeats, groups, options.seed)
-    progress.say(f"{outcome.counts()}. {said}")
-    if not options.folds and outcome.class_names:
-        progress.say(
-            "With one scan left out its class is the rarer one in training, so that a model that "
-            "knows nothing is right less often than by chance."
-        )
+    progress = Silent() if helping() else progress
     study = Study(options.out, "voxplain study", __version__)
-    study.write_text("model/folds.tsv", _folds_table(cohort, folds))
-    setting = Setting(cohort, outcome, folds, groups, options.seed)
-    columns = confound_columns(cohort.participants, outcome, options.confounds)
+    setting, said = _setting(options, study, progress)
+    outcome, folds = setting.outcome, setting.folds
+    columns = confound_columns(setting.cohort.participants, outcome, options.confounds)
     features = None if options.table is None else features_of(options.table, setting)
-    every: dict[str, Sequence[NDArray[np.floating]]] = {}
-    models: dict[str, dict[str, Any]] = {}
-    with joined(device) as processes:
-        learners = [
-            Learner(study, name, setting, options.schedule, processes) for name in options.networks
-        ]
-        # All that can be wrong is found before hours of training.
-        described = [learner.describe() for learner in learners]
-        for learner, words in zip(learners, described, strict=True):
-            shown = progress if processes.first else Silent()
-            outputs = [learner.held_out(fold, shown) for fold in folds]
-            if options.final:
-                learner.all_scans(shown)
-            every[learner.name] = outputs
-            models[learner.name] = {**words, "training_seconds": learner.seconds}
-    if not processes.first:
+    every, models = _trained(options, study, setting, progress)
+    if helping():
         return {}
-    for learner in learners:
-        models[learner.name] |= score_model(setting, every[learner.name])
-        table = predictions_table(cohort, outcome, folds, every[learner.name])
-        study.write_text(f"{learner.folder}/predictions.tsv", table)
+    for name, words in models.items():
+        words |= score_model(setting, every[name])
     voxels = voxel_rivals(setting, progress) if options.baselines else Rivals({})
     measures = table_rivals(features, setting, progress) if features else Rivals({})
     for rivals in (voxels, measures):
@@ -163,7 +138,7 @@ def run_fit(options: FitOptions, progress: Progress) -> dict[str, Any]:
         "class_names": list(outcome.class_names),
         "class_counts": np.bincount(outcome.strata).tolist() if outcome.class_names else [],
         "ceiling": _ceiling(options),
-        "scans": len(cohort),
+        "scans": len(outcome),
         "folds": len(folds) // options.repeats,
         "repeats": options.repeats,
         "grouping": said,
@@ -185,6 +160,48 @@ def run_fit(options: FitOptions, progress: Progress) -> dict[str, Any]:
     return result
 
 
+def _setting(options: FitOptions, study: Study, progress: Progress) -> tuple[Setting, str]:
+    """Open the cohort and split it; also say what stays together."""
+    cohort = open_store(options.study / "cohort")
+    outcome = outcome_of(cohort, options.outcome)
+    groups, said = find_groups(cohort.participants, outcome, options.folds, options.group)
+    units = len(cohort) if groups is None else len(np.unique(groups))
+    folds = make_folds(outcome, options.folds or units, options.repeats, groups, options.seed)
+    progress.say(f"{outcome.counts()}. {said}")
+    if not options.folds and outcome.class_names:
+        progress.say(
+            "With one scan left out its class is the rarer one in training, so that a model that "
+            "knows nothing is right less often than by chance."
+        )
+    study.write_text("model/folds.tsv", _folds_table(cohort, folds))
+    return Setting(cohort, outcome, folds, groups, options.seed), said
+
+
+def _trained(
+    options: FitOptions, study: Study, setting: Setting, progress: Progress
+) -> tuple[dict[str, Outputs], dict[str, dict[str, Any]]]:
+    """Train every network on every fold; return outputs for held-out scans, and words on each."""
+    outputs: dict[str, Outputs] = {}
+    models = {}
+    device = Engine(device=options.device).resolve_device().type
+    with joined(device) as processes:
+        learners = [
+            Learner(study, name, setting, options.schedule, processes) for name in options.networks
+        ]
+        # All that can be wrong is found before hours of training.
+        described = [learner.describe() for learner in learners]
+        for learner, words in zip(learners, described, strict=True):
+            outputs[learner.name] = [learner.held_out(fold, progress) for fold in setting.folds]
+            if options.final:
+                learner.all_scans(progress)
+            models[learner.name] = {**words, "training_seconds": learner.seconds}
+            if processes.first:
+                made = outputs[learner.name]
+                table = predictions_table(setting.cohort, setting.outcome, setting.folds, made)
+                study.write_text(f"{learner.folder}/predictions.tsv", table)
+    return outputs, models
+
+
 def _ceiling(options: FitOptions) -> float | None:
     """Accuracy of the best observer, which is known of a phantom."""
     if options.outcome != "label":
@@ -198,7 +215,7 @@ def _plain(name: str) -> str:
     return re.sub(r"[^0-9A-Za-z]+", "-", name).strip("-")
 
 
-def _folds_table(cohort: Cohort, folds: list[Fold]) -> str:
+def _folds_table(cohort: Cohort, folds: Sequence[Fold]) -> str:
     lines = ["scan\trepeat\tfold"]
     for fold in folds:
         lines += [f"sub-{cohort.subjects[i]}\t{fold.repeat}\t{fold.number}" for i in fold.test]
