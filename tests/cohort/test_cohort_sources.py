@@ -403,6 +403,8 @@ def test_oasis_as_nilearn_fetches_it(tmp_path: Path, monkeypatch: pytest.MonkeyP
         who = ["OAS1_0001_MR1", "OAS1_0002_MR1"]
         paths = [image(tmp_path / f"mwrc1{name}_bet.nii.gz") for name in who]
         table = pd.DataFrame({"id": who, "mf": ["F", "M"], "age": [74, 55], "cdr": [0.0, None]})
+        if data_dir.name == "damaged":
+            table = table.drop(columns="id")
         return Bunch(gray_matter_maps=[str(path) for path in paths], ext_vars=table)
 
     monkeypatch.setattr(nilearn.datasets, "fetch_oasis_vbm", fetch)
@@ -411,6 +413,8 @@ def test_oasis_as_nilearn_fetches_it(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert list(found.participants["label"]) == ["female", "male"]
     with pytest.raises(InputError, match=r"cannot be fetched \(Could not reach.*check the network"):
         from_oasis(tmp_path / "offline")
+    with pytest.raises(InputError, match="does not name a participant for each map"):
+        from_oasis(tmp_path / "damaged")
 
 
 def test_openbhb(tmp_path: Path) -> None:

@@ -145,7 +145,11 @@ class TestFindGroups:
 
     def test_none_and_what_is_not_there(self) -> None:
         table = self.table(family=["a", "a"])
-        assert find_groups(table, classes(0, 1), 2, "none")[0] is None
+        groups, said = find_groups(table, classes(0, 1), 2, "none")
+        assert groups is None
+        assert said.endswith("although some belong together: expect scores that are too good.")
+        alone = find_groups(self.table(age=[1, 2]), classes(0, 1), 2, "none")[1]
+        assert alone == "Scans are split one by one, as --group none asks."
         with pytest.raises(InputError, match=r"no column 'twin' to group by; they have: .*family"):
             find_groups(table, classes(0, 1), 2, "twin")
 

@@ -51,7 +51,11 @@ def find_groups(
     """
     names = {str(name).lower(): str(name) for name in table.columns}
     if asked == "none":
-        return None, "Scans are split one by one, as --group none asks."
+        together = find_groups(table, outcome, folds)[0]
+        return None, "Scans are split one by one, as --group none asks" + (
+            "." if together is None else
+            ", although some belong together: expect scores that are too good."
+        )  # fmt: skip
     if asked != "auto":
         wanted = [part.strip() for part in asked.split(",")]
         for name in wanted:

@@ -43,6 +43,11 @@ def from_oasis(
     """
     found = _fetch(folder, subjects)
     table = found.ext_vars.astype(str)
+    if "id" not in table.columns or len(table) != len(found.gray_matter_maps):
+        raise InputError(
+            "The table that nilearn fetched with OASIS is damaged: it does not name a participant "
+            "for each map; delete nilearn's folder 'oasis1' and fetch it again."
+        )
     names = [plain_label(who) for who in table["id"]]
     table = table.drop(columns="id").assign(participant_id=names)
     scans = [

@@ -28,6 +28,7 @@ from voxplain.report.numbers import cell, number
 __all__ = ["calibration_curves", "importances", "model_scores", "predicted_numbers"]
 
 # At half of this width, one column of a journal, the smallest type is still above 5 points.
+_SAME: Final = 0.02
 _WIDTH: Final = 5.4
 _GREEN: Final = "#009e73"
 _DASHED: Final = (0, (4, 2.5))
@@ -120,10 +121,13 @@ def _score(axes: Axes, place: float, row: Mapping[str, Any]) -> None:
 
 def _levels(axes: Axes, chance: float | None, ceiling: float | None) -> None:
     """Mark chance and ceiling by dashed lines, with words above that never meet."""
-    known = {"chance": chance, "best possible": ceiling}
+    if chance is not None and ceiling is not None and abs(ceiling - chance) < _SAME:
+        known: dict[str, float | None] = {"chance and best possible": chance}
+    else:
+        known = {"chance": chance, "best possible": ceiling}
     levels = {words: level for words, level in known.items() if level is not None}
     for words, level in levels.items():
-        colour = GREY if words == "chance" else _GREEN
+        colour = _GREEN if words == "best possible" else GREY
         axes.axvline(level, color=colour, lw=1, ls=_DASHED, zorder=1.8)
         place = 0 if len(levels) == 1 else -1 if level == min(levels.values()) else 1
         at = ("data", "axes fraction")
