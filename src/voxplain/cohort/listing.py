@@ -147,7 +147,7 @@ def listing(
     if label not in table.columns:
         raise InputError(
             f"The table has no column {label!r} for the labels; it has: "
-            f"{', '.join(map(str, table.columns))}."
+            f"{', '.join(' '.join(str(name).split()) for name in table.columns)}."
         )
     rows = _rows(table)
     _require_once([scan.name for scan in scans], "the images")
