@@ -10,7 +10,6 @@ from typing import cast
 
 import torch
 from torch import distributed, nn
-from torch.distributed.nn.functional import all_reduce
 
 from voxplain.errors import InputError
 
@@ -107,6 +106,9 @@ class _Shared(nn.modules.batchnorm._BatchNorm):
 
 def _summed(values: torch.Tensor) -> torch.Tensor:
     """Add up over all processes, gradients included."""
+    # Not every build of torch has it, and training alone does not need it.
+    from torch.distributed.nn.functional import all_reduce
+
     out: torch.Tensor = all_reduce(values)  # type: ignore[no-untyped-call]
     return out
 
