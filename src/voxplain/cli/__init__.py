@@ -13,12 +13,12 @@ from rich.console import Console
 
 from voxplain import __version__
 from voxplain.cli import cohort
+from voxplain.cli.explain import explain
 from voxplain.cli.features import features
 from voxplain.cli.fit import fit, phantom
-from voxplain.cli.modules import importable_here
 from voxplain.cli.reclassify import reclassify
 from voxplain.console import make_progress
-from voxplain.errors import InputError, VoxplainError
+from voxplain.errors import VoxplainError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -42,6 +42,7 @@ app = typer.Typer(
 app.add_typer(cohort.app)
 app.command()(phantom)
 app.command()(fit)
+app.command()(explain)
 app.command()(reclassify)
 app.command()(features)
 
@@ -90,83 +91,6 @@ def demo(
         highlight=False,
     )
     console.print(f"Report: {out / 'report.html'}", highlight=False, soft_wrap=True)
-
-
-@app.command()
-def explain(
-    network: Annotated[str, typer.Option(help="mrinet, or package.module:function.")],
-    weights: Annotated[
-        list[Path],
-        typer.Option(help="State dict: .safetensors, .pt, .pth; repeat it for a mean of networks."),
-    ],
-    image: Annotated[list[Path], typer.Option(help="T1w scan, NIfTI or MGZ; may be repeated.")],
-    out: Annotated[Path, typer.Option(help="Folder for the results; made when missing.")],
-    mask: Annotated[list[Path] | None, typer.Option(help="Brain mask of each --image.")] = None,
-    preset: Annotated[
-        str | None,
-        typer.Option(help="How scans are prepared: kan2020, mni-2mm or mni-1mm."),
-    ] = None,
-    align: Annotated[
-        str, typer.Option(help="affine, or centre for scans not in ACPC or MNI coordinates.")
-    ] = "affine",
-    grid: Annotated[
-        str, typer.Option(help="Grid of the maps: input (the scan's own) or network.")
-    ] = "input",
-    method: Annotated[
-        list[str] | None, typer.Option(help="See 'voxplain methods'; may be repeated.")
-    ] = None,
-    target: Annotated[str, typer.Option(help="predicted, a class index, or a class name.")] = (
-        "predicted"
-    ),
-    layer: Annotated[str, typer.Option(help="Dotted name, for Grad-CAM; auto takes the last.")] = (
-        "auto"
-    ),
-    option: Annotated[
-        list[str] | None,
-        typer.Option(help="method:name=value, such as region-shapley:regions=AAL."),
-    ] = None,
-    class_names: Annotated[
-        str | None, typer.Option(help="Comma-separated, in the order of the outputs.")
-    ] = None,
-    classes: Annotated[int, typer.Option(help="Number of the network's outputs.")] = 2,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, or exact for the network as given.")] = (
-        "auto"
-    ),
-    seed: Annotated[int, typer.Option(help="Same seed, same maps.")] = 0,
-) -> None:
-    """Explain what a network makes of real scans."""
-    from voxplain.pipeline.scan import explain_scans
-    from voxplain.pipeline.scan_options import ScanOptions
-
-    _one_of("--align", align, ("affine", "centre"))
-    _one_of("--grid", grid, ("input", "network"))
-    console = Console()
-    options = ScanOptions(
-        network=network,
-        weights=tuple(weights),
-        images=tuple(image),
-        out=out,
-        masks=tuple(mask or ()),
-        preset=preset,
-        align=align,
-        grid=grid,
-        methods=tuple(dict.fromkeys(method or ["grad-cam"])),
-        target=int(target) if target.lstrip("-").isdigit() else target,
-        layer=layer,
-        options=tuple(option or ()),
-        class_names=tuple(n.strip() for n in class_names.split(",")) if class_names else None,
-        classes=classes,
-        device=device,
-        precision=precision,
-        seed=seed,
-    )
-    with importable_here():
-        result = explain_scans(options, make_progress(console))
-    for scan in result["scans"]:
-        for files in scan["maps"].values():
-            console.print(str(out / files["map"]), highlight=False, soft_wrap=True)
-    console.print(f"Written: {out / 'explain.json'}", highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -247,11 +171,6 @@ def _method_lines(kind: type[Method]) -> list[tuple[str, str]]:
         ("layer", "looks at one; see --layer" if kind.needs.layer else "looks at none"),
         *zip(["options", *[""] * len(options)], options or ["none"], strict=False),
     ]
-
-
-def _one_of(option: str, given: str, allowed: tuple[str, ...]) -> None:
-    if given not in allowed:
-        raise InputError(f"{option} must be {' or '.join(allowed)}; {given!r} was given.")
 
 
 def main() -> None:

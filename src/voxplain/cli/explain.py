@@ -1,0 +1,120 @@
+"""``voxplain explain``: maps of scans, or of all that a study holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from voxplain.cli.modules import importable_here
+from voxplain.console import make_progress
+from voxplain.errors import InputError
+
+__all__ = ["explain"]
+
+
+def explain(
+    network: Annotated[str, typer.Option(help="mrinet, or package.module:function.")],
+    study: Annotated[
+        Path | None,
+        typer.Option(help="Study that was fitted: each scan by the network that held it out."),
+    ] = None,
+    weights: Annotated[
+        list[Path] | None,
+        typer.Option(help="State dict: .safetensors, .pt, .pth; repeat it for a mean of networks."),
+    ] = None,
+    image: Annotated[
+        list[Path] | None, typer.Option(help="T1w scan, NIfTI or MGZ; may be repeated.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the results; made when missing.")
+    ] = None,
+    mask: Annotated[list[Path] | None, typer.Option(help="Brain mask of each --image.")] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(help="How scans are prepared: kan2020, mni-2mm or mni-1mm."),
+    ] = None,
+    align: Annotated[
+        str, typer.Option(help="affine, or centre for scans not in ACPC or MNI coordinates.")
+    ] = "affine",
+    grid: Annotated[
+        str, typer.Option(help="Grid of the maps: input (the scan's own) or network.")
+    ] = "input",
+    method: Annotated[
+        list[str] | None, typer.Option(help="See 'voxplain methods'; may be repeated.")
+    ] = None,
+    target: Annotated[
+        str, typer.Option(help="predicted, a class index or name; of a study also own, its label.")
+    ] = "predicted",
+    layer: Annotated[str, typer.Option(help="Dotted name, for Grad-CAM; auto takes the last.")] = (
+        "auto"
+    ),
+    option: Annotated[
+        list[str] | None,
+        typer.Option(help="method:name=value, such as region-shapley:regions=AAL."),
+    ] = None,
+    class_names: Annotated[
+        str | None, typer.Option(help="Comma-separated, in the order of the outputs.")
+    ] = None,
+    classes: Annotated[int, typer.Option(help="Number of the network's outputs.")] = 2,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, or exact for the network as given.")] = (
+        "auto"
+    ),
+    seed: Annotated[int, typer.Option(help="Same seed, same maps.")] = 0,
+) -> None:
+    """Explain what a network makes of real scans."""
+    from voxplain.pipeline.explain_study import explain_study
+    from voxplain.pipeline.scan import explain_scans
+    from voxplain.pipeline.scan_options import ScanOptions
+
+    _one_of("--align", align, ("affine", "centre"))
+    _one_of("--grid", grid, ("input", "network"))
+    alone = {"--weights": weights, "--image": image, "--out": out}
+    wrong = [name for name, value in alone.items() if bool(value) == bool(study)]
+    if wrong or (study and (mask or preset)):
+        raise InputError(
+            f"Scans need --weights, --image and --out; {' and '.join(wrong)} was not given. To "
+            "explain a study that was fitted, give --study."
+            if not study
+            else "A study has its own weights, images and preset; give --study without them."
+        )
+    console = Console()
+    options = ScanOptions(
+        network=network,
+        weights=tuple(weights or ()),
+        images=tuple(image or ()),
+        out=study or out or Path(),
+        masks=tuple(mask or ()),
+        preset=preset,
+        align=align,
+        grid=grid,
+        methods=tuple(dict.fromkeys(method or ["grad-cam"])),
+        target=int(target) if target.lstrip("-").isdigit() else target,
+        layer=layer,
+        options=tuple(option or ()),
+        class_names=tuple(n.strip() for n in class_names.split(",")) if class_names else None,
+        classes=classes,
+        device=device,
+        precision=precision,
+        seed=seed,
+    )
+    with importable_here():
+        if study:
+            result = explain_study(options, make_progress(console))
+            for told in (one for maps in result["group"].values() for one in maps):
+                console.print(str(study / told["map"]), highlight=False, soft_wrap=True)
+            console.print(f"Written: {study / 'explain.json'}", highlight=False, soft_wrap=True)
+            return
+        result = explain_scans(options, make_progress(console))
+    for scan in result["scans"]:
+        for files in scan["maps"].values():
+            console.print(str(options.out / files["map"]), highlight=False, soft_wrap=True)
+    console.print(f"Written: {options.out / 'explain.json'}", highlight=False, soft_wrap=True)
+
+
+def _one_of(option: str, given: str, allowed: tuple[str, ...]) -> None:
+    if given not in allowed:
+        raise InputError(f"{option} must be {' or '.join(allowed)}; {given!r} was given.")

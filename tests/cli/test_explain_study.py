@@ -1,0 +1,89 @@
+"""``voxplain explain --study``: each scan by the network that has not seen it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from test_fit_command import QUICK, TINY, make_study, tiny
+
+from voxplain.cohort.store import open_store
+from voxplain.explain import Engine
+from voxplain.explain.run import explain
+from voxplain.nets import load_into, read_weights
+
+Run = Callable[..., tuple[int, str, str]]
+NET = ("--network", TINY, "--device", "cpu")
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(Path(__file__).parent)
+    return make_study(tmp_path / "study")
+
+
+def test_maps_of_held_out_scans(run: Run, study: Path) -> None:
+    code, _, error = run("explain", "--study", study, *NET)
+    assert code == 2
+    assert f"has no {TINY} for every fold of its cohort; run 'voxplain fit'" in error
+    run("fit", study, "--network", TINY, *QUICK, "--no-baselines")
+    code, shown, error = run(
+        "explain", "--study", study, *NET, "--method", "gradient", "--target", "own"
+    )
+    assert (code, error) == (0, "")
+    assert shown.count("statmap.nii.gz") == 2
+    cohort = open_store(study / "cohort")
+    place = study / "model/test-fit-command-tiny/repeat-01"
+    means: dict[int, list[np.ndarray]] = {0: [], 1: []}
+    for fold in (1, 2, 3):
+        told = json.loads((place / f"fold-{fold:02d}/training.json").read_text())
+        network = tiny()
+        load_into(network, read_weights(place / f"fold-{fold:02d}/weights.safetensors"))
+        held_out = [i for i, name in enumerate(cohort.subjects) if name not in told["train"]]
+        assert len(held_out) == 8
+        for i in held_out:
+            label = int(cohort.labels[i])
+            made = explain(network.eval(), cohort[i], "gradient", label, engine=Engine("cpu"))
+            word = cohort.class_names[label].capitalize()
+            who = f"sub-{cohort.subjects[i]}"
+            path = study / f"maps/{who}/{who}_desc-Gradient{word}_statmap.nii.gz"
+            image = nib.load(path)
+            np.testing.assert_allclose(image.get_fdata(), made.values, atol=1e-3)
+            np.testing.assert_allclose(image.affine, cohort.grid.affine)
+            means[label].append(made.values)
+    for label, name in enumerate(cohort.class_names):
+        path = study / f"group/desc-Gradient{name.capitalize()}_stat-mean_statmap.nii.gz"
+        np.testing.assert_allclose(nib.load(path).get_fdata(), np.mean(means[label], 0), atol=1e-3)
+    found = json.loads((study / "explain.json").read_text())
+    assert [one["scans"] for one in found["group"]["gradient"]] == [12, 12]
+    assert len(list((study / "figures").glob("desc-Gradient*"))) == 2
+    _, shown, _ = run("explain", "--study", study, *NET, "--method", "gradient", "--target", "own")
+    assert "8 of 8 maps are there already" in shown
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--study", "x", "--weights", "y"), "A study has its own weights"),
+        (("--study", "x", "--preset", "kan2020"), "A study has its own weights"),
+        (("--image", "x", "--out", "y"), "--weights was not given"),
+        ((), "--weights and --image and --out was not given. To explain a study"),
+        (("--study", "x"), "There is no cohort in"),
+    ],
+)
+def test_mistakes(run: Run, options: tuple[str, ...], message: str) -> None:
+    code, _, error = run("explain", *NET, *options)
+    assert code == 2
+    assert message in error
+
+
+def test_targets_that_are_not_there(run: Run, study: Path) -> None:
+    run("fit", study, "--network", TINY, *QUICK, "--no-baselines")
+    for target, message in (("man", "target 'man'"), ("2", "Target class 2 is out of range")):
+        code, _, error = run("explain", "--study", study, *NET, "--target", target)
+        assert code == 2
+        assert message in error
