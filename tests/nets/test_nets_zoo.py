@@ -47,7 +47,7 @@ def test_slices_one_by_one(label: str) -> None:
         outputs = []
         for slab in range(3):
             image = torch.stack([volume[0, :, 1 + 4 * slab + j] for j in range(4)])
-            outputs.append(net.classifier(net.features(image[None]).mean((2, 3)))[0])
+            outputs.append(net.classifier(net.features(image[None]).flatten(1))[0])
         if label == "mean":
             wanted = torch.stack(outputs).mean(0)
         else:

@@ -69,14 +69,17 @@ class SliceNet(nn.Module):
         sizes = [width, *channels]
         self.features = nn.Sequential(*(_Block(a, b, residual) for a, b in pairwise(sizes)))
         self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(channels[-1], classes)
+        scale = 2 ** len(channels)
+        self.classifier = nn.Linear(
+            channels[-1] * (shape[0] // scale) * (shape[2] // scale), classes
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Map volumes (N, 1, X, Y, Z) to logits (N, K)."""
         count, _, nx, _, nz = x.shape
         seen = x[:, 0, :, self.skipped : self.skipped + self.slabs * self.width]
         slabs = seen.reshape(count, nx, self.slabs, self.width, nz).permute(0, 2, 3, 1, 4)
-        features = self.features(slabs.reshape(-1, self.width, nx, nz)).mean(dim=(2, 3))
+        features = self.features(slabs.reshape(-1, self.width, nx, nz)).flatten(start_dim=1)
         each: Tensor = self.classifier(self.dropout(features)).reshape(count, self.slabs, -1)
         if self.training or self.label == "mean":
             return each.mean(dim=1)
