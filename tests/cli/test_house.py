@@ -64,5 +64,5 @@ def test_a_planted_import_is_caught(tmp_path: Path, file: str, line: str, contra
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 1
-    broken = [row for row in done.stdout.splitlines() if row.endswith("BROKEN")]
+    broken = [row for row in done.stdout.splitlines() if "BROKEN" in row]
     assert any(contract in row for row in broken)
