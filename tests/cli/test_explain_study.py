@@ -65,13 +65,27 @@ def test_maps_of_held_out_scans(run: Run, study: Path) -> None:
     assert "8 of 8 maps are there already" in shown
 
 
+def test_folds_of_an_earlier_fit_are_in_nobodys_way(run: Run, study: Path) -> None:
+    run("fit", study, "--network", TINY, "--cv", 4, "--epochs", 1, "--device", "cpu", "--no-final")
+    run("fit", study, "--network", TINY, *QUICK, "--no-baselines")
+    weights = sorted((study / "model").rglob("weights.safetensors"))
+    assert len(weights) == 4
+    before = [path.read_bytes() for path in weights]
+    code, _, error = run("explain", "--study", study, *NET, "--method", "gradient")
+    assert (code, error) == (0, "")
+    assert json.loads((study / "explain.json").read_text())["folds"] == 3
+    run("reclassify", study, *NET, "--cv", 2, "--epochs", 1, "--no-retrain")
+    assert [path.read_bytes() for path in weights] == before
+    assert len(list((study / "model").rglob("whole-images/*/*/weights.safetensors"))) == 2
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (("--study", "x", "--weights", "y"), "A study has its own weights"),
         (("--study", "x", "--preset", "kan2020"), "A study has its own weights"),
-        (("--image", "x", "--out", "y"), "--weights was not given"),
-        ((), "--weights and --image and --out was not given. To explain a study"),
+        (("--image", "x", "--out", "y"), "missing: --weights. To"),
+        ((), "missing: --weights, --image, --out. To explain a study"),
         (("--study", "x"), "There is no cohort in"),
     ],
 )

@@ -63,7 +63,9 @@ def test_masks_do_not_know_the_held_out_scans(run: Run, study: Path) -> None:
     run("reclassify", study, *options)
     before = {p.name: p.read_bytes() for p in (study / "group/masks").iterdir()}
     folds = json.loads(
-        (study / "model/test-fit-command-tiny/repeat-01/fold-01/training.json").read_text()
+        (
+            study / "model/test-fit-command-tiny/whole-images/repeat-01/fold-01/training.json"
+        ).read_text()
     )
     images = np.load(study / "cohort/images.npy", mmap_mode="r+")
     trained = {int(name) for name in folds["train"]}

@@ -80,7 +80,11 @@ class TestTable:
         assert [scan.name for scan in found.scans] == names
         assert [scan.image.name[0] for scan in found.scans] == list("abcd")
         assert list(found.participants["session_id"]) == ["ses-1", "ses-1", "ses-2", ""]
-        write(path, path.read_text().replace("\t2\tb.nii", "\t1\tb.nii"))
+        whole = path.read_text()
+        write(path, whole.replace("b.nii\tM", "b.nii\tF"))
+        with pytest.raises(InputError, match="rows of 1_ses-1 have different labels"):
+            from_table(path, "sex")
+        write(path, whole.replace("\t2\tb.nii", "\t1\tb.nii"))
         with pytest.raises(InputError, match="1_ses-1_run-1 occurs more than once in the images"):
             from_table(path, "sex")
 
@@ -218,6 +222,15 @@ class TestBids:
         write(table, table.read_text() + "sub-01\tses-b\till\t9\n")
         with pytest.raises(InputError, match="01_ses-b occurs more than once in the table"):
             from_bids(dataset, "dx", space="native", participants=table, all_scans=True)
+
+    def test_a_table_of_sessions_for_scans_without(self, dataset: Path) -> None:
+        rows = "sub-01 1 M\nsub-02 1 F\nsub-02 2 F\nsub-03 1 F\nsub-04 1 F\n"
+        table = write(dataset / "sessions.tsv", "participant_id session_id sex\n" + rows)
+        with pytest.raises(InputError, match="All 1 participants have the same value 'male'"):
+            from_bids(dataset, "sex", space="native", participants=table)
+        write(table, "participant_id session_id sex\n" + rows.replace("sub-02 2 F\n", ""))
+        found = from_bids(dataset, "sex", space="native", participants=table)
+        assert [scan.name for scan in found.scans] == ["01", "02"]
 
     def test_spaces_are_not_mixed(self, dataset: Path) -> None:
         with pytest.raises(InputError, match=r"MNI152NLin2009cAsym, native\); choose one"):

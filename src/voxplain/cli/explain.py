@@ -76,7 +76,7 @@ def explain(
     wrong = [name for name, value in alone.items() if bool(value) == bool(study)]
     if wrong or (study and (mask or preset)):
         raise InputError(
-            f"Scans need --weights, --image and --out; {' and '.join(wrong)} was not given. To "
+            f"Scans need --weights, --image and --out; missing: {', '.join(wrong)}. To "
             "explain a study that was fitted, give --study."
             if not study
             else "A study has its own weights, images and preset; give --study without them."

@@ -159,12 +159,19 @@ def listing(
         Exclusion(_named(subject, session), "the table", "no image was found")
         for subject, session in rows
         if subject not in excluded
-        and not any(who == subject and session in ("", when) for who, when in sought)
+        and not any(who == subject and (session in ("", when) or not when) for who, when in sought)
     ]
+    _require_one_label_each(table, labels)
+    subjects = [subject for subject, _ in rows]
     kept: list[tuple[Scan, int]] = []
     for scan in sorted(scans, key=lambda scan: (scan.subject, scan.session, scan.run)):
         row = rows.get((scan.subject, scan.session), rows.get((scan.subject, "")))
-        if row is None:
+        if row is None and not scan.session and subjects.count(scan.subject) == 1:
+            row = next(row for (subject, _), row in rows.items() if subject == scan.subject)
+        if row is None and not scan.session and scan.subject in subjects:
+            reason = "the table has several sessions of this participant, and the scan names none"
+            out.append(Exclusion(scan.name, str(scan.image), reason))
+        elif row is None:
             out.append(Exclusion(scan.name, str(scan.image), "not in the table"))
         elif labels[row] is None:
             out.append(Exclusion(scan.name, str(scan.image), f"no value in column {label!r}"))
@@ -257,6 +264,19 @@ def _rows(table: pd.DataFrame) -> dict[tuple[str, str], int]:
     if "run_id" not in table.columns:
         _require_once([_named(*key) for key in keys], "the table")
     return {key: row for row, key in reversed(list(enumerate(keys)))}
+
+
+def _require_one_label_each(table: pd.DataFrame, labels: Sequence[str | None]) -> None:
+    """Refuse rows of one session that contradict each other."""
+    if "run_id" not in table.columns:
+        return
+    first: dict[tuple[str, str], str | None] = {}
+    for i, subject in enumerate(plain_label(value) for value in table["participant_id"]):
+        session = session_label(table["session_id"].iloc[i]) if "session_id" in table else ""
+        if first.setdefault((subject, session), labels[i]) != labels[i]:
+            raise InputError(
+                f"The rows of {_named(subject, session)} have different labels; correct the table."
+            )
 
 
 def _require_once(subjects: Iterable[str], where: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -153,14 +154,14 @@ def table_models(classes: bool, seed: int = 0) -> dict[str, Callable[[], Any]]:
         models = {
             "logistic regression": scaled(lambda: linear_model.LogisticRegression(max_iter=5000)),
             "SVC": scaled(svm.SVC),
-            "k-NN (15)": scaled(lambda: _Neighbours(neighbors.KNeighborsClassifier)),
+            "k-NN (15)": scaled(partial(neighbors.KNeighborsClassifier, 15)),
             "gradient boosting": lambda: ensemble.HistGradientBoostingClassifier(random_state=seed),
         }
     else:
         models = {
             "ridge regression": scaled(lambda: linear_model.RidgeCV(np.logspace(-3, 3, 13))),
             "SVR": scaled(svm.SVR),
-            "k-NN (15)": scaled(lambda: _Neighbours(neighbors.KNeighborsRegressor)),
+            "k-NN (15)": scaled(partial(neighbors.KNeighborsRegressor, 15)),
             "gradient boosting": lambda: ensemble.HistGradientBoostingRegressor(random_state=seed),
         }
     try:
@@ -169,10 +170,6 @@ def table_models(classes: bool, seed: int = 0) -> dict[str, Callable[[], Any]]:
         return models
     kind = xgboost.XGBClassifier if classes else xgboost.XGBRegressor
     return {**models, "XGBoost": lambda: kind(random_state=seed, n_jobs=1)}
-
-
-def _Neighbours(kind: Callable[..., Any]) -> Any:  # noqa: N802 - makes an estimator
-    return kind(n_neighbors=15)
 
 
 def fit_table(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -115,22 +114,33 @@ def _target(
     return [int(cohort.labels[i]) for i in rows] if options.target == OWN else options.target
 
 
+def _held_out(study: Study) -> list[tuple[str, int]]:
+    """Read each scan's fold in the first repeat of the last fit; nothing where there was none."""
+    try:
+        lines = (study.folder / "model/folds.tsv").read_text(encoding="utf-8").splitlines()[1:]
+    except OSError:
+        return []
+    rows = [line.split("\t") for line in lines]
+    return [(who.removeprefix("sub-"), int(fold)) for who, repeat, fold in rows if repeat == "1"]
+
+
 def _networks(study: Study, name: str, cohort: Cohort) -> list[tuple[nn.Module, list[int]]]:
     """Load the network of each fold of the first repeat, with the scans that it held out."""
-    places: list[Path] = sorted(
-        (study.folder / folder_of(name) / "repeat-01").glob("fold-*/training.json")
-    )
     position = {subject: i for i, subject in enumerate(cohort.subjects)}
-    found, held = [], []
-    for path in places:
-        told = study.read_json(str(path.relative_to(study.folder)))
+    folds: dict[int, list[int]] = {}
+    for subject, number in _held_out(study):
+        folds.setdefault(number, []).append(position.get(subject, -1))
+    found, missing = [], sorted(i for rows in folds.values() for i in rows) != [*position.values()]
+    for number, rows in sorted(folds.items()):
+        place = f"{folder_of(name)}/repeat-01/fold-{number:02d}"
+        told = study.read_json(f"{place}/training.json")
         seen = {*told.get("train", ()), *told.get("validation", ())}
-        rows = [i for subject, i in position.items() if subject not in seen]
-        network = build_network(name, cohort.grid.shape, len(cohort.class_names))
-        load_into(network, read_weights(path.with_name("weights.safetensors")))
-        found.append((network.eval(), rows))
-        held += rows
-    if sorted(held) != list(range(len(cohort))):
+        missing = missing or not seen or any(cohort.subjects[i] in seen for i in rows)
+        if not missing:
+            network = build_network(name, cohort.grid.shape, len(cohort.class_names))
+            load_into(network, read_weights(study.folder / place / "weights.safetensors"))
+            found.append((network.eval(), rows))
+    if missing:
         raise StudyError(
             f"{study.folder} has no {name} for every fold of its cohort; run 'voxplain fit' on it "
             f"with --network {name} first, to the end."

@@ -116,7 +116,7 @@ def run_fit(options: FitOptions, progress: Progress) -> dict[str, Any]:
     began = time.perf_counter()
     progress = Silent() if helping() else progress
     study = Study(options.out, "voxplain study", __version__)
-    setting, said = _setting(options, study, progress)
+    setting, said = _setting(options, progress)
     outcome, folds = setting.outcome, setting.folds
     columns = confound_columns(setting.cohort.participants, outcome, options.confounds)
     features = None if options.table is None else features_of(options.table, setting)
@@ -160,7 +160,7 @@ def run_fit(options: FitOptions, progress: Progress) -> dict[str, Any]:
     return result
 
 
-def _setting(options: FitOptions, study: Study, progress: Progress) -> tuple[Setting, str]:
+def _setting(options: FitOptions, progress: Progress) -> tuple[Setting, str]:
     """Open the cohort and split it; also say what stays together."""
     cohort = open_store(options.study / "cohort")
     outcome = outcome_of(cohort, options.outcome)
@@ -173,7 +173,6 @@ def _setting(options: FitOptions, study: Study, progress: Progress) -> tuple[Set
             "With one scan left out its class is the rarer one in training, so that a model that "
             "knows nothing is right less often than by chance."
         )
-    study.write_text("model/folds.tsv", _folds_table(cohort, folds))
     return Setting(cohort, outcome, folds, groups, options.seed), said
 
 
@@ -190,6 +189,7 @@ def _trained(
         ]
         # All that can be wrong is found before hours of training.
         described = [learner.describe() for learner in learners]
+        study.write_text("model/folds.tsv", _folds_table(setting.cohort, setting.folds))
         for learner, words in zip(learners, described, strict=True):
             outputs[learner.name] = [learner.held_out(fold, progress) for fold in setting.folds]
             if options.final:

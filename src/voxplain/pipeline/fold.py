@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import time
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
@@ -75,8 +76,12 @@ class Learner:
         place = f"{self.folder}/repeat-{fold.repeat:02d}/fold-{fold.number:02d}"
         words = f"{self.name}{f', {self.variant}' * bool(self.variant)}, fold {fold.number}"
         words += f" of repeat {fold.repeat}" * (fold.repeat > 1)
-        number = 1000 * fold.repeat + fold.number
-        return self._trained(place, fold.train, number, words, progress)
+        return self._trained(place, fold.train, _number(fold), words, progress)
+
+    def has(self, fold: Fold) -> bool:
+        """Tell whether a fold's network is there, trained with these options."""
+        place = f"{self.folder}/repeat-{fold.repeat:02d}/fold-{fold.number:02d}/training.json"
+        return self.study.find_json(place, self._request(fold.train, _number(fold))) is not None
 
     def all_scans(self, progress: Progress) -> None:
         """Train on every scan; such a network is for other cohorts."""
@@ -209,6 +214,10 @@ class Learner:
         }
 
 
+def _number(fold: Fold) -> int:
+    return 1000 * fold.repeat + fold.number
+
+
 def folder_of(network: str) -> str:
     """Name the folder, in the study, of a network's weights."""
     return "model/" + re.sub(r"[^0-9A-Za-z]+", "-", network).strip("-")
@@ -219,13 +228,11 @@ def _text(request: Mapping[str, Any]) -> str:
 
 
 def _fingerprint(cohort: Cohort) -> str:
-    """Tell a cohort's images from others by its grid and some volumes, without reading all."""
-    import hashlib
-
-    digest = hashlib.sha256(repr(cohort.grid.to_dict()).encode())
-    for i in np.unique(np.linspace(0, len(cohort) - 1, 5).astype(int)):
-        digest.update(cohort.load(int(i)).tobytes())
-    return digest.hexdigest()
+    """Tell a cohort's images from all others: a checksum of its grid and every volume."""
+    total = zlib.crc32(repr(cohort.grid.to_dict()).encode())
+    for i in range(len(cohort)):
+        total = zlib.crc32(cohort.load(i).tobytes(), total)
+    return f"{total:08x}"
 
 
 def _note(epoch: Epoch | None) -> str:

@@ -129,6 +129,9 @@ def reclassify(options: ReclassifyOptions, progress: Progress) -> dict[str, Any]
     processes = Processes(device=device)
     learner = Learner(study, options.network, setting, options.schedule, processes)
     learner.describe()
+    if not all(learner.has(fold) for fold in folds):
+        # Folds of another number or schedule must not be written over those of a fit.
+        learner = learner.on(cohort, "whole-images")
     maker = _Masks(options, setting, progress)
     shared = None
     if options.leaky:
