@@ -94,7 +94,7 @@ def main() -> None:
         results["meaningful_perturbation"] = _perturbation(console, ready, options)
     path = _path(device)
     path.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    path.with_suffix(".png").write_bytes(draw(rows))
+    path.with_suffix(".png").write_bytes(draw(rows, results["machine"]))
     console.print(f"Written: {path} and {path.stem}.png", highlight=False)
 
 
