@@ -112,7 +112,7 @@ class _Fused(torch.autograd.Function):
             pooled, place = torch.ops.aten.max_pool3d_with_indices(kernel.convolve(part), pool)
             out[slab.images, :, slab.rows] = pooled.relu_()
             if ctx.needs_input_grad[0]:
-                places.append(place.int())
+                places.append(place)
         ctx.kernel, ctx.pool, ctx.rule = kernel, pool, rule
         ctx.slabs, ctx.shape, ctx.across = parts, x.shape, hidden_shape[1:]
         ctx.save_for_backward(out, *places)
@@ -126,9 +126,8 @@ class _Fused(torch.autograd.Function):
         weight, pool, slope = kernel.weight, ctx.pool, grads[0]
         back = torch.zeros(ctx.shape, dtype=slope.dtype, device=slope.device)
         for slab, place in zip(ctx.slabs, places, strict=True):
-            passed = slope[slab.images, :, slab.rows]
-            is_open = out[slab.images, :, slab.rows] > 0
-            passed = passed_on(ctx.rule, passed, is_open) if ctx.rule else passed * is_open
+            there = (slab.images, slice(None), slab.rows)
+            passed = passed_on(ctx.rule, slope[there], out[there])
             passed = passed.to(weight.dtype).contiguous(memory_format=_CHANNELS_LAST)
             hidden = torch.empty(
                 (len(passed), len(weight), passed.shape[2] * pool[0], *ctx.across),
@@ -137,7 +136,7 @@ class _Fused(torch.autograd.Function):
                 memory_format=_CHANNELS_LAST,
             )
             hidden = torch.ops.aten.max_pool3d_with_indices_backward(
-                passed, hidden, pool, pool, (0, 0, 0), (1, 1, 1), False, place.long()
+                passed, hidden, pool, pool, (0, 0, 0), (1, 1, 1), False, place
             )
             slab.add_input_gradient(back, hidden, kernel)
         return back, None, None, None

@@ -62,23 +62,29 @@ def active_rectifiers() -> Rectifiers | None:
     return _active.get()
 
 
-def passed_on(rule: Rule, grad: torch.Tensor, open_: torch.Tensor) -> torch.Tensor:
+def passed_on(rule: Rule | None, grad: torch.Tensor, opened: torch.Tensor) -> torch.Tensor:
     """Apply a rule to the gradient that arrives at a ReLU.
 
     Parameters
     ----------
-    rule : {"guided", "deconvolution"}
+    rule : {"guided", "deconvolution"} or None
+        None is the ReLU's own gradient.
     grad : tensor
         Gradient with respect to the ReLU's output.
-    open_ : tensor of the same shape, bool
-        Where the ReLU's input was positive.
+    opened : tensor of the same shape
+        Above 0 where the ReLU's input was: its output, or a mask.
 
     Returns
     -------
     tensor
-        The positive part of the gradient; for the guided rule, only where the ReLU was open.
+        None: the gradient where the ReLU was open. Deconvolution: the positive part of the
+        gradient. Guided: both.
     """
-    return grad.relu() * open_ if rule == "guided" else grad.relu()
+    if rule == "deconvolution":
+        return grad.relu()
+    # One pass over memory, where a comparison and a product take three.
+    passed: torch.Tensor = torch.ops.aten.threshold_backward(grad, opened.to(grad.dtype), 0)
+    return passed.relu_() if rule == "guided" else passed
 
 
 class Rectifiers(TorchFunctionMode):
