@@ -124,7 +124,9 @@ class _Fused(torch.autograd.Function):
         out, *places = ctx.saved_tensors
         kernel: Kernel = ctx.kernel
         weight, pool, slope = kernel.weight, ctx.pool, grads[0]
-        back = torch.zeros(ctx.shape, dtype=slope.dtype, device=slope.device)
+        back = torch.empty(
+            ctx.shape, dtype=slope.dtype, device=slope.device, memory_format=_CHANNELS_LAST
+        ).zero_()
         for slab, place in zip(ctx.slabs, places, strict=True):
             there = (slab.images, slice(None), slab.rows)
             passed = passed_on(ctx.rule, slope[there], out[there])

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
+from torch.nn import functional
 
 from voxplain.explain.descent import Adam
 from voxplain.explain.game import Game
 from voxplain.explain.perturb import MaskGrid, shifted
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from voxplain.explain.probe import Probe
+    from voxplain.explain.steps import Schedule
 
-__all__ = ["Board", "Found", "MaskSearch", "Price", "Schedule", "drawn_shifts", "roughness"]
+__all__ = ["Board", "Found", "MaskSearch", "Price", "roughness"]
 
 # From masks (n, *cells) and the positions of their tasks (n,) to what each mask costs, (n,).
 Price = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -26,87 +28,7 @@ Price = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 _GAIN = 0.01
 
 
-@dataclass(frozen=True, eq=False)
-class Schedule:
-    """How masks are optimised; see the options of `MeaningfulPerturbation`.
-
-    Parameters
-    ----------
-    shifts : array (iterations, jitters, 3), int, voxels
-    lr, lr_factor : float
-    lr_every, ramp, check_every, best_after, patience : int
-    one_rate, betas
-        See `Adam`.
-    still : bool
-        Whether the mask stays while the image moves, and zeros come in; else both move, and the
-        border is repeated.
-    gone : int
-        Iterations of the whole schedule that lie before the first one.
-    """
-
-    shifts: NDArray[np.int64]
-    lr: float
-    lr_factor: float
-    lr_every: int
-    ramp: int = 0
-    check_every: int = 5
-    best_after: int = 0
-    patience: int = 0
-    one_rate: bool = False
-    betas: tuple[float, float] = (0.9, 0.99)
-    still: bool = False
-    gone: int = 0
-
-    def rate(self, step: int) -> float:
-        """Step size of one iteration."""
-        return self.lr * self.lr_factor ** ((self.gone + step) // self.lr_every)
-
-    def weight(self, step: int) -> float:
-        """Share of the full price that counts in one iteration."""
-        return min(1.0, (self.gone + step) / self.ramp) if self.ramp else 1.0
-
-    def last(self, count: int) -> Schedule:
-        """Keep the last so many iterations, as they are."""
-        gone = max(0, len(self.shifts) - count)
-        return replace(
-            self,
-            shifts=self.shifts[gone:],
-            best_after=max(0, self.best_after - gone),
-            gone=self.gone + gone,
-        )
-
-
-def drawn_shifts(
-    shape: tuple[int, int, int], jitter: int, even: bool, seed: int
-) -> NDArray[np.int64]:
-    """Draw the shifts of all passes.
-
-    Parameters
-    ----------
-    shape : tuple of 3 ints
-        Iterations, passes in each, and 3 axes.
-    jitter : int, voxels
-    even : bool
-        Whether the last passes, and each row of ``2 * jitter + 1`` before them, take every shift
-        along each axis once.
-    seed : int
-
-    Returns
-    -------
-    array (iterations, passes, 3), int, voxels
-        From -jitter to jitter.
-    """
-    rng = np.random.default_rng(seed)
-    if not even:
-        return rng.integers(-jitter, jitter, shape, endpoint=True)
-    count, axes = shape[0] * shape[1], shape[2]
-    values = np.arange(-jitter, jitter + 1)
-    rows = -(-count // len(values))
-    drawn = rng.permuted(np.tile(values, (rows, axes, 1)), axis=2)
-    return drawn.transpose(0, 2, 1).reshape(-1, axes)[-count:].reshape(shape)
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Board:
     """What a search plays on.
 
@@ -119,6 +41,28 @@ class Board:
     x: torch.Tensor
     reference: torch.Tensor
     game: Game
+    _laid: tuple[object, tuple[torch.Tensor, torch.Tensor]] | None = None
+
+    def lay(self, rows: torch.Tensor, room: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Take images and references of some volumes, and keep them until others are taken.
+
+        Parameters
+        ----------
+        rows : tensor (n,), int64
+        room : int, voxels
+            Zeros to put before the first voxel of each axis.
+
+        Returns
+        -------
+        tuple of 2 tensors (n, 1, room + X, room + Y, room + Z)
+        """
+        key = (room, rows.tolist())
+        if self._laid is None or self._laid[0] != key:
+            image, blank = (
+                functional.pad(v[rows], (room, 0) * 3) for v in (self.x, self.reference)
+            )
+            self._laid = key, (image, blank)
+        return self._laid[1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,9 +158,14 @@ class MaskSearch:
         adam = Adam(mask, plan.one_rate, plan.betas)
         stale = torch.zeros_like(tasks)
         iterations = len(plan.shifts)
+        mean = torch.zeros_like(mask)
         for step in range(iterations):
             if not len(tasks):
                 break
+            if step >= iterations - plan.averaged:
+                mean += mask / min(plan.averaged, iterations)
+            if step == iterations - 1:
+                mask = mean
             check = step % plan.check_every == 0 or step == iterations - 1
             shifts = plan.shifts[step].copy()
             if check and not plan.still:
@@ -240,7 +189,7 @@ class MaskSearch:
             if ceiling is not None:
                 mask = torch.minimum(mask, ceiling[tasks])
             if not bool(keep.all()):
-                tasks, mask, stale = tasks[keep], mask[keep], stale[keep]
+                tasks, mask, stale, mean = tasks[keep], mask[keep], stale[keep], mean[keep]
                 adam.keep(keep)
             self.probe.report((step + 1) / iterations)
         return found
@@ -268,18 +217,21 @@ class MaskSearch:
         slope = torch.zeros_like(mask)
         scores = slope.new_empty((len(game.sides), len(mask)))
         most = max(1, self.probe.batch_size // len(game.sides))
+        still = self.schedule.still
+        room = int(self.schedule.shifts.max(initial=0)) if still else 0
         for part in torch.split(torch.arange(len(mask), device=mask.device), most):
+            image, blank = board.lay(rows[part], room)
             for number, shift in enumerate(shifts):
                 leaf = mask[part].detach().requires_grad_()
                 keep = self.grid.to_voxels(leaf)[:, None]
-                image, blank = board.x[rows[part]], board.reference[rows[part]]
                 by = shift.tolist()
-                if self.schedule.still:
-                    image, blank = (shifted(v, by, "constant") for v in (image, blank))
+                start = [room - s if still else 0 for s in by]
+                a, b, c = (slice(s, s + n) for s, n in zip(start, keep.shape[2:], strict=True))
+                here, gone = image[:, :, a, b, c], blank[:, :, a, b, c]
                 made = torch.cat(
-                    [torch.lerp(blank, image, keep if s else 1 - keep) for s in game.sides]
+                    [torch.lerp(gone, here, keep if s else 1 - keep) for s in game.sides]
                 )
-                logits = self.probe.logits(made if self.schedule.still else shifted(made, by))
+                logits = self.probe.logits(made if still else shifted(made, by))
                 score = torch.stack(
                     [game.score(z, rows[part]) for z in logits.chunk(len(game.sides))]
                 )

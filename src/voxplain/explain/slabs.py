@@ -146,7 +146,12 @@ class _Rows(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        back = torch.zeros(ctx.shape, dtype=grads[0].dtype, device=grads[0].device)
+        back = torch.empty(
+            ctx.shape,
+            dtype=grads[0].dtype,
+            device=grads[0].device,
+            memory_format=torch.channels_last_3d,
+        ).zero_()
         for slab in ctx.parts:
             slope = grads[0][slab.images, :, slab.rows]
             slope = slope.contiguous(memory_format=torch.channels_last_3d)

@@ -14,7 +14,8 @@ from voxplain.explain.area import area_cells, area_loss, support_cells
 from voxplain.explain.game import AreaGame
 from voxplain.explain.method import Attribution, Method, MethodInfo, Needs, Note
 from voxplain.explain.perturb import MaskGrid, ReferenceLike, make_reference
-from voxplain.explain.search import Board, Found, MaskSearch, Schedule
+from voxplain.explain.search import Board, Found, MaskSearch
+from voxplain.explain.steps import Schedule
 
 if TYPE_CHECKING:
     from voxplain.explain.probe import Probe
