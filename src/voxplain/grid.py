@@ -140,6 +140,33 @@ class Grid:
         affine[:3, 3] += np.asarray(shift, dtype=float)
         return Grid(self.shape, affine)
 
+    def recut(self, size: float) -> Grid:
+        """Cut the same box of world space into voxels of about another size.
+
+        Parameters
+        ----------
+        size : float, mm
+            Wanted edge length; the nearest one that divides each side of the box is taken.
+
+        Returns
+        -------
+        Grid
+
+        Raises
+        ------
+        GridError
+            If the size is not a number above 0.
+        """
+        if not 0 < size < np.inf:
+            raise GridError(f"The voxel size must be above 0 mm; {size} was given.")
+        before = np.asarray(self.shape)
+        sides = before * np.asarray(self.voxel_size)
+        x, y, z = (max(1, round(side / size)) for side in sides)
+        factor = before / (x, y, z)
+        affine = self.affine @ np.diag([*factor, 1.0])
+        affine[:3, 3] = self.to_world((factor - 1) / 2)
+        return Grid((x, y, z), affine)
+
     def same_as(self, other: Grid) -> bool:
         """Tell whether every voxel centre agrees with the other grid's to a micrometre or so."""
         if self.shape != other.shape:

@@ -276,6 +276,12 @@ def test_phantoms_are_a_cohort_like_any_other(run: Run, tmp_path: Path) -> None:
     assert "holds another cohort" in error
     code, _, error = run("phantom", "--out", tmp_path / "q", "--strength", 1.5)
     assert "strength must lie from 0 to below 1" in error
+    code, _, _ = run("phantom", "--out", tmp_path / "c", "--subjects", 2, "--voxel-size", 5)
+    assert code == 0
+    assert open_store(tmp_path / "c/cohort").grid.shape == (36, 44, 36)
+    code, _, error = run("phantom", "--out", tmp_path / "d", "--voxel-size", 0)
+    assert code == 2
+    assert "The voxel size must be above 0 mm; 0.0 was given." in error
 
 
 def normed() -> object:

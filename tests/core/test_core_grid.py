@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
 
 from voxplain.errors import GridError
 from voxplain.grid import KAN2020_GRID, Grid, require_same_grid
@@ -187,3 +188,24 @@ def test_dict_goes_through_json(awkward_grid):
     again = Grid.from_dict(json.loads(text))
     assert again.shape == awkward_grid.shape
     np.testing.assert_array_equal(again.affine, awkward_grid.affine)
+
+
+@pytest.mark.parametrize("size", [1.0, 3.0, 5.0, 40.0, 1000.0])
+def test_recut_keeps_the_box(size):
+    """Outer faces stay, and the voxels that fit are the nearest in size."""
+    turned = Rotation.from_euler("xyz", [10, -20, 30], degrees=True).as_matrix()
+    affine = np.eye(4)
+    affine[:3, :3] = turned @ np.diag([-2, 3, 3.5])
+    affine[:3, 3] = 5, -7, 11
+    before = Grid((40, 30, 20), affine)
+    after = before.recut(size)
+    for grid in (before, after):
+        faces = [grid.to_world([-0.5] * 3), grid.to_world(np.asarray(grid.shape) - 0.5)]
+        assert np.allclose(
+            faces, [before.to_world([-0.5] * 3), before.to_world([39.5, 29.5, 19.5])]
+        )
+    sides = np.array([80, 90, 70])
+    assert after.shape == tuple(np.maximum(1, np.round(sides / size)).astype(int))
+    assert np.allclose(after.voxel_size, sides / after.shape)
+    with pytest.raises(GridError, match="must be above 0 mm; nan"):
+        before.recut(float("nan"))

@@ -130,13 +130,19 @@ def phantom(
     family_size: Annotated[
         int, typer.Option(help="Members of a family, alike in shape and of one class.")
     ] = 1,
+    voxel_size: Annotated[
+        float | None, typer.Option(help="About the edge length of voxels, mm; else 3.1.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same brains.")] = 0,
 ) -> None:
     """Make a cohort of brains whose truth is known."""
     from voxplain.pipeline.phantom import make_phantom_study
 
     console = Console()
-    cohort = make_phantom_study(out, subjects, strength, family_size, seed, make_progress(console))
+    progress = make_progress(console)
+    cohort = make_phantom_study(
+        out, subjects, strength, family_size, seed, progress, voxel_size=voxel_size
+    )
     console.print(f"{len(cohort)} brains in {out / 'cohort'}", highlight=False, soft_wrap=True)
 
 
