@@ -105,6 +105,11 @@ class Study:
         content = self.read_json(name)
         return content if content.get("request") == _plain(request) else None
 
+    def changed_json(self, name: str, request: Mapping[str, Any]) -> list[str]:
+        """Name the entries in which a JSON file's ``request`` differs; none where it is missing."""
+        kept, wanted = self.read_json(name).get("request", {}), _plain(request)
+        return [key for key in kept if kept[key] != wanted.get(key)]
+
     def claim(self, name: str, request: Mapping[str, Any]) -> None:
         """Keep the folder for one request: results of different ones are never mixed.
 

@@ -128,7 +128,14 @@ def test_a_rerun_keeps_what_is_done_and_other_options_do_not(run: Run, study: Pa
     assert "fold 1" not in shown
     assert {f: f.stat().st_mtime_ns for f in files} == before
     assert fitted(study)["accuracy"] == first["accuracy"]
-    run("fit", study, "--network", TINY, *QUICK, "--no-baselines", "--seed", 1)
+    other = ("fit", study, "--network", TINY, *QUICK, "--no-baselines", "--seed", 1)
+    code, _, error = run(*other)
+    assert code == 2
+    assert re.search(r"holds networks that were trained otherwise \(folds, labels, seed\)", error)
+    assert {f: f.stat().st_mtime_ns for f in files} == before
+    assert fitted(study)["accuracy"] == first["accuracy"]
+    code, _, _ = run(*other, "--replace")
+    assert code == 0
     assert all(f.stat().st_mtime_ns != before[f] for f in files)
 
 

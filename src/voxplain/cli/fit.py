@@ -68,6 +68,9 @@ def fit(
     confound: Annotated[
         list[str] | None, typer.Option(help="Column to control for; else brain size, age, site.")
     ] = None,
+    retrain: Annotated[
+        bool, typer.Option("--replace", help="Train anew what was trained with other options.")
+    ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     seed: Annotated[int, typer.Option(help="Same seed, same weights.")] = 0,
 ) -> None:
@@ -111,6 +114,7 @@ def fit(
         confounds=tuple(confound or ()),
         seed=seed,
         device=device,
+        replace=retrain,
     )
     console = Console()
     with importable_here():

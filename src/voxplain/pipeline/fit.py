@@ -72,6 +72,8 @@ class FitOptions:
         Columns of the participants' table; brain volume, age and site by default.
     seed : int
     device : str
+    replace : bool
+        Whether networks that were trained with other options are trained anew.
     """
 
     study: Path
@@ -88,6 +90,7 @@ class FitOptions:
     confounds: tuple[str, ...] = ()
     seed: int = 0
     device: str = "auto"
+    replace: bool = False
 
 
 def run_fit(options: FitOptions, progress: Progress) -> dict[str, Any]:
@@ -189,6 +192,9 @@ def _trained(
         ]
         # All that can be wrong is found before hours of training.
         described = [learner.describe() for learner in learners]
+        if not options.replace:
+            for learner in learners:
+                learner.refuse_others(setting.folds)
         study.write_text("model/folds.tsv", _folds_table(setting.cohort, setting.folds))
         for learner, words in zip(learners, described, strict=True):
             outputs[learner.name] = [learner.held_out(fold, progress) for fold in setting.folds]

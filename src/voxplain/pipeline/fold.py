@@ -6,7 +6,7 @@ import io
 import re
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from voxplain import __version__
-from voxplain.errors import NetworkError
+from voxplain.errors import NetworkError, StudyError
 from voxplain.explain import weights_sha256
 from voxplain.explain.probe import probe
 from voxplain.fit import Epoch, Fold, Processes, Schedule, Training, inner_split, predict
@@ -29,6 +29,13 @@ from voxplain.volume import Cohort
 __all__ = ["Learner", "folder_of"]
 
 _VALIDATES = 0.15
+_OPTIONS = {
+    "truth": "labels",
+    "class_names": "classes",
+    "scans": "folds",
+    "processes": "number of processes",
+    "versions": "version of voxplain or torch",
+}
 
 
 class Learner:
@@ -82,6 +89,26 @@ class Learner:
         """Tell whether a fold's network is there, trained with these options."""
         place = f"{self.folder}/repeat-{fold.repeat:02d}/fold-{fold.number:02d}/training.json"
         return self.study.find_json(place, self._request(fold.train, _number(fold))) is not None
+
+    def refuse_others(self, folds: Sequence[Fold]) -> None:
+        """Refuse to train over networks that were trained with other options.
+
+        Raises
+        ------
+        StudyError
+            If there are any for these folds.
+        """
+        other: set[str] = set()
+        for fold in folds:
+            place = f"{self.folder}/repeat-{fold.repeat:02d}/fold-{fold.number:02d}/training.json"
+            request = self._request(fold.train, _number(fold))
+            other.update(self.study.changed_json(place, request))
+        if other:
+            named = ", ".join(sorted(_OPTIONS.get(name, name) for name in other))
+            raise StudyError(
+                f"{self.study.folder / self.folder} holds networks that were trained otherwise "
+                f"({named}); give another --out to keep both, or --replace to train anew."
+            )
 
     def all_scans(self, progress: Progress) -> None:
         """Train on every scan; such a network is for other cohorts."""
