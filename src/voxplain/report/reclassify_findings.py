@@ -87,7 +87,7 @@ def _holds(joint: Scores, whole: Scores, chance: float) -> Finding:
     if not _better(joint, chance):
         words += ". The network has never seen masked scans, which may shift all of its answers "
         words += "towards one class, so that this alone does not show that the evidence is "
-        words += "elsewhere; such a shift does not touch the ROC AUC within a fold, "
+        words += "elsewhere. The ROC AUC, which such a shift leaves as it is, is "
         words += f"{_score(joint, 'roc_auc')}."
         return Finding(_HOLDS, words, _low(joint), _badge(joint))
     side = apart(joint, whole)
