@@ -213,6 +213,9 @@ def test_the_page_holds_all_of_it() -> None:
         assert words in html
     assert "None" not in html
     assert "<img" not in render(reclassify_page(part, {}))
+    assert "best observer" not in html
+    phantom = part | {"ceiling": 0.95}
+    assert "best observer" in render(reclassify_page(phantom, {"scores": png}))
 
 
 def test_the_page_tells_soft_and_leaky_masks() -> None:

@@ -135,7 +135,7 @@ def _outside(outside: Scores, whole: Scores, chance: float) -> Finding:
     if side < 0:
         words += f", and less than on whole images, {_score(whole)}: no evidence was found outside "
         return Finding(_NEEDED, f"{words}the mask.", "good", "none found elsewhere")
-    words += f", but cannot be told apart from that on whole images, {_score(whole)}, either: "
+    words += f", and cannot be told apart from that on whole images, {_score(whole)}, either: "
     return Finding(_NEEDED, f"{words}whether the mask is needed stays open.", "weak", "open")
 
 

@@ -35,9 +35,9 @@ _FACTS: Final = {
 }
 _SCORES_FIGURE: Final = (
     "Accuracy of held-out scans under each condition. Large marks: means over folds, or pooled "
-    "where folds are single scans. Lines: 95 % intervals. Small dots: single folds. The best "
-    "possible accuracy, which is known of a phantom alone, is that on whole images."
+    "where folds are single scans. Lines: 95 % intervals. Small dots: single folds."
 )
+_CEILING: Final = " Best possible: accuracy of the best observer of whole images of this phantom."
 _SCORES_TABLE: Final = (
     "Mean over folds, or pooled where a fold is a single scan; in brackets the 95 % interval. p is "
     "that of a permutation test of the accuracy, not corrected for the number of conditions; "
@@ -123,9 +123,10 @@ def _findings(part: Part, pictures: Mapping[str, bytes]) -> list[Item]:
         )
         for name, one in conditions.items()
     )
+    caption = _SCORES_FIGURE + _CEILING * (part["ceiling"] is not None)
     return [
         Findings(reclassify_findings(part)),
-        *captioned(pictures, "scores", _SCORES_FIGURE, "Accuracy under all conditions."),
+        *captioned(pictures, "scores", caption, "Accuracy under all conditions."),
         Table(
             ("condition", *_MEASURES.values(), "p"),
             rows,
