@@ -200,7 +200,7 @@ def test_the_page_holds_all_of_it() -> None:
     assert html.count('<tr class="marked">') == 3
     for words in (
         "0.900 (0.800 to 1.000)",
-        "<td>0.400</td>",
+        '<td class="num">0.400</td>',
         "lets the strongest 10 % of the brain&#39;s voxels through",
         "share of the folds whose mask lets a voxel through",
         "training scans only, up to 20 of each class",

@@ -48,7 +48,7 @@ _COMPARED: Final = (
     "rule, as the same scans are classified under every condition: a difference may be there "
     "where none is shown. An interval covers the spread over folds, corrected for training parts "
     "that overlap (Nadeau and Bengio 2003), and another draw of participants (bootstrap of the "
-    "pooled predictions), whichever is wider. The random mask is drawn once a fold."
+    "pooled predictions), whichever is wider."
 )
 _BEHIND: Final = (
     "Behind a mask, a scan is multiplied by the mask: what the mask does not let through is 0.",
@@ -119,7 +119,7 @@ def _findings(part: Part, pictures: Mapping[str, bytes]) -> list[Item]:
         (
             name,
             *(score_cell(one, measure) for measure in _MEASURES),
-            score_text(one["permutation"]["p"]),
+            one["permutation"]["p"],
         )
         for name, one in conditions.items()
     )
@@ -143,7 +143,7 @@ def _masks(part: Part, pictures: Mapping[str, bytes]) -> list[Item]:
     made = (
         "They were made once, from the network that was trained on all scans."
         if options["leaky"]
-        else f"Each of the {part['folds']} folds has masks of its own."
+        else f"Each of the {part['folds']} folds has masks of its own, the random one too."
     )
     if options["soft"]:
         shown = "weight of each voxel" + ("" if options["leaky"] else ", averaged over the folds")
