@@ -40,8 +40,18 @@ def test_a_brighter_class_has_brighter_maps(run: Run, study: Path) -> None:
     assert len(table) == 4
     assert (table["q"] < 0.05).sum() == found["features"]["mean"]["differ"]
     assert (folder / "features_3.png").read_bytes().startswith(b"\x89PNG")
+    assert len(pd.read_csv(folder / "features_3_entropy.tsv", sep="\t")) == 4
+    assert f"Written: {study / 'features.html'}" in shown
+    most = found["features"]["mean"]["most"]
+    first = table.loc[table["g"].abs().idxmax()]
+    assert most[0]["map"] == first["feature_map"]
+    assert most[0]["means"] == pytest.approx([first["mean_control"], first["mean_case"]], rel=1e-5)
+    page = (study / "features.html").read_text()
+    assert page.count("<img") == 1
+    assert "learned by heart" in page
     code, shown, _ = run("features", study, *NET, "--fold", 2)
     assert "Scans: held out." in shown
+    assert "learned by heart" not in (study / "features.html").read_text()
     assert json.loads((study / "summary.json").read_text())["features"]["counts"] == {
         "control": 4, "case": 4,
     }  # fmt: skip

@@ -55,6 +55,49 @@ def test_the_evidence_is_inside_the_mask_and_not_outside(run: Run, study: Path) 
     block = np.zeros(joint.shape, bool)
     block[WHERE] = True
     assert joint[block].mean() > 5 * joint[~block].mean()
+    assert f"Written: {study / 'reclassify.html'}" in shown
+    page = (study / "reclassify.html").read_text()
+    assert page.count("<img") == 2
+    assert "More than a random mask, trained anew?" in page
+    for name in ("scores", "masks"):
+        assert (study / f"figures/reclassify-{name}.png").read_bytes().startswith(b"\x89PNG")
+    told = json.loads((study / "summary.json").read_text())["reclassify"]
+    assert (told["scans"], told["folds"], told["class_counts"]) == (48, 3, [24, 24])
+    places = [(one["trained"], one["mask"]) for one in told["conditions"].values()]
+    assert places == [
+        ("whole", ""),
+        ("whole", "control"),
+        ("whole", "case"),
+        ("whole", "joint"),
+        ("whole", "random"),
+        ("inside", "joint"),
+        ("outside", "joint"),
+        ("inside", "random"),
+    ]
+    folders = {path.name for path in (study / "model/test-fit-command-tiny").iterdir()}
+    assert {"inside-the-joint-mask", "outside-the-joint-mask", "inside-a-random-mask"} <= folders
+
+
+def test_the_masks_that_are_drawn_are_means_over_folds(
+    run: Run, study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = {}
+
+    def keep(part: object, setting: object, masks: dict[str, np.ndarray]) -> dict[str, bytes]:
+        drawn.update(masks)
+        return {}
+
+    monkeypatch.setattr("voxplain.pipeline.reclassify.reclassify_pictures", keep)
+    phantom = json.dumps({"phantom": {"bayes_accuracy": 0.9}})
+    (study / "summary.json").write_text(phantom)
+    run("reclassify", study, *NET[:-1], 2, "--no-retrain")
+    assert [*drawn] == ["joint\nmask", "control\nmask", "case\nmask"]
+    folder = study / "group/masks"
+    folds = [nib.load(folder / f"fold-{k:02d}_case.nii.gz").get_fdata() for k in (1, 2, 3)]
+    assert drawn["case\nmask"] == pytest.approx(np.mean(folds, axis=0), abs=1e-6)
+    summary = json.loads((study / "summary.json").read_text())
+    assert summary["reclassify"]["ceiling"] == 0.9
+    assert "phantom" in summary
 
 
 def test_masks_do_not_know_the_held_out_scans(run: Run, study: Path) -> None:
@@ -88,6 +131,9 @@ def test_the_papers_way_is_said_to_leak(run: Run, study: Path) -> None:
     code, shown, _ = run("reclassify", study, *NET, "--no-retrain", "--paper", "--soft")
     assert code == 0
     assert "these figures are too good" in shown
+    page = (study / "reclassify.html").read_text()
+    assert "masks know the held-out scans" in page
+    assert "trained anew?" not in page
     assert {p.name for p in (study / "group/masks").iterdir()} == {
         "all_control.nii.gz", "all_case.nii.gz", "all_joint.nii.gz", "all_random.nii.gz",
     }  # fmt: skip

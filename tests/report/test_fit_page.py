@@ -12,8 +12,9 @@ from matplotlib.image import imread
 from voxplain.errors import InputError
 from voxplain.report.figures import calibration_curves, importances, model_scores
 from voxplain.report.figures.fit import predicted_numbers
-from voxplain.report.fit_page import chance_level, fit_page, score_rows
+from voxplain.report.fit_page import fit_page, score_rows
 from voxplain.report.render import render
+from voxplain.report.score_words import chance_level
 
 ORANGE, BLUE, GREEN = (0.835, 0.369, 0.0), (0.0, 0.447, 0.698), (0.0, 0.62, 0.451)
 NAMES = {

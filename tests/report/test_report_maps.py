@@ -199,6 +199,23 @@ def test_truth_is_outlined_only_where_given(las_grid: Grid) -> None:
     assert green(mosaic(blob, head, las_grid, truth=truth)) > 500
 
 
+def test_rows_of_one_scale_show_which_is_larger(las_grid: Grid) -> None:
+    head, blob = head_on(las_grid), slab_on(las_grid, 0, -40, -10)
+    rows = [("one", blob), ("half", 0.5 * blob)]
+
+    def halves(png: bytes) -> tuple[int, int]:
+        shown = coloured(pixels(png)[:, :1150])
+        middle = len(shown) // 2
+        return int(shown[:middle].sum()), int(shown[middle:].sum())
+
+    one, half = halves(gallery(rows, head, las_grid))
+    assert one == pytest.approx(half, rel=0.1), "each row has a scale of its own"
+    assert gallery(rows, head, las_grid, top=1.0) != gallery(rows, head, las_grid)
+    faint = [("one", blob), ("faint", 0.1 * blob)]
+    one, half = halves(gallery(faint, head, las_grid, top=1.0))
+    assert half < 0.2 * one, "what is a tenth of the scale is nearly transparent"
+
+
 @pytest.mark.parametrize("shape", [(7, 8, 9), (2, 3, 2)])
 def test_tiny_and_flat_volumes_are_drawn(shape: tuple[int, int, int]) -> None:
     grid = Grid(shape, np.diag([3.0, 1.0, 2.0, 1.0]))

@@ -41,4 +41,5 @@ def features(
             soft_wrap=True,
         )
     console.print(f"Scans: {found['scans']}.", highlight=False, soft_wrap=True)
-    console.print(f"Written: {study / found['figure']}", highlight=False, soft_wrap=True)
+    for name in ("features.html", "summary.json"):
+        console.print(f"Written: {study / name}", highlight=False, soft_wrap=True)

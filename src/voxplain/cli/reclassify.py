@@ -90,4 +90,5 @@ def reclassify(
     console.print(shown)
     if paper:
         console.print("The masks know the held-out scans: these figures are too good.")
-    console.print(f"Written: {options.out / 'summary.json'}", highlight=False, soft_wrap=True)
+    for name in ("reclassify.html", "summary.json"):
+        console.print(f"Written: {options.out / name}", highlight=False, soft_wrap=True)

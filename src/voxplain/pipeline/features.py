@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,10 +19,18 @@ from voxplain.group.contrast import compare_classes
 from voxplain.nets import build_network, load_into, read_weights
 from voxplain.pipeline.fold import folder_of
 from voxplain.progress import Progress
+from voxplain.report.features_page import MEASURES, features_page
 from voxplain.report.figures import feature_contrasts
+from voxplain.report.render import render
 from voxplain.study import Study
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 __all__ = ["FeatureOptions", "compare_features"]
+
+_SIGNIFICANT = 0.05
+_MOST = 10
 
 
 @dataclass(frozen=True)
@@ -52,7 +60,8 @@ class FeatureOptions:
 def compare_features(options: FeatureOptions, progress: Progress) -> dict[str, Any]:
     """Compare mean and entropy of a layer's feature maps between two classes.
 
-    Writes a table and a figure below ``model/<network>/``, and what they hold to ``summary.json``.
+    Writes tables and a figure below ``model/<network>/``, the page ``features.html``, and what they
+    hold to ``summary.json``.
 
     Parameters
     ----------
@@ -97,32 +106,46 @@ def compare_features(options: FeatureOptions, progress: Progress) -> dict[str, A
             network, [cohort[i] for i in rows], layer, Engine(options.device), advance
         )
     labels = cohort.labels[rows]
-    tables = {
-        "Mean activation": compare_classes(means, labels, cohort.class_names),
-        "Entropy, bits": compare_classes(entropies, labels, cohort.class_names),
-    }
+    values = {"mean": means, "entropy": entropies}
+    tables = {key: compare_classes(v, labels, cohort.class_names) for key, v in values.items()}
     counts = np.bincount(labels, minlength=2).tolist()
     start = f"{folder}/features_{layer.replace('.', '-')}"
-    for name, table in tables.items():
-        word = name.split()[0].lower().strip(",")
+    for key, table in tables.items():
         text = table.to_csv(sep="\t", index_label="feature_map", float_format="%.6g")
-        study.write_text(f"{start}_{word}.tsv", text)
-    study.write_bytes(f"{start}.png", feature_contrasts(tables, cohort.class_names, counts))
+        study.write_text(f"{start}_{key}.tsv", text)
+    titled = {MEASURES[key]: table for key, table in tables.items()}
+    picture = feature_contrasts(titled, cohort.class_names, counts)
+    study.write_bytes(f"{start}.png", picture)
     result = {
         "network": options.network,
         "layer": layer,
-        "scans": "all, which the network was trained on" if not options.fold else "held out",
+        "fold": options.fold,
+        "scans": "held out" if options.fold else "all, which the network was trained on",
         "counts": dict(zip(cohort.class_names, counts, strict=True)),
-        **{
-            name.split()[0].lower().strip(","): {
-                "maps": len(table),
-                "differ": int((table["q"] < 0.05).sum()),
-                "differ_uncorrected": int((table["p"] < 0.05).sum()),
-                "higher_in_second": int(((table["q"] < 0.05) & (table["g"] > 0)).sum()),
-            }
-            for name, table in tables.items()
-        },
+        **{key: _told(table, cohort.class_names) for key, table in tables.items()},
         "figure": f"{start}.png",
+        "versions": {"voxplain": __version__, "torch": torch.__version__},
     }
+    study.write_text("features.html", render(features_page(result, {"contrasts": picture})))
     study.write_json("summary.json", study.read_json("summary.json") | {"features": result})
     return result
+
+
+def _told(table: pd.DataFrame, class_names: tuple[str, ...]) -> dict[str, Any]:
+    """Count the feature maps that differ in a measure, and list those that differ most."""
+    differ = table["q"] < _SIGNIFICANT
+    most = np.argsort(-table["g"].abs().to_numpy(), kind="stable")[:_MOST]
+    return {
+        "maps": len(table),
+        "differ": int(differ.sum()),
+        "differ_uncorrected": int((table["p"] < _SIGNIFICANT).sum()),
+        "higher_in_second": int((differ & (table["g"] > 0)).sum()),
+        "most": [
+            {
+                "map": int(i),
+                "means": [float(table[f"mean_{name}"].iloc[i]) for name in class_names],
+                **{key: float(table[key].iloc[i]) for key in ("g", "p", "q")},
+            }
+            for i in most
+        ],
+    }

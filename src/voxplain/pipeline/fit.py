@@ -14,7 +14,6 @@ import torch
 from numpy.typing import NDArray
 
 from voxplain import __version__
-from voxplain.atomic import read_json
 from voxplain.cohort.store import open_store
 from voxplain.explain import Engine
 from voxplain.fit import Fold, Schedule, find_groups, make_folds, outcome_of
@@ -30,7 +29,7 @@ from voxplain.pipeline.rivals import (
     voxel_rivals,
 )
 from voxplain.pipeline.scores import predictions_table, score_model
-from voxplain.pipeline.setting import Setting
+from voxplain.pipeline.setting import Setting, ceiling_of
 from voxplain.progress import Progress, Silent
 from voxplain.report.fit_page import fit_page
 from voxplain.report.render import render
@@ -140,7 +139,7 @@ def run_fit(options: FitOptions, progress: Progress) -> dict[str, Any]:
         "outcome": options.outcome,
         "class_names": list(outcome.class_names),
         "class_counts": np.bincount(outcome.strata).tolist() if outcome.class_names else [],
-        "ceiling": _ceiling(options),
+        "ceiling": ceiling_of(options.study) if options.outcome == "label" else None,
         "scans": len(outcome),
         "folds": len(folds) // options.repeats,
         "repeats": options.repeats,
@@ -206,15 +205,6 @@ def _trained(
                 table = predictions_table(setting.cohort, setting.outcome, setting.folds, made)
                 study.write_text(f"{learner.folder}/predictions.tsv", table)
     return outputs, models
-
-
-def _ceiling(options: FitOptions) -> float | None:
-    """Accuracy of the best observer, which is known of a phantom."""
-    if options.outcome != "label":
-        return None
-    told = read_json(options.study / "summary.json") or {}
-    ceiling: float | None = told.get("phantom", {}).get("bayes_accuracy")
-    return ceiling
 
 
 def _plain(name: str) -> str:

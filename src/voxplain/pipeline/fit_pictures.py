@@ -15,7 +15,8 @@ from voxplain.report.figures import (
     model_scores,
     predicted_numbers,
 )
-from voxplain.report.fit_page import chance_level, score_rows
+from voxplain.report.fit_page import score_rows
+from voxplain.report.score_words import chance_level
 
 __all__ = ["fit_pictures"]
 

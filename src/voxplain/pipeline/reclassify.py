@@ -20,9 +20,12 @@ from voxplain.explain import Engine, iter_explain
 from voxplain.fit import Fold, Processes, Schedule, find_groups, make_folds, outcome_of, predict
 from voxplain.group import mean_map
 from voxplain.pipeline.fold import Learner
+from voxplain.pipeline.reclassify_pictures import reclassify_pictures
 from voxplain.pipeline.scores import score_model
-from voxplain.pipeline.setting import Setting
+from voxplain.pipeline.setting import Setting, ceiling_of
 from voxplain.progress import Progress
+from voxplain.report.reclassify_page import reclassify_page
+from voxplain.report.render import render
 from voxplain.study import Study
 from voxplain.trust.localisation import strength
 from voxplain.trust.masks import hard_mask, random_score, soft_mask
@@ -31,10 +34,38 @@ from voxplain.volume import Cohort
 __all__ = ["ReclassifyOptions", "reclassify"]
 
 Mask = NDArray[np.float32]
-Outputs = dict[str, list[NDArray[np.float32]]]
 
 _BRAIN = 0.05
-JOINT, RANDOM = "joint", "random"
+_JOINT, _RANDOM = "joint", "random"
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a network was trained on, and what held-out scans are seen through.
+
+    Parameters
+    ----------
+    trained : {"whole", "inside", "outside"}
+        Whole images, or images inside or outside the mask.
+    mask : str, default=""
+        Name of the mask; empty for none.
+    """
+
+    trained: str
+    mask: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where a network sees, in words: ``"inside the joint mask"``."""
+        return f"{self.trained} {'a' if self.mask == _RANDOM else 'the'} {self.mask} mask"
+
+    def __str__(self) -> str:
+        if self.trained == "whole":
+            return f"tested behind the {self.mask} mask" if self.mask else "whole images"
+        return f"trained and tested {self.place}"
+
+
+Outputs = dict[Condition, list[NDArray[np.float32]]]
 
 
 @dataclass(frozen=True)
@@ -100,7 +131,8 @@ def reclassify(options: ReclassifyOptions, progress: Progress) -> dict[str, Any]
     class, make a mask for each class and a joint one. Held-out scans are then classified from
     behind each mask by that network; and by networks trained inside the joint mask, outside it, and
     inside a random mask of the same size and smoothness. No mask has seen a held-out scan, unless
-    `leaky` asks for it.
+    `leaky` asks for it. Writes the masks below ``group/``, the page ``reclassify.html`` with its
+    figures, and ``summary.json`` last.
 
     Parameters
     ----------
@@ -138,24 +170,39 @@ def reclassify(options: ReclassifyOptions, progress: Progress) -> dict[str, Any]
         everyone = Fold(1, 0, np.arange(len(cohort)), np.arange(0))
         shared = maker.of_fold(learner.trained(everyone, progress)[0], everyone)
     outputs: Outputs = {}
+    means: dict[str, NDArray[np.floating]] = {}
     for fold in folds:
         network, _ = learner.trained(fold, progress)
         masks = shared or maker.of_fold(network, fold)
         for name, mask in masks.items():
             place = f"masks/{'all' if shared else f'fold-{fold.number:02d}'}_{name}"
             study.write_volume(f"group/{place}", mask, cohort.grid)
-        for name, given in _asked(options, learner, fold, masks, progress).items():
-            outputs.setdefault(name, []).append(given)
+            means[name] = means.get(name, 0) + mask / len(folds)
+        for condition, given in _asked(options, learner, fold, masks, progress).items():
+            outputs.setdefault(condition, []).append(given)
     result = {
         "network": options.network,
         "method": options.method,
         "class_names": list(outcome.class_names),
+        "class_counts": np.bincount(outcome.strata).tolist(),
+        "ceiling": ceiling_of(options.study),
+        "scans": len(outcome),
+        "folds": len(folds),
+        "schedule": options.schedule.describe(),
         "options": {k: str(v) if isinstance(v, Path) else v for k, v in asdict(options).items()},
         "grouping": said,
-        "conditions": {name: score_model(setting, given) for name, given in outputs.items()},
+        "conditions": {
+            str(condition): asdict(condition) | score_model(setting, given)
+            for condition, given in outputs.items()
+        },
         "seconds": time.perf_counter() - began,
         "versions": {"voxplain": __version__, "torch": torch.__version__},
     }
+    shown = {f"{name}\nmask": means[name] for name in (_JOINT, *cohort.class_names)}
+    pictures = reclassify_pictures(result, setting, shown)
+    study.write_text("reclassify.html", render(reclassify_page(result, pictures)))
+    for name, picture in pictures.items():
+        study.write_bytes(f"figures/reclassify-{name}.png", picture)
     study.write_json("summary.json", study.read_json("summary.json") | {"reclassify": result})
     return result
 
@@ -166,23 +213,23 @@ def _asked(
     fold: Fold,
     masks: Mapping[str, Mask],
     progress: Progress,
-) -> dict[str, NDArray[np.float32]]:
+) -> dict[Condition, NDArray[np.float32]]:
     """Give the outputs for a fold's held-out scans under every condition."""
     network, _ = learner.trained(fold, progress)
     whole, device = learner.cohort, learner.device
-    found = {"whole images": predict(network, whole, fold.test, device=device)}
+    found = {Condition("whole"): predict(network, whole, fold.test, device=device)}
     for name, mask in masks.items():
         seen = _masked(whole, mask)
-        found[f"tested behind the {name} mask"] = predict(network, seen, fold.test, device=device)
+        found[Condition("whole", name)] = predict(network, seen, fold.test, device=device)
     if options.retrain:
-        joint = masks[JOINT]
-        for words, mask in (
-            ("trained and tested inside the joint mask", joint),
-            ("trained and tested outside the joint mask", 1 - joint),
-            ("trained and tested inside a random mask", masks[RANDOM]),
+        joint = masks[_JOINT]
+        for condition, mask in (
+            (Condition("inside", _JOINT), joint),
+            (Condition("outside", _JOINT), 1 - joint),
+            (Condition("inside", _RANDOM), masks[_RANDOM]),
         ):
-            again = learner.on(_masked(whole, mask), words.split(" tested ")[1].replace(" ", "-"))
-            found[words] = again.held_out(fold, progress)
+            again = learner.on(_masked(whole, mask), condition.place.replace(" ", "-"))
+            found[condition] = again.held_out(fold, progress)
     return found
 
 
@@ -221,9 +268,9 @@ class _Masks:
                 mean = mean_map(maps).values
             scores[name] = strength(mean, cohort.grid, options.fwhm)
         # Maps of a class have a scale of their own, which is not to decide whose voxels are joint.
-        scores[JOINT] = np.sum([s / max(float(s.max()), 1e-30) for s in scores.values()], axis=0)
+        scores[_JOINT] = np.sum([s / max(float(s.max()), 1e-30) for s in scores.values()], axis=0)
         seed = int(rng.integers(2**31))
-        scores[RANDOM] = random_score(scores[JOINT], cohort.grid, brain, seed)
+        scores[_RANDOM] = random_score(scores[_JOINT], cohort.grid, brain, seed)
         make = soft_mask if options.soft else hard_mask
         return {name: make(score, brain, options.share) for name, score in scores.items()}
 

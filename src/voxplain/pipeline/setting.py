@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from voxplain.atomic import read_json
 from voxplain.fit import Fold, Outcome
 from voxplain.volume import Cohort
 
-__all__ = ["Setting"]
+__all__ = ["Setting", "ceiling_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,3 +34,10 @@ class Setting:
     folds: Sequence[Fold]
     groups: NDArray[np.int64] | None
     seed: int
+
+
+def ceiling_of(study: Path) -> float | None:
+    """Return the accuracy of the best observer of a study's classes, known of a phantom alone."""
+    told = read_json(study / "summary.json") or {}
+    ceiling: float | None = told.get("phantom", {}).get("bayes_accuracy")
+    return ceiling

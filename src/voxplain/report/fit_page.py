@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, Final
 
 from voxplain.report.demo_words import captioned, listed
-from voxplain.report.numbers import MISSING, duration, number
+from voxplain.report.numbers import MISSING, duration
+from voxplain.report.score_words import (
+    at_chance,
+    beats,
+    chance_level,
+    score_cell,
+    score_row,
+    score_text,
+    score_value,
+)
 from voxplain.report.sections import Fact, Finding, Findings, Item, Page, Section, Table, Text
 
-__all__ = ["chance_level", "fit_page", "score_rows"]
+__all__ = ["fit_page", "score_rows"]
 
 Fit = Mapping[str, Any]
 Model = Mapping[str, Any]
@@ -31,7 +39,6 @@ _WORDS: Final = {
     "site_id": "site",
     "all of them": "all confounds",
 }
-_LEVEL: Final = 0.05
 _SCORES: Final = (
     "Mean over folds, or pooled where a fold is a single scan; in brackets the 95 % interval. p is "
     "that of a permutation test of the held-out predictions, not corrected for the number of "
@@ -80,28 +87,12 @@ _INTERVALS: Final = (
 )
 
 
-def chance_level(fit: Fit) -> float | None:
-    """Return the accuracy without any information, None for numbers.
-
-    It is the share of the largest class where ``fit`` has ``class_counts`` (numbers of scans in
-    the order of ``class_names``), and else one over the number of classes.
-    """
-    names, counts = fit["class_names"], fit.get("class_counts")
-    if not names:
-        return None
-    return float(max(counts) / sum(counts)) if counts else 1 / len(names)
-
-
 def score_rows(fit: Fit) -> list[dict[str, Any]]:
     """Give `figures.model_scores` its rows: accuracy of classes, mean absolute error of numbers."""
     rows: list[dict[str, Any]] = []
     for name, model in fit["models"].items():
         group, _, label = ("network", "", name) if "class" in model else name.partition(", ")
-        score = model[_main(fit)]
-        # A fold of a single scan says nothing by itself.
-        folds = score["per_fold"] if score["folds_ci"] and fit["folds"] < fit["scans"] else ()
-        row = {"label": label or name, "group": group, "value": _value(score), "ci": score["ci"]}
-        rows.append(row | {"per_fold": folds})
+        rows.append(score_row(fit, label or name, group, model[_main(fit)]))
     for name, scores in fit["confounds"].get("alone", {}).items():
         rows.append({"label": _word(name), "group": "confound", "value": scores[_main(fit)]})
     return rows
@@ -138,12 +129,14 @@ def fit_page(fit: Fit, pictures: Pictures) -> Page:
         shown = captioned(pictures, key, caption, caption)
         made += [Section(title, key, [Text((text,)), *shown])] if shown else []
     made.append(Section("How it was done", "methods", _methods(fit)))
-    bounds = " to ".join(_text(bound, main) for bound in model[main]["ci"])
+    bounds = " to ".join(score_text(bound, main) for bound in model[main]["ci"])
     facts = (
         Fact(
-            _text(_value(model[main]), main), f"{_word(main)} of {name}", f"95 % interval {bounds}"
+            score_text(score_value(model[main]), main),
+            f"{_word(main)} of {name}",
+            f"95 % interval {bounds}",
         ),
-        Fact(_text(model["permutation"]["p"]), "p of the permutation test", name),
+        Fact(score_text(model["permutation"]["p"]), "p of the permutation test", name),
         Fact(str(len(fit["models"])), "models", "networks and baselines"),
         Fact(str(fit["scans"]), "scans", _folds(fit)),
     )
@@ -154,7 +147,7 @@ def fit_page(fit: Fit, pictures: Pictures) -> Page:
 def _scores(fit: Fit, pictures: Pictures) -> list[Item]:
     measures, models = _CLASSES if fit["class_names"] else _NUMBERS, fit["models"]
     rows = [
-        (name, *(_cell(model, key) for key in measures), _text(model["permutation"]["p"]))
+        (name, *(score_cell(model, key) for key in measures), score_text(model["permutation"]["p"]))
         for name, model in models.items()
     ]
     items: list[Item] = [
@@ -165,7 +158,7 @@ def _scores(fit: Fit, pictures: Pictures) -> list[Item]:
             tuple(rows),
             caption="Scores of held-out scans",
             note=_SCORES + ("Brier score." if fit["class_names"] else "mean absolute error."),
-            highlight=frozenset(n for n, m in enumerate(models.values()) if _at_chance(m)),
+            highlight=frozenset(n for n, m in enumerate(models.values()) if at_chance(m)),
         ),
     ]
     for name in models:
@@ -177,16 +170,16 @@ def _scores(fit: Fit, pictures: Pictures) -> list[Item]:
 def _verdict(fit: Fit, name: str, model: Model) -> Finding:
     """Say whether a network does better than chance, or than the mean of all numbers."""
     main, chance = _main(fit), chance_level(fit)
-    score = _cell(model, main).replace("(", "(95 % interval ")
+    score = score_cell(model, main).replace("(", "(95 % interval ")
     said = f"The {_word(main)} of {name} is {score}; "
-    mean = f"R² is {_cell(model, 'r2')}, where predicting the mean gives 0"
-    said += mean if chance is None else f"chance is {_text(chance)}"
-    said += f". The permutation test gives p = {_text(model['permutation']['p'])}"
+    mean = f"R² is {score_cell(model, 'r2')}, where predicting the mean gives 0"
+    said += mean if chance is None else f"chance is {score_text(chance)}"
+    said += f". The permutation test gives p = {score_text(model['permutation']['p'])}"
     key, floor = ("r2", 0.0) if chance is None else (main, chance)
-    if _at_chance(model):
+    if at_chance(model):
         words = f"{said}: the held-out predictions cannot be distinguished from chance."
         return Finding(name, words, "chance", "at chance")
-    if not _beats(model, key, floor):
+    if not beats(model, key, floor):
         words = f"{said}, but the interval of {_word(key)} does not lie above {floor:.3g}."
         return Finding(name, words, "weak", "not clearly better than chance")
     return Finding(name, f"{said}: better than chance.", "good", "better than chance")
@@ -199,12 +192,12 @@ def _confounds(fit: Fit) -> list[Item]:
     # An error says nothing once the mean is subtracted with the confounds; a correlation does.
     matched, key = fit["confounds"].get("matched", {}), "accuracy" if fit["class_names"] else "r"
     rows: list[tuple[object, ...]] = [
-        (f"{_word(name)} alone", _text(scores[key]), MISSING, MISSING)
+        (f"{_word(name)} alone", score_text(scores[key]), MISSING, MISSING)
         for name, scores in alone.items()
     ]
     for name, model in fit["models"].items():
         three = (model[key]["pooled"], removed[name][key], matched.get(name, {}).get(key))
-        rows.append((name, *map(_text, three)))
+        rows.append((name, *map(score_text, three)))
     width = 4 if matched else 3
     same = f"{matched.get('scans') or 'none'} of matched size"
     return [
@@ -225,11 +218,11 @@ def _against_confounds(fit: Fit) -> Finding:
     best = (min if main == "mae" else max)(alone, key=lambda k: alone[k])
     word = _word(best)
     said = f"Without any image, the {_word(main)} of a linear model of {word} is "
-    said += f"{_text(alone[best], main)}; that of {name} is {_cell(model, main)}"
-    if not _beats(model, main, alone[best]):
+    said += f"{score_text(alone[best], main)}; that of {name} is {score_cell(model, main)}"
+    if not beats(model, main, alone[best]):
         words = f"{said}. What {name} knows, and what its maps show, may come from {word} alone."
         return Finding("Warning", words, "chance", f"{name} does not beat confounds alone")
-    if _at_chance(model):
+    if at_chance(model):
         return Finding(word, f"{said}, which is at chance.", "weak", "nothing to compare")
     words = f"{said}, which is better. It may still use {word} in part; see the table."
     return Finding(word, words, "good", f"{name} beats confounds alone")
@@ -260,40 +253,3 @@ def _folds(fit: Fit) -> str:
 
 def _word(name: str) -> str:
     return _WORDS.get(name.lower(), name.replace("_", " "))
-
-
-def _known(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)
-
-
-def _value(score: Model) -> float | None:
-    """Return the mean over folds, or the pooled score where folds have none."""
-    value = score["mean"] if score["folds_ci"] else score["pooled"]
-    return float(value) if _known(value) else None
-
-
-def _text(value: float | None, measure: str = "") -> str:
-    if value is None or not math.isfinite(value):
-        return MISSING
-    return number(value, 3) if measure == "mae" else f"{value:.3f}".replace("-", "−")
-
-
-def _cell(model: Model, measure: str) -> str:
-    """Write a score with its interval: ``0.500 (0.350 to 0.675)``."""
-    if measure not in model:
-        return MISSING
-    bounds = [_text(bound, measure) for bound in model[measure]["ci"]]
-    interval = "" if MISSING in bounds else f" ({' to '.join(bounds)})"
-    return _text(_value(model[measure]), measure) + interval
-
-
-def _at_chance(model: Model) -> bool:
-    p = model["permutation"]["p"]
-    return p is None or p >= _LEVEL
-
-
-def _beats(model: Model, measure: str, other: float) -> bool:
-    """Whether the interval of a score lies on the better side of another score."""
-    low, high = model[measure]["ci"]
-    bound = high if measure == "mae" else low
-    return _known(bound) and bool(bound < other if measure == "mae" else bound > other)

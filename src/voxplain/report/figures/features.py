@@ -86,12 +86,13 @@ def feature_contrasts(
                 f"{higher} higher in {class_names[1]}"
             )
             axes.set_ylabel(what)
-            axes.set_xticks(place, [str(i + 1) for i in order])
+            axes.set_xticks(place, [str(i) for i in order])
             axes.tick_params(axis="x", labelsize=6.5, length=0)
             axes.set_xlim(-0.8, len(shown) - 0.2)
             axes.grid(axis="y", color=FAINT, linewidth=0.5)
             axes.set_axisbelow(True)
-        panels[0].legend(loc="best", ncols=2)
+        handles, words = panels[0].get_legend_handles_labels()
+        figure.legend(handles, words, loc="outside upper right", ncols=2)
         panels[-1].set_xlabel(
             f"Feature map, from lower to higher in {class_names[1]}; 95 % intervals of the mean"
         )

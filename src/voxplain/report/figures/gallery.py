@@ -35,8 +35,9 @@ def gallery(
     truth: ArrayLike | None = None,
     title: str = "",
     fwhm: float = 0.0,
+    top: float | None = None,
 ) -> bytes:
-    """Draw several maps as rows at the same cuts, each with a scale of its own.
+    """Draw several maps as rows at the same cuts.
 
     Parameters
     ----------
@@ -50,6 +51,9 @@ def gallery(
     title : str
     fwhm : float, mm
         Gaussian smoothing of every map for the eye; 0 for none.
+    top : float, optional
+        Value at which the colours of every row end, from 0 upwards; by default each row has a
+        scale of its own.
 
     Returns
     -------
@@ -67,7 +71,10 @@ def gallery(
         raise InputError("A gallery needs at least one map; none was given.")
     scene = Scene.of(background, grid, truth)
     maps = [scene.bring(smoothed(v, grid, fwhm), f"The map {name!r}") for name, v in rows]
-    looks = [Look.of(m, scene.head) for m in maps]
+    if top is None:
+        looks = [Look.of(m, scene.head) for m in maps]
+    else:
+        looks = [Look(top, signed=False, rule=f"Colours run from 0 to {top:g}")] * len(maps)
     weight = np.mean([np.abs(m) / k.top for m, k in zip(maps, looks, strict=True)], axis=0)
     columns = [
         (plane, index)

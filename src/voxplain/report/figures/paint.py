@@ -48,10 +48,13 @@ class Look:
         Magnitude at which the colours end, in the map's unit.
     signed : bool
         Blue and red about 0, or one sequence from 0 upwards.
+    rule : str
+        The scaling in words.
     """
 
     top: float
     signed: bool
+    rule: str = "Colours end at the 99.5th percentile of |value| in the head"
 
     @classmethod
     def of(
@@ -77,11 +80,6 @@ class Look:
     def colours(self) -> Colormap:
         """The colour map."""
         return _SIGNED if self.signed else _POSITIVE
-
-    @property
-    def rule(self) -> str:
-        """The scaling in words."""
-        return "Colours end at the 99.5th percentile of |value| in the head"
 
     def over(self, grey: NDArray[np.float32], values: NDArray[np.float32]) -> NDArray[np.float64]:
         """Lay values over a picture, transparent near zero.
