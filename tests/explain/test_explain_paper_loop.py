@@ -130,7 +130,7 @@ def test_the_quick_preset_reaches_the_objective_of_the_loop(found: loop.LoopResu
     made = explain(
         NETWORK, volume, "meaningful-perturbation", 1, engine=Engine("cpu"), preset="paper-quick"
     )
-    assert "50 forward passes" in made.provenance.notes
+    assert "86 forward passes" in made.provenance.notes
     ours = loop.paper_objective(NETWORK, x, 1, coarse_mask(made).double())
     theirs = loop.paper_objective(NETWORK, x, 1, found.mask)
     assert ours < theirs + 0.02

@@ -63,7 +63,12 @@ class Job:
     total: int
     member: str = ""
 
-    def maps(self, volumes: Iterable[Volume], on_progress: OnProgress) -> Iterator[AttributionMap]:
+    def maps(
+        self,
+        volumes: Iterable[Volume],
+        on_progress: OnProgress,
+        placed: Placed | None = None,
+    ) -> Iterator[AttributionMap]:
         """Explain the volumes in order.
 
         Parameters
@@ -72,6 +77,8 @@ class Job:
             As many as `total`.
         on_progress : callable
             Takes the number of volumes done and their total.
+        placed : Placed, optional
+            The network as the method needs it, where that was settled before.
 
         Yields
         ------
@@ -80,16 +87,13 @@ class Job:
         on_progress(0, self.total)
         if self.method.surveys and self.total:
             volumes = indexable(volumes)
-            yield from self.prepared(volumes).maps(volumes, on_progress)
+            placed = self._placed(volumes[0])
+            yield from self._prepared(volumes, placed).maps(volumes, on_progress, placed)
             return
         weights = weights_sha256(self.model)
         done = 0
-        placed: Placed | None = None
         for batch in alike(volumes, self.engine.batch_size):
-            if placed is None:
-                needs = self.method.requires
-                layer = self.layer if needs.layer else None
-                placed = self.engine.place(self.model, batch[0], layer, needs)
+            placed = placed or self._placed(batch[0])
             run = _Run(self, placed, weights, done, on_progress)
             for part, attribution in placed.batcher.run(batch, run.attribute):
                 values = attribution.values.detach().float().cpu().numpy()
@@ -100,8 +104,16 @@ class Job:
 
     def prepared(self, volumes: Sequence[Volume] | Cohort) -> Job:
         """Let the method see all volumes, and ask the same of what it becomes."""
-        survey = Survey(volumes, self.engine.place(self.model, volumes[0]), self.target)
+        return self._prepared(volumes, self._placed(volumes[0]))
+
+    def _prepared(self, volumes: Sequence[Volume] | Cohort, placed: Placed) -> Job:
+        survey = Survey(volumes, placed, self.target)
         return replace(self, method=self.method.prepare(survey, self.seed))
+
+    def _placed(self, example: Volume) -> Placed:
+        needs = self.method.requires
+        layer = self.layer if needs.layer else None
+        return self.engine.place(self.model, example, layer, needs)
 
 
 @dataclass(frozen=True, eq=False)

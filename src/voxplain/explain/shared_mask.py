@@ -95,10 +95,7 @@ def shared_masks(
         for one in part:
             if one.playable:
                 members.setdefault(one.index, []).append(one)
-    return {
-        index: _shared_mask(survey, opened, subjects, sharing.together)
-        for index, subjects in members.items()
-    }
+    return _optimised(survey, opened, members, sharing.together) if members else {}
 
 
 def start_masks(
@@ -158,23 +155,29 @@ class _Seen:
     logits: tuple[torch.Tensor, torch.Tensor]
 
 
-def _shared_mask(
-    survey: Survey, opened: Opened, subjects: list[_Seen], together: int
-) -> NDArray[np.float32]:
-    search, mask = subjects[0].search, subjects[0].blank
+def _optimised(
+    survey: Survey,
+    opened: Opened,
+    members: Mapping[int | None, Sequence[_Seen]],
+    together: int,
+) -> dict[int | None, NDArray[np.float32]]:
+    """Optimise the masks of all classes side by side, so that they share passes."""
+    everyone = [(row, one) for row, seen in enumerate(members.values()) for one in seen]
+    row_of = {one.position: row for row, one in everyone}
+    known = {one.position: one.logits for _, one in everyone}
+    search = everyone[0][1].search
     plan = search.schedule
-    known = {one.position: one.logits for one in subjects}
-    adam = Adam(mask, plan.one_rate, plan.betas)
-    count = min(together, len(subjects))
-    nobody = torch.zeros(1, dtype=torch.int64, device=mask.device)
+    masks = torch.cat([seen[0].blank for seen in members.values()])
+    adam = Adam(masks, plan.one_rate, plan.betas)
+    nobody = torch.zeros(len(masks), dtype=torch.int64, device=masks.device)
     for step, shifts in enumerate(plan.shifts):
 
-        def slope(
+        def slopes(
             probe: Probe,
             x: torch.Tensor,
             target: Target,
             positions: Sequence[int],
-            mask: torch.Tensor = mask,
+            masks: torch.Tensor = masks,
             shifts: NDArray[np.int64] = shifts,
         ) -> torch.Tensor:
             of_image, of_reference = (
@@ -182,11 +185,15 @@ def _shared_mask(
             )
             search, board = opened(probe, x, target, (of_image, of_reference))
             rows = torch.arange(len(x), device=x.device)
-            many = mask.expand(len(x), -1, -1, -1)
-            return search.class_term(many, board, rows, shifts)[0].sum(0, keepdim=True)
+            return search.class_term(masks[[row_of[i] for i in positions]], board, rows, shifts)[0]
 
-        group = [subjects[(step * count + i) % len(subjects)].position for i in range(count)]
-        mean = torch.stack(list(survey.run(group, slope))).sum(0) / count
-        price = search.priced(mask, nobody)[1]
-        mask = adam.step(mask, mean + plan.weight(step) * price, plan.rate(step)).clamp_(0, 1)
-    return mask[0].float().cpu().numpy()
+        group = []
+        for seen in members.values():
+            count = min(together, len(seen))
+            group += [seen[(step * count + i) % len(seen)].position for i in range(count)]
+        each = torch.cat(list(survey.run(group, slopes)))
+        rows = torch.tensor([row_of[i] for i in group], device=masks.device)
+        mean = torch.stack([each[rows == row].mean(0) for row in range(len(masks))])
+        price = search.priced(masks, nobody)[1]
+        masks = adam.step(masks, mean + plan.weight(step) * price, plan.rate(step)).clamp_(0, 1)
+    return {index: masks[row].float().cpu().numpy() for row, index in enumerate(members)}
