@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -45,7 +46,13 @@ def tiny_number() -> object:
 TINY = "test_fit_command:tiny"
 
 
-def make_study(folder: Path, n: int = 24, signal_: float = 3.0, **columns: list[object]) -> Path:
+def make_study(
+    folder: Path,
+    n: int = 24,
+    signal_: float = 3.0,
+    names: tuple[str, str] = ("control", "case"),
+    **columns: list[object],
+) -> Path:
     rng = np.random.default_rng(0)
     labels = np.arange(n) % 2
     images = rng.normal(size=(n, *GRID.shape)).astype(np.float32)
@@ -53,16 +60,14 @@ def make_study(folder: Path, n: int = 24, signal_: float = 3.0, **columns: list[
     table = pd.DataFrame(
         {
             "participant_id": [f"sub-{i:02d}" for i in range(n)],
-            "label": np.where(labels == 1, "case", "control"),
+            "label": np.where(labels == 1, names[1], names[0]),
             "age": 40 + 6 * labels + rng.normal(size=n),
             "brain_ml": 1200 + 40 * labels + rng.normal(0, 60, size=n),
             **columns,
         }
     )
     Study(folder, "test", "0")
-    write_store(
-        folder / "cohort", Cohort(table, ("control", "case"), GRID, lambda i: images[i]), "test"
-    )
+    write_store(folder / "cohort", Cohort(table, names, GRID, lambda i: images[i]), "test")
     return folder
 
 
@@ -238,7 +243,6 @@ def test_leave_one_out(run: Run, tmp_path: Path, study: Path) -> None:
 def test_mistakes_are_one_sentence(
     run: Run, study: Path, options: tuple[object, ...], message: str
 ) -> None:
-    import re
 
     code, _, error = run("fit", study, *QUICK, *options)
     assert code == 2, error
@@ -256,7 +260,6 @@ def test_mistakes_are_one_sentence(
     ],
 )
 def test_tables_that_cannot_be(run: Run, study: Path, rows: list[str], message: str) -> None:
-    import re
 
     (study / "t.csv").write_text("\n".join(["participant_id,FS_A", *rows]))
     code, _, error = run(

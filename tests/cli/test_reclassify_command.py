@@ -157,3 +157,10 @@ def test_mistakes_are_one_sentence(
     assert code == 2
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_a_class_called_as_a_mask_is_refused(run: Run, tmp_path: Path) -> None:
+    study = make_study(tmp_path / "study", n=6, names=("control", "joint"))
+    code, _, error = run("reclassify", study, *NET)
+    assert code == 2
+    assert "A class is called 'joint', as one of the masks is; rename it in the labels." in error

@@ -48,7 +48,7 @@ def prepared(items: object, engine: Engine = EXACT, **options: object) -> Meanin
 @quiet
 def test_without_a_step_the_map_is_the_shared_mask() -> None:
     items = volumes(6)
-    ready = prepared(items)
+    ready = prepared(items, refine=1)
     assert not ready.surveys
     assert list(ready.start) == [1]
     mask = ready.start[1]

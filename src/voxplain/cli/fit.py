@@ -122,7 +122,8 @@ def fit(
     if not result:
         return
     _tell(console, result)
-    console.print(f"Written: {options.out / 'summary.json'}", highlight=False, soft_wrap=True)
+    for name in ("fit.html", "summary.json"):
+        console.print(f"Written: {options.out / name}", highlight=False, soft_wrap=True)
 
 
 def phantom(

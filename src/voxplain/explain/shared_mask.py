@@ -40,10 +40,13 @@ class Sharing:
         Subjects of the cohort that are looked at, drawn at random.
     together : int
         Subjects of a class whose mean slope makes one step.
+    steps : int
+        Of the schedule, from its first; what comes after is each subject's own.
     """
 
     most: int
     together: int
+    steps: int
 
 
 def shared_masks(
@@ -95,7 +98,7 @@ def shared_masks(
         for one in part:
             if one.playable:
                 members.setdefault(one.index, []).append(one)
-    return _optimised(survey, opened, members, sharing.together) if members else {}
+    return _optimised(survey, opened, members, sharing) if members else {}
 
 
 def start_masks(
@@ -159,7 +162,7 @@ def _optimised(
     survey: Survey,
     opened: Opened,
     members: Mapping[int | None, Sequence[_Seen]],
-    together: int,
+    sharing: Sharing,
 ) -> dict[int | None, NDArray[np.float32]]:
     """Optimise the masks of all classes side by side, so that they share passes."""
     everyone = [(row, one) for row, seen in enumerate(members.values()) for one in seen]
@@ -170,7 +173,7 @@ def _optimised(
     masks = torch.cat([seen[0].blank for seen in members.values()])
     adam = Adam(masks, plan.one_rate, plan.betas)
     nobody = torch.zeros(len(masks), dtype=torch.int64, device=masks.device)
-    for step, shifts in enumerate(plan.shifts):
+    for step, shifts in enumerate(plan.shifts[: sharing.steps]):
 
         def slopes(
             probe: Probe,
@@ -189,7 +192,7 @@ def _optimised(
 
         group = []
         for seen in members.values():
-            count = min(together, len(seen))
+            count = min(sharing.together, len(seen))
             group += [seen[(step * count + i) % len(seen)].position for i in range(count)]
         each = torch.cat(list(survey.run(group, slopes)))
         rows = torch.tensor([row_of[i] for i in group], device=masks.device)

@@ -152,6 +152,11 @@ def reclassify(options: ReclassifyOptions, progress: Progress) -> dict[str, Any]
     began = time.perf_counter()
     cohort = open_store(options.study / "cohort")
     outcome = outcome_of(cohort)
+    for name in (_JOINT, _RANDOM):
+        if name in outcome.class_names:
+            raise InputError(
+                f"A class is called {name!r}, as one of the masks is; rename it in the labels."
+            )
     groups, said = find_groups(cohort.participants, outcome, options.folds, options.group)
     folds = make_folds(outcome, options.folds, 1, groups, options.seed)
     progress.say(f"{outcome.counts()}. {said}")
@@ -175,7 +180,8 @@ def reclassify(options: ReclassifyOptions, progress: Progress) -> dict[str, Any]
         network, _ = learner.trained(fold, progress)
         masks = shared or maker.of_fold(network, fold)
         for name, mask in masks.items():
-            place = f"masks/{'all' if shared else f'fold-{fold.number:02d}'}_{name}"
+            whose = "all" if shared else f"fold-{fold.number:02d}"
+            place = f"masks/{whose}_{name.replace('/', '-')}"
             study.write_volume(f"group/{place}", mask, cohort.grid)
             means[name] = means.get(name, 0) + mask / len(folds)
         for condition, given in _asked(options, learner, fold, masks, progress).items():

@@ -97,10 +97,10 @@ class MeaningfulPerturbation(Method):
         that is alone of its class makes the shared mask by itself, which saves nothing.
     most, together : int, default=64 and 8
         Volumes, drawn at random, that make the shared masks, and how many of a class make one
-        step. Each of the `iterations` steps costs `together` volumes 1 forward and 1 backward
-        pass.
+        step. Each step costs `together` volumes 1 forward and 1 backward pass.
     refine : int, default=10
         Steps of a volume that starts from a mask: the last of the schedule. The first measures it.
+        Shared masks take the steps before.
     start : array (cells) or dict of int to array (cells), optional
         Keep-mask from which each volume starts, or that of its class; None for a target without.
 
@@ -236,7 +236,8 @@ class MeaningfulPerturbation(Method):
         ) -> tuple[MaskSearch, Board]:
             return self._open(probe, x, target, seed, known)
 
-        sharing = Sharing(self.most, self.together)
+        steps = max(1, self.iterations - self.refine)
+        sharing = Sharing(self.most, self.together, steps)
         return replace(self, start=shared_masks(survey, opened, sharing, seed))
 
     def attribute(self, probe: Probe, x: torch.Tensor, target: Target, seed: int) -> Attribution:
