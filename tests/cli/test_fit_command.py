@@ -314,7 +314,7 @@ def test_two_processes_train_as_one(study: Path) -> None:
     together += ["--nproc-per-node", "2", "-m", "voxplain", "fit", str(other), *options]
     done = subprocess.run(together, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.count("Written:") == 1
+    assert done.stdout.count("Written:") == 2
     assert done.stdout.count("12 control and 12 case") == 1
     for number in (1, 2):
         place = f"model/test-fit-command-normed/repeat-01/fold-{number:02d}"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
@@ -279,38 +277,6 @@ def test_the_last_part_of_a_schedule_is_as_it_was() -> None:
     assert [part.rate(i) for i in range(4)] == [whole.rate(i) for i in range(6, 10)]
     assert [part.weight(i) for i in range(4)] == [whole.weight(i) for i in range(6, 10)]
     assert np.array_equal(whole.last(99).shifts, shifts)
-
-
-@pytest.mark.filterwarnings("ignore::voxplain.errors.VoxplainWarning")
-@pytest.mark.parametrize("patience", [0, 1])
-def test_the_last_candidate_is_the_mean_of_the_last_masks(
-    patience: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With candidates from the last iteration on, what is kept is a mean of masks seen before."""
-    model, x = paper_like(), batch(volumes(3))
-    options = {"cell": 2, "units": "voxel", "mask_blur": 0, "iterations": 7, "best_after": 6}
-    seen = []
-
-    def step(self: Adam, *args: Any) -> torch.Tensor:
-        seen.append(made(self, *args).clamp(0, 1))
-        return seen[-1]
-
-    made = Adam.step
-    monkeypatch.setattr(Adam, "step", step)
-    found = []
-    for averaged in (1, 3):
-        seen.clear()
-        method = MeaningfulPerturbation(averaged=averaged, patience=patience, **options)
-        with probe(model) as p:
-            search, board = method._open(p, x, Target((1, 1, 1)), 0)
-            start = torch.ones(3, *search.grid.shape)
-            result = search.run(board, start)
-        assert bool(board.game.playable.all())
-        assert result.steps.tolist() == [7, 7, 7]
-        wanted = torch.stack(seen[6 - averaged : 6]).mean(0)
-        assert torch.allclose(result.masks, wanted, atol=1e-6)
-        found.append(result.masks)
-    assert not torch.allclose(*found, atol=1e-3)
 
 
 @pytest.mark.filterwarnings("ignore::voxplain.errors.VoxplainWarning")

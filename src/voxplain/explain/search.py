@@ -158,14 +158,9 @@ class MaskSearch:
         adam = Adam(mask, plan.one_rate, plan.betas)
         stale = torch.zeros_like(tasks)
         iterations = len(plan.shifts)
-        mean = torch.zeros_like(mask)
         for step in range(iterations):
             if not len(tasks):
                 break
-            if step >= iterations - plan.averaged:
-                mean += mask / min(plan.averaged, iterations)
-            if step == iterations - 1:
-                mask = mean
             check = step % plan.check_every == 0 or step == iterations - 1
             shifts = plan.shifts[step].copy()
             if check and not plan.still:
@@ -189,7 +184,7 @@ class MaskSearch:
             if ceiling is not None:
                 mask = torch.minimum(mask, ceiling[tasks])
             if not bool(keep.all()):
-                tasks, mask, stale, mean = tasks[keep], mask[keep], stale[keep], mean[keep]
+                tasks, mask, stale = tasks[keep], mask[keep], stale[keep]
                 adam.keep(keep)
             self.probe.report((step + 1) / iterations)
         return found

@@ -24,8 +24,6 @@ class Schedule:
     lr_every, ramp, check_every, best_after, patience : int
     one_rate, betas
         See `Adam`.
-    averaged : int
-        The last mask that is measured is the mean of the last so many.
     still : bool
         Whether the mask stays while the image moves, and zeros come in; else both move, and the
         border is repeated.
@@ -43,7 +41,6 @@ class Schedule:
     patience: int = 0
     one_rate: bool = False
     betas: tuple[float, float] = (0.9, 0.99)
-    averaged: int = 1
     still: bool = False
     gone: int = 0
 

@@ -73,9 +73,6 @@ class MeaningfulPerturbation(Method):
     even : bool, optional
         Whether a row of passes takes every shift along an axis once, not each at random; by
         default where the cohort shares a mask, whose few steps then depend less on the draw.
-    averaged : int, default=1
-        The last candidate is the mean of the last so many masks, which evens out what the shifts
-        of single iterations did.
     moves : {"both", "image"}, default="both"
         What the jitter shifts. ``image`` is the published code's: the mask stays, the image moves
         by 0 to twice `jitter` voxels, and zeros come in. Masks learn to exploit it; it is here to
@@ -133,7 +130,6 @@ class MeaningfulPerturbation(Method):
     check_every: int = 5
     best_after: int = 0
     patience: int = 3
-    averaged: int = 1
     moves: Literal["both", "image"] = "both"
     cohort: bool = False
     most: int = 64
@@ -168,7 +164,7 @@ class MeaningfulPerturbation(Method):
             raise InputError(f"tau must lie between 0 and 1; {self.tau} was given.")
         for name in (
             *("iterations", "jitters", "lr_every", "check_every", "cell", "lr"),
-            *("refine", "most", "together", "averaged"),
+            *("refine", "most", "together"),
         ):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} must be above 0; {getattr(self, name)} was given.")
@@ -301,7 +297,6 @@ class MeaningfulPerturbation(Method):
             check_every=self.check_every,
             best_after=self.best_after,
             patience=self.patience,
-            averaged=self.averaged,
             still=still,
         )
         return plan if self.start is None else plan.last(self.refine)
