@@ -67,7 +67,7 @@ def test_maps_of_held_out_scans(run: Run, study: Path) -> None:
 
 def test_folds_of_an_earlier_fit_are_in_nobodys_way(run: Run, study: Path) -> None:
     run("fit", study, "--network", TINY, "--cv", 4, "--epochs", 1, "--device", "cpu", "--no-final")
-    run("fit", study, "--network", TINY, *QUICK, "--no-baselines")
+    run("fit", study, "--network", TINY, *QUICK, "--no-baselines", "--replace")
     weights = sorted((study / "model").rglob("weights.safetensors"))
     assert len(weights) == 4
     before = [path.read_bytes() for path in weights]
@@ -84,6 +84,10 @@ def test_folds_of_an_earlier_fit_are_in_nobodys_way(run: Run, study: Path) -> No
     [
         (("--study", "x", "--weights", "y"), "A study has its own weights"),
         (("--study", "x", "--preset", "kan2020"), "A study has its own weights"),
+        (("--study", "x", "--grid", "network"), "A study has its own weights"),
+        (("--study", "x", "--align", "centre"), "A study has its own weights"),
+        (("--study", "x", "--classes", 3), "A study has its own weights"),
+        (("--study", "x", "--class-names", "a,b"), "A study has its own weights"),
         (("--image", "x", "--out", "y"), "missing: --weights. To"),
         ((), "missing: --weights, --image, --out. To explain a study"),
         (("--study", "x"), "There is no cohort in"),

@@ -74,12 +74,14 @@ def explain(
     _one_of("--grid", grid, ("input", "network"))
     alone = {"--weights": weights, "--image": image, "--out": out}
     wrong = [name for name, value in alone.items() if bool(value) == bool(study)]
-    if wrong or (study and (mask or preset)):
+    of_scans = (mask, preset, class_names, align != "affine", grid != "input", classes != 2)
+    if wrong or (study and any(of_scans)):
         raise InputError(
             f"Scans need --weights, --image and --out; missing: {', '.join(wrong)}. To "
             "explain a study that was fitted, give --study."
             if not study
-            else "A study has its own weights, images and preset; give --study without them."
+            else "A study has its own weights, images, masks, grid, preset and classes; give "
+            "--study without options of them."
         )
     console = Console()
     options = ScanOptions(
