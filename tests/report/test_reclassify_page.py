@@ -100,6 +100,12 @@ AGAIN, NEEDED = "More than a random mask, trained anew?", "Is the joint mask nee
         ({ELSEWHERE: MIDDLE}, AGAIN, "weak", "not shown that the place of the mask counts"),
         ({INSIDE: (0.55, 0.6, 0.65), ELSEWHERE: HIGH}, AGAIN, "chance", "which is more."),
         ({INSIDE: LOW}, AGAIN, "chance", "no evidence is shown inside it"),
+        (
+            {INSIDE: (0.45, 0.6, 0.7)},
+            AGAIN,
+            "weak",
+            "whether there is evidence inside it stays open",
+        ),
         ({}, NEEDED, "good", "no evidence was found outside the mask"),
         ({WHOLE: (0.55, 0.7, 0.9)}, NEEDED, "weak", "whether the mask is needed stays open"),
         ({OUTSIDE: MIDDLE}, NEEDED, "weak", "evidence elsewhere as well, and the mask is not need"),

@@ -118,7 +118,10 @@ def _trained_inside(inside: Scores, random: Scores, chance: float) -> Finding:
         words = "Trained and tested inside the joint mask"
         return _against_random(_AGAIN, words, inside, random)
     words = f"Trained and tested inside the joint mask, the accuracy is {_score(inside)}, which "
-    words += f"{_against_chance(inside, chance)}: no evidence is shown inside it."
+    shown = "no evidence is shown inside it"
+    if not at_chance(inside):
+        shown = "whether there is evidence inside it stays open"
+    words += f"{_against_chance(inside, chance)}: {shown}."
     return Finding(_AGAIN, words, _low(inside), _badge(inside))
 
 
