@@ -7,6 +7,7 @@ stay in ``out/bench``: what is trained is kept, and a rerun goes on.
 
 from __future__ import annotations
 
+import argparse
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -40,12 +41,17 @@ SCHEDULES = {
 
 def main() -> None:
     """Train what is not trained yet, print, write."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.schedules")
+    parser.add_argument("--only", choices=list(SCHEDULES), help="train this one and write nothing")
+    only = parser.parse_args().only
     console = Console(width=110)
     progress = make_progress(console)
     folder = FOLDER / "schedules"
     study = phantom_study(folder / "phantom", progress, seed=PHANTOM_SEED)
     rows = []
     for name, schedule in SCHEDULES.items():
+        if only not in (None, name):
+            continue
         progress.say(name)
         out = folder / name.replace(" ", "-").replace("'", "")
         options = FitOptions(
@@ -64,6 +70,8 @@ def main() -> None:
             f"{row['training_seconds'] / FOLDS:.0f}",
         )
     console.print(table)
+    if only:
+        return
     text = json.dumps({"ceiling": fit["ceiling"], "scans": fit["scans"], "rows": rows}, indent=2)
     (HERE / "schedules.json").write_text(text + "\n", encoding="utf-8")
 

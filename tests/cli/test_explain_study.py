@@ -9,7 +9,9 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from test_fit_command import QUICK, TINY, make_study, tiny
+from scipy.ndimage import gaussian_filter
+from sklearn.metrics import average_precision_score
+from test_fit_command import QUICK, TINY, make_study, tiny, write_block_truth
 
 from voxplain.cohort.store import open_store
 from voxplain.explain import Engine
@@ -105,3 +107,26 @@ def test_targets_that_are_not_there(run: Run, study: Path) -> None:
         code, _, error = run("explain", "--study", study, *NET, "--target", target)
         assert code == 2
         assert message in error
+
+
+def test_mean_maps_are_held_against_a_known_truth(run: Run, study: Path) -> None:
+    run("fit", study, "--network", TINY, *QUICK, "--epochs", 8, "--no-baselines")
+    asked = ("explain", "--study", study, *NET, "--method", "gradient", "--target", "case")
+    _, shown, _ = run(*asked)
+    assert "against the truth" not in shown
+    plain = (study / "figures/desc-GradientCase_stat-mean_statmap.png").read_bytes()
+    write_block_truth(study)
+    code, shown, error = run(*asked)
+    assert (code, error) == (0, "")
+    (told,) = json.loads((study / "explain.json").read_text())["group"]["gradient"]
+    values = nib.load(study / told["map"]).get_fdata()
+    score = np.abs(gaussian_filter(values, 8 / (8 * np.sqrt(8 * np.log(2))), mode="constant"))
+    truth = np.zeros(score.shape, bool)
+    truth[8:14, 8:14, 8:14] = True
+    brain = (slice(1, -1),) * 3
+    expected = average_precision_score(truth[brain].ravel(), score[brain].ravel())
+    assert told["average_precision"] == pytest.approx(expected, rel=0.02)
+    assert told["chance_ap"] == pytest.approx(truth[brain].mean())
+    assert told["chance_ap"] < told["chance_ap_95"] < 0.5
+    assert f"average precision against the truth {told['average_precision']:.3f}" in shown
+    assert (study / "figures/desc-GradientCase_stat-mean_statmap.png").read_bytes() != plain

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,6 +20,7 @@ from safetensors.torch import load_file
 from voxplain.cohort.store import open_store
 from voxplain.cohort.writer import write_store
 from voxplain.grid import Grid
+from voxplain.pipeline.truth import read_truth
 from voxplain.study import Study
 from voxplain.volume import Cohort
 
@@ -44,6 +46,17 @@ def tiny_number() -> object:
 
 
 TINY = "test_fit_command:tiny"
+
+
+def write_block_truth(study: Path) -> None:
+    """Say where the signal of `make_study` is, as `voxplain phantom` does."""
+    block = np.zeros(GRID.shape, bool)
+    block[8:14, 8:14, 8:14] = True
+    brain = np.zeros(GRID.shape, bool)
+    brain[1:-1, 1:-1, 1:-1] = True
+    keeper = Study(study, "voxplain study", "0")
+    keeper.write_volume("phantom/template_desc-effect_mask", block, GRID)
+    keeper.write_volume("phantom/template_desc-brain_mask", brain, GRID)
 
 
 def make_study(
@@ -289,6 +302,14 @@ def test_phantoms_are_a_cohort_like_any_other(run: Run, tmp_path: Path) -> None:
     code, _, _ = run("phantom", "--out", tmp_path / "c", "--subjects", 2, "--voxel-size", 5)
     assert code == 0
     assert open_store(tmp_path / "c/cohort").grid.shape == (36, 44, 36)
+    assert not (tmp_path / "p/phantom").exists(), "without an effect there is no true region"
+    truth = read_truth(tmp_path / "c")
+    assert truth is not None
+    assert truth.support.shape == (36, 44, 36)
+    assert 0 < truth.support.sum() < 0.05 * truth.brain.sum()
+    assert (truth.brain | ~truth.support).all()
+    own = nib.load(tmp_path / "c/phantom/sub-0002/anat/sub-0002_desc-effect_mask.nii.gz")
+    assert 0 < own.get_fdata().sum() < 0.05 * truth.brain.sum()
     code, _, error = run("phantom", "--out", tmp_path / "d", "--voxel-size", 0)
     assert code == 2
     assert "The voxel size must be above 0 mm; 0.0 was given." in error

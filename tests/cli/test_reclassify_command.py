@@ -9,7 +9,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from test_fit_command import make_study
+from test_fit_command import make_study, write_block_truth
 
 Run = Callable[..., tuple[int, str, str]]
 NET = ("--network", "test_fit_command:tiny", "--device", "cpu", "--cv", 3, "--epochs", 12)
@@ -83,7 +83,9 @@ def test_the_masks_that_are_drawn_are_means_over_folds(
 ) -> None:
     drawn = {}
 
-    def keep(part: object, setting: object, masks: dict[str, np.ndarray]) -> dict[str, bytes]:
+    def keep(
+        _: object, __: object, masks: dict[str, np.ndarray], *rest: object
+    ) -> dict[str, bytes]:
         drawn.update(masks)
         return {}
 
@@ -98,6 +100,31 @@ def test_the_masks_that_are_drawn_are_means_over_folds(
     summary = json.loads((study / "summary.json").read_text())
     assert summary["reclassify"]["ceiling"] == 0.9
     assert "phantom" in summary
+
+
+def test_masks_are_held_against_a_known_truth(run: Run, study: Path) -> None:
+    options = (*NET, "--no-retrain", "--share", 0.05, "--fwhm", 16)
+    run("reclassify", study, *options)
+    unknown = (study / "figures/reclassify-masks.png").read_bytes()
+    assert json.loads((study / "summary.json").read_text())["reclassify"]["overlap"] == {}
+    assert "true region" not in (study / "reclassify.html").read_text()
+    write_block_truth(study)
+    code, _, error = run("reclassify", study, *options)
+    assert (code, error) == (0, "")
+    found = json.loads((study / "summary.json").read_text())["reclassify"]["overlap"]
+    assert [*found] == ["control", "case", "joint", "random"]
+    masks = [nib.load(study / f"group/masks/fold-0{k}_joint.nii.gz").get_fdata() for k in (1, 2, 3)]
+    assert found["joint"]["precision"] == pytest.approx(
+        np.mean([mask[WHERE].sum() / mask.sum() for mask in masks])
+    )
+    assert found["joint"]["sensitivity"] == pytest.approx(
+        np.mean([mask[WHERE].mean() for mask in masks])
+    )
+    assert found["joint"]["sensitivity"] > 2 * found["random"]["sensitivity"]
+    page = (study / "reclassify.html").read_text()
+    assert "Masks and the true region" in page
+    assert f"{100 * found['joint']['sensitivity']:.1f} %" in page
+    assert (study / "figures/reclassify-masks.png").read_bytes() != unknown
 
 
 def test_masks_do_not_know_the_held_out_scans(run: Run, study: Path) -> None:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from voxplain.errors import InputError
+from voxplain.errors import GridError, InputError
 from voxplain.grid import Grid
 from voxplain.trust.fields import fwhm_of
-from voxplain.trust.masks import hard_mask, random_score, soft_mask
+from voxplain.trust.masks import hard_mask, overlap, random_score, soft_mask
 
 RNG = np.random.default_rng(0)
 GRID = Grid((20, 22, 24), np.diag([-2.0, 2, 2, 1]))
@@ -47,3 +47,22 @@ def test_random_scores_are_as_smooth_and_know_nothing() -> None:
 def test_shares_that_cannot_be(make, share: float) -> None:
     with pytest.raises(InputError, match="share of the brain must lie between 0 and 1"):
         make(SCORE, BRAIN, share)
+
+
+def test_overlap_counts_voxels_one_by_one() -> None:
+    truth = np.zeros(GRID.shape, bool)
+    truth[4:9, 5:9, 6:12] = True
+    for mask in (hard_mask(SCORE, BRAIN, 0.2), soft_mask(SCORE, BRAIN, 0.2)):
+        shared = whole = 0.0
+        for weight, inside in zip(mask.ravel(), truth.ravel(), strict=True):
+            whole += float(weight)
+            shared += float(weight) * bool(inside)
+        found = overlap(mask, truth)
+        assert found.precision == pytest.approx(shared / whole)
+        assert found.sensitivity == pytest.approx(shared / truth.sum())
+    assert overlap(truth, truth) == (1, 1)
+    assert overlap(~truth, truth) == (0, 0)
+    with pytest.raises(GridError, match="both must lie on one grid"):
+        overlap(SCORE[1:], truth)
+    with pytest.raises(InputError, match="empty mask or true region"):
+        overlap(0 * SCORE, truth)

@@ -108,6 +108,14 @@ def explain(
             result = explain_study(options, make_progress(console))
             for told in (one for maps in result["group"].values() for one in maps):
                 console.print(str(study / told["map"]), highlight=False, soft_wrap=True)
+                if "average_precision" in told:
+                    console.print(
+                        f"  average precision against the truth {told['average_precision']:.3f}; "
+                        f"chance {told['chance_ap']:.3f}, 95 % of random maps below "
+                        f"{told['chance_ap_95']:.3f}",
+                        highlight=False,
+                        soft_wrap=True,
+                    )
             console.print(f"Written: {study / 'explain.json'}", highlight=False, soft_wrap=True)
             return
         result = explain_scans(options, make_progress(console))

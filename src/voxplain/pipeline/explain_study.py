@@ -22,6 +22,7 @@ from voxplain.pipeline.fold import folder_of
 from voxplain.pipeline.maps import Question, explain_and_write
 from voxplain.pipeline.scan_options import ScanOptions
 from voxplain.pipeline.scan_regions import with_regions
+from voxplain.pipeline.truth import read_truth
 from voxplain.progress import Progress
 from voxplain.report.figures import overlay
 from voxplain.study import Study
@@ -36,7 +37,8 @@ def explain_study(options: ScanOptions, progress: Progress) -> dict[str, Any]:
     """Explain what the networks of a fit saw in the scans that each had not seen.
 
     Writes a map of every scan and method, on the cohort's grid, the mean map of each target, a
-    figure of each mean map, and ``explain.json`` last.
+    figure of each mean map, and ``explain.json`` last. On a phantom, mean maps are held against the
+    truth.
 
     Parameters
     ----------
@@ -70,7 +72,7 @@ def explain_study(options: ScanOptions, progress: Progress) -> dict[str, Any]:
     if options.layer != "auto":
         layer_name(networks[0][0], options.layer)
     engine = Engine(device=options.device, precision=options.precision)  # type: ignore[arg-type]
-    background = cohort.mean(np.arange(len(cohort)))
+    background, truth = cohort.mean(np.arange(len(cohort))), read_truth(options.out)
     groups: dict[str, list[dict[str, Any]]] = {}
     for name in options.methods:
         label = METHODS[name].info.label
@@ -89,10 +91,17 @@ def explain_study(options: ScanOptions, progress: Progress) -> dict[str, Any]:
             mean = mean_map(maps)
             path = study.write_group_map(mean, label)
             title = f"{label} for {target}, mean of {mean.n_subjects} participants"
-            picture = overlay(mean.values, background, mean.grid, title=title, unit=mean.unit)
+            picture = overlay(
+                mean.values,
+                background,
+                mean.grid,
+                truth=truth and truth.support,
+                title=title,
+                unit=mean.unit,
+            )
             study.write_bytes(f"figures/{path.name.removesuffix('.nii.gz')}.png", picture)
             told = {"target": target, "scans": len(maps), "map": f"group/{path.name}"}
-            groups[name].append(told)
+            groups[name].append(told | (truth.judge(mean, options.seed) if truth else {}))
     result = {
         "network": options.network,
         "folds": len(networks),

@@ -18,6 +18,7 @@ from voxplain.explain import weights_sha256
 from voxplain.fit import Epoch, Schedule, hold_out, predict, train
 from voxplain.nets import MRINet, load_into, read_weights, serialise
 from voxplain.phantom import Phantom, Scenario, make_phantom
+from voxplain.pipeline.truth import write_truth
 from voxplain.progress import Progress
 from voxplain.study import Study
 
@@ -72,7 +73,7 @@ def prepare_phantom(
         seconds = time.perf_counter() - began
     grid, cohort = phantom.cohort.grid, phantom.cohort
     with (
-        progress.step("Writing the cohort and its truth", subjects) as advance,
+        progress.step("Writing the cohort", subjects) as advance,
         ThreadPoolExecutor(max_workers=4) as pool,
     ):
 
@@ -80,7 +81,6 @@ def prepare_phantom(
             who = f"sub-{cohort.subjects[i]}"
             start = f"phantom/{who}/anat/{who}"
             study.write_volume(f"{start}_T1w", cohort[i].values, grid)
-            study.write_volume(f"{start}_desc-effect_mask", phantom.own_supports[i], grid)
             if cohort.labels[i]:
                 study.write_volume(
                     f"{start}_desc-withouteffect_T1w", phantom.without_effect[i], grid
@@ -88,9 +88,7 @@ def prepare_phantom(
 
         for done, _ in enumerate(pool.map(write, range(subjects)), start=1):
             advance(done)
-    study.write_volume("phantom/template_T1w", phantom.template.values, grid)
-    study.write_volume("phantom/template_desc-brain_mask", phantom.brain, grid)
-    study.write_volume("phantom/template_desc-effect_mask", phantom.support, grid)
+    write_truth(study, phantom, progress)
     table = cohort.participants.to_csv(sep="\t", index=False, float_format="%.4f")
     study.write_text("participants.tsv", table)
     return phantom, seconds

@@ -10,6 +10,7 @@ from voxplain.cohort import load_atlas, mni152_template
 from voxplain.cohort.writer import write_store
 from voxplain.errors import InputError
 from voxplain.phantom import Scenario, make_phantom
+from voxplain.pipeline.truth import write_truth
 from voxplain.progress import Progress
 from voxplain.study import Study
 from voxplain.volume import Cohort
@@ -27,6 +28,8 @@ def make_phantom_study(
     voxel_size: float | None = None,
 ) -> Cohort:
     """Make a phantom cohort and write its store, where `voxplain fit` finds it.
+
+    Where there is an effect, its place is written below ``phantom/``.
 
     Parameters
     ----------
@@ -70,6 +73,8 @@ def make_phantom_study(
         )
     words = f"phantom, seed {seed}, {subjects} subjects, {scenario}"
     cohort = write_store(out / "cohort", phantom.cohort, words)
+    if scenario.effect.strength:
+        write_truth(study, phantom, progress)
     study.write_text("participants.tsv", cohort.participants.to_csv(sep="\t", index=False))
     told = {"recipe": words, "bayes_accuracy": scenario.effect.bayes_accuracy}
     study.write_json("summary.json", study.read_json("summary.json") | {"phantom": told})

@@ -23,12 +23,13 @@ from voxplain.pipeline.fold import Learner
 from voxplain.pipeline.reclassify_pictures import reclassify_pictures
 from voxplain.pipeline.scores import score_model
 from voxplain.pipeline.setting import Setting, ceiling_of
+from voxplain.pipeline.truth import read_truth
 from voxplain.progress import Progress
 from voxplain.report.reclassify_page import reclassify_page
 from voxplain.report.render import render
 from voxplain.study import Study
 from voxplain.trust.localisation import strength
-from voxplain.trust.masks import hard_mask, random_score, soft_mask
+from voxplain.trust.masks import Overlap, hard_mask, overlap, random_score, soft_mask
 from voxplain.volume import Cohort
 
 __all__ = ["ReclassifyOptions", "reclassify"]
@@ -131,8 +132,8 @@ def reclassify(options: ReclassifyOptions, progress: Progress) -> dict[str, Any]
     class, make a mask for each class and a joint one. Held-out scans are then classified from
     behind each mask by that network; and by networks trained inside the joint mask, outside it, and
     inside a random mask of the same size and smoothness. No mask has seen a held-out scan, unless
-    `leaky` asks for it. Writes the masks below ``group/``, the page ``reclassify.html`` with its
-    figures, and ``summary.json`` last.
+    `leaky` asks for it. On a phantom, masks are held against the truth. Writes the masks below
+    ``group/``, the page ``reclassify.html`` with its figures, and ``summary.json`` last.
 
     Parameters
     ----------
@@ -176,6 +177,7 @@ def reclassify(options: ReclassifyOptions, progress: Progress) -> dict[str, Any]
         shared = maker.of_fold(learner.trained(everyone, progress)[0], everyone)
     outputs: Outputs = {}
     means: dict[str, NDArray[np.floating]] = {}
+    truth, overlaps = read_truth(options.study), dict[str, list[Overlap]]()
     for fold in folds:
         network, _ = learner.trained(fold, progress)
         masks = shared or maker.of_fold(network, fold)
@@ -184,6 +186,8 @@ def reclassify(options: ReclassifyOptions, progress: Progress) -> dict[str, Any]
             place = f"masks/{whose}_{name.replace('/', '-')}"
             study.write_volume(f"group/{place}", mask, cohort.grid)
             means[name] = means.get(name, 0) + mask / len(folds)
+            if truth is not None:
+                overlaps.setdefault(name, []).append(overlap(mask, truth.support))
         for condition, given in _asked(options, learner, fold, masks, progress).items():
             outputs.setdefault(condition, []).append(given)
     result = {
@@ -201,11 +205,15 @@ def reclassify(options: ReclassifyOptions, progress: Progress) -> dict[str, Any]
             str(condition): asdict(condition) | score_model(setting, given)
             for condition, given in outputs.items()
         },
+        "overlap": {
+            name: Overlap(*np.mean(found, axis=0).tolist())._asdict()
+            for name, found in overlaps.items()
+        },
         "seconds": time.perf_counter() - began,
         "versions": {"voxplain": __version__, "torch": torch.__version__},
     }
     shown = {f"{name}\nmask": means[name] for name in (_JOINT, *cohort.class_names)}
-    pictures = reclassify_pictures(result, setting, shown)
+    pictures = reclassify_pictures(result, setting, shown, truth and truth.support)
     study.write_text("reclassify.html", render(reclassify_page(result, pictures)))
     for name, picture in pictures.items():
         study.write_bytes(f"figures/reclassify-{name}.png", picture)

@@ -16,7 +16,10 @@ __all__ = ["reclassify_pictures"]
 
 
 def reclassify_pictures(
-    part: Mapping[str, Any], setting: Setting, masks: Mapping[str, ArrayLike]
+    part: Mapping[str, Any],
+    setting: Setting,
+    masks: Mapping[str, ArrayLike],
+    truth: ArrayLike | None = None,
 ) -> dict[str, bytes]:
     """Draw what `voxplain.report.reclassify_page.reclassify_page` shows.
 
@@ -27,6 +30,8 @@ def reclassify_pictures(
     setting : Setting
     masks : mapping of str to array (X, Y, Z)
         By the words that stand beside them, averaged over folds.
+    truth : array (X, Y, Z), optional
+        Outlined; known of a phantom alone.
 
     Returns
     -------
@@ -39,5 +44,5 @@ def reclassify_pictures(
         "scores": model_scores(
             condition_rows(part), "accuracy", chance_level(part), part["ceiling"]
         ),
-        "masks": gallery(list(masks.items()), mean, cohort.grid, top=1.0),
+        "masks": gallery(list(masks.items()), mean, cohort.grid, truth=truth, top=1.0),
     }

@@ -50,6 +50,11 @@ _COMPARED: Final = (
     "that overlap (Nadeau and Bengio 2003), and another draw of participants (bootstrap of the "
     "pooled predictions), whichever is wider."
 )
+_OVERLAP: Final = (
+    "Means over the folds' masks. The random mask says what its size alone would give. A mask of "
+    "the right place covers all of the true region; how much of the mask lies in it is bounded by "
+    "how large the mask is made."
+)
 _BEHIND: Final = (
     "Behind a mask, a scan is multiplied by the mask: what the mask does not let through is 0.",
     "Whole images: a network is trained on the training part of each fold and classifies the "
@@ -152,10 +157,20 @@ def _masks(part: Part, pictures: Mapping[str, bytes]) -> list[Item]:
     else:
         shown = "share of the folds whose mask lets a voxel through"
     caption = f"Colour: {shown}; over the mean of all scans."
-    return [
+    overlaps = part.get("overlap")
+    caption += " Outlined: where the effect acts in this phantom." * bool(overlaps)
+    items: list[Item] = [
         Text((f"{_made_from(part)} {made}",)),
         *captioned(pictures, "masks", caption, "Cuts through the brain with the masks."),
     ]
+    if overlaps:
+        rows = tuple(
+            (name, *(f"{100 * one[key]:.1f} %" for key in ("sensitivity", "precision")))
+            for name, one in overlaps.items()
+        )
+        columns = ("mask", "true region inside the mask", "mask inside the true region")
+        items.append(Table(columns, rows, "Masks and the true region", _OVERLAP))
+    return items
 
 
 def _made_from(part: Part) -> str:

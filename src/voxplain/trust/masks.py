@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
-from voxplain.errors import InputError
+from voxplain.errors import GridError, InputError
 from voxplain.grid import Grid
 from voxplain.trust.fields import fwhm_of, gaussian_amplitude, random_fields
 from voxplain.trust.ranks import brain_mask, inside
 
-__all__ = ["hard_mask", "random_score", "soft_mask"]
+__all__ = ["Overlap", "hard_mask", "overlap", "random_score", "soft_mask"]
+
+
+class Overlap(NamedTuple):
+    """How a mask and a true region meet.
+
+    Parameters
+    ----------
+    precision : float
+        Share of the mask that lies in the true region.
+    sensitivity : float
+        Share of the true region that the mask lets through.
+    """
+
+    precision: float
+    sensitivity: float
 
 
 def hard_mask(score: ArrayLike, brain: ArrayLike, share: float) -> NDArray[np.float32]:
@@ -91,3 +108,35 @@ def random_score(score: ArrayLike, grid: Grid, brain: ArrayLike, seed: int) -> N
     width = fwhm_of(score, grid, brain)
     (field,) = random_fields(gaussian_amplitude(grid, width), 1, seed)
     return np.asarray(field - field.min(), dtype=np.float32)
+
+
+def overlap(mask: ArrayLike, truth: ArrayLike) -> Overlap:
+    """Say how much of a mask lies in a true region, and how much of the region it lets through.
+
+    Parameters
+    ----------
+    mask : array (X, Y, Z), from 0 to 1
+        A soft mask counts by its weights.
+    truth : array (X, Y, Z), bool
+
+    Returns
+    -------
+    Overlap
+
+    Raises
+    ------
+    GridError
+        If the shapes differ.
+    InputError
+        If the mask or the truth is empty.
+    """
+    weights, region = np.asarray(mask, dtype=np.float64), np.asarray(truth, dtype=bool)
+    if weights.shape != region.shape:
+        raise GridError(
+            f"A mask of shape {weights.shape} and a true region of shape {region.shape} cannot be "
+            "compared; both must lie on one grid."
+        )
+    shared, size, full = weights[region].sum(), weights.sum(), np.count_nonzero(region)
+    if not size > 0 or not full:
+        raise InputError("The overlap of an empty mask or true region is not defined.")
+    return Overlap(float(shared / size), float(shared / full))

@@ -141,7 +141,13 @@ def draw_mosaic(
 
 
 def overlay(
-    values: ArrayLike, background: ArrayLike, grid: Grid, *, title: str = "", unit: str = ""
+    values: ArrayLike,
+    background: ArrayLike,
+    grid: Grid,
+    *,
+    truth: ArrayLike | None = None,
+    title: str = "",
+    unit: str = "",
 ) -> bytes:
     """Draw the three cuts through a map's peak, with cross-hairs.
 
@@ -149,7 +155,9 @@ def overlay(
     ----------
     values, background : array (X, Y, Z)
     grid : Grid
-        Of both arrays; any orientation.
+        Of all arrays; any orientation.
+    truth : array (X, Y, Z), optional
+        Outlined where it is above 0.5.
     title, unit : str
 
     Returns
@@ -162,9 +170,9 @@ def overlay(
     GridError
         If an array does not fit the grid.
     InputError
-        If an array has values that are not finite.
+        If an array has values that are not finite, or the truth is empty.
     """
-    scene = Scene.of(background, grid)
+    scene = Scene.of(background, grid, truth)
     shown = scene.bring(values)
     look = Look.of(shown, scene.head)
     peak = np.unravel_index((np.abs(shown) * scene.head).argmax(), shown.shape)
@@ -223,4 +231,4 @@ def _footnotes(figure: Figure, scene: Scene, lines: Sequence[str]) -> None:
             va="center",
         )
     if scene.truth is not None:
-        truth_key(figure, 0.34, 0.4 / height)
+        truth_key(figure, 0.355, 0.4 / height)

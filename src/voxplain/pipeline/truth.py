@@ -1,0 +1,82 @@
+"""The truth of a phantom study: written beside its cohort, read by what is judged by it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxplain.cohort import read_volume
+from voxplain.maps import GroupMap
+from voxplain.phantom import Phantom
+from voxplain.pipeline.score import FWHM_MM
+from voxplain.progress import Progress
+from voxplain.study import Study
+from voxplain.trust import chance_interval, fwhm_of, localise
+from voxplain.volume import smooth
+
+__all__ = ["Truth", "read_truth", "write_truth"]
+
+_EFFECT, _BRAIN = "phantom/template_desc-effect_mask", "phantom/template_desc-brain_mask"
+
+
+class Truth(NamedTuple):
+    """Where the effect of a phantom acts, in the template.
+
+    Parameters
+    ----------
+    support, brain : array (X, Y, Z), bool
+    """
+
+    support: NDArray[np.bool_]
+    brain: NDArray[np.bool_]
+
+    def judge(self, map_: GroupMap, seed: int) -> dict[str, float]:
+        """Give a mean map's average precision, smoothed as the demo's maps are, and chance's."""
+        smoothed = smooth(map_.values, map_.grid, FWHM_MM)
+        found = localise(np.abs(smoothed), self.support, self.brain)
+        width = fwhm_of(smoothed, map_.grid, self.brain)
+        luck = chance_interval(self.support, self.brain, map_.grid, width, seed)
+        return {
+            "average_precision": found.average_precision,
+            "chance_ap": found.chance_ap,
+            "chance_ap_95": luck.percentile_95,
+        }
+
+
+def write_truth(study: Study, phantom: Phantom, progress: Progress) -> None:
+    """Write where the effect acts: in the template, and in each subject's own anatomy.
+
+    Parameters
+    ----------
+    study : Study
+    phantom : Phantom
+    progress : Progress
+    """
+    grid, subjects = phantom.cohort.grid, phantom.cohort.subjects
+    with (
+        progress.step("Writing the truth", len(subjects)) as advance,
+        ThreadPoolExecutor(max_workers=4) as pool,
+    ):
+
+        def write(i: int) -> None:
+            who = f"sub-{subjects[i]}"
+            name = f"phantom/{who}/anat/{who}_desc-effect_mask"
+            study.write_volume(name, phantom.own_supports[i], grid)
+
+        for done, _ in enumerate(pool.map(write, range(len(subjects))), start=1):
+            advance(done)
+    study.write_volume("phantom/template_T1w", phantom.template.values, grid)
+    study.write_volume(_BRAIN, phantom.brain, grid)
+    study.write_volume(_EFFECT, phantom.support, grid)
+
+
+def read_truth(study: Path) -> Truth | None:
+    """Return the truth of a phantom with an effect; None where there is no such phantom."""
+    paths = [study / f"{name}.nii.gz" for name in (_EFFECT, _BRAIN)]
+    if not all(path.exists() for path in paths):
+        return None
+    return Truth(*(read_volume(path).values > 0.5 for path in paths))
