@@ -88,20 +88,26 @@ def test_patience_survives_a_break() -> None:
         torch.testing.assert_close(a, b, rtol=0, atol=0)
 
 
-def test_a_batch_in_parts_is_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("weighed", [False, True])
+def test_a_batch_in_parts_is_the_batch(weighed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without batch norm and dropout, gradients of the parts add up to that of the whole."""
     exact = torch.autocast("cpu", torch.bfloat16, enabled=False)
     monkeypatch.setattr("voxplain.fit.training.autocast", lambda device: exact)
     found = []
-    for parts in (1, 3):
+    cohort = make_cohort()
+    rows = [i for i in range(16) if i % 4]
+    for parts in (1, 3, 8):
         network = make_network(norm=False)
         network[4].p = 0.0
-        plan = Schedule(2, 8, 1e-2, one_cycle=False, mirror=False, parts=parts)
-        made = training(plan, network=network)
+        plan = Schedule(
+            2, 8, 1e-2, one_cycle=False, mirror=False, class_weights=weighed, parts=parts
+        )
+        made = Training(network, cohort, outcome_of(cohort), rows, plan)
         made.run()
         found.append(weights(made))
-    for a, b in zip(*found, strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4)
+    for whole, *others in zip(*found, strict=True):
+        for other in others:
+            torch.testing.assert_close(other, whole, rtol=1e-3, atol=1e-4)
 
 
 def test_class_weights_are_inverse_shares() -> None:

@@ -176,7 +176,7 @@ class Training:
                 y = self._truth(indices[part])
                 with autocast(self.device):
                     output = self.network(x)
-                loss = self.loss(self._shaped(output), y)
+                loss = self.loss(self._shaped(output), y).mean()
                 if not torch.isfinite(loss):
                     raise InputError(
                         f"The loss is no longer finite in epoch {number}; lower the learning rate "
@@ -205,16 +205,17 @@ class Training:
             return None
         output = predict(self.network, self.cohort, self.validation, device=self.device)
         shaped = self._shaped(torch.from_numpy(output).to(self.device))
-        return float(self.loss(shaped, self._truth(self.validation)))
+        return float(self.loss(shaped, self._truth(self.validation)).mean())
 
     def _loss(self, truth: NDArray[Any]) -> nn.Module:
+        # One loss a scan: a mean over weighted scans would cancel the weights within a part.
         if not self.outcome.class_names:
-            return nn.MSELoss()
+            return nn.MSELoss(reduction="none")
         weights = None
         if self.schedule.class_weights:
             counts = np.bincount(truth, minlength=len(self.outcome.class_names))
             weights = torch.from_numpy(counts.mean() / counts).float().to(self.device)
-        return nn.CrossEntropyLoss(weights)
+        return nn.CrossEntropyLoss(weights, reduction="none")
 
     def _truth(self, indices: NDArray[np.int64]) -> torch.Tensor:
         truth = torch.from_numpy(self.outcome.values[indices])
