@@ -324,6 +324,36 @@ def normed() -> object:
     )  # fmt: skip
 
 
+def flat_norm() -> object:
+    from torch import nn
+
+    return nn.Sequential(nn.AvgPool3d(4), nn.Flatten(), nn.BatchNorm1d(216), nn.Linear(216, 2))
+
+
+def greedy() -> object:
+    """A network that asks for more memory than there is, once it trains."""
+    import torch
+    from torch import nn
+
+    class Greedy(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(torch.empty(1 << 60) if self.training else x)
+
+    return nn.Sequential(nn.AvgPool3d(4), nn.Flatten(), Greedy(216, 2))
+
+
+def test_a_training_that_cannot_go_on_says_why(run: Run, study: Path) -> None:
+    asked = ("fit", study, *QUICK, "--no-baselines", "--batch-size")
+    code, _, error = run(*asked, 4, "--parts", 4, "--network", "test_fit_command:flat_norm")
+    assert code == 2
+    assert "cannot learn from one scan at a time, as batches of 4 in 4 parts ask" in error
+    assert run(*asked, 4, "--network", "test_fit_command:flat_norm")[0] == 0
+    code, _, error = run(*asked, 4, "--network", "test_fit_command:greedy")
+    assert code == 2
+    assert "Memory ran out while test_fit_command:greedy was trained with batches of 4" in error
+    assert "Traceback" not in error
+
+
 def test_two_processes_train_as_one(study: Path) -> None:
     """Over gloo: the losses, weights and statistics of one process, up to rounding."""
     options = ["--network", "test_fit_command:normed", "--cv", "2", "--epochs", "6"]

@@ -18,7 +18,7 @@ from torch import nn
 from voxplain import __version__
 from voxplain.errors import NetworkError, StudyError
 from voxplain.explain import weights_sha256
-from voxplain.explain.probe import probe
+from voxplain.explain.probe import out_of_memory, probe
 from voxplain.fit import Epoch, Fold, Processes, Schedule, Training, inner_split, predict
 from voxplain.nets import build_network, count_parameters, load_into, read_weights, serialise
 from voxplain.pipeline.setting import Setting
@@ -186,7 +186,13 @@ class Learner:
             self.study.write_bytes(f"{place}/checkpoint.pt", stream.getvalue())
 
         with progress.step(words, self.schedule.epochs) as advance:
-            training.run(lambda done, epoch: advance(done, note=_note(epoch)), keep)
+            try:
+                training.run(lambda done, epoch: advance(done, note=_note(epoch)), keep)
+            except (RuntimeError, ValueError, MemoryError) as error:
+                known = self._failed(error)
+                if known is None:
+                    raise
+                raise known from error
         seconds = before + time.perf_counter() - began
         self.seconds += seconds
         if not self.processes.first:
@@ -206,6 +212,22 @@ class Learner:
         )
         (self.study.folder / place / "checkpoint.pt").unlink(missing_ok=True)
         return network, training.scale
+
+    def _failed(self, error: Exception) -> NetworkError | None:
+        """Say what a training failed of, and what to do, if that is known."""
+        size, parts = self.schedule.batch_size, self.schedule.parts
+        seen = f"batches of {size} in {parts} part{'s' * (parts > 1)}"
+        if out_of_memory(error):
+            return NetworkError(
+                f"Memory ran out while {self.name} was trained with {seen}; give more --parts or a "
+                "smaller --batch-size, or a cohort on a coarser grid."
+            )
+        if "more than 1 value per channel" in str(error):
+            return NetworkError(
+                f"{self.name} has a batch norm that cannot learn from one scan at a time, as "
+                f"{seen} ask; give a larger --batch-size or fewer --parts."
+            )
+        return None
 
     def _resume(
         self, training: Training, place: str, request: Mapping[str, Any], progress: Progress
