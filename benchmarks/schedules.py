@@ -29,12 +29,8 @@ SCHEDULES = {
     "default": DEFAULT,
     "6 epochs": replace(DEFAULT, epochs=6),
     "24 epochs": replace(DEFAULT, epochs=24),
-    "batches of 2": replace(DEFAULT, batch_size=2),
     "batches of 8": replace(DEFAULT, batch_size=8),
-    "batches of 16": replace(DEFAULT, batch_size=16),
-    "rate 1e-4": replace(DEFAULT, learning_rate=1e-4),
     "rate 1e-3": replace(DEFAULT, learning_rate=1e-3),
-    "not mirrored": replace(DEFAULT, mirror=False),
     "the paper's": PAPER_SCHEDULE,
 }
 
