@@ -156,7 +156,7 @@ def _tell(console: Console, result: dict[str, Any]) -> None:
 
     names = [name for name in _SHOWN if name in result]
     table = Table(title=f"{result['folds']} folds, held-out scans, 95 % intervals")
-    table.add_column("model")
+    table.add_column("model", overflow="fold")
     for name in names:
         table.add_column(_SHOWN[name], justify="right")
     for model, scores in result["models"].items():
@@ -165,7 +165,8 @@ def _tell(console: Console, result: dict[str, Any]) -> None:
     _tell_confounds(console, result)
     test = result["permutation"]
     console.print(
-        f"Against shuffled labels, p = {test['p']:.3g} ({test['of']}). {result['grouping']}",
+        f"{next(iter(result['models']))} against shuffled labels: p = {test['p']:.3g} "
+        f"({test['of']}). {result['grouping']}",
         highlight=False,
         soft_wrap=True,
     )
@@ -181,8 +182,9 @@ def _tell_confounds(console: Console, result: dict[str, Any]) -> None:
     columns = ", ".join(found["columns"])
     matched = found.get("matched", {"scans": 0})
     table = Table(title=f"Controls for {columns}: pooled {_SHOWN[name]}")
-    for head in ("model", "as it is", "without confounds", f"{matched['scans']} of matched size"):
-        table.add_column(head, justify="left" if head == "model" else "right")
+    table.add_column("model", overflow="fold")
+    for head in ("as it is", "without confounds", f"{matched['scans']} of matched size"):
+        table.add_column(head, justify="right")
     for what, scores in found["alone"].items():
         table.add_row(f"{what} alone", f"{scores[name]:.3f}", "–", "–")
     table.add_section()
