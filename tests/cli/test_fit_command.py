@@ -256,7 +256,6 @@ def test_leave_one_out(run: Run, tmp_path: Path, study: Path) -> None:
 def test_mistakes_are_one_sentence(
     run: Run, study: Path, options: tuple[object, ...], message: str
 ) -> None:
-
     code, _, error = run("fit", study, *QUICK, *options)
     assert code == 2, error
     assert re.search(message, error), error
@@ -273,7 +272,6 @@ def test_mistakes_are_one_sentence(
     ],
 )
 def test_tables_that_cannot_be(run: Run, study: Path, rows: list[str], message: str) -> None:
-
     (study / "t.csv").write_text("\n".join(["participant_id,FS_A", *rows]))
     code, _, error = run(
         "fit", study, "--network", TINY, *QUICK, "--no-baselines", "--table", study / "t.csv"

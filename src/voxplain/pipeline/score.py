@@ -18,6 +18,7 @@ from voxplain.maps import AttributionMap, GroupMap
 from voxplain.phantom import Phantom
 from voxplain.pipeline.maps import Explained, Question
 from voxplain.trust import (
+    ChanceInterval,
     Localisation,
     TMap,
     agreement,
@@ -30,7 +31,15 @@ from voxplain.trust import (
 )
 from voxplain.volume import smooth
 
-__all__ = ["AFFECTED_CLASS", "CONTROL_LABELS", "FWHM_MM", "Judge", "controls", "group_maps"]
+__all__ = [
+    "AFFECTED_CLASS",
+    "CONTROL_LABELS",
+    "FWHM_MM",
+    "Judge",
+    "controls",
+    "group_maps",
+    "luck_of",
+]
 
 FWHM_MM = 8.0
 """Every map is smoothed by this much before it is scored, the controls' too: the usual kernel of
@@ -141,9 +150,7 @@ class Judge:
             phantom.support,
             phantom.brain,
         )
-        signed = smooth(self.groups[name, class_name].values, grid, FWHM_MM)
-        smooth_by = fwhm_of(signed, grid, phantom.brain)
-        luck = chance_interval(phantom.support, phantom.brain, grid, smooth_by, self.seed)
+        luck = luck_of(self.groups[name, class_name], phantom.support, phantom.brain, self.seed)
         bars = {n: self._localised(v).average_precision for n, v in self.controls.items()}
         verdict = say(
             info.label,
@@ -184,7 +191,7 @@ class Judge:
                 if n == name
             },
             "group_subjects": {c: m.n_subjects for (n, c), m in self.groups.items() if n == name},
-            "group_fwhm_mm": smooth_by,
+            "group_fwhm_mm": luck.fwhm,
             "chance_ap_95": luck.percentile_95,
             "seconds_per_subject": explained.seconds,
             "better_than_chance": verdict.better_than_chance,
@@ -216,6 +223,14 @@ class Judge:
         truth = self.phantom.own_supports[position]
         brain = self.phantom.cohort.load(position) > 0
         return localise(strength(map_.values, map_.grid, FWHM_MM), truth, brain).average_precision
+
+
+def luck_of(
+    map_: GroupMap, support: NDArray[np.bool_], brain: NDArray[np.bool_], seed: int
+) -> ChanceInterval:
+    """Find what average precision random maps reach that are as smooth as a mean map is scored."""
+    width = fwhm_of(smooth(map_.values, map_.grid, FWHM_MM), map_.grid, brain)
+    return chance_interval(support, brain, map_.grid, width, seed)
 
 
 def _group_figures(scores: Localisation) -> dict[str, float]:

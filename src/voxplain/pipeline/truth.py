@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,11 +11,10 @@ from numpy.typing import NDArray
 from voxplain.cohort import read_volume
 from voxplain.maps import GroupMap
 from voxplain.phantom import Phantom
-from voxplain.pipeline.score import FWHM_MM
+from voxplain.pipeline.score import FWHM_MM, luck_of
 from voxplain.progress import Progress
 from voxplain.study import Study
-from voxplain.trust import chance_interval, fwhm_of, localise
-from voxplain.volume import smooth
+from voxplain.trust import localise, strength
 
 __all__ = ["Truth", "read_truth", "write_truth"]
 
@@ -36,10 +34,9 @@ class Truth(NamedTuple):
 
     def judge(self, map_: GroupMap, seed: int) -> dict[str, float]:
         """Give a mean map's average precision, smoothed as the demo's maps are, and chance's."""
-        smoothed = smooth(map_.values, map_.grid, FWHM_MM)
-        found = localise(np.abs(smoothed), self.support, self.brain)
-        width = fwhm_of(smoothed, map_.grid, self.brain)
-        luck = chance_interval(self.support, self.brain, map_.grid, width, seed)
+        score = strength(map_.values, map_.grid, FWHM_MM)
+        found = localise(score, self.support, self.brain)
+        luck = luck_of(map_, self.support, self.brain, seed)
         return {
             "average_precision": found.average_precision,
             "chance_ap": found.chance_ap,
@@ -57,18 +54,11 @@ def write_truth(study: Study, phantom: Phantom, progress: Progress) -> None:
     progress : Progress
     """
     grid, subjects = phantom.cohort.grid, phantom.cohort.subjects
-    with (
-        progress.step("Writing the truth", len(subjects)) as advance,
-        ThreadPoolExecutor(max_workers=4) as pool,
-    ):
-
-        def write(i: int) -> None:
-            who = f"sub-{subjects[i]}"
-            name = f"phantom/{who}/anat/{who}_desc-effect_mask"
+    with progress.step("Writing the truth", len(subjects)) as advance:
+        for i, subject in enumerate(subjects):
+            name = f"phantom/sub-{subject}/anat/sub-{subject}_desc-effect_mask"
             study.write_volume(name, phantom.own_supports[i], grid)
-
-        for done, _ in enumerate(pool.map(write, range(len(subjects))), start=1):
-            advance(done)
+            advance(i + 1)
     study.write_volume("phantom/template_T1w", phantom.template.values, grid)
     study.write_volume(_BRAIN, phantom.brain, grid)
     study.write_volume(_EFFECT, phantom.support, grid)
