@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 import torch
 
 from voxplain.errors import NetworkError
-from voxplain.explain.probe import out_of_memory
+from voxplain.explain.failures import out_of_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -13,18 +14,22 @@ import numpy as np
 import torch
 from torch import nn
 
-from voxplain.errors import InputError, NetworkError
+from voxplain.errors import InputError, NetworkError, VoxplainWarning
 from voxplain.explain.batches import Batcher
-from voxplain.explain.lowering import lower
+from voxplain.explain.insides import require_ready
+from voxplain.explain.lowering import as_given, lower
 from voxplain.explain.method import Needs
-from voxplain.explain.probe import probe
+from voxplain.explain.probe import Probe, probe
 from voxplain.explain.trace import auto_layer, trace
 from voxplain.volume import Volume
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
+
+    from voxplain.explain.outputs import Head
 
 __all__ = ["Engine", "Placed", "probabilities", "weights_sha256"]
 
@@ -47,6 +52,13 @@ class Placed:
     batcher : Batcher
     layer : str or None
         Dotted path of the layer that the method looks at.
+    head : {"logits", "softmax", "sigmoid"}
+        What the network ends in; probabilities are turned into logits.
+    alone : bool
+        Whether scans go through the network one at a time, because it does not keep the samples
+        of a batch apart.
+    notes : tuple of str
+        What the user must know of the network, for every map.
     """
 
     model: nn.Module
@@ -55,6 +67,35 @@ class Placed:
     precision: str
     batcher: Batcher
     layer: str | None = None
+    head: Head = "logits"
+    alone: bool = False
+    notes: tuple[str, ...] = ()
+
+    def open(
+        self,
+        layer: str | None = None,
+        voxel_size: tuple[float, float, float] = (1.0, 1.0, 1.0),
+        report: Callable[[float], None] | None = None,
+    ) -> AbstractContextManager[Probe]:
+        """Open the network as it was found to be run; see `voxplain.explain.probe.probe`.
+
+        Parameters
+        ----------
+        layer : str, optional
+            Whose activation is recorded.
+        voxel_size : tuple of 3 floats, mm
+        report : callable, optional
+            Takes the part of the work that is done, 0 to 1.
+        """
+        return probe(
+            self.model,
+            layer,
+            voxel_size=voxel_size,
+            report=report,
+            batch_size=self.batcher.size,
+            head=self.head,
+            alone=self.alone,
+        )
 
     def tensor(self, volumes: Sequence[Volume | NDArray[np.float32]]) -> torch.Tensor:
         """Stack volumes of one shape into a batch.
@@ -87,7 +128,7 @@ class Placed:
         """Score volumes; see `Engine.logits`."""
 
         def work(part: Sequence[Volume | NDArray[np.float32]], start: int) -> NDArray[np.float32]:
-            with probe(self.model) as p, torch.no_grad(), full_precision(self.device):
+            with self.open() as p, torch.no_grad(), full_precision(self.device):
                 return p.logits(self.tensor(part)).float().cpu().numpy()
 
         stream, rows = iter(volumes), []
@@ -161,29 +202,54 @@ class Engine:
         -------
         Placed
         """
-        first = next(model.parameters(), torch.empty(0))
+        require_ready(model)
+        model, first, before = self._moved(model)
+        dtype = str(first.dtype).removeprefix("torch.") + before
+        placed = Placed(model, first.device, first.dtype, dtype, Batcher(self.batch_size), layer)
+        x = placed.tensor([example])
+        with full_precision(first.device):
+            calls = trace(model, x)
+            if layer == "auto":
+                layer = auto_layer(model, calls)
+            if self.precision == "exact":
+                found = as_given(model, x, calls)
+            else:
+                found = lower(model, x, layer, needs or Needs(), calls)
+        placed = replace(
+            placed,
+            model=found.model,
+            precision=", ".join([dtype, *found.words]),
+            layer=layer,
+            head=found.head,
+            alone=found.alone,
+            batcher=Batcher(1 if found.alone else self.batch_size),
+            notes=found.notes(type(model).__name__),
+        )
+        for note in placed.notes:
+            warnings.warn(f"{note}.", VoxplainWarning, stacklevel=2)
+        return placed
+
+    def _moved(self, model: nn.Module) -> tuple[nn.Module, torch.Tensor, str]:
+        """Bring a network to its device, and out of a precision in which gradients vanish."""
+        floating = (p for p in model.parameters() if p.is_floating_point())
+        first = next(floating, torch.empty(0))
         device = self.resolve_device(first.device)
-        if device != first.device:
+        narrow = first.dtype if first.dtype in (torch.float16, torch.bfloat16) else None
+        if device != first.device or narrow is not None:
             try:
                 model = copy.deepcopy(model).to(device)
+                if narrow is not None:
+                    model = model.float()
             except Exception as error:
-                if self.device != "auto":
+                if self.device != "auto" or narrow is not None:
                     raise NetworkError(
-                        f"{type(model).__name__} cannot be copied to {device} "
-                        f"({type(error).__name__}); move it there yourself."
+                        f"{type(model).__name__} cannot be copied to {device} in float32 "
+                        f"({type(error).__name__}); bring it there yourself."
                     ) from error
                 device = first.device
-        dtype = str(first.dtype).removeprefix("torch.")
-        placed = Placed(model, device, first.dtype, dtype, Batcher(self.batch_size), layer)
-        x, calls = placed.tensor([example]), None
-        if layer == "auto":
-            calls = trace(model, x)
-            placed = replace(placed, layer=auto_layer(model, calls))
-        if self.precision == "exact":
-            return placed
-        with full_precision(device):
-            faster, words = lower(model, x, placed.layer, needs or Needs(), calls)
-        return replace(placed, model=faster, precision=f"{dtype}, {words}")
+        before = "" if narrow is None else f" from {str(narrow).removeprefix('torch.')} weights"
+        kind = torch.float32 if narrow is not None else first.dtype
+        return model, torch.empty(0, dtype=kind, device=device), before
 
     def logits(
         self, model: nn.Module, volumes: Iterable[Volume | NDArray[np.float32]]
@@ -212,7 +278,7 @@ class Engine:
         first = next(stream, None)
         if first is None:
             return np.empty((0, 0), dtype=np.float32)
-        return self.place(model, first).logits(_chain(first, stream))
+        return self.place(model, first, needs=Needs(gradient=False)).logits(_chain(first, stream))
 
     def resolve_device(self, current: torch.device | None = None) -> torch.device:
         """Settle where networks run.
@@ -297,8 +363,14 @@ def weights_sha256(model: nn.Module) -> str:
     -------
     str
         64 hexadecimal digits, the same on every device.
+
+    Raises
+    ------
+    NetworkError
+        If a parameter has no values yet.
     """
     digest = hashlib.sha256()
+    require_ready(model)
     tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     for name in sorted(tensors):
         value = tensors[name].detach().cpu().contiguous().reshape(-1)

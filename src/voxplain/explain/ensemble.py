@@ -12,6 +12,7 @@ import numpy as np
 from voxplain.errors import NetworkError
 from voxplain.explain.engine import probabilities
 from voxplain.explain.job import Job, alike
+from voxplain.explain.method import Needs
 from voxplain.explain.target import Target
 
 if TYPE_CHECKING:
@@ -86,7 +87,9 @@ class Ensemble:
         classes: list[int] = []
         placed = None
         for batch in alike(volumes, engine.batch_size):
-            placed = placed or [engine.place(model, batch[0]) for model in self.models]
+            placed = placed or [
+                engine.place(model, batch[0], needs=Needs(gradient=False)) for model in self.models
+            ]
             logits = [one.logits(batch) for one in placed]
             outputs = sorted({rows.shape[1] for rows in logits})
             if len(outputs) > 1:

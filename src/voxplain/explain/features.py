@@ -13,7 +13,7 @@ from voxplain.errors import InputError
 from voxplain.explain.engine import Engine, full_precision
 from voxplain.explain.job import alike
 from voxplain.explain.method import Needs
-from voxplain.explain.probe import layer_name, probe
+from voxplain.explain.probe import layer_name
 
 if TYPE_CHECKING:
     from torch import nn
@@ -68,8 +68,8 @@ def feature_summaries(
     means, entropies = [], []
     placed = None
     for batch in alike(volumes, engine.batch_size):
-        placed = placed or exact.place(model, batch[0], name, Needs())
-        with full_precision(placed.device), probe(placed.model, name) as p, torch.no_grad():
+        placed = placed or exact.place(model, batch[0], name, Needs(gradient=False))
+        with full_precision(placed.device), placed.open(name) as p, torch.no_grad():
             p.logits(placed.tensor(batch))
             maps = p.activation.flatten(2)
             means.append(maps.mean(2).double().cpu().numpy())

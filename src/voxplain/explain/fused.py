@@ -22,12 +22,12 @@ __all__ = ["ConvReluPool"]
 _CHANNELS_LAST = torch.channels_last_3d
 
 
-class ConvReluPool(nn.Module):
+class ConvReluPool(nn.Conv3d):
     """A convolution, a ReLU and a max-pooling of windows that do not overlap.
 
-    The ReLU is applied after the pooling, which gives the same, and the feature map between
-    convolution and pooling exists only slab by slab. The gradient is the same too, also under the
-    rules of `voxplain.explain.rectifiers`.
+    For the network's own code it is still the convolution. The ReLU is applied after the pooling,
+    which gives the same, and the feature map between convolution and pooling exists only slab by
+    slab. The gradient is the same too, also under the rules of `voxplain.explain.rectifiers`.
 
     Parameters
     ----------
@@ -37,9 +37,12 @@ class ConvReluPool(nn.Module):
     """
 
     def __init__(self, conv: nn.Conv3d, pool: nn.MaxPool3d) -> None:
-        super().__init__()
+        nn.Module.__init__(self)
+        vars(self).update(vars(conv))
+        self._parameters = dict(conv._parameters)
         self.weight = nn.Parameter(channels_last_weight(conv.weight), requires_grad=False)
-        self.bias = None if conv.bias is None else nn.Parameter(conv.bias, requires_grad=False)
+        if conv.bias is not None:
+            self.bias = nn.Parameter(conv.bias, requires_grad=False)
         self.geometry = Geometry.of(conv)
         self.pool = three(pool.kernel_size)
 
@@ -61,7 +64,7 @@ class ConvReluPool(nn.Module):
         """The convolution, prepared at the first pass, when device and dtype are settled."""
         return Kernel(self.weight, self.bias, self.geometry)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002
         """Map (N, C, X, Y, Z) to the pooled feature map (N, C', X', Y', Z')."""
         mode = active_rectifiers() if torch.is_grad_enabled() else None
         if mode is not None and mode.rule == "deconvolution":
@@ -69,7 +72,7 @@ class ConvReluPool(nn.Module):
             # in the window is the pooling's own choice.
             geometry = self.geometry
             hidden = functional.conv3d(
-                x.to(self.weight.dtype),
+                input.to(self.weight.dtype),
                 self.weight,
                 self.bias,
                 geometry.stride,
@@ -77,11 +80,11 @@ class ConvReluPool(nn.Module):
                 geometry.dilation,
                 geometry.groups,
             )
-            return functional.max_pool3d(functional.relu(hidden), self.pool).to(x.dtype)
+            return functional.max_pool3d(functional.relu(hidden), self.pool).to(input.dtype)
         if mode is not None:
             mode.reached()
         rule = None if mode is None else mode.rule
-        out: torch.Tensor = _Fused.apply(x, self.kernel, self.pool, rule)  # type: ignore[no-untyped-call]
+        out: torch.Tensor = _Fused.apply(input, self.kernel, self.pool, rule)  # type: ignore[no-untyped-call]
         return out
 
 

@@ -16,7 +16,6 @@ from torch import nn
 from voxplain.errors import InputError, VoxplainWarning
 from voxplain.explain.engine import Engine, Placed, full_precision, weights_sha256
 from voxplain.explain.method import Attribution, Method, describe_options
-from voxplain.explain.probe import probe
 from voxplain.explain.survey import Survey
 from voxplain.maps import AttributionMap, Provenance
 from voxplain.volume import Cohort, Volume
@@ -135,13 +134,7 @@ class _Run:
         size = part[0].grid.voxel_size
         with (
             full_precision(self.placed.device),
-            probe(
-                self.placed.model,
-                self.placed.layer,
-                voxel_size=size,
-                report=report,
-                batch_size=self.placed.batcher.size,
-            ) as p,
+            self.placed.open(self.placed.layer, size, report) as p,
         ):
             return part, self.job.method.attribute(p, x, target, self.job.seed)
 
@@ -168,7 +161,7 @@ class _Run:
             seed=self.job.seed,
             grid=volume.grid.to_dict(),
             versions=dict(_versions()),
-            notes=tuple(note.text for note in notes),
+            notes=(*self.placed.notes, *(note.text for note in notes)),
         )
         return AttributionMap(
             values=values,

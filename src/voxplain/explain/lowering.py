@@ -9,9 +9,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from voxplain.errors import NetworkError
+from voxplain.explain.checks import Sight, agree, another, look, require_steady
+from voxplain.explain.failures import out_of_memory
 from voxplain.explain.fused import ConvReluPool
+from voxplain.explain.insides import only_its_own, why_not_copied
 from voxplain.explain.method import Needs
-from voxplain.explain.probe import out_of_memory, probe
+from voxplain.explain.outputs import find_head, head_words
+from voxplain.explain.probe import probe
 from voxplain.explain.rewrites import (
     channels_last,
     fold_batch_norm,
@@ -25,15 +30,49 @@ from voxplain.explain.trace import trace
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from voxplain.explain.outputs import Head
     from voxplain.explain.trace import Trace
 
-__all__ = ["half_pays", "lower"]
+__all__ = ["Lowered", "as_given", "half_pays", "lower"]
 
-_TOLERANCE = {False: 1e-4, True: 3e-2}
 # Volumes above this size are compared on their middle part, where the network takes it.
 _LARGE = 128**3
 _MIDDLE = 96
 _ANYTHING = Needs()
+_FORWARD = Needs(gradient=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Lowered:
+    """A network as it runs, and what was found out about it on the way.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        The copy, or the given network where it cannot be copied.
+    words : tuple of str
+        What was done, for the provenance.
+    head : {"logits", "softmax", "sigmoid"}
+        What the network ends in.
+    alone : bool
+        Whether it must be given one scan at a time.
+    """
+
+    model: nn.Module
+    words: tuple[str, ...]
+    head: Head
+    alone: bool = False
+
+    def notes(self, network: str) -> tuple[str, ...]:
+        """Say what the user must know of a network of that name."""
+        found = [head_words(self.head, network)] if self.head != "logits" else []
+        if self.alone:
+            found.append(
+                f"{network} does not keep the scans of a batch apart, as batch norm without "
+                "running statistics does not: each scan is run alone, so that no neighbour "
+                "changes its map"
+            )
+        return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -49,23 +88,25 @@ def lower(
     layer: str | None = None,
     needs: Needs = _ANYTHING,
     calls: Trace | None = None,
-) -> tuple[nn.Module, str]:
+) -> Lowered:
     """Copy a network and make the copy faster where the result stays the same up to rounding.
 
     Batch norm is folded into the convolution before it; convolution, ReLU and max-pooling are
     fused; convolutions take half the multiplications on a processor
-    (`voxplain.explain.winograd`); other ReLUs
-    after them work in place; weights are stored channels last; and convolutions run in bfloat16
-    where the device is made for it and the method allows it. The copy is compared with the given
-    network on `x`: logits, and the activation of `layer`, must agree to a part in ten thousand
-    (three in a hundred in bfloat16). Whatever breaks that is undone.
+    (`voxplain.explain.winograd`); other ReLUs after them work in place; weights are stored channels
+    last; and convolutions run in bfloat16 where the device is made for it and the method allows it.
+
+    The network runs on `x` alone, the copy on `x` beside another scan. For `x` both must give the
+    same outputs, the same gradients and the same activation of `layer`, as near as `agree` asks; so
+    that what is shown to agree is also steady, and keeps samples apart. Whatever breaks that, in
+    any way, is undone.
 
     Parameters
     ----------
     model : torch.nn.Module
         It is not touched.
-    x : tensor (N, 1, X, Y, Z)
-        A sample to compare on; real data, so that the comparison means something.
+    x : tensor (1, 1, X, Y, Z)
+        A scan to compare on; real data, so that the comparison means something.
     layer : str, optional
         Dotted path of a layer whose activation must stay the same too.
     needs : Needs, optional
@@ -75,38 +116,94 @@ def lower(
 
     Returns
     -------
-    model : torch.nn.Module
-        The copy, or the given network where it cannot be copied.
-    words : str
-        What was done, for the provenance.
+    Lowered
+
+    Raises
+    ------
+    NetworkError
+        If the network cannot take the scan, or gives other outputs each time it runs.
     """
+    calls = calls or trace(model, x)
+    x, before, strangers = _reference(model, x, layer, needs)
+    head = find_head(before.logits, calls.last)
+    if head != "logits":
+        before = look(model, x, layer, needs, head)
+    other = None
+    if needs.float32 or not (needs.gradient or layer):
+        other = look(model, another(x), None, _FORWARD, head).logits
+    reason = why_not_copied(model)
     try:
-        plain = copy.deepcopy(model)
+        plain = None if reason else copy.deepcopy(model)
     except Exception as error:
         # A copy may fail in any way; the network still runs as given.
-        return model, f"as given (the network cannot be copied: {type(error).__name__})"
-    x, before = _reference(plain, x, layer)
-    calls = calls or trace(plain, x)
-    pairs = len(list(foldable_pairs(plain, calls)))
-    for plan in _plans(half=half_pays(x.device) and not needs.float32, fuse=not needs.modules):
-        made = copy.deepcopy(plain)
-        words, left = [], calls
-        if plan.fold and pairs:
-            left = calls.without(fold_batch_norm(made, calls))
-            words.append("batch norm folded")
-        elif pairs:
-            words.append("batch norm not folded (the outputs would change)")
-        if plan.fuse and fuse_blocks(made, left, layer):
-            words.append("conv-ReLU-pool fused")
-        if plan.half and halve_convolutions(made):
-            words.append("bfloat16 convolutions")
-        channels_last(made)
-        saved = save_products(made) if plan.fuse and not plan.half else 0
-        if saved or any(isinstance(m, ConvReluPool) and m.kernel.halves for m in made.modules()):
-            words.append("Winograd along x")
-        if plan == _AS_GIVEN or _agree(before, _outputs(made, x, layer), plan.half):
-            return made, ", ".join([*words, "channels last"])
-    return plain, "as given"
+        plain, reason = None, f"the network cannot be copied: {type(error).__name__}"
+    own = {*model.modules(), *strangers}
+    if plain is not None and not calls.draws:
+        for plan in _plans(half=half_pays(x.device) and not needs.float32, fuse=not needs.modules):
+            made = copy.deepcopy(plain)
+            try:
+                words = _rewrite(made, calls, plan, layer, needs)
+                with only_its_own(made) as foreign:
+                    after = look(made, torch.cat([x, another(x)]), layer, needs, head)
+            except Exception as error:
+                # The copy may break a network's own code in any way, which the given one does not.
+                if out_of_memory(error):
+                    raise
+                continue
+            if own.isdisjoint(foreign) and agree(before, after.first(), other, plan.half):
+                return Lowered(made, words, head)
+    return as_given(model, x, calls, reason or "no faster copy gives the same")
+
+
+def as_given(model: nn.Module, x: torch.Tensor, calls: Trace, why: str | None = None) -> Lowered:
+    """Run a network as it is, once it is known how.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    x : tensor (1, 1, X, Y, Z)
+        A scan to try it on.
+    calls : Trace
+        Of the network.
+    why : str, optional
+        Why there is no faster copy, for the provenance.
+
+    Returns
+    -------
+    Lowered
+
+    Raises
+    ------
+    NetworkError
+        See `lower`.
+    """
+    with only_its_own(model), torch.no_grad(), probe(model) as p:
+        first = p.logits(x)
+        head = find_head(first, calls.last)
+        alone = require_steady(p, x, first, calls.draws)
+    words = () if why is None else (f"as given ({why})",)
+    return Lowered(model, words, head, alone)
+
+
+def _rewrite(
+    made: nn.Module, calls: Trace, plan: _Plan, layer: str | None, needs: Needs
+) -> tuple[str, ...]:
+    words, left = [], calls
+    pairs = len(list(foldable_pairs(made, calls)))
+    if plan.fold and pairs:
+        left = calls.without(fold_batch_norm(made, calls, keep_class=not needs.modules))
+        words.append("batch norm folded")
+    elif pairs:
+        words.append("batch norm not folded (the outputs would change)")
+    if plan.fuse and fuse_blocks(made, left, layer):
+        words.append("conv-ReLU-pool fused")
+    if plan.half and halve_convolutions(made):
+        words.append("bfloat16 convolutions")
+    channels_last(made)
+    saved = save_products(made) if plan.fuse and not plan.half else 0
+    if saved or any(isinstance(m, ConvReluPool) and m.kernel.halves for m in made.modules()):
+        words.append("Winograd along x")
+    return (*words, "channels last")
 
 
 _AS_GIVEN = _Plan(fold=False, fuse=False, half=False)
@@ -133,36 +230,22 @@ def half_pays(device: torch.device) -> bool:
 
 
 def _reference(
-    model: nn.Module, x: torch.Tensor, layer: str | None
-) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    model: nn.Module, x: torch.Tensor, layer: str | None, needs: Needs
+) -> tuple[torch.Tensor, Sight, list[nn.Module]]:
     """Choose what to compare on, and run the given network on it.
 
     Fusing and folding are local, so the middle of a large volume tells as much as all of it, and
     the given network need not hold the feature maps of the whole.
     """
-    if x[0].numel() > _LARGE:
-        middle = tuple(
-            slice((n - min(n, _MIDDLE)) // 2, (n + min(n, _MIDDLE)) // 2) for n in x.shape[2:]
-        )
-        part = x[(slice(None), slice(None), *middle)]
-        try:
-            return part, _outputs(model, part, layer)
-        except (RuntimeError, ValueError) as error:
-            # A linear layer that wants the whole volume's size.
-            if out_of_memory(error):
-                raise
-    return x, _outputs(model, x, layer)
-
-
-def _outputs(model: nn.Module, x: torch.Tensor, layer: str | None) -> list[torch.Tensor]:
-    with probe(model, layer) as p, torch.no_grad():
-        logits = p.logits(x)
-        return [logits] if layer is None else [logits, p.activation]
-
-
-def _agree(before: list[torch.Tensor], after: list[torch.Tensor], half: bool) -> bool:
-    for a, b in zip(before, after, strict=True):
-        size = float(a.abs().max())
-        if a.shape != b.shape or float((a - b).abs().max()) > _TOLERANCE[half] * size + 1e-6:
-            return False
-    return True
+    with only_its_own(model) as strangers:
+        if x[0].numel() > _LARGE:
+            middle = tuple(
+                slice((n - min(n, _MIDDLE)) // 2, (n + min(n, _MIDDLE)) // 2) for n in x.shape[2:]
+            )
+            part = x[(slice(None), slice(None), *middle)]
+            try:
+                return part, look(model, part, layer, needs), strangers
+            except NetworkError:
+                # A linear layer that wants the whole volume's size.
+                pass
+        return x, look(model, x, layer, needs), strangers

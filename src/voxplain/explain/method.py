@@ -67,11 +67,15 @@ class Needs:
         must not fuse modules.
     float32 : bool, default=False
         Outputs are compared with each other, so that rounding to bfloat16 would drown the map.
+    gradient : bool, default=True
+        The gradient with respect to the input, or as much as it; False where outputs, or the
+        layer and its gradient, are all that is used.
     """
 
     layer: bool = False
     modules: bool = False
     float32: bool = False
+    gradient: bool = True
 
 
 @dataclass(frozen=True)

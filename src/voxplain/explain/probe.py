@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
-from voxplain.errors import InputError, NetworkError, unknown_name
-from voxplain.explain.target import as_logits
+from voxplain.errors import InputError, NetworkError, VoxplainError, unknown_name
+from voxplain.explain.failures import failure, no_gradient, out_of_memory
+from voxplain.explain.outputs import as_logits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from voxplain.explain.outputs import Head
     from voxplain.explain.target import Chosen, Score, Target
 
-__all__ = ["Probe", "layer_name", "out_of_memory", "probe"]
+__all__ = ["Probe", "layer_name", "probe"]
 
 
 @dataclass(eq=False)
@@ -36,6 +39,13 @@ class Probe:
         Takes the part of the batch's work that is done, 0 to 1.
     batch_size : int
         Volumes that one pass may take, for kernels that run many changed copies of a batch.
+    head : {"logits", "softmax", "sigmoid"}
+        What the network ends in; see `voxplain.explain.outputs.find_head`.
+    alone : bool
+        Whether each volume goes through the network by itself, because it does not keep the
+        samples of a batch apart.
+    output : object
+        What the network gave at its last call, before it was brought to logits.
     """
 
     model: nn.Module
@@ -43,6 +53,9 @@ class Probe:
     voxel_size: tuple[float, float, float] = (1.0, 1.0, 1.0)
     report: Callable[[float], None] = field(default=lambda done: None)
     batch_size: int = 8
+    head: Head = "logits"
+    alone: bool = False
+    output: object = None
     _recorded: torch.Tensor | None = None
     _attached: bool = False
 
@@ -64,24 +77,21 @@ class Probe:
         InputError
             If an output is not finite.
         """
+        if self.alone and len(x) > 1:
+            return torch.cat([self.logits(one) for one in torch.split(x, 1)])
         self._recorded = None
         name = type(self.model).__name__
         try:
             # A view would let an in-place first layer write into the caller's batch.
-            output = self.model(x.clone(memory_format=torch.preserve_format))
-        except (RuntimeError, ValueError) as error:
-            if out_of_memory(error) or isinstance(error, InputError):
+            self.output = self.model(x.clone(memory_format=torch.preserve_format))
+        except (VoxplainError, Warning):
+            raise
+        except Exception as error:
+            # The network is anybody's code, and may fail in any way.
+            if out_of_memory(error):
                 raise
-            first = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
-            raise NetworkError(
-                f"{name} cannot take an input of shape {tuple(x.shape)}: {first}."
-            ) from error
-        logits = as_logits(output, name)
-        if logits.shape[0] != x.shape[0]:
-            raise NetworkError(
-                f"{name} gives {logits.shape[0]} outputs for {x.shape[0]} volumes; it must keep "
-                "the samples of a batch apart."
-            )
+            raise NetworkError(failure(self.model, x, error)) from error
+        logits = as_logits(self.output, name, len(x), self.head)
         if not torch.isfinite(logits).all():
             raise InputError(
                 f"{name} gives NaN or infinite logits on this input; check its weights and the "
@@ -149,7 +159,12 @@ class Probe:
         """
         found: tuple[torch.Tensor | None, ...] = (None,)
         if score.requires_grad:
-            found = torch.autograd.grad(score.sum(), wrt, allow_unused=True)
+            try:
+                found = torch.autograd.grad(score.sum(), wrt, allow_unused=True)
+            except RuntimeError as error:
+                if out_of_memory(error):
+                    raise
+                raise NetworkError(no_gradient(self.model, error)) from error
         if found[0] is None:
             what = f"layer {self.layer!r}" if wrt is self._recorded else "the input"
             raise NetworkError(
@@ -206,11 +221,13 @@ def probe(
     voxel_size: tuple[float, float, float] = (1.0, 1.0, 1.0),
     report: Callable[[float], None] | None = None,
     batch_size: int = 8,
+    head: Head = "logits",
+    alone: bool = False,
 ) -> Iterator[Probe]:
     """Open a network for explanation and put everything back on the way out.
 
-    The network runs in eval mode with frozen parameters. Training flags, ``requires_grad`` flags
-    and hooks are restored, also when the network raises.
+    The network runs in eval mode with frozen parameters. Training flags, ``requires_grad`` flags,
+    hooks and buffers, such as running statistics, are restored, also when the network raises.
 
     Parameters
     ----------
@@ -224,15 +241,19 @@ def probe(
         Takes the part of the work that is done, 0 to 1.
     batch_size : int, default=8
         Volumes that one pass may take.
+    head, alone
+        See `Probe`.
 
     Yields
     ------
     Probe
     """
-    training = [(module, module.training) for module in model.modules()]
+    # A frozen TorchScript module has no such flag.
+    training = [(m, m.training) for m in model.modules() if hasattr(m, "training")]
     frozen = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+    buffers = [(b, b._version, b.clone()) for b in model.buffers() if not is_lazy(b)]
     name = None if layer is None else layer_name(model, layer)
-    p = Probe(model, name, voxel_size, report or (lambda done: None), batch_size)
+    p = Probe(model, name, voxel_size, report or (lambda done: None), batch_size, head, alone)
     handle = None
     try:
         model.eval()
@@ -249,6 +270,10 @@ def probe(
             parameter.requires_grad_(flag)
         for module, flag in training:
             module.training = flag
+        for buffer, version, value in buffers:
+            if buffer._version != version:
+                with torch.no_grad():
+                    buffer.copy_(value)
 
 
 def layer_name(model: nn.Module, layer: str | nn.Module) -> str:
@@ -280,13 +305,3 @@ def layer_name(model: nn.Module, layer: str | nn.Module) -> str:
     if layer not in names:
         raise unknown_name("layer", layer, names)
     return layer
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Tell whether an error says that memory ran out, on any device."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    text = str(error).lower()
-    return isinstance(error, RuntimeError) and (
-        "out of memory" in text or "can't allocate memory" in text
-    )

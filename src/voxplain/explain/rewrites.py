@@ -45,24 +45,27 @@ def foldable_pairs(model: nn.Module, calls: Trace) -> Iterator[tuple[str, str]]:
         if (
             after is not None
             and after.name in once
+            and _own_weights(model, name, calls)
             and _plain_convolution(model.get_submodule(name))
             and _plain_batch_norm(model.get_submodule(after.name))
         ):
             yield name, after.name
 
 
-def fold_batch_norm(model: nn.Module, calls: Trace) -> list[str]:
+def fold_batch_norm(model: nn.Module, calls: Trace, keep_class: bool = True) -> list[str]:
     """Fold each batch norm into the convolution that feeds it, in place.
 
-    Each folded batch norm becomes an `nn.Identity`, so that dotted names stay as they are. A
-    convolution whose output is used elsewhere as well is not told apart here;
-    `voxplain.explain.lowering.lower` compares the outputs afterwards.
+    Each folded batch norm hands on what it is given. Its dotted name stays as it is, and what the
+    network's own code reads of it.
 
     Parameters
     ----------
     model : torch.nn.Module
         Changed in place.
     calls : Trace
+    keep_class : bool, default=True
+        Whether it is still a batch norm, for the network's own code. Else it becomes an
+        `nn.Identity`, for whoever works by the modules' classes.
 
     Returns
     -------
@@ -74,15 +77,15 @@ def fold_batch_norm(model: nn.Module, calls: Trace) -> list[str]:
         conv, norm = model.get_submodule(first), model.get_submodule(second)
         if isinstance(conv, nn.Conv3d) and isinstance(norm, nn.BatchNorm3d):
             _fold(conv, norm)
-            _replace(model, second, nn.Identity())
+            _replace(model, second, _passing(norm) if keep_class else nn.Identity())
     return [second for _, second in pairs]
 
 
 def fuse_blocks(model: nn.Module, calls: Trace, layer: str | None) -> int:
     """Fuse each convolution with the ReLU and the max-pooling that follow it, in place.
 
-    The fused block takes the convolution's place, the two others become `nn.Identity`. A block
-    with `layer` inside is left as it is. A ReLU after a convolution or batch norm that is not
+    The fused block takes the convolution's place, the two others hand on what they are given. A
+    block with `layer` inside is left as it is. A ReLU after a convolution or batch norm that is not
     fused works in place.
 
     Parameters
@@ -112,13 +115,14 @@ def fuse_blocks(model: nn.Module, calls: Trace, layer: str | None) -> int:
             and isinstance(pool, nn.MaxPool3d)
             and third is not None
             and layer not in inside
+            and _own_weights(model, name, calls)
             and _plain_convolution(first)
             and _bare(pool, nn.MaxPool3d)
             and ConvReluPool.fits(first, pool)
         ):
             _replace(model, name, ConvReluPool(first, pool))
-            _replace(model, second.name, nn.Identity())
-            _replace(model, third.name, nn.Identity())
+            _replace(model, second.name, _passing(relu))
+            _replace(model, third.name, _passing(pool))
             count += 1
         elif isinstance(first, nn.Conv3d | nn.BatchNorm3d):
             relu.inplace = True
@@ -176,7 +180,7 @@ def halve_convolutions(model: nn.Module) -> int:
         if isinstance(module, ConvReluPool) or _plain_convolution(module)
     ]
     for module in found:
-        if isinstance(module, nn.Conv3d):
+        if _plain_convolution(module):
             module.__class__ = _HalfConvolution
         module.to(torch.bfloat16)
     return len(found)
@@ -195,6 +199,43 @@ def channels_last(model: nn.Module) -> None:
 def _replace(model: nn.Module, name: str, module: nn.Module) -> None:
     parent, _, child = name.rpartition(".")
     setattr(model.get_submodule(parent), child, module)
+
+
+class _PassingNorm(nn.BatchNorm3d):
+    def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002
+        return input
+
+
+class _PassingReLU(nn.ReLU):
+    def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002
+        return input
+
+
+class _PassingPool(nn.MaxPool3d):
+    def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002
+        return input
+
+
+_PASSING: dict[type[nn.Module], type[nn.Module]] = {
+    nn.BatchNorm3d: _PassingNorm,
+    nn.ReLU: _PassingReLU,
+    nn.MaxPool3d: _PassingPool,
+}
+
+
+def _passing(module: nn.Module) -> nn.Module:
+    """Make a module that hands on what it is given, and is the same for all who ask its class."""
+    kind = _PASSING[type(module)]
+    made = kind.__new__(kind)
+    vars(made).update(vars(module))
+    return made
+
+
+def _own_weights(model: nn.Module, name: str, calls: Trace) -> bool:
+    """Tell whether no other operation uses a module's weights."""
+    return not any(
+        f"{name}.{key}" in calls.tied for key, _ in model.get_submodule(name).named_parameters()
+    )
 
 
 def _bare(module: nn.Module, kind: type[nn.Module]) -> bool:

@@ -10,11 +10,11 @@ import numpy as np
 
 from voxplain.errors import InputError
 from voxplain.explain.engine import Placed, full_precision
-from voxplain.explain.probe import Probe, probe
 
 if TYPE_CHECKING:
     import torch
 
+    from voxplain.explain.probe import Probe
     from voxplain.explain.target import Target
     from voxplain.volume import Cohort, Volume
 
@@ -82,10 +82,9 @@ class Survey:
                         f"The cohort's volumes must share a shape and a voxel size; there are "
                         f"{first} and {volume.grid}."
                     )
-            size = self.placed.batcher.size
             with (
                 full_precision(self.placed.device),
-                probe(self.placed.model, voxel_size=first.voxel_size, batch_size=size) as p,
+                self.placed.open(voxel_size=first.voxel_size) as p,
             ):
                 return work(p, self.placed.tensor(loaded), self.target.take(part), part)
 

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from voxplain.errors import InputError, NetworkError, unknown_name
+from voxplain.errors import InputError, unknown_name
 
 __all__ = [
     "SCORE_WORDS",
@@ -17,7 +17,6 @@ __all__ = [
     "Score",
     "Target",
     "TargetLike",
-    "as_logits",
     "check_score",
     "make_target",
 ]
@@ -242,36 +241,3 @@ def _index(item: object, class_names: Sequence[str] | None) -> int:
     if number.ndim or not np.issubdtype(number.dtype, np.integer):
         raise InputError(f"Target {item!r} is neither a class index nor a class name.")
     return int(number)
-
-
-def as_logits(output: object, network: str) -> torch.Tensor:
-    """Bring a network's output to shape (N, K).
-
-    Parameters
-    ----------
-    output : tensor (N, K), (N, 1) or (N,)
-    network : str
-        Name of the network's class, for the error.
-
-    Returns
-    -------
-    tensor (N, K)
-
-    Raises
-    ------
-    NetworkError
-        If the output is anything else.
-    """
-    if isinstance(output, torch.Tensor) and output.ndim == 1:
-        return output[:, None]
-    if isinstance(output, torch.Tensor) and output.ndim == 2:
-        return output
-    given = (
-        f"a tensor of shape {tuple(output.shape)}"
-        if isinstance(output, torch.Tensor)
-        else f"a {type(output).__name__}"
-    )
-    raise NetworkError(
-        f"{network} gives {given}, but logits of shape (N, K), (N, 1) or (N,) are needed; wrap it "
-        "in a module that returns the logits alone."
-    )

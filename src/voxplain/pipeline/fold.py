@@ -18,7 +18,8 @@ from torch import nn
 from voxplain import __version__
 from voxplain.errors import NetworkError, StudyError
 from voxplain.explain import weights_sha256
-from voxplain.explain.probe import out_of_memory, probe
+from voxplain.explain.failures import out_of_memory
+from voxplain.explain.probe import probe
 from voxplain.fit import Epoch, Fold, Processes, Schedule, Training, inner_split, predict
 from voxplain.nets import build_network, count_parameters, load_into, read_weights, serialise
 from voxplain.pipeline.setting import Setting

@@ -18,10 +18,10 @@ from torch import nn
 from torch.nn import functional
 
 from voxplain.errors import InputError, NetworkError, VoxplainError, unknown_name
+from voxplain.explain.failures import out_of_memory
 from voxplain.explain.foreign import as_it_was, seeded
 from voxplain.explain.method import Attribution, Method, MethodInfo, Needs, Note
 from voxplain.explain.parcels import cubes
-from voxplain.explain.probe import out_of_memory
 
 if TYPE_CHECKING:
     from voxplain.explain.probe import Probe

@@ -44,7 +44,7 @@ class HiResCam(Method):
         complete=False,
         passes="1 forward, and 1 backward down to the layer",
     )
-    needs: ClassVar[Needs] = Needs(layer=True)
+    needs: ClassVar[Needs] = Needs(layer=True, gradient=False)
 
     def attribute(self, probe: Probe, x: torch.Tensor, target: Target, seed: int) -> Attribution:
         """Explain one batch; see `Method.attribute`."""
