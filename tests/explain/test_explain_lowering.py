@@ -11,7 +11,7 @@ from explain_nets import SHAPE, batch, paper_like, volumes
 from torch import nn
 from torch.nn import functional
 
-from voxplain.explain import Engine, lowering, slabs
+from voxplain.explain import Engine, checks, lowering, slabs
 from voxplain.explain.convolution import channels_last_weight
 from voxplain.explain.fused import ConvReluPool
 from voxplain.explain.lowering import lower
@@ -104,7 +104,8 @@ def test_blocks_that_are_not_fused(conv: nn.Conv3d, pool: nn.MaxPool3d) -> None:
     assert not ConvReluPool.fits(conv, pool)
     model = nn.Sequential(conv, nn.ReLU(), pool, nn.AdaptiveAvgPool3d(1), nn.Flatten())
     x = batch(volumes(2))
-    fast, words = lower(model, x)
+    made = lower(model, x)
+    fast, words = made.model, made.words
     assert words == "channels last"
     assert fast[1].inplace
     assert not model[1].inplace
@@ -128,12 +129,13 @@ def test_a_block_with_the_hooked_layer_inside_stays() -> None:
         "features.7": [ConvReluPool, ConvReluPool],
         "features.1": [nn.Conv3d, ConvReluPool],
     }.items():
-        fast, _ = lower(model, x, layer)
+        fast = lower(model, x, layer).model
         assert [type(fast.features[i]) for i in (0, 4)] == kinds
 
 
 def test_a_method_that_needs_its_modules_gets_them() -> None:
-    fast, words = lower(paper_like(), batch(volumes(1)), needs=Needs(modules=True))
+    made = lower(paper_like(), batch(volumes(1)), needs=Needs(modules=True))
+    fast, words = made.model, made.words
     assert words == "batch norm folded, channels last"
     assert isinstance(fast.features[2], nn.ReLU)
     assert not fast.features[2].inplace
@@ -155,7 +157,8 @@ class Twice(nn.Module):
 def test_fusing_is_undone_where_it_would_change_the_result() -> None:
     torch.manual_seed(0)
     model, x = Twice(), batch(volumes(2))
-    fast, words = lower(model, x)
+    made = lower(model, x)
+    fast, words = made.model, made.words
     assert words == "channels last"
     with torch.no_grad():
         assert torch.allclose(fast(x), model(x), atol=1e-5)
@@ -183,7 +186,8 @@ def test_bfloat16_stays_inside_the_convolutions(monkeypatch: pytest.MonkeyPatch)
     )
     x = batch(volumes(2))
     seen: list[torch.dtype] = []
-    fast, words = lower(model, x)
+    made = lower(model, x)
+    fast, words = made.model, made.words
     assert words == "conv-ReLU-pool fused, bfloat16 convolutions, channels last"
     assert fast[0].weight.dtype == fast[3].weight.dtype == torch.bfloat16
     assert model[0].weight.dtype == fast[7].weight.dtype == torch.float32
@@ -211,10 +215,10 @@ def test_bfloat16_maps_are_near_the_exact_ones(monkeypatch: pytest.MonkeyPatch, 
 
 def test_bfloat16_is_for_methods_that_bear_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lowering, "half_pays", lambda device: True)
-    _, words = lower(paper_like(), batch(volumes(1)), needs=Needs(float32=True))
+    words = lower(paper_like(), batch(volumes(1)), needs=Needs(float32=True)).words
     assert "bfloat16" not in words
-    monkeypatch.setitem(lowering._TOLERANCE, True, 0.0)
-    _, words = lower(paper_like(), batch(volumes(1)))
+    monkeypatch.setitem(checks._TOLERANCE, True, 0.0)
+    words = lower(paper_like(), batch(volumes(1))).words
     assert words == "batch norm folded, conv-ReLU-pool fused, channels last"
 
 
@@ -237,12 +241,12 @@ def test_a_large_volume_is_compared_on_its_middle(
     )
     model(x)
     seen: list[tuple[int, ...]] = []
-    part, before = lowering._reference(model, x, None)
+    part, before, _ = lowering._reference(model, x, None, Needs())
     seen.append(tuple(part.shape))
     wide = isinstance(head, nn.Identity)  # its linear layer takes one size alone
     assert seen == [(1, 1, 12, 11, 10) if wide else (1, 1, 6, 6, 6)]
-    assert torch.equal(before[0], model(part))
-    assert lower(model, x)[1] == "conv-ReLU-pool fused, channels last"
+    assert torch.equal(before.logits, model(part))
+    assert lower(model, x).words == "conv-ReLU-pool fused, channels last"
     if not wide:
         assert torch.equal(part[0, 0], x[0, 0, 3:9, 2:8, 2:8])
 
@@ -291,7 +295,7 @@ def test_a_network_that_looks_at_values_is_traced_on_the_volume() -> None:
     names = [call.name for call in trace(Looks(), x).calls]
     assert names == [f"inner.{call.name}" for call in trace(paper_like(), x).calls]
     assert auto_layer(Looks(), trace(Looks(), x)) == "inner.features.6"
-    assert lower(Looks(), x)[1] == "batch norm folded, conv-ReLU-pool fused, channels last"
+    assert lower(Looks(), x).words == "batch norm folded, conv-ReLU-pool fused, channels last"
 
 
 def test_shapes_are_traced_without_running_the_network_on_numbers() -> None:

@@ -31,6 +31,7 @@ EXACT = Engine("cpu", "exact")
     ],
     ids=lambda part: type(part).__name__ if isinstance(part, nn.Module) else "",
 )
+@pytest.mark.filterwarnings("ignore:Sequential does not keep the scans of a batch apart")
 def test_what_has_no_rule_is_refused(layer: nn.Module, words: str) -> None:
     model = nn.Sequential(nn.Conv3d(1, 3, 3), layer, nn.Flatten(), nn.Linear(3 * 5 * 6 * 7, 2))
     with pytest.raises(NetworkError, match=f"Sequential runs {words}, for which relevance"):

@@ -11,9 +11,10 @@ from torch.nn import functional
 
 from voxplain.errors import InputError, NetworkError
 from voxplain.explain import Chosen, Engine, Probe, Target, probe
+from voxplain.explain.outputs import as_logits
 from voxplain.explain.probe import layer_name
 from voxplain.explain.run import explain
-from voxplain.explain.target import as_logits, make_target
+from voxplain.explain.target import make_target
 from voxplain.explain.trace import auto_layer, trace
 
 EXACT = Engine("cpu", "exact")

@@ -89,7 +89,8 @@ def test_the_provenance_names_it() -> None:
     )  # fmt: skip
     x = torch.randn(2, 1, 10, 10, 10)
     model(x)
-    fast, words = lower(model, x)
+    made = lower(model, x)
+    fast, words = made.model, made.words
     assert words == "conv-ReLU-pool fused, Winograd along x, channels last"
     with torch.no_grad():
         assert torch.allclose(fast(x), model(x), atol=1e-5)
@@ -115,7 +116,8 @@ def test_ties_in_a_constant_background_are_broken_as_torch_breaks_them() -> None
     x = torch.full((1, 1, 40, 12, 12), 0.3)
     x[:, :, 16:24] = torch.randn(8, 12, 12)
     model(x)
-    fast, words = lower(model.eval().requires_grad_(False), x)
+    made = lower(model.eval().requires_grad_(False), x)
+    fast, words = made.model, made.words
     assert "Winograd" in words
     slopes = []
     for net in (fast, model):
@@ -156,7 +158,8 @@ def test_convolutions_without_a_pooling_take_it_too() -> None:
     )  # fmt: skip
     x = torch.randn(2, 1, 10, 10, 10)
     model(x)
-    fast, words = lower(model, x, layer="3")
+    made = lower(model, x, layer="3")
+    fast, words = made.model, made.words
     assert words == "Winograd along x, channels last"
     kinds = [type(m).__name__ for m in fast.modules() if isinstance(m, nn.Conv3d)]
     assert kinds == ["Conv3d", "RowsConvolution", "Conv3d"]

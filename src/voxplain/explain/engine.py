@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from voxplain.explain.checks import Scalar
     from voxplain.explain.outputs import Head
 
 __all__ = ["Engine", "Placed", "probabilities", "weights_sha256"]
@@ -183,6 +184,7 @@ class Engine:
         example: Volume | NDArray[np.float32],
         layer: str | None = None,
         needs: Needs | None = None,
+        score: Scalar | None = None,
     ) -> Placed:
         """Put a network on its device, and make it faster where that is allowed.
 
@@ -196,7 +198,9 @@ class Engine:
             Dotted path of a layer whose activation must stay the same too; ``"auto"`` finds the
             last one with spatial extent.
         needs : Needs, optional
-            What the method asks of the network; scoring, the default, asks for nothing.
+            What the method asks of the network.
+        score : callable, optional
+            From logits (N, K) to the scalars (N,) that will be explained in this volume.
 
         Returns
         -------
@@ -208,17 +212,17 @@ class Engine:
         placed = Placed(model, first.device, first.dtype, dtype, Batcher(self.batch_size), layer)
         x = placed.tensor([example])
         with full_precision(first.device):
-            calls = trace(model, x)
+            calls, beside = trace(model, x), self.batch_size > 1
             if layer == "auto":
                 layer = auto_layer(model, calls)
             if self.precision == "exact":
-                found = as_given(model, x, calls)
+                found = as_given(model, x, calls, beside)
             else:
-                found = lower(model, x, layer, needs or Needs(), calls)
+                found = lower(model, x, layer, needs or Needs(), calls, beside, score)
         placed = replace(
             placed,
             model=found.model,
-            precision=", ".join([dtype, *found.words]),
+            precision=", ".join(filter(None, [dtype, found.words])),
             layer=layer,
             head=found.head,
             alone=found.alone,

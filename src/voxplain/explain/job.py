@@ -17,13 +17,14 @@ from voxplain.errors import InputError, VoxplainWarning
 from voxplain.explain.engine import Engine, Placed, full_precision, weights_sha256
 from voxplain.explain.method import Attribution, Method, describe_options
 from voxplain.explain.survey import Survey
+from voxplain.explain.target import SCORE_WORDS
 from voxplain.maps import AttributionMap, Provenance
 from voxplain.volume import Cohort, Volume
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from voxplain.explain.target import Chosen, Target
+    from voxplain.explain.target import Chosen, Score, Target
 
 __all__ = ["Job", "alike", "indexable"]
 
@@ -112,7 +113,13 @@ class Job:
     def _placed(self, example: Volume) -> Placed:
         needs = self.method.requires
         layer = self.layer if needs.layer else None
-        return self.engine.place(self.model, example, layer, needs)
+        return self.engine.place(self.model, example, layer, needs, self._score)
+
+    def _score(self, logits: torch.Tensor) -> torch.Tensor:
+        """Reduce outputs to the scalar that is explained in the first volume."""
+        chosen = self.target.part(0, 1).choose(logits[:1].detach()).repeat(len(logits))
+        kind: Score = getattr(self.method, "score", "logit")
+        return chosen.score(logits, kind if kind in SCORE_WORDS else "logit")
 
 
 @dataclass(frozen=True, eq=False)

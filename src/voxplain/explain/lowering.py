@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from voxplain.errors import NetworkError
-from voxplain.explain.checks import Sight, agree, another, look, require_steady
+from voxplain.explain.checks import Scalar, Sight, agree, another, look, require_steady
 from voxplain.explain.failures import out_of_memory
 from voxplain.explain.fused import ConvReluPool
 from voxplain.explain.insides import only_its_own, why_not_copied
@@ -50,7 +50,7 @@ class Lowered:
     ----------
     model : torch.nn.Module
         The copy, or the given network where it cannot be copied.
-    words : tuple of str
+    words : str
         What was done, for the provenance.
     head : {"logits", "softmax", "sigmoid"}
         What the network ends in.
@@ -59,7 +59,7 @@ class Lowered:
     """
 
     model: nn.Module
-    words: tuple[str, ...]
+    words: str
     head: Head
     alone: bool = False
 
@@ -88,6 +88,8 @@ def lower(
     layer: str | None = None,
     needs: Needs = _ANYTHING,
     calls: Trace | None = None,
+    beside: bool = True,
+    score: Scalar | None = None,
 ) -> Lowered:
     """Copy a network and make the copy faster where the result stays the same up to rounding.
 
@@ -96,23 +98,27 @@ def lower(
     (`voxplain.explain.winograd`); other ReLUs after them work in place; weights are stored channels
     last; and convolutions run in bfloat16 where the device is made for it and the method allows it.
 
-    The network runs on `x` alone, the copy on `x` beside another scan. For `x` both must give the
-    same outputs, the same gradients and the same activation of `layer`, as near as `agree` asks; so
-    that what is shown to agree is also steady, and keeps samples apart. Whatever breaks that, in
-    any way, is undone.
+    The network runs on `x` alone; the copy on `x` alone, and on `x` beside another scan. For `x`
+    they must give the same outputs, the same gradients and the same activation of `layer`, as near
+    as `agree` asks; so that what is shown to agree is also steady, and keeps samples apart. Whatever
+    breaks that, in any way, is undone.
 
     Parameters
     ----------
     model : torch.nn.Module
         It is not touched.
-    x : tensor (1, 1, X, Y, Z)
-        A scan to compare on; real data, so that the comparison means something.
+    x : tensor (N, 1, X, Y, Z)
+        Its first scan is compared on; real data, so that the comparison means something.
     layer : str, optional
         Dotted path of a layer whose activation must stay the same too.
     needs : Needs, optional
         Of the method.
     calls : Trace, optional
         Of the network, where there is one already.
+    beside : bool, default=True
+        Whether scans will run side by side.
+    score : callable, optional
+        From logits (N, K) to the scalars (N,) that will be explained, whose gradient must stay.
 
     Returns
     -------
@@ -123,11 +129,12 @@ def lower(
     NetworkError
         If the network cannot take the scan, or gives other outputs each time it runs.
     """
+    x = x[:1]
     calls = calls or trace(model, x)
-    x, before, strangers = _reference(model, x, layer, needs)
+    x, before, strangers = _reference(model, x, layer, needs, score)
     head = find_head(before.logits, calls.last)
     if head != "logits":
-        before = look(model, x, layer, needs, head)
+        before = look(model, x, layer, needs, head, score)
     other = None
     if needs.float32 or not (needs.gradient or layer):
         other = look(model, another(x), None, _FORWARD, head).logits
@@ -138,24 +145,36 @@ def lower(
         # A copy may fail in any way; the network still runs as given.
         plain, reason = None, f"the network cannot be copied: {type(error).__name__}"
     own = {*model.modules(), *strangers}
+    # Kernels for one scan and for several are not the same ones.
+    batches = [x, torch.cat([x, another(x)])] if beside else [x]
     if plain is not None and not calls.draws:
         for plan in _plans(half=half_pays(x.device) and not needs.float32, fuse=not needs.modules):
             made = copy.deepcopy(plain)
             try:
                 words = _rewrite(made, calls, plan, layer, needs)
                 with only_its_own(made) as foreign:
-                    after = look(made, torch.cat([x, another(x)]), layer, needs, head)
+                    same = all(
+                        agree(
+                            before,
+                            look(made, batch, layer, needs, head, score).first(),
+                            other,
+                            plan.half,
+                        )
+                        for batch in batches
+                    )
             except Exception as error:
                 # The copy may break a network's own code in any way, which the given one does not.
                 if out_of_memory(error):
                     raise
                 continue
-            if own.isdisjoint(foreign) and agree(before, after.first(), other, plan.half):
+            if same and own.isdisjoint(foreign):
                 return Lowered(made, words, head)
-    return as_given(model, x, calls, reason or "no faster copy gives the same")
+    return as_given(model, x, calls, beside, reason or "no faster copy gives the same")
 
 
-def as_given(model: nn.Module, x: torch.Tensor, calls: Trace, why: str | None = None) -> Lowered:
+def as_given(
+    model: nn.Module, x: torch.Tensor, calls: Trace, beside: bool = True, why: str | None = None
+) -> Lowered:
     """Run a network as it is, once it is known how.
 
     Parameters
@@ -165,6 +184,8 @@ def as_given(model: nn.Module, x: torch.Tensor, calls: Trace, why: str | None = 
         A scan to try it on.
     calls : Trace
         Of the network.
+    beside : bool, default=True
+        Whether scans will run side by side.
     why : str, optional
         Why there is no faster copy, for the provenance.
 
@@ -180,14 +201,11 @@ def as_given(model: nn.Module, x: torch.Tensor, calls: Trace, why: str | None = 
     with only_its_own(model), torch.no_grad(), probe(model) as p:
         first = p.logits(x)
         head = find_head(first, calls.last)
-        alone = require_steady(p, x, first, calls.draws)
-    words = () if why is None else (f"as given ({why})",)
-    return Lowered(model, words, head, alone)
+        alone = require_steady(p, x, first, beside, calls.draws)
+    return Lowered(model, "" if why is None else f"as given ({why})", head, alone)
 
 
-def _rewrite(
-    made: nn.Module, calls: Trace, plan: _Plan, layer: str | None, needs: Needs
-) -> tuple[str, ...]:
+def _rewrite(made: nn.Module, calls: Trace, plan: _Plan, layer: str | None, needs: Needs) -> str:
     words, left = [], calls
     pairs = len(list(foldable_pairs(made, calls)))
     if plan.fold and pairs:
@@ -203,7 +221,7 @@ def _rewrite(
     saved = save_products(made) if plan.fuse and not plan.half else 0
     if saved or any(isinstance(m, ConvReluPool) and m.kernel.halves for m in made.modules()):
         words.append("Winograd along x")
-    return (*words, "channels last")
+    return ", ".join([*words, "channels last"])
 
 
 _AS_GIVEN = _Plan(fold=False, fuse=False, half=False)
@@ -230,7 +248,11 @@ def half_pays(device: torch.device) -> bool:
 
 
 def _reference(
-    model: nn.Module, x: torch.Tensor, layer: str | None, needs: Needs
+    model: nn.Module,
+    x: torch.Tensor,
+    layer: str | None,
+    needs: Needs,
+    score: Scalar | None = None,
 ) -> tuple[torch.Tensor, Sight, list[nn.Module]]:
     """Choose what to compare on, and run the given network on it.
 
@@ -244,8 +266,8 @@ def _reference(
             )
             part = x[(slice(None), slice(None), *middle)]
             try:
-                return part, look(model, part, layer, needs), strangers
+                return part, look(model, part, layer, needs, score=score), strangers
             except NetworkError:
                 # A linear layer that wants the whole volume's size.
                 pass
-        return x, look(model, x, layer, needs), strangers
+        return x, look(model, x, layer, needs, score=score), strangers
