@@ -9,7 +9,7 @@ from explain_nets import SHAPE, batch, paper_like, volumes
 from torch import nn
 from torch.nn import functional
 
-from voxplain.errors import InputError, NetworkError
+from voxplain.errors import InputError, NetworkError, VoxplainWarning
 from voxplain.explain import Chosen, Engine, Probe, Target, probe
 from voxplain.explain.outputs import as_logits
 from voxplain.explain.probe import layer_name
@@ -161,8 +161,9 @@ def test_parts_of_the_work_are_reported_within_the_whole() -> None:
     ("give", "words"),
     [
         (lambda z: (z, z), "gives a tuple"),
-        (lambda z: {"logits": z}, "gives a dict"),
-        (lambda z: z[:, :, None, None, None], r"gives a tensor of shape \(1, 2, 1, 1, 1\)"),
+        (lambda z: {"a": z, "b": z}, "gives a dict of a, b"),
+        (lambda z: z[:, :, None].expand(-1, -1, 3), r"gives a tensor of shape \(1, 2, 3\)"),
+        (lambda z: z.long(), "gives a tensor of int64"),
     ],
 )
 def test_outputs_that_are_not_logits_ask_for_a_wrapper(give: object, words: str) -> None:
@@ -178,13 +179,17 @@ def test_outputs_that_are_not_logits_ask_for_a_wrapper(give: object, words: str)
         explain(Other(), volumes(1)[0])
 
 
-def test_a_network_that_mixes_samples_is_refused() -> None:
+def test_a_network_that_cannot_take_several_scans_gets_them_one_by_one() -> None:
     class Mean(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return x.flatten(1)[:, :2].mean(0, keepdim=True)
 
-    with pytest.raises(NetworkError, match="1 outputs for 3 volumes"):
-        explain(Mean(), volumes(3), engine=EXACT)
+    for engine in (EXACT, Engine("cpu")):
+        with pytest.warns(VoxplainWarning, match="Mean does not keep the scans of a batch apart"):
+            made = explain(Mean(), volumes(3), target=0, engine=engine, score="logit")
+        for one in made:
+            assert one.values.ravel()[:3].tolist() == [1, 0, 0]
+            assert "each scan is run alone" in one.provenance.notes[0]
 
 
 def test_scores_by_hand() -> None:
@@ -201,7 +206,7 @@ def test_scores_by_hand() -> None:
         assert Chosen(torch.tensor([1, 0])).score(one, kind).tolist() == [3, 2]
         assert Target().choose(one).score(one, kind).tolist() == [3, -2]
     assert Target().choose(z).indices.tolist() == [2, 1]
-    assert as_logits(torch.zeros(5), "Net").shape == (5, 1)
+    assert as_logits(torch.zeros(5), "Net", 5).shape == (5, 1)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from voxplain.explain import slabs
 from voxplain.explain.convolution import Geometry, Kernel
 from voxplain.explain.fused import ConvReluPool
 from voxplain.explain.lowering import lower
+from voxplain.explain.method import Needs
 from voxplain.explain.winograd import convolve_rows, transformed
 
 
@@ -116,7 +117,7 @@ def test_ties_in_a_constant_background_are_broken_as_torch_breaks_them() -> None
     x = torch.full((1, 1, 40, 12, 12), 0.3)
     x[:, :, 16:24] = torch.randn(8, 12, 12)
     model(x)
-    made = lower(model.eval().requires_grad_(False), x)
+    made = lower(model.eval().requires_grad_(False), x, needs=Needs(gradient=False))
     fast, words = made.model, made.words
     assert "Winograd" in words
     slopes = []

@@ -12,7 +12,11 @@ from voxplain.explain.failures import out_of_memory
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["Batcher"]
+__all__ = ["TOO_LARGE", "Batcher"]
+
+TOO_LARGE = (
+    "Memory ran out with a batch of one volume; use a device with more of it, or a coarser grid."
+)
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -60,10 +64,7 @@ class Batcher:
                 if not out_of_memory(error):
                     raise
                 if len(part) == 1:
-                    raise NetworkError(
-                        "Memory ran out with a batch of one volume; use a device with more of it, "
-                        "or a coarser grid."
-                    ) from error
+                    raise NetworkError(TOO_LARGE) from error
                 self.size = len(part) // 2
             else:
                 yield result

@@ -15,7 +15,8 @@ import torch
 from torch import nn
 
 from voxplain.errors import InputError, NetworkError, VoxplainWarning
-from voxplain.explain.batches import Batcher
+from voxplain.explain.batches import TOO_LARGE, Batcher
+from voxplain.explain.failures import out_of_memory
 from voxplain.explain.insides import require_ready
 from voxplain.explain.lowering import as_given, lower
 from voxplain.explain.method import Needs
@@ -211,14 +212,20 @@ class Engine:
         dtype = str(first.dtype).removeprefix("torch.") + before
         placed = Placed(model, first.device, first.dtype, dtype, Batcher(self.batch_size), layer)
         x = placed.tensor([example])
-        with full_precision(first.device):
-            calls, beside = trace(model, x), self.batch_size > 1
-            if layer == "auto":
-                layer = auto_layer(model, calls)
-            if self.precision == "exact":
-                found = as_given(model, x, calls, beside)
-            else:
-                found = lower(model, x, layer, needs or Needs(), calls, beside, score)
+        beside = self.batch_size > 1
+        try:
+            with full_precision(first.device):
+                calls = trace(model, x)
+                if layer == "auto":
+                    layer = auto_layer(model, calls)
+                if self.precision == "exact":
+                    found = as_given(model, x, calls, beside)
+                else:
+                    found = lower(model, x, layer, needs or Needs(), calls, beside, score)
+        except (RuntimeError, MemoryError) as error:
+            if out_of_memory(error):
+                raise NetworkError(TOO_LARGE) from error
+            raise
         placed = replace(
             placed,
             model=found.model,

@@ -100,8 +100,8 @@ def lower(
 
     The network runs on `x` alone; the copy on `x` alone, and on `x` beside another scan. For `x`
     they must give the same outputs, the same gradients and the same activation of `layer`, as near
-    as `agree` asks; so that what is shown to agree is also steady, and keeps samples apart. Whatever
-    breaks that, in any way, is undone.
+    as `agree` asks; so that what is shown to agree is also steady, and keeps samples apart.
+    Whatever breaks that, in any way, is undone.
 
     Parameters
     ----------
@@ -164,9 +164,11 @@ def lower(
                     )
             except Exception as error:
                 # The copy may break a network's own code in any way, which the given one does not.
-                if out_of_memory(error):
+                if not out_of_memory(error):
+                    continue
+                if not beside:
                     raise
-                continue
+                return lower(model, x, layer, needs, calls, False, score)
             if same and own.isdisjoint(foreign):
                 return Lowered(made, words, head)
     return as_given(model, x, calls, beside, reason or "no faster copy gives the same")

@@ -1,0 +1,34 @@
+"""Networks grown at random: the faster copy, the network as given and plain autograd agree."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+import torch
+from benchmarks.grammar import Grown, differences
+
+NETWORKS, AT_A_TIME = 200, 25
+
+
+@pytest.mark.parametrize("first", range(0, NETWORKS, AT_A_TIME))
+def test_faster_copies_of_grown_networks_give_the_maps_of_the_networks_as_given(first: int) -> None:
+    """Run one seed by itself with ``python -m benchmarks.grammar --networks 1 --first SEED``."""
+    wrong, ways = {}, Counter()
+    for seed in range(first, first + AT_A_TIME):
+        found, how = differences(seed)
+        ways[how] += 1
+        if found:
+            wrong[seed] = found
+    assert not wrong
+    # Else nothing was compared.
+    assert sum(count for how, count in ways.items() if "as given" not in how) > AT_A_TIME / 2
+
+
+def test_a_seed_grows_one_network() -> None:
+    one, same, other = (Grown(seed).state_dict() for seed in (3, 3, 4))
+    assert all(torch.equal(value, same[name]) for name, value in one.items())
+    assert one.keys() != other.keys() or any(
+        value.shape != other[name].shape or not torch.equal(value, other[name])
+        for name, value in one.items()
+    )
