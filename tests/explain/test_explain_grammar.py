@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 import torch
+
 from benchmarks.grammar import Grown, differences
 
 NETWORKS, AT_A_TIME = 200, 25

@@ -38,7 +38,7 @@ def failure(model: nn.Module, x: torch.Tensor, error: Exception) -> str:
 def no_gradient(model: nn.Module, error: RuntimeError) -> str:
     """Say in a sentence why a network's output cannot be differentiated."""
     name, said = type(model).__name__, _first_line(error)
-    if "Checkpointing" in said:
+    if "checkpoint" in said.lower():
         return (
             f"{name} uses gradient checkpointing in its reentrant form, which gives no gradient of "
             "the input; switch it off for explanations, or call checkpoint(..., "

@@ -16,7 +16,7 @@ from voxplain.errors import NetworkError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["only_its_own", "require_ready", "why_not_copied"]
+__all__ = ["is_scripted", "only_its_own", "require_ready", "why_not_copied"]
 
 # Modules of torch that do nothing else while they are trained.
 _ALWAYS_THE_SAME = "torch.nn.modules."
@@ -86,9 +86,14 @@ def require_ready(model: nn.Module) -> None:
         )
 
 
+def is_scripted(model: nn.Module) -> bool:
+    """Tell whether a network contains TorchScript, whose insides are out of reach."""
+    return any(isinstance(module, torch.jit.ScriptModule) for module in model.modules())
+
+
 def why_not_copied(model: nn.Module) -> str | None:
     """Say why a network is better not copied."""
-    if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
+    if is_scripted(model):
         return "it is TorchScript"
     if any("forward" in vars(module) for module in model.modules()):
         return "its forward was replaced by a function, which a copy would share"

@@ -200,7 +200,7 @@ def as_given(
     NetworkError
         See `lower`.
     """
-    with only_its_own(model), torch.no_grad(), probe(model) as p:
+    with only_its_own(model), probe(model) as p, torch.no_grad():
         first = p.logits(x)
         head = find_head(first, calls.last)
         alone = require_steady(p, x, first, beside, calls.draws)

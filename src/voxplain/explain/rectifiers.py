@@ -10,6 +10,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from voxplain.errors import NetworkError
+from voxplain.explain.insides import is_scripted
 from voxplain.explain.method import Note
 
 if TYPE_CHECKING:
@@ -187,7 +188,7 @@ def rectified_gradient(
         If the network runs no ReLU, or runs compiled TorchScript, whose ReLUs are out of reach.
     """
     name = type(probe.model).__name__
-    if any(isinstance(module, torch.jit.ScriptModule) for module in probe.model.modules()):
+    if is_scripted(probe.model):
         raise NetworkError(
             f"{name} contains TorchScript modules, whose ReLUs {_WORDS[rule]} cannot reach; give "
             "the network as Python modules."

@@ -84,7 +84,7 @@ def traced_modules(model: nn.Module) -> Iterator[dict[Node, str]]:
             lambda module, args, output, name=name: note(name, module, output)
         )
         for name, module in model.named_modules()
-        if name
+        if name and not isinstance(module, torch.jit.ScriptModule)
     ]
     try:
         yield owners
