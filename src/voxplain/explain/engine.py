@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -13,12 +14,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from voxplain.errors import InputError, NetworkError
+from voxplain.errors import InputError, NetworkError, VoxplainWarning
 from voxplain.explain.batches import Batcher
+from voxplain.explain.layers import auto_layer
 from voxplain.explain.lowering import lower
 from voxplain.explain.method import Needs
 from voxplain.explain.probe import probe
-from voxplain.explain.trace import auto_layer, trace
 from voxplain.volume import Volume
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class Placed:
     batcher : Batcher
     layer : str or None
         Dotted path of the layer that the method looks at.
+    doubt : str
+        Why a map made at this layer means less than it seems to; empty where it does not.
     """
 
     model: nn.Module
@@ -55,6 +58,7 @@ class Placed:
     precision: str
     batcher: Batcher
     layer: str | None = None
+    doubt: str = ""
 
     def tensor(self, volumes: Sequence[Volume | NDArray[np.float32]]) -> torch.Tensor:
         """Stack volumes of one shape into a batch.
@@ -153,7 +157,7 @@ class Engine:
             A volume on which the faster copy is compared with the network.
         layer : str, optional
             Dotted path of a layer whose activation must stay the same too; ``"auto"`` finds the
-            last one with spatial extent.
+            last one that all evidence passes through; see `voxplain.explain.layers.auto_layer`.
         needs : Needs, optional
             What the method asks of the network; scoring, the default, asks for nothing.
 
@@ -175,14 +179,16 @@ class Engine:
                 device = first.device
         dtype = str(first.dtype).removeprefix("torch.")
         placed = Placed(model, device, first.dtype, dtype, Batcher(self.batch_size), layer)
-        x, calls = placed.tensor([example]), None
+        x = placed.tensor([example])
         if layer == "auto":
-            calls = trace(model, x)
-            placed = replace(placed, layer=auto_layer(model, calls))
+            found = auto_layer(model, x)
+            placed = replace(placed, layer=found.name, doubt=found.doubt)
+            if found.doubt:
+                warnings.warn(f"layer='auto': {found.doubt}", VoxplainWarning, stacklevel=2)
         if self.precision == "exact":
             return placed
         with full_precision(device):
-            faster, words = lower(model, x, placed.layer, needs or Needs(), calls)
+            faster, words = lower(model, x, placed.layer, needs or Needs())
         return replace(placed, model=faster, precision=f"{dtype}, {words}")
 
     def logits(

@@ -168,7 +168,7 @@ class _Run:
             seed=self.job.seed,
             grid=volume.grid.to_dict(),
             versions=dict(_versions()),
-            notes=tuple(note.text for note in notes),
+            notes=tuple(filter(None, (self.placed.doubt, *(note.text for note in notes)))),
         )
         return AttributionMap(
             values=values,

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from voxplain.errors import InputError, NetworkError, unknown_name
+from voxplain.explain.layouts import Layout, Surroundings, layout_of
 from voxplain.explain.target import as_logits
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ class Probe:
         Takes the part of the batch's work that is done, 0 to 1.
     batch_size : int
         Volumes that one pass may take, for kernels that run many changed copies of a batch.
+    layout : Layout or None
+        How the hooked layer's output holds its feature maps, once the network has run.
     """
 
     model: nn.Module
@@ -45,6 +48,11 @@ class Probe:
     batch_size: int = 8
     _recorded: torch.Tensor | None = None
     _attached: bool = False
+    _around: Surroundings = field(init=False)
+    layout: Layout | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self._around = Surroundings(self.model, 0, (1, 1, 1))
 
     def logits(self, x: torch.Tensor) -> torch.Tensor:
         """Run the network.
@@ -65,6 +73,7 @@ class Probe:
             If an output is not finite.
         """
         self._recorded = None
+        self._around = Surroundings(self.model, len(x), (x.shape[2], x.shape[3], x.shape[4]))
         name = type(self.model).__name__
         try:
             # A view would let an in-place first layer write into the caller's batch.
@@ -91,7 +100,7 @@ class Probe:
 
     @property
     def activation(self) -> torch.Tensor:
-        """Output of the hooked layer at its last call, tensor (N, C, X', Y', Z').
+        """Feature maps of the hooked layer at its last call, tensor (N, C, X', Y', Z').
 
         It is a leaf of the graph: its gradient is the layer's own, and what comes before it
         keeps no graph; see `attached`.
@@ -179,8 +188,15 @@ class Probe:
         chosen = target.choose(logits)
         return self.gradient(chosen.score(logits, kind), leaf), chosen
 
+    def _note(self, module: nn.Module, args: object, output: object) -> None:
+        self._around.note(module, args, output)
+
     def _record(self, module: nn.Module, args: object, output: object) -> torch.Tensor:
-        if not isinstance(output, torch.Tensor) or output.ndim != 5:
+        self.layout = None
+        if isinstance(output, torch.Tensor):
+            self.layout = layout_of(module, output.shape, self._around)
+        layout = self.layout
+        if layout is None or not isinstance(output, torch.Tensor):
             given = (
                 f"shape {tuple(output.shape)}"
                 if isinstance(output, torch.Tensor)
@@ -188,14 +204,16 @@ class Probe:
             )
             raise NetworkError(
                 f"Layer {self.layer!r} gives an output of {given}; choose a layer that gives "
-                "feature maps (N, C, X, Y, Z), or 'auto'."
+                f"feature maps (N, C, X, Y, Z) of the batch's {self._around.batch} volumes or "
+                "their patches' tokens (N, T, C), or 'auto'."
             )
         if self._attached:
-            self._recorded = output
-        else:
-            self._recorded = output.detach().requires_grad_(torch.is_grad_enabled())
-        # An in-place operation after the layer then changes the clone, not the record.
-        return self._recorded.clone()
+            self._recorded = layout.maps(output)
+            return layout.output(self._recorded, output)
+        # An in-place operation after the layer changes what is handed on, not the record.
+        maps = layout.maps(output.detach())
+        self._recorded = maps.requires_grad_(torch.is_grad_enabled())
+        return layout.output(self._recorded, output.detach())
 
 
 @contextmanager
@@ -217,7 +235,7 @@ def probe(
     model : torch.nn.Module
     layer : str, torch.nn.Module or None
         Dotted path of the layer whose activation is recorded, or the module itself;
-        `voxplain.explain.trace.auto_layer` finds one. Of a module that is called several times,
+        `voxplain.explain.layers.auto_layer` finds one. Of a module that is called several times,
         the last call counts.
     voxel_size : tuple of 3 floats, mm
     report : callable, optional
@@ -233,17 +251,23 @@ def probe(
     frozen = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
     name = None if layer is None else layer_name(model, layer)
     p = Probe(model, name, voxel_size, report or (lambda done: None), batch_size)
-    handle = None
+    handles = []
     try:
         model.eval()
         for parameter, _ in frozen:
             parameter.requires_grad_(False)
         if name is not None:
-            handle = model.get_submodule(name).register_forward_hook(p._record)
+            # The grids of convolutions tell what tokens stand for.
+            handles = [
+                module.register_forward_hook(p._note)
+                for module in model.modules()
+                if isinstance(module, nn.Conv3d)
+            ]
+            handles.append(model.get_submodule(name).register_forward_hook(p._record))
         with torch.inference_mode(False), torch.enable_grad():
             yield p
     finally:
-        if handle is not None:
+        for handle in handles:
             handle.remove()
         for parameter, flag in frozen:
             parameter.requires_grad_(flag)
