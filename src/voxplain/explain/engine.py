@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import re
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -126,18 +127,24 @@ class Engine:
     batch_size: int = 8
 
     def __post_init__(self) -> None:
-        if self.precision not in ("auto", "exact"):
+        if not isinstance(self.precision, str) or self.precision not in ("auto", "exact"):
             raise InputError(f"precision must be 'auto' or 'exact'; {self.precision!r} was given.")
-        if self.batch_size < 1:
-            raise InputError(f"batch_size must be 1 or more; {self.batch_size} was given.")
-        kind = self.device.partition(":")[0]
-        if kind not in ("auto", "cpu", "cuda", "mps"):
+        size = self.batch_size
+        if not isinstance(size, int | np.integer) or isinstance(size, bool) or size < 1:
+            raise InputError(f"batch_size must be a whole number from 1 on; {size!r} was given.")
+        object.__setattr__(self, "batch_size", int(size))
+        device: object = self.device
+        if isinstance(device, torch.device):
+            object.__setattr__(self, "device", str(device))
+        found = re.fullmatch(r"(auto)|(cpu|cuda|mps)(?::(\d+))?", str(self.device))
+        if found is None:
             raise InputError(
-                f"device must be 'auto', 'cpu', 'cuda' or 'mps'; {self.device!r} was given."
+                "device must be 'auto', 'cpu', 'cuda' or 'mps', or one of several, such as "
+                f"'cuda:1'; {self.device!r} was given."
             )
-        if (kind == "cuda" and not torch.cuda.is_available()) or (
-            kind == "mps" and not torch.backends.mps.is_available()
-        ):
+        kind, number = found[2] or "auto", int(found[3] or 0)
+        there = {"cuda": torch.cuda.device_count, "mps": torch.mps.device_count}
+        if kind in there and number >= there[kind]():
             raise InputError(f"Device {self.device!r} is not there; use 'auto' or 'cpu'.")
 
     def place(

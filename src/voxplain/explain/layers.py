@@ -144,17 +144,20 @@ def _before_pooling(ways: Ways, whole: Sequence[_Spot]) -> _Spot:
 def _of_branches(model: nn.Module, ways: Ways, spots: Sequence[_Spot]) -> AutoLayer:
     own = [s for s in spots if not s.pooled and _learned(ways, s.call)] or list(spots)
     most = max(ways.through(s.call) for s in own)
-    last = [s for s in own if ways.through(s.call) == most][-1]
-    # Of a container and its last module, the module.
-    chosen = next(s for s in own if ways.origin(s.call) == ways.origin(last.call))
+    chosen = _innermost(ways, own, [s for s in own if ways.through(s.call) == most][-1])
     past = ways.after(chosen.call)
-    others = [s.name for s in own if s is not chosen and s.call.made and s.call.made[0] in past]
-    such = f" such as {others[-1]!r}" if others else ""
+    others = [s for s in own if s is not chosen and s.call.made and s.call.made[0] in past]
+    such = f" such as {_innermost(ways, own, others[-1]).name!r}" if others else ""
     return AutoLayer(
         chosen.name,
         f"no layer of {type(model).__name__} holds all evidence: layer {chosen.name!r} is taken, "
         f"and evidence passes it by on other branches{such}; name the layer you mean.",
     )
+
+
+def _innermost(ways: Ways, spots: Sequence[_Spot], spot: _Spot) -> _Spot:
+    """Of a container and its last module, take the module."""
+    return next(s for s in spots if ways.origin(s.call) == ways.origin(spot.call))
 
 
 def _doubt(model: nn.Module, ways: Ways, chosen: _Spot) -> str:
