@@ -531,6 +531,22 @@ def test_attention_that_cannot_be_laid_out_is_told() -> None:
         explain(net, volumes(1, SHAPE)[0], "grad-cam", 1, engine=EXACT)
 
 
+def test_a_weighted_mean_over_places_is_no_attention_between_them() -> None:
+    class Weighted(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.maps = nn.Sequential(nn.Conv3d(1, 4, 3), nn.ReLU())
+            self.weight, self.head = nn.Linear(4, 3), nn.Linear(4, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            places = self.maps(x).flatten(2).transpose(1, 2)
+            weights = self.weight(places).tanh().sum(2, keepdim=True).softmax(1)
+            return self.head(torch.bmm(weights.transpose(1, 2), places)[:, 0])
+
+    found = auto_layer(seeded(Weighted, 0), batch(volumes(1, SHAPE)))
+    assert (found.name, found.doubt) == ("maps.1", "")
+
+
 def test_the_network_and_its_numbers_are_left_as_they_were() -> None:
     net = seeded(Residual, 0).train()
     before = {name: value.clone() for name, value in net.state_dict().items()}

@@ -29,6 +29,7 @@ _POOLS = (
 )
 # Operations that make features of what they are given.
 _LEARNED = ("Convolution", "Addmm", "Mm", "Bmm", "Baddbmm", "ScaledDotProduct")
+_ATTENTION = ("ScaledDotProduct", "BmmBackward", "BaddbmmBackward")
 _NAMED = 3
 
 
@@ -88,7 +89,7 @@ def auto_layer(model: nn.Module, x: torch.Tensor) -> AutoLayer:
         If no layer module gives feature maps.
     """
     ways = follow(model, x)
-    spots = _spots(model, x, ways)
+    spots, unread = _spots(model, x, ways)
     if not spots:
         raise NetworkError(
             f"{type(model).__name__} has no layer module that gives feature maps (N, C, X, Y, Z); "
@@ -105,14 +106,16 @@ def auto_layer(model: nn.Module, x: torch.Tensor) -> AutoLayer:
     if not whole:
         return _of_branches(model, ways, spots)
     chosen = _before_pooling(ways, whole)
-    return AutoLayer(chosen.name, _doubt(model, ways, chosen))
+    return AutoLayer(chosen.name, _doubt(model, ways, chosen, unread))
 
 
-def _spots(model: nn.Module, x: torch.Tensor, ways: Ways) -> list[_Spot]:
+def _spots(model: nn.Module, x: torch.Tensor, ways: Ways) -> tuple[list[_Spot], list[Handed]]:
+    """Find where there are feature maps, and the tokens of which nobody knows the places."""
     last = {call.name: call for call in ways.calls}
     makers: dict[Any, nn.Module] = {}
     around = Surroundings(model, len(x), (x.shape[2], x.shape[3], x.shape[4]))
     spots: list[_Spot] = []
+    unread: list[Handed] = []
     for call in ways.calls:
         maker = makers.setdefault(ways.origin(call), call.module)
         if isinstance(call.module, nn.Conv3d) and len(call.shape) == 5:
@@ -120,7 +123,9 @@ def _spots(model: nn.Module, x: torch.Tensor, ways: Ways) -> list[_Spot]:
         layout = layout_of(call.module, call.shape, around)
         if call is last[call.name] and layout is not None and max(layout.grid) > 1:
             spots.append(_Spot(call, layout, isinstance(maker, _POOLS)))
-    return spots
+        elif layout is None and len(call.shape) == 3 and min(call.shape[1:]) > 1:
+            unread.append(call)
+    return spots, unread
 
 
 def _learned(ways: Ways, call: Handed) -> bool:
@@ -160,7 +165,7 @@ def _innermost(ways: Ways, spots: Sequence[_Spot], spot: _Spot) -> _Spot:
     return next(s for s in spots if ways.origin(s.call) == ways.origin(spot.call))
 
 
-def _doubt(model: nn.Module, ways: Ways, chosen: _Spot) -> str:
+def _doubt(model: nn.Module, ways: Ways, chosen: _Spot, unread: Sequence[Handed]) -> str:
     name = f"layer {chosen.name!r} of {type(model).__name__}"
     if chosen.layout.of_tokens:
         if not chosen.layout.extra:
@@ -189,9 +194,9 @@ def _doubt(model: nn.Module, ways: Ways, chosen: _Spot) -> str:
             f"({named}) on branches that no module joins; name the layer you mean, or add the "
             "branches inside a module (an nn.Identity after the sum will do)."
         )
-    names = [node.name() for node in past]
-    attends = [n for n in names if n.startswith("ScaledDotProduct")]
-    if attends or sum(n.startswith("BmmBackward") for n in names) > 1:
+    if any(call.made is not None and call.made[0] in past for call in unread) and any(
+        node.name().startswith(_ATTENTION) for node in past
+    ):
         return (
             f"{name} comes before the network's attention layers, whose output voxplain cannot lay "
             "out as a volume: the map shows what the patches look like, not how the network joins "
