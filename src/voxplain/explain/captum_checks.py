@@ -6,6 +6,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 import torch
+from torch import nn
 
 from voxplain.errors import NetworkError, VoxplainWarning
 from voxplain.explain.method import Note
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DEEPLIFT",
     "RECTIFIED",
+    "Scored",
     "check_rectified",
     "hookable",
     "incomplete",
@@ -41,6 +43,31 @@ DEEPLIFT = ("DeepLift", "DeepLiftShap", "LayerDeepLift", "LayerDeepLiftShap")
 _ROUTINE = ("Setting forward, backward hooks", "Setting backward hooks on ReLU")
 # Of the largest value; of the difference; of the sum of sizes.
 _SAME, _ADDS_UP, _ROUNDING = 1e-3, 1e-2, 1e-5
+
+
+class Scored(nn.Module):
+    """The network up to the one number that is explained, for a single volume's target.
+
+    Captum finds the stand-ins for activations as its modules, and not those of the network.
+
+    Parameters
+    ----------
+    probe : Probe
+    chosen : Chosen
+    modules : StandIns
+    """
+
+    def __init__(self, probe: Probe, chosen: Chosen, modules: StandIns) -> None:
+        super().__init__()
+        self.training = False
+        self.probe, self.chosen, self.mode = probe, chosen, modules
+        self.activations = modules.modules
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map volumes (N, 1, X, Y, Z) to the explained scalar (N,)."""
+        with self.mode:
+            logits = self.probe.logits(x)
+        return self.chosen.repeat(len(x)).score(logits)
 
 
 def hookable(name: str, probe: Probe, x: torch.Tensor) -> tuple[StandIns, tuple[Note, ...]]:

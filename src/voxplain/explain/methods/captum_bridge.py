@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
-from torch import nn
 from torch.nn import functional
 
 from voxplain.errors import InputError, NetworkError, VoxplainError, unknown_name
 from voxplain.explain.captum_checks import (
     DEEPLIFT,
     RECTIFIED,
+    Scored,
     check_rectified,
     hookable,
     incomplete,
@@ -33,8 +33,7 @@ from voxplain.explain.probe import out_of_memory
 
 if TYPE_CHECKING:
     from voxplain.explain.probe import Probe
-    from voxplain.explain.stand_ins import StandIns
-    from voxplain.explain.target import Chosen, Target
+    from voxplain.explain.target import Target
 
 __all__ = ["CAPTUM_NAMES", "CaptumMethod", "captum_method"]
 
@@ -154,11 +153,11 @@ class CaptumMethod(Method):
                 with seeded(seed, x.device), warnings.catch_warnings(record=True) as caught:
                     warnings.simplefilter("always")
                     leaf = x[one].detach().requires_grad_()
-                    made, own = self._run(probe, _Scored(probe, picked, modules), leaf, arguments)
+                    made, own = self._run(probe, Scored(probe, picked, modules), leaf, arguments)
                 maps.append(made)
                 notes.append((*told, *own, *passed_on_warnings(name, caught)))
                 if row == 0 and name in RECTIFIED:
-                    self._check_rectified(_Scored(probe, picked, modules), x[:1], made)
+                    self._check_rectified(Scored(probe, picked, modules), x[:1], made)
                 probe.report((row + 1) / len(x))
         values = torch.cat(maps).sum(1, keepdim=True)
         if values.shape[2:] != x.shape[2:]:
@@ -170,7 +169,7 @@ class CaptumMethod(Method):
         told_of = tuple((*n, zero) if e else n for n, e in zip(notes, empty, strict=True))
         return Attribution(values[:, 0], chosen, told_of)
 
-    def _check_rectified(self, scored: _Scored, x: torch.Tensor, made: torch.Tensor) -> None:
+    def _check_rectified(self, scored: Scored, x: torch.Tensor, made: torch.Tensor) -> None:
         name = self.captum_class.__name__
         if name == "GuidedGradCam":
             # Its other factor is zero in places; the hooks are those of this class.
@@ -182,7 +181,7 @@ class CaptumMethod(Method):
         check_rectified(name, scored.probe, x, scored.chosen, made.detach())
 
     def _run(
-        self, probe: Probe, scored: _Scored, x: torch.Tensor, arguments: Mapping[str, Any]
+        self, probe: Probe, scored: Scored, x: torch.Tensor, arguments: Mapping[str, Any]
     ) -> tuple[torch.Tensor, tuple[Note, ...]]:
         name = self.captum_class.__name__
         layers = [probe.model.get_submodule(probe.layer)] if probe.layer else []
@@ -240,24 +239,6 @@ class CaptumMethod(Method):
             features = cubes(x.shape[2:], [_CUBE_MM / size for size in probe.voxel_size]) - 1
             made["feature_mask"] = torch.from_numpy(features)[None, None].to(x.device)
         return made
-
-
-class _Scored(nn.Module):
-    """The network up to the one number that is explained, for a single volume's target.
-
-    Captum finds the stand-ins for activations as its modules, and not those of the network.
-    """
-
-    def __init__(self, probe: Probe, chosen: Chosen, modules: StandIns) -> None:
-        super().__init__()
-        self.training = False
-        self.probe, self.chosen, self.mode = probe, chosen, modules
-        self.activations = modules.modules
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        with self.mode:
-            logits = self.probe.logits(x)
-        return self.chosen.repeat(len(x)).score(logits)
 
 
 def _as_captum(key: str, value: Any, x: torch.Tensor) -> Any:
