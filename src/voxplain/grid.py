@@ -38,8 +38,7 @@ class Grid:
     affine: NDArray[np.float64]
 
     def __post_init__(self) -> None:
-        shape = tuple(int(n) for n in self.shape)
-        affine = np.array(self.affine, dtype=np.float64)
+        shape, affine = _whole_numbers(self.shape), _matrix(self.affine)
         if len(shape) != 3 or min(shape) < 1:
             raise GridError(f"A grid needs three positive axis lengths; {shape} was given.")
         if affine.shape != (4, 4) or not np.isfinite(affine).all():
@@ -189,6 +188,30 @@ class Grid:
         shape = "×".join(str(n) for n in self.shape)
         size = "×".join(f"{s:.4g}" for s in self.voxel_size)
         return f"{shape} voxels of {size} mm, {self.orientation}"
+
+
+def _whole_numbers(given: object) -> tuple[int, ...]:
+    try:
+        numbers = tuple(float(n) for n in given)  # type: ignore[attr-defined]
+    except (TypeError, ValueError):
+        numbers = (0.5,)
+    if isinstance(given, str | bytes) or not all(n.is_integer() for n in numbers):
+        told = type(given).__name__ if hasattr(given, "__array__") else repr(given)
+        raise GridError(f"A grid's shape must be three whole numbers; {told} was given.")
+    return tuple(int(n) for n in numbers)
+
+
+def _matrix(given: object) -> NDArray[np.float64]:
+    try:
+        array = np.asarray(given)
+    except (TypeError, ValueError, RuntimeError):
+        array = np.array(None)
+    if array.dtype.kind not in "iuf":
+        raise GridError(
+            "The affine must be a 4 x 4 matrix of finite numbers; "
+            f"{type(given).__name__} was given."
+        )
+    return array.astype(np.float64)
 
 
 def _invertible(matrix: NDArray[np.float64]) -> bool:

@@ -42,7 +42,16 @@ class Volume:
     subject: str = ""
 
     def __post_init__(self) -> None:
-        values = np.asarray(self.values, dtype=np.float32)
+        if not isinstance(self.grid, Grid):
+            raise InputError(
+                "A volume's grid must be a voxplain Grid, Grid(shape, affine); "
+                f"{type(self.grid).__name__} was given."
+            )
+        if not isinstance(self.subject, str):
+            raise InputError(
+                f"A volume's subject must be text, such as '01'; {self.subject!r} was given."
+            )
+        values = _numbers(self.values)
         if values.shape != self.grid.shape:
             raise GridError(
                 f"The values have shape {values.shape}, their grid {self.grid.shape}: "
@@ -121,6 +130,22 @@ class Cohort:
         for index in indices:
             total += self.load(int(index))
         return (total / len(indices)).astype(np.float32)
+
+
+def _numbers(given: object) -> NDArray[np.float32]:
+    """Read an array of real numbers, array float32."""
+    try:
+        # A tensor that is part of a graph, or not on the processor, gives no array by itself.
+        tensor = hasattr(given, "detach")
+        array = np.asarray(given.detach().cpu() if tensor else given)  # type: ignore[attr-defined]
+    except (TypeError, ValueError, RuntimeError):
+        array = np.asarray(None)
+    if array.dtype.kind not in "biuf":
+        kind = type(given).__name__ if array.ndim == 0 else f"values of type {array.dtype}"
+        raise InputError(
+            f"A volume's values must be an array (X, Y, Z) of real numbers; {kind} was given."
+        )
+    return array.astype(np.float32, copy=False)
 
 
 _SCAN_COLUMNS = ("participant_id", "session_id", "run_id")

@@ -125,6 +125,24 @@ CASES: dict[str, tuple[dict[str, object], Direct]] = {
 }
 
 
+class Copied(nn.Module):
+    """A module that is given a copy, so that Captum's hooks on it and its neighbour do not meet."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.inner(x.clone())
+
+
+def with_copies(model: nn.Module) -> nn.Module:
+    for place, module in enumerate(model.features):
+        if isinstance(module, nn.ReLU | nn.MaxPool3d):
+            model.features[place] = Copied(module)
+    return model
+
+
 def test_every_name_of_the_bridge_has_a_case() -> None:
     assert {f"captum:{name}" for name in CASES} == CAPTUM_NAMES
 
@@ -146,7 +164,10 @@ def test_the_map_is_captums(name: str) -> None:
         model, items, f"captum:{name}", 1, layer="features.4", seed=3, engine=EXACT, **options
     )
     for item, one in zip(items, made, strict=True):
-        wanted = by_hand(direct, model, batch([item]))
+        # Bare Captum hangs the hooks of a ReLU and of the pooling after it on one tensor, and then
+        # DeepLIFT does not add up.
+        bare = with_copies(paper_like()) if "DeepLift" in name else model
+        wanted = by_hand(direct, bare, batch([item]))
         assert np.abs(wanted).max() > 0
         assert np.abs(one.values - wanted).max() < 1e-5 * np.abs(wanted).max()
     assert made[0].provenance.notes == (f"captum {importlib.metadata.version('captum')}",)

@@ -222,7 +222,7 @@ def test_what_is_wrong_is_said_before_the_first_map() -> None:
     ("options", "message"),
     [
         ({"precision": "half"}, "precision must be 'auto' or 'exact'"),
-        ({"batch_size": 0}, "batch_size must be 1 or more"),
+        ({"batch_size": 0}, "batch_size must be a whole number from 1 on"),
         ({"device": "tpu"}, "device must be 'auto', 'cpu', 'cuda' or 'mps'"),
     ],
 )

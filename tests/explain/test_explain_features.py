@@ -11,7 +11,8 @@ from torch import nn
 from voxplain.errors import InputError, NetworkError
 from voxplain.explain import Engine
 from voxplain.explain.features import feature_summaries
-from voxplain.explain.trace import first_features, trace
+from voxplain.explain.layers import first_features
+from voxplain.explain.trace import trace
 
 
 def test_means_and_entropies_one_by_one() -> None:

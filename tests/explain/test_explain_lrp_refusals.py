@@ -139,7 +139,7 @@ def test_a_first_rule_needs_a_layer_that_takes_the_volume() -> None:
         ({"rule": "gamma"}, "rule must be 'composite', 'epsilon' or 'alpha-beta'; 'gamma'"),
         ({"first": "zb"}, "first must be 'w2', 'flat' or 'same'; 'zb'"),
         ({"epsilon": -1}, "epsilon must be 0 or more, and finite; -1"),
-        ({"beta": float("nan")}, "beta must be 0 or more, and finite; nan"),
+        ({"beta": float("nan")}, "beta must be a number; nan"),
         ({"score": "probability"}, "score must be 'margin' or 'logit'; 'probability'"),
     ],
 )

@@ -11,11 +11,11 @@ from torch.nn import functional
 
 from voxplain.errors import InputError, NetworkError, VoxplainWarning
 from voxplain.explain import Chosen, Engine, Probe, Target, probe
+from voxplain.explain.layers import auto_layer
 from voxplain.explain.outputs import as_logits
 from voxplain.explain.probe import layer_name
 from voxplain.explain.run import explain
 from voxplain.explain.target import make_target
-from voxplain.explain.trace import auto_layer, trace
 
 EXACT = Engine("cpu", "exact")
 
@@ -58,13 +58,13 @@ def test_last_call_counts_and_in_place_relu_does_not_reach_the_record(place: str
 
 
 def test_auto_takes_the_last_layer_with_extent() -> None:
-    assert auto_layer(Shared(), trace(Shared(), batch(volumes(1)))) == "relu"
+    assert auto_layer(Shared(), batch(volumes(1))).name == "relu"
     model = paper_like()
-    assert auto_layer(model, trace(model, batch(volumes(1)))) == "features.6"
+    assert auto_layer(model, batch(volumes(1))).name == "features.6"
     model.features.append(nn.AdaptiveAvgPool3d(1))
     model.features.append(nn.Conv3d(5, 10, 1))
     model.classifier[-1] = nn.Linear(10, 2)
-    assert auto_layer(model, trace(model, batch(volumes(1)))) == "features.6"
+    assert auto_layer(model, batch(volumes(1))).name == "features.6"
     flat = nn.Sequential(nn.Flatten(), nn.Linear(504, 2))
     with pytest.raises(NetworkError, match="no layer module that gives feature maps"):
         explain(flat, volumes(1)[0], "grad-cam")

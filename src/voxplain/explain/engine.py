@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import re
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,10 +19,11 @@ from voxplain.errors import InputError, NetworkError, VoxplainWarning
 from voxplain.explain.batches import TOO_LARGE, Batcher
 from voxplain.explain.failures import out_of_memory
 from voxplain.explain.insides import require_ready
+from voxplain.explain.layers import auto_layer
 from voxplain.explain.lowering import as_given, lower
 from voxplain.explain.method import Needs
 from voxplain.explain.probe import Probe, probe
-from voxplain.explain.trace import auto_layer, trace
+from voxplain.explain.trace import trace
 from voxplain.volume import Volume
 
 if TYPE_CHECKING:
@@ -165,18 +167,24 @@ class Engine:
     batch_size: int = 8
 
     def __post_init__(self) -> None:
-        if self.precision not in ("auto", "exact"):
+        if not isinstance(self.precision, str) or self.precision not in ("auto", "exact"):
             raise InputError(f"precision must be 'auto' or 'exact'; {self.precision!r} was given.")
-        if self.batch_size < 1:
-            raise InputError(f"batch_size must be 1 or more; {self.batch_size} was given.")
-        kind = self.device.partition(":")[0]
-        if kind not in ("auto", "cpu", "cuda", "mps"):
+        size = self.batch_size
+        if not isinstance(size, int | np.integer) or isinstance(size, bool) or size < 1:
+            raise InputError(f"batch_size must be a whole number from 1 on; {size!r} was given.")
+        object.__setattr__(self, "batch_size", int(size))
+        device: object = self.device
+        if isinstance(device, torch.device):
+            object.__setattr__(self, "device", str(device))
+        found = re.fullmatch(r"(auto)|(cpu|cuda|mps)(?::(\d+))?", str(self.device))
+        if found is None:
             raise InputError(
-                f"device must be 'auto', 'cpu', 'cuda' or 'mps'; {self.device!r} was given."
+                "device must be 'auto', 'cpu', 'cuda' or 'mps', or one of several, such as "
+                f"'cuda:1'; {self.device!r} was given."
             )
-        if (kind == "cuda" and not torch.cuda.is_available()) or (
-            kind == "mps" and not torch.backends.mps.is_available()
-        ):
+        kind, number = found[2] or "auto", int(found[3] or 0)
+        there = {"cuda": torch.cuda.device_count, "mps": torch.mps.device_count}
+        if kind in there and number >= there[kind]():
             raise InputError(f"Device {self.device!r} is not there; use 'auto' or 'cpu'.")
 
     def place(
@@ -197,7 +205,7 @@ class Engine:
             A volume on which the faster copy is compared with the network.
         layer : str, optional
             Dotted path of a layer whose activation must stay the same too; ``"auto"`` finds the
-            last one with spatial extent.
+            last one that all evidence passes through; see `voxplain.explain.layers.auto_layer`.
         needs : Needs, optional
             What the method asks of the network.
         score : callable, optional
@@ -216,8 +224,10 @@ class Engine:
         try:
             with full_precision(first.device):
                 calls = trace(model, x)
+                doubt = ""
                 if layer == "auto":
-                    layer = auto_layer(model, calls)
+                    chosen = auto_layer(model, x)
+                    layer, doubt = chosen.name, chosen.doubt
                 if self.precision == "exact":
                     found = as_given(model, x, calls, beside)
                 else:
@@ -234,7 +244,7 @@ class Engine:
             head=found.head,
             alone=found.alone,
             batcher=Batcher(1 if found.alone else self.batch_size),
-            notes=found.notes(type(model).__name__),
+            notes=tuple(filter(None, (*found.notes(type(model).__name__), doubt.rstrip(".")))),
         )
         for note in placed.notes:
             warnings.warn(f"{note}.", VoxplainWarning, stacklevel=2)

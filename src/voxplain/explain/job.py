@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from voxplain.errors import InputError, VoxplainWarning
+from voxplain.explain.arguments import require_volume
 from voxplain.explain.engine import Engine, Placed, full_precision, weights_sha256
 from voxplain.explain.method import Attribution, Method, describe_options
 from voxplain.explain.survey import Survey
@@ -231,11 +232,7 @@ def alike(volumes: Iterable[Volume], size: int) -> Iterator[list[Volume]]:
     """
     batch: list[Volume] = []
     for volume in volumes:
-        if not isinstance(volume, Volume):
-            raise InputError(
-                f"Each volume must be a voxplain Volume, values with their Grid; "
-                f"{type(volume).__name__} was given."
-            )
+        require_volume(volume)
         if batch and (
             len(batch) == size
             or volume.grid.shape != batch[0].grid.shape

@@ -233,12 +233,39 @@ class Method(ABC):
 
     @classmethod
     def require_known(cls, options: Mapping[str, Any]) -> None:
-        """Raise InputError if the method has no option of a given name."""
+        """Raise InputError if the method has no option of a given name, or not of that type."""
         names = cls.option_names()
         for given in options:
             if given not in names:
                 takes = f"its options are {', '.join(names)}" if names else "it takes none"
                 raise InputError(f"Method {cls.info.name!r} has no option {given!r}; {takes}.")
+        cls.require_types(options)
+
+    @classmethod
+    def require_types(cls, options: Mapping[str, Any]) -> None:
+        """Raise InputError if an option that is a number or a flag is given as something else."""
+        for option in fields(cls):
+            if option.name in options:
+                _require_type(option.name, str(option.type), options[option.name])
+
+
+# Of each type that an option may be declared to have: what may be given, and its name.
+_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
+    "int": ((int, np.integer), "a whole number"),
+    "float": ((int, float, np.integer, np.floating), "a number"),
+    "bool": ((bool, np.bool_), "True or False"),
+}
+
+
+def _require_type(name: str, declared: str, value: object) -> None:
+    kind = declared.removesuffix(" | None")
+    if kind not in _TYPES or (value is None and kind != declared):
+        return
+    allowed, words = _TYPES[kind]
+    mixed_up = isinstance(value, bool) and kind != "bool"
+    is_nan = isinstance(value, float | np.floating) and np.isnan(value)
+    if not isinstance(value, allowed) or mixed_up or is_nan:
+        raise InputError(f"{name} must be {words}; {value!r} was given.")
 
 
 def describe_options(method: Method) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from torch.nn.parameter import is_lazy
 
 from voxplain.errors import InputError, NetworkError, VoxplainError, unknown_name
 from voxplain.explain.failures import failure, no_gradient, out_of_memory
+from voxplain.explain.layouts import Layout, Surroundings, layout_of
 from voxplain.explain.outputs import as_logits
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class Probe:
         samples of a batch apart.
     output : object
         What the network gave at its last call, before it was brought to logits.
+    layout : Layout or None
+        How the hooked layer's output holds its feature maps, once the network has run.
     """
 
     model: nn.Module
@@ -58,6 +61,11 @@ class Probe:
     output: object = None
     _recorded: torch.Tensor | None = None
     _attached: bool = False
+    _around: Surroundings = field(init=False)
+    layout: Layout | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self._around = Surroundings(self.model, 0, (1, 1, 1))
 
     def logits(self, x: torch.Tensor) -> torch.Tensor:
         """Run the network.
@@ -80,6 +88,7 @@ class Probe:
         if self.alone and len(x) > 1:
             return torch.cat([self.logits(one) for one in torch.split(x, 1)])
         self._recorded = None
+        self._around = Surroundings(self.model, len(x), (x.shape[2], x.shape[3], x.shape[4]))
         name = type(self.model).__name__
         try:
             # A view would let an in-place first layer write into the caller's batch.
@@ -101,7 +110,7 @@ class Probe:
 
     @property
     def activation(self) -> torch.Tensor:
-        """Output of the hooked layer at its last call, tensor (N, C, X', Y', Z').
+        """Feature maps of the hooked layer at its last call, tensor (N, C, X', Y', Z').
 
         It is a leaf of the graph: its gradient is the layer's own, and what comes before it
         keeps no graph; see `attached`.
@@ -194,8 +203,15 @@ class Probe:
         chosen = target.choose(logits)
         return self.gradient(chosen.score(logits, kind), leaf), chosen
 
+    def _note(self, module: nn.Module, args: object, output: object) -> None:
+        self._around.note(module, args, output)
+
     def _record(self, module: nn.Module, args: object, output: object) -> torch.Tensor:
-        if not isinstance(output, torch.Tensor) or output.ndim != 5:
+        self.layout = None
+        if isinstance(output, torch.Tensor):
+            self.layout = layout_of(module, output.shape, self._around)
+        layout = self.layout
+        if layout is None or not isinstance(output, torch.Tensor):
             given = (
                 f"shape {tuple(output.shape)}"
                 if isinstance(output, torch.Tensor)
@@ -203,14 +219,16 @@ class Probe:
             )
             raise NetworkError(
                 f"Layer {self.layer!r} gives an output of {given}; choose a layer that gives "
-                "feature maps (N, C, X, Y, Z), or 'auto'."
+                f"feature maps (N, C, X, Y, Z) of the batch's {self._around.batch} volumes or "
+                "their patches' tokens (N, T, C), or 'auto'."
             )
         if self._attached:
-            self._recorded = output
-        else:
-            self._recorded = output.detach().requires_grad_(torch.is_grad_enabled())
-        # An in-place operation after the layer then changes the clone, not the record.
-        return self._recorded.clone()
+            self._recorded = layout.maps(output)
+            return layout.output(self._recorded, output)
+        # An in-place operation after the layer changes what is handed on, not the record.
+        maps = layout.maps(output.detach())
+        self._recorded = maps.requires_grad_(torch.is_grad_enabled())
+        return layout.output(self._recorded, output.detach())
 
 
 @contextmanager
@@ -234,7 +252,7 @@ def probe(
     model : torch.nn.Module
     layer : str, torch.nn.Module or None
         Dotted path of the layer whose activation is recorded, or the module itself;
-        `voxplain.explain.trace.auto_layer` finds one. Of a module that is called several times,
+        `voxplain.explain.layers.auto_layer` finds one. Of a module that is called several times,
         the last call counts.
     voxel_size : tuple of 3 floats, mm
     report : callable, optional
@@ -254,17 +272,23 @@ def probe(
     buffers = [(b, b._version, b.clone()) for b in model.buffers() if not is_lazy(b)]
     name = None if layer is None else layer_name(model, layer)
     p = Probe(model, name, voxel_size, report or (lambda done: None), batch_size, head, alone)
-    handle = None
+    handles = []
     try:
         model.eval()
         for parameter, _ in frozen:
             parameter.requires_grad_(False)
         if name is not None:
-            handle = model.get_submodule(name).register_forward_hook(p._record)
+            # The grids of convolutions tell what tokens stand for.
+            handles = [
+                module.register_forward_hook(p._note)
+                for module in model.modules()
+                if isinstance(module, nn.Conv3d)
+            ]
+            handles.append(model.get_submodule(name).register_forward_hook(p._record))
         with torch.inference_mode(False), torch.enable_grad():
             yield p
     finally:
-        if handle is not None:
+        for handle in handles:
             handle.remove()
         for parameter, flag in frozen:
             parameter.requires_grad_(flag)
@@ -276,7 +300,7 @@ def probe(
                     buffer.copy_(value)
 
 
-def layer_name(model: nn.Module, layer: str | nn.Module) -> str:
+def layer_name(model: nn.Module, layer: str | nn.Module, auto: bool = False) -> str:
     """Find the dotted path of a layer.
 
     Parameters
@@ -284,6 +308,8 @@ def layer_name(model: nn.Module, layer: str | nn.Module) -> str:
     model : torch.nn.Module
     layer : str or torch.nn.Module
         A dotted path, or the module itself.
+    auto : bool, default=False
+        Whether ``"auto"`` may stand for a layer that is still to be found.
 
     Returns
     -------
@@ -295,6 +321,7 @@ def layer_name(model: nn.Module, layer: str | nn.Module) -> str:
         If the network has no such layer.
     """
     names: dict[str, nn.Module] = {n: module for n, module in model.named_modules() if n}
+    given: object = layer
     if isinstance(layer, nn.Module):
         for name, module in names.items():
             if module is layer:
@@ -302,6 +329,13 @@ def layer_name(model: nn.Module, layer: str | nn.Module) -> str:
         raise InputError(
             f"The given {type(layer).__name__} is not a layer of this {type(model).__name__}."
         )
+    if not isinstance(given, str):
+        words = "'auto', a dotted path" if auto else "a dotted path"
+        raise InputError(
+            f"layer must be {words} or a module of the network; {type(given).__name__} was given."
+        )
+    if auto and layer == "auto":
+        return layer
     if layer not in names:
         raise unknown_name("layer", layer, names)
     return layer

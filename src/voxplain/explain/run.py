@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
-from typing import TYPE_CHECKING, Any, cast, overload
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, overload
 
 from torch import nn
 
 from voxplain.errors import InputError
+from voxplain.explain.arguments import (
+    read_class_names,
+    read_engine,
+    read_models,
+    read_seed,
+    read_volumes,
+)
 from voxplain.explain.engine import Engine
 from voxplain.explain.ensemble import Ensemble
 from voxplain.explain.job import Job, indexable
 from voxplain.explain.method import Method
-from voxplain.explain.methods import make_method
+from voxplain.explain.methods import make_method, option_names
 from voxplain.explain.probe import layer_name
 from voxplain.explain.target import TargetLike, make_target
 from voxplain.volume import Volume
@@ -21,6 +30,8 @@ if TYPE_CHECKING:
     from voxplain.maps import AttributionMap
 
 __all__ = ["explain", "iter_explain", "prepare_method"]
+
+ClassNames = Sequence[str] | Mapping[int, str]
 
 
 @overload
@@ -31,7 +42,7 @@ def explain(
     target: TargetLike = ...,
     *,
     layer: str | nn.Module = ...,
-    class_names: Sequence[str] | None = ...,
+    class_names: ClassNames | None = ...,
     engine: Engine | None = ...,
     seed: int = ...,
     **options: Any,
@@ -44,7 +55,7 @@ def explain(
     target: TargetLike = ...,
     *,
     layer: str | nn.Module = ...,
-    class_names: Sequence[str] | None = ...,
+    class_names: ClassNames | None = ...,
     engine: Engine | None = ...,
     seed: int = ...,
     **options: Any,
@@ -56,7 +67,7 @@ def explain(
     target: TargetLike = "predicted",
     *,
     layer: str | nn.Module = "auto",
-    class_names: Sequence[str] | None = None,
+    class_names: ClassNames | None = None,
     engine: Engine | None = None,
     seed: int = 0,
     **options: Any,
@@ -79,8 +90,8 @@ def explain(
     layer : str or torch.nn.Module, default="auto"
         For methods that look at a layer: its dotted path, the module, or the last one whose output
         has spatial extent. Other methods pay no attention to it.
-    class_names : sequence of str, optional
-        Names in the order of the network's outputs.
+    class_names : sequence of str, or mapping of int to str, optional
+        Names in the order of the network's outputs, or by their number from 0.
     engine : Engine, optional
         Device, precision and batch size.
     seed : int, default=0
@@ -100,11 +111,10 @@ def explain(
     NetworkError
         If the network cannot take the volumes, or does not fit the method.
     """
-    volumes = [volume] if isinstance(volume, Volume) else volume
     maps = list(
         iter_explain(
             model,
-            volumes,
+            volume,
             method,
             target,
             layer=layer,
@@ -119,12 +129,12 @@ def explain(
 
 def iter_explain(  # noqa: PLR0913 - the arguments of explain, and the progress
     model: nn.Module | Sequence[nn.Module],
-    volumes: Iterable[Volume],
+    volumes: Volume | Iterable[Volume],
     method: str | Method = "gradient",
     target: TargetLike = "predicted",
     *,
     layer: str | nn.Module = "auto",
-    class_names: Sequence[str] | None = None,
+    class_names: ClassNames | None = None,
     engine: Engine | None = None,
     seed: int = 0,
     on_progress: Callable[[float, int], None] | None = None,
@@ -150,25 +160,29 @@ def iter_explain(  # noqa: PLR0913 - the arguments of explain, and the progress
     InputError
         Before the first map, if the method, an option, the target or a named layer is unknown.
     """
+    _require_known_arguments(options, method)
     made = make_method(method, options)
     models = _models(model, made)
-    sized = volumes if isinstance(volumes, Sized) else list(volumes)
-    name = layer if layer == "auto" else layer_name(models[0], layer)
+    sized = read_volumes(volumes)
+    names = read_class_names(class_names)
+    if on_progress is not None and not callable(on_progress):
+        raise InputError(f"on_progress must be callable; {type(on_progress).__name__} was given.")
+    name = layer_name(models[0], layer, auto=True)
     if name != "auto":
         for other in models[1:]:
             layer_name(other, name)
     job = Job(
         model=models[0],
         method=made,
-        target=make_target(target, len(sized), class_names),
+        target=make_target(target, len(sized), names or None),
         layer=name,
-        class_names=tuple(class_names or ()),
-        engine=engine or Engine(),
-        seed=seed,
+        class_names=names,
+        engine=read_engine(engine),
+        seed=read_seed(seed),
         total=len(sized),
     )
     run = Ensemble(job, models) if len(models) > 1 else job
-    return run.maps(cast("Iterable[Volume]", sized), on_progress or (lambda done, total: None))
+    return run.maps(sized, on_progress or (lambda done, total: None))
 
 
 def prepare_method(
@@ -177,7 +191,7 @@ def prepare_method(
     method: str | Method,
     target: TargetLike = "predicted",
     *,
-    class_names: Sequence[str] | None = None,
+    class_names: ClassNames | None = None,
     engine: Engine | None = None,
     seed: int = 0,
     **options: Any,
@@ -201,30 +215,40 @@ def prepare_method(
         See `iter_explain`.
     """
     made = make_method(method, options)
-    seen = indexable(volumes)
+    seen = indexable(read_volumes(volumes))
     if not made.surveys or not len(seen):
         return made
-    chosen = make_target(target, len(seen), class_names)
-    names = tuple(class_names or ())
+    names = read_class_names(class_names)
+    chosen = make_target(target, len(seen), names or None)
     (network,) = _models(model, made)
-    job = Job(network, made, chosen, "auto", names, engine or Engine(), seed, len(seen))
+    job = Job(network, made, chosen, "auto", names, read_engine(engine), read_seed(seed), len(seen))
     return job.prepared(seen).method
 
 
 def _models(model: object, method: Method) -> list[nn.Module]:
-    models: list[nn.Module] = []
-    for one in model if isinstance(model, list | tuple) else [model]:
-        if not isinstance(one, nn.Module):
-            raise InputError(
-                "model must be a torch.nn.Module, or several in a list; "
-                f"{type(one).__name__} was given."
-            )
-        models.append(one)
-    if not models:
-        raise InputError("model must be a torch.nn.Module, or several; an empty list was given.")
+    models = read_models(model)
     if len(models) > 1 and method.surveys:
         raise InputError(
             f"{method.info.name} with cohort=True prepares itself for one network; {len(models)} "
             "were given: give one, or leave cohort=True out."
         )
     return models
+
+
+def _require_known_arguments(options: Mapping[str, Any], method: str | Method) -> None:
+    """Say of an option that the method does not have where it belongs, or how it is spelled."""
+    own = () if isinstance(method, Method) else option_names(method)
+    for name in options:
+        if name in own:
+            continue
+        if name in _OF_ENGINE:
+            raise InputError(
+                f"{name!r} is an option of the engine: give engine=Engine({name}=...)."
+            )
+        close = get_close_matches(name, [*_ARGUMENTS, *own], n=1, cutoff=0.7)
+        if close:
+            raise InputError(f"explain has no argument {name!r}; did you mean {close[0]!r}?")
+
+
+_OF_ENGINE = frozenset(f.name for f in fields(Engine))
+_ARGUMENTS = ("volume", "method", "target", "layer", "class_names", "engine", "seed")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeGuard
 
 import numpy as np
 import torch
 
-from voxplain.errors import InputError, unknown_name
+from voxplain.errors import InputError, VoxplainError, unknown_name
 
 __all__ = [
     "SCORE_WORDS",
@@ -88,7 +88,15 @@ class Chosen:
     def _apply(self, logits: torch.Tensor) -> torch.Tensor:
         if self.function is None:
             raise InputError("This target has no function to apply.")
-        score = self.function(logits)
+        try:
+            score = self.function(logits)
+        except (VoxplainError, MemoryError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:
+            raise InputError(
+                f"The callable target fails on an output of shape {tuple(logits.shape)}: "
+                f"{type(error).__name__}: {error}."
+            ) from error
         if not isinstance(score, torch.Tensor) or score.shape != logits.shape[:1]:
             given = tuple(score.shape) if isinstance(score, torch.Tensor) else type(score).__name__
             raise InputError(
@@ -210,21 +218,33 @@ def make_target(target: TargetLike, count: int, class_names: Sequence[str] | Non
         if target == "predicted":
             return Target()
         return Target((_index(target, class_names),) * count)
-    if isinstance(target, int | np.integer) and not isinstance(target, bool):
-        return Target((int(target),) * count)
-    if callable(target):
+    if hasattr(target, "__array__") and np.ndim(target) == 0:
+        # A number from NumPy or PyTorch.
+        return Target((_index(target, class_names),) * count)
+    if isinstance(target, int) and not isinstance(target, bool):
+        return Target((target,) * count)
+    if callable(target) and not isinstance(target, type):
         return Target(function=target)
-    if isinstance(target, Sequence | np.ndarray | torch.Tensor) and np.ndim(target) == 1:
+    if _is_row(target):
         if len(target) != count:
             raise InputError(
                 f"{len(target)} targets were given for {count} volumes; give one per volume, or "
                 "one for all."
             )
         return Target(tuple(_index(item, class_names) for item in target))
+    kind = f"the class {target.__name__}" if isinstance(target, type) else type(target).__name__
     raise InputError(
         f"A target is a class index, a class name, 'predicted', one index per volume, or a "
-        f"callable; {type(target).__name__} was given."
+        f"callable; {kind} was given."
     )
+
+
+def _is_row(target: object) -> TypeGuard[Sequence[object]]:
+    if isinstance(target, bytes):
+        return False
+    if hasattr(target, "__array__"):
+        return np.ndim(target) == 1
+    return isinstance(target, Sequence)
 
 
 def _index(item: object, class_names: Sequence[str] | None) -> int:
@@ -237,7 +257,10 @@ def _index(item: object, class_names: Sequence[str] | None) -> int:
         if item not in class_names:
             raise unknown_name("target", item, [*class_names, "predicted"])
         return list(class_names).index(item)
-    number = np.asarray(item)
+    try:
+        number = np.asarray(item)
+    except (TypeError, ValueError, RuntimeError):
+        number = np.asarray(None)
     if number.ndim or not np.issubdtype(number.dtype, np.integer):
         raise InputError(f"Target {item!r} is neither a class index nor a class name.")
     return int(number)

@@ -12,7 +12,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from voxplain.errors import NetworkError, VoxplainError
+from voxplain.errors import VoxplainError
 from voxplain.explain.insides import only_its_own, why_not_copied
 from voxplain.explain.probe import probe
 
@@ -21,20 +21,7 @@ if TYPE_CHECKING:
 
     from voxplain.explain.probe import Probe
 
-__all__ = ["Call", "Trace", "auto_layer", "first_features", "trace"]
-
-# Modules that only coarsen, pass on or drop the feature maps of the layer before them.
-_NOT_FEATURES = (
-    nn.AvgPool3d,
-    nn.MaxPool3d,
-    nn.AdaptiveAvgPool3d,
-    nn.AdaptiveMaxPool3d,
-    nn.LPPool3d,
-    nn.Dropout,
-    nn.Dropout3d,
-    nn.AlphaDropout,
-    nn.Identity,
-)
+__all__ = ["Call", "Trace", "trace"]
 
 # Operations that hand on the numbers of their first tensor, or some of them.
 _VIEWS = frozenset(
@@ -256,76 +243,3 @@ def _watch(model: nn.Module, run: Callable[[], object], operations: _Operations 
 
 def _key(value: object) -> _Key:
     return (id(value), value._version if isinstance(value, torch.Tensor) else 0)
-
-
-def first_features(model: nn.Module, calls: Trace) -> str:
-    """Find what the first convolution's block hands on: its ReLU, or the convolution itself.
-
-    Parameters
-    ----------
-    model : torch.nn.Module
-    calls : Trace
-        Of the network.
-
-    Returns
-    -------
-    str
-        Dotted path.
-
-    Raises
-    ------
-    NetworkError
-        If no convolution module gives feature maps.
-    """
-    first = ""
-    for call in calls.calls:
-        module = model.get_submodule(call.name)
-        if isinstance(module, nn.Conv3d):
-            if first:
-                break
-            first = call.name
-        elif first and isinstance(module, nn.ReLU) and len(call.shape) == 5:
-            return call.name
-    if not first:
-        raise NetworkError(
-            f"{type(model).__name__} has no 3D convolution module; name a layer with --layer."
-        )
-    return first
-
-
-def auto_layer(model: nn.Module, calls: Trace) -> str:
-    """Find the last layer whose output still has spatial extent.
-
-    Pooling, dropout and identity modules are passed over, because they only coarsen the feature
-    maps of the layer before them.
-
-    Parameters
-    ----------
-    model : torch.nn.Module
-    calls : Trace
-        Of the network.
-
-    Returns
-    -------
-    str
-        Dotted path of the module that runs last, without children, and gives (N, C, X', Y', Z')
-        with more than one voxel.
-
-    Raises
-    ------
-    NetworkError
-        If there is none.
-    """
-    layers = [
-        call.name
-        for call in calls.calls
-        if len(call.shape) == 5
-        and max(call.shape[2:]) > 1
-        and not isinstance(model.get_submodule(call.name), _NOT_FEATURES)
-    ]
-    if not layers:
-        raise NetworkError(
-            f"{type(model).__name__} has no layer module that gives feature maps (N, C, X, Y, Z); "
-            "name a layer."
-        )
-    return layers[-1]

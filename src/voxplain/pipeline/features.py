@@ -14,7 +14,8 @@ from voxplain.cohort.store import open_store
 from voxplain.errors import InputError, StudyError
 from voxplain.explain import Engine
 from voxplain.explain.features import feature_summaries
-from voxplain.explain.trace import first_features, trace
+from voxplain.explain.layers import first_features
+from voxplain.explain.trace import trace
 from voxplain.group.contrast import compare_classes
 from voxplain.nets import build_network, load_into, read_weights
 from voxplain.pipeline.fold import folder_of

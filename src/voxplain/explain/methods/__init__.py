@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from voxplain.errors import InputError, unknown_name
+from voxplain.errors import InputError, VoxplainError, unknown_name
 from voxplain.explain.method import Method
 from voxplain.explain.methods.captum_bridge import CAPTUM_NAMES, captum_method
 from voxplain.explain.methods.channel_attention import ChannelAttention
@@ -28,7 +28,7 @@ from voxplain.explain.methods.region_shapley import RegionShapley
 from voxplain.explain.methods.rise import Rise
 from voxplain.explain.methods.smoothgrad import SmoothGrad
 
-__all__ = ["METHODS", "Registry", "make_method"]
+__all__ = ["METHODS", "Registry", "make_method", "option_names"]
 
 
 class Registry(dict[str, type[Method]]):
@@ -102,8 +102,37 @@ def make_method(method: str | Method, options: Mapping[str, Any] | None = None) 
                 f"Options {', '.join(given)} were given beside a ready {type(method).__name__}; "
                 "set them on it."
             )
+        method.require_types(vars(method))
         return method
-    kind = METHODS[method]
+    kind = _named(method)
     if isinstance(given.get("of"), str) and "of" in kind.option_names():
         given["of"] = make_method(given["of"])
-    return kind.with_options(given)
+    try:
+        return kind.with_options(given)
+    except (TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, VoxplainError):
+            raise
+        told = ", ".join(f"{name}={value!r}" for name, value in given.items())
+        raise InputError(
+            f"Method {method!r} cannot be made with the options {told}: {error}."
+        ) from error
+
+
+def option_names(method: str) -> tuple[str, ...]:
+    """Names of the options that a method takes, by its name."""
+    return _named(method).option_names()
+
+
+def _named(method: object) -> type[Method]:
+    if isinstance(method, type) and issubclass(method, Method):
+        name = method.info.name
+        raise InputError(
+            f"method is the class {method.__name__}; give its name {name!r} with its options, or "
+            f"make one, {method.__name__}(...)."
+        )
+    if not isinstance(method, str):
+        raise InputError(
+            "method must be a name, such as 'gradient', or a Method; "
+            f"{type(method).__name__} was given."
+        )
+    return METHODS[method]

@@ -14,10 +14,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
-from torch import nn
 from torch.nn import functional
 
 from voxplain.errors import InputError, NetworkError, VoxplainError, unknown_name
+from voxplain.explain.captum_checks import (
+    DEEPLIFT,
+    RECTIFIED,
+    Scored,
+    check_rectified,
+    hookable,
+    incomplete,
+    passed_on_warnings,
+)
 from voxplain.explain.failures import out_of_memory
 from voxplain.explain.foreign import as_it_was, seeded
 from voxplain.explain.method import Attribution, Method, MethodInfo, Needs, Note
@@ -25,7 +33,7 @@ from voxplain.explain.parcels import cubes
 
 if TYPE_CHECKING:
     from voxplain.explain.probe import Probe
-    from voxplain.explain.target import Chosen, Target
+    from voxplain.explain.target import Target
 
 __all__ = ["CAPTUM_NAMES", "CaptumMethod", "captum_method"]
 
@@ -69,6 +77,8 @@ _OWN_DEFAULTS = {
     "baselines": "0",
 }
 _OF_BASELINES = ("DeepLiftShap", "GradientShap", "LayerDeepLiftShap", "LayerGradientShap")
+# What Captum weights by channels, and voxplain's own methods that know where they are.
+_OF_CHANNELS = {"LayerGradCam": "grad-cam", "GuidedGradCam": "guided-grad-cam"}
 # Set by the bridge, or of no use to a map.
 _NOT_OPTIONS = frozenset(
     {"self", "inputs", "target", "additional_forward_args", "show_progress", "kwargs", "verbose"}
@@ -129,37 +139,56 @@ class CaptumMethod(Method):
         NetworkError
             If Captum fails on the network.
         """
+        name = self.captum_class.__name__
         with torch.no_grad():
             chosen = target.choose(probe.logits(x))
         arguments = self._arguments(probe, x)
-        maps = []
-        with probe.attached(), as_it_was(probe.model), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        maps, notes = [], []
+        with probe.attached(), as_it_was(probe.model):
+            modules, left = hookable(name, probe, x[:1])
+            told = (Note(f"captum {version('captum')}"), *left)
             for row in range(len(x)):
                 one = torch.tensor([row], device=x.device)
-                scored = _Scored(probe, chosen.take(one))
-                with seeded(seed, x.device):
+                picked = chosen.take(one)
+                with seeded(seed, x.device), warnings.catch_warnings(record=True) as caught:
+                    warnings.simplefilter("always")
                     leaf = x[one].detach().requires_grad_()
-                    maps.append(self._run(probe, scored, leaf, arguments))
+                    made, own = self._run(probe, Scored(probe, picked, modules), leaf, arguments)
+                maps.append(made)
+                notes.append((*told, *own, *passed_on_warnings(name, caught)))
+                if row == 0 and name in RECTIFIED:
+                    self._check_rectified(Scored(probe, picked, modules), x[:1], made)
                 probe.report((row + 1) / len(x))
         values = torch.cat(maps).sum(1, keepdim=True)
         if values.shape[2:] != x.shape[2:]:
             values = functional.interpolate(
                 values, x.shape[2:], mode="trilinear", align_corners=False
             )
-        told = Note(f"captum {version('captum')}")
         empty = (values.flatten(1) == 0).all(1).tolist()
-        zero = Note(f"Captum's {self.captum_class.__name__} gives a map of zeros", warn=True)
-        notes = tuple((told, zero) if is_empty else (told,) for is_empty in empty)
-        return Attribution(values[:, 0], chosen, notes)
+        zero = Note(f"Captum's {name} gives a map of zeros", warn=True)
+        told_of = tuple((*n, zero) if e else n for n, e in zip(notes, empty, strict=True))
+        return Attribution(values[:, 0], chosen, told_of)
+
+    def _check_rectified(self, scored: Scored, x: torch.Tensor, made: torch.Tensor) -> None:
+        name = self.captum_class.__name__
+        if name == "GuidedGradCam":
+            # Its other factor is zero in places; the hooks are those of this class.
+            kind = captum_method(_PREFIX + "GuidedBackprop").captum_class
+            leaf = x.detach().clone().requires_grad_()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                made = kind(scored).attribute(leaf)
+        check_rectified(name, scored.probe, x, scored.chosen, made.detach())
 
     def _run(
-        self, probe: Probe, scored: _Scored, x: torch.Tensor, arguments: Mapping[str, Any]
-    ) -> torch.Tensor:
+        self, probe: Probe, scored: Scored, x: torch.Tensor, arguments: Mapping[str, Any]
+    ) -> tuple[torch.Tensor, tuple[Note, ...]]:
         name = self.captum_class.__name__
         layers = [probe.model.get_submodule(probe.layer)] if probe.layer else []
+        with_delta = {"return_convergence_delta": True} if name in DEEPLIFT else {}
         try:
-            made: torch.Tensor = self.captum_class(scored, *layers).attribute(x, **arguments)
+            method = self.captum_class(scored, *layers)
+            made = method.attribute(x, **arguments, **with_delta)
         except (AssertionError, TypeError, ValueError, RuntimeError, AttributeError) as error:
             if isinstance(error, VoxplainError) or out_of_memory(error):
                 raise
@@ -167,7 +196,23 @@ class CaptumMethod(Method):
             raise NetworkError(
                 f"Captum's {name} fails on {type(probe.model).__name__}: {said}."
             ) from error
-        return made.detach()
+        notes: tuple[Note, ...] = ()
+        if with_delta:
+            made, delta = made
+            notes = incomplete(name, made.detach(), delta.detach())
+        return self._as_maps(probe, made.detach()), notes
+
+    def _as_maps(self, probe: Probe, made: torch.Tensor) -> torch.Tensor:
+        layout, name = probe.layout, self.captum_class.__name__
+        if layout is None or layout.kind == "channels first":
+            return made
+        if name in _OF_CHANNELS or layout.kind == "tokens before samples":
+            own = _OF_CHANNELS.get(name, "hirescam")
+            raise NetworkError(
+                f"Captum's {name} takes the second axis of layer {probe.layer!r} for channels, but "
+                f"the layer's output is {layout.kind}; use method {own!r}."
+            )
+        return layout.maps(made)
 
     def _arguments(self, probe: Probe, x: torch.Tensor) -> dict[str, Any]:
         name, takes = self.captum_class.__name__, self.option_names()
@@ -194,19 +239,6 @@ class CaptumMethod(Method):
             features = cubes(x.shape[2:], [_CUBE_MM / size for size in probe.voxel_size]) - 1
             made["feature_mask"] = torch.from_numpy(features)[None, None].to(x.device)
         return made
-
-
-class _Scored(nn.Module):
-    """The network up to the one number that is explained, for a single volume's target."""
-
-    def __init__(self, probe: Probe, chosen: Chosen) -> None:
-        super().__init__()
-        self.network = probe.model
-        self.training = False
-        self.probe, self.chosen = probe, chosen
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.chosen.repeat(len(x)).score(self.probe.logits(x))
 
 
 def _as_captum(key: str, value: Any, x: torch.Tensor) -> Any:
