@@ -33,6 +33,8 @@ def features_of(fold: int = 1, **other: Any) -> dict[str, Any]:
         "layer": "features.relu1",
         "fold": fold,
         "scans": "held out" if fold else "all, which the network was trained on",
+        "n_scans": 46,
+        "participants": 23,
         "counts": {"women": 12, "men": 11},
         "mean": measure(),
         "entropy": measure(0, 0),
@@ -85,7 +87,9 @@ def test_the_page_holds_all_of_it() -> None:
     assert html.count("<img") == 1
     for words in (
         "features.relu1",
-        "held out: 12 women, 11 men",
+        "46 scans of 23 participants, held out",
+        "23: 12 women, 11 men",
+        "several scans of one participant were averaged",
         "fold 1",
         "Welch",
         "Hedges 1981",

@@ -23,13 +23,12 @@ from voxplain.trust import (
     TMap,
     agreement,
     chance_interval,
+    chance_of,
     edge_filter,
-    fwhm_of,
     localise,
     say,
     strength,
 )
-from voxplain.volume import smooth
 
 __all__ = [
     "AFFECTED_CLASS",
@@ -193,6 +192,7 @@ class Judge:
             "group_subjects": {c: m.n_subjects for (n, c), m in self.groups.items() if n == name},
             "group_fwhm_mm": luck.fwhm,
             "chance_ap_95": luck.percentile_95,
+            "one_sided": luck.one_sided,
             "seconds_per_subject": explained.seconds,
             "better_than_chance": verdict.better_than_chance,
             "beats_edges": verdict.beats_edges,
@@ -228,9 +228,8 @@ class Judge:
 def luck_of(
     map_: GroupMap, support: NDArray[np.bool_], brain: NDArray[np.bool_], seed: int
 ) -> ChanceInterval:
-    """Find what average precision random maps reach that are as smooth as a mean map is scored."""
-    width = fwhm_of(smooth(map_.values, map_.grid, FWHM_MM), map_.grid, brain)
-    return chance_interval(support, brain, map_.grid, width, seed)
+    """Find what average precision random maps reach that are like a mean map as it is scored."""
+    return chance_of(map_.values, support, brain, map_.grid, FWHM_MM, seed)
 
 
 def _group_figures(scores: Localisation) -> dict[str, float]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxplain.fit import (
+    FEW_FOLDS,
     Fold,
     Outcome,
     Score,
@@ -17,6 +18,7 @@ from voxplain.fit import (
     calibration,
     corrected_interval,
     measures,
+    moderated_interval,
     permutation_p,
 )
 from voxplain.fit.metrics import probabilities_of
@@ -49,7 +51,9 @@ def score_model(
         By measure: ``mean``, ``sd`` and ``per_fold`` over folds; ``folds_ci``, corrected for
         training parts that overlap (None for leave-one-out, where a fold has no score); ``pooled``
         over all predictions of the first repeat, and ``pooled_ci``, from a bootstrap of groups;
-        and ``ci``, which reaches as far as the wider of the two on each side. Also the permutation
+        ``moderated_ci``, in which participants make up for what few folds do not know of their
+        spread; and ``ci``, which reaches as far as the widest of the three on each side, without
+        ``folds_ci`` where there are fewer than five folds. Also the permutation
         test's ``p`` of accuracy or mean error, and ``calibration``.
     """
     outcome, folds, groups, seed = setting.outcome, setting.folds, setting.groups, setting.seed
@@ -72,14 +76,17 @@ def score_model(
         values = [one[name] for one in each]
         known = np.array([v for v in values if np.isfinite(v)])
         interval = None if one_out else corrected_interval(values, *sizes)
+        moderated = moderated_interval([np.nan] * len(values) if one_out else values, *sizes, score)
+        usable = interval if len(known) >= FEW_FOLDS else None
         result[name] = {
             "mean": float(known.mean()) if len(known) else None,
             "sd": float(known.std(ddof=1)) if len(known) > 1 else None,
-            "ci": _wider(score, interval, name),
+            "ci": _widest([score, usable, moderated], name),
             "per_fold": values,
-            "folds_ci": None if interval is None else [interval.low, interval.high],
+            "folds_ci": _bounds(interval),
+            "moderated_ci": _bounds(moderated),
             "pooled": score.value,
-            "pooled_ci": [score.low, score.high],
+            "pooled_ci": _bounds(score),
         }
     tested = _TESTED[classes]
     result["permutation"] = {
@@ -92,11 +99,15 @@ def score_model(
     return result
 
 
-def _wider(pooled: Score, folds: Score | None, name: str) -> list[float]:
-    """Join two intervals, within what the measure can be."""
+def _bounds(score: Score | None) -> list[float] | None:
+    return None if score is None else [score.low, score.high]
+
+
+def _widest(scores: Sequence[Score | None], name: str) -> list[float]:
+    """Join intervals, within what the measure can be."""
     low, high = _RANGES.get(name, (0.0, 1.0))
-    both = [pooled] if folds is None else [pooled, folds]
-    return [max(low, min(s.low for s in both)), min(high, max(s.high for s in both))]
+    known = [score for score in scores if score is not None]
+    return [max(low, min(s.low for s in known)), min(high, max(s.high for s in known))]
 
 
 def predictions_table(
