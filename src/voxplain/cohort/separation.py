@@ -97,7 +97,8 @@ def _table(
     """Count participants, array (classes, levels)."""
     size = int(levels.max()) + 1
     flat = np.bincount(labels * size + levels, minlength=classes * size)
-    return np.asarray(flat.reshape(classes, size), dtype=np.float64)
+    table: NDArray[np.float64] = flat.reshape(classes, size).astype(np.float64)
+    return table
 
 
 def _levels_auc(

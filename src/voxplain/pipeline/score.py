@@ -158,6 +158,7 @@ class Judge:
             chance_95=luck.percentile_95,
             edge_ap=bars["edges"],
             t_map_ap=bars["t-map"],
+            class_name=class_name,
         )
         return {
             "label": info.label,
@@ -182,6 +183,7 @@ class Judge:
                 )
                 for c in dict.fromkeys(map_.target for map_ in explained.maps)
             },
+            "group_class": class_name,
             **_group_figures(group),
             "group_ap_raw": raw.average_precision,
             "group_ap_by_class": {

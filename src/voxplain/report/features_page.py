@@ -28,7 +28,8 @@ MEASURES: Final = {"mean": "Mean activation", "entropy": "Entropy, bits"}
 
 _FIGURE: Final = (
     "Means of each class over participants with 95 % intervals, a feature map a column, ordered by "
-    "Hedges' g; of more than 48 feature maps the outermost are shown. Filled dots differ at q < .05."
+    "Hedges' g; of more than 48 feature maps the outermost are shown. Filled dots differ at "
+    "q < .05."
 )
 _TABLES: Final = (
     "The feature maps of the largest |g|, numbered from 0 as the layer's channels are. Marked maps "
@@ -41,8 +42,8 @@ _TESTS: Final = (
     "depend on the map's scale.",
     "p is that of Welch's t-test of the two classes over participants, two-sided; several scans of "
     "one participant were averaged before, as they are not independent. q is p corrected for the "
-    "number of maps of one measure (Benjamini and Hochberg 1995): of all maps with q < .05, at most "
-    "5 % are expected to be false. Hedges' g is the difference of the class means in standard "
+    "number of maps of one measure (Benjamini and Hochberg 1995): of all maps with q < .05, at "
+    "most 5 % are expected to be false. Hedges' g is the difference of the class means in standard "
     "deviations pooled within classes, corrected for small samples (Hedges 1981).",
     "The tests take participants as independent. Where they are of one family, and families tend "
     "to be of one class, p and q are too small.",

@@ -79,8 +79,8 @@ _IMPORTANCES: Final = (
 _IMPORTANCES_FIGURE: Final = "Permutation importance of the first measures of the table."
 _INTERVALS: Final = (
     f"{INTERVALS} It covers neither another scanner nor another population. Where a fold is a "
-    "single scan, folds have no spread, and a classifier without information falls below chance: it "
-    "names the class that was left more frequent.",
+    "single scan, folds have no spread, and a classifier without information falls below chance: "
+    "it names the class that was left more frequent.",
     "The permutation test shuffles the truth against the held-out predictions. Networks are not "
     "trained again: it asks whether these predictions are related to the truth.",
 )
