@@ -84,6 +84,7 @@ def separation_of_levels(
         The interval reaches .5 unless a permutation test of the table of counts tells the classes
         apart.
     """
+    levels = np.unique(levels, return_inverse=True)[1]
     counts = _table(levels, labels, classes)
     pairs = list(combinations(counts, 2))
     held_out = float(np.mean([_levels_auc(a, b, held_out=True) for a, b in pairs]))
@@ -96,9 +97,8 @@ def _table(
 ) -> NDArray[np.float64]:
     """Count participants, array (classes, levels)."""
     size = int(levels.max()) + 1
-    flat = np.bincount(labels * size + levels, minlength=classes * size)
-    table: NDArray[np.float64] = flat.reshape(classes, size).astype(np.float64)
-    return table
+    flat: NDArray[np.int64] = np.bincount(labels * size + levels, minlength=classes * size)
+    return np.asarray(flat.reshape(classes, size), dtype=np.float64)
 
 
 def _levels_auc(
@@ -109,7 +109,7 @@ def _levels_auc(
 
     def odds(n_first: NDArray[np.float64], n_second: NDArray[np.float64]) -> NDArray[np.float64]:
         # Half a participant more of either class, so that a level of one class has odds as well.
-        return ((n_second + 0.5) / second.sum()) / ((n_first + 0.5) / first.sum())
+        return np.asarray((n_second + 0.5) / (n_first + 0.5))
 
     mine, other = odds(first, second - taken)[:, None], odds(first - taken, second)[None, :]
     wins = (mine > other) + 0.5 * (mine == other)
