@@ -97,10 +97,10 @@ def cut_maps(rng_seed: int, width: float, grid: Grid, count: int) -> Iterator[di
 
 def chance_rows(runs: int, draws: int = 100) -> Iterator[tuple[Any, ...]]:
     """Count random maps that pass the 95th percentile of chance; the kernel is 8 mm."""
-    grid = Grid((15, 17, 14), np.diag([7.0, 7.0, 7.0, 1.0]))
-    place = np.indices(grid.shape) - np.array([7, 8, 6.5])[:, None, None, None]
-    brain = np.linalg.norm(place / np.array([7, 8, 6.5])[:, None, None, None], axis=0) < 1
-    truth = np.linalg.norm(place - np.array([-2, 1, 0])[:, None, None, None], axis=0) < 3.2
+    grid = Grid((12, 14, 12), np.diag([8.0, 8.0, 8.0, 1.0]))
+    place = np.indices(grid.shape) - np.array([5.5, 6.5, 5.5])[:, None, None, None]
+    brain = np.linalg.norm(place / np.array([5.5, 6.5, 5.5])[:, None, None, None], axis=0) < 1
+    truth = np.linalg.norm(place - np.array([-1.5, 1, 0])[:, None, None, None], axis=0) < 2.2
     for width in (0.0, 15.0, 30.0):
         passed: dict[str, NDArray[np.float64]] = {}
         for seed, maps in enumerate(cut_maps(1, width, grid, runs)):
