@@ -140,16 +140,15 @@ def two_answers(right: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def test_a_bootstrap_of_answers_is_binomial_at_95_percent(n: int, share: float) -> None:
     labels, right = np.arange(n) % 2, np.arange(n) < share * n
     known = stats.binom(n, share).ppf([0.025, 0.975]) / n
-    within = stats.binom(n, share).std() / n * 0.15
+    within = stats.binom(n, share).std() / n * 0.2
     logits = two_answers(right, labels)
     for found in (
-        bootstrap(classes(*labels), logits, draws=3000)["accuracy"],
-        classification_scores(logits, labels, draws=3000)["accuracy"],
+        bootstrap(classes(*labels), logits, draws=1500)["accuracy"],
+        classification_scores(logits, labels, draws=1500)["accuracy"],
     ):
         assert (found.low, found.high) == pytest.approx(tuple(known), abs=within)
-    assert bootstrap(classes(*labels), logits, draws=3000)["accuracy"].error == pytest.approx(
-        stats.binom(n, share).std() / n, rel=0.08
-    )
+        if found.error is not None:
+            assert found.error == pytest.approx(stats.binom(n, share).std() / n, rel=0.08)
 
 
 @pytest.mark.parametrize("n", [6, 20, 300])
@@ -163,9 +162,8 @@ def test_who_is_always_right_may_be_wrong_of_the_next(n: int, right: bool) -> No
         for name in ("accuracy", "balanced_accuracy", "roc_auc"):
             found = scores[name]
             assert (found.low, found.high) == pytest.approx((wilson.low, wilson.high), abs=1e-4)
-    twins = bootstrap(
-        classes(*np.repeat(labels, 2)), np.repeat(logits, 2, 0), np.arange(2 * n) // 2
-    )
+    both, who = np.repeat(np.arange(n), 2), np.arange(2 * n) // 2
+    twins = bootstrap(classes(*labels[both]), logits[both], who, draws=50)
     assert twins["accuracy"].low == pytest.approx(own["accuracy"].low)
 
 

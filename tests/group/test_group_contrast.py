@@ -64,7 +64,7 @@ def test_each_participant_is_a_row_whatever_the_order_and_number_of_scans(
 
 @pytest.mark.parametrize("scans", [2, 4])
 def test_several_scans_of_one_person_are_no_evidence(scans: int) -> None:
-    """Null studies: of those with a false discovery at q < .05, few; of scans by themselves many."""
+    """Of null studies few have a false discovery at q < .05; many, by scans as they are."""
     who = np.repeat(np.arange(40), scans)
     false = np.zeros(2)
     for seed in range(100):
