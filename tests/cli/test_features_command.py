@@ -78,7 +78,7 @@ def test_a_brighter_class_has_brighter_maps(run: Run, study: Path) -> None:
     assert page.count("<img") == 1
     assert "learned by heart" in page
     code, shown, _ = run("features", study, *NET, "--fold", 2)
-    assert "Scans: held out." in shown
+    assert "Scans: 8 of 8 participants, held out." in shown
     assert "learned by heart" not in (study / "features.html").read_text()
     assert json.loads((study / "summary.json").read_text())["features"]["counts"] == {
         "control": 4, "case": 4,

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
-from voxplain.fit import Fold, Outcome, make_folds
+from voxplain.fit import Fold, Outcome, bootstrap, make_folds
 from voxplain.grid import Grid
+from voxplain.pipeline.score import _bootstrap_mean
 from voxplain.pipeline.scores import score_model, widest_intervals
 from voxplain.pipeline.setting import Setting
 from voxplain.volume import Cohort
@@ -98,11 +100,16 @@ def test_the_interval_covers_and_the_pooled_one_does_not(people: int, folds: int
     assert np.mean(widths) < 0.72
 
 
+def test_the_mean_over_subjects_has_a_95_percent_interval() -> None:
+    values = np.random.default_rng(0).normal(0.4, 0.1, 400)
+    half = stats.norm.isf(0.025) * values.std() / 20
+    expected = (values.mean() - half, values.mean() + half)
+    assert _bootstrap_mean(values.tolist(), 0) == pytest.approx(expected, abs=0.08 * half)
+
+
 def intervals(
     labels: np.ndarray, folds: list[Fold], rights: list[np.ndarray]
 ) -> dict[str, list[float]]:
-    from voxplain.fit import bootstrap
-
     rows = np.concatenate([fold.test for fold in folds])
     logits = answers(labels[rows], np.concatenate(rights))
     pooled = bootstrap(Outcome("label", labels[rows], NAMES), logits, draws=60)["accuracy"]

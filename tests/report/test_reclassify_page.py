@@ -135,6 +135,13 @@ def test_the_permutation_test_has_a_say_beside_the_interval() -> None:
     assert "p = 0.400" in found[HOLDS][1]
 
 
+@pytest.mark.parametrize(("p", "standing"), [(0.049, "good"), (0.05, "chance"), (0.07, "chance")])
+def test_chance_ends_at_five_in_a_hundred(p: float, standing: str) -> None:
+    part = part_of()
+    part["conditions"][JOINT]["permutation"]["p"] = p
+    assert said(part)[HOLDS][0] == standing
+
+
 def test_chance_is_that_of_the_largest_class() -> None:
     part = part_of({JOINT: MIDDLE}) | {"class_counts": [30, 10]}
     assert "chance is 0.750" in said(part)[HOLDS][1]
