@@ -112,7 +112,7 @@ def _options(ready: Material, name: str) -> dict[str, Any]:
 
 
 def _table(result: dict[str, Any]) -> Table:
-    table = Table(title="Average precision against the truth, demo's phantom, smoothed by 8 mm")
+    table = Table(title="Average precision against the truth, demo's phantom; group: of class case")
     for column in ("map", "one subject", "group", "95 % of chance", "subjects", "s/subject"):
         table.add_column(column, justify="left" if column == "map" else "right")
     order = sorted(result["methods"].values(), key=lambda m: -m["group_ap"])

@@ -9,7 +9,16 @@ from scipy import stats
 from sklearn import metrics as sk
 
 from voxplain.errors import InputError
-from voxplain.fit import bootstrap, calibration, corrected_interval, measures, permutation_p
+from voxplain.fit import (
+    Score,
+    bootstrap,
+    calibration,
+    classification_scores,
+    corrected_interval,
+    measures,
+    moderated_interval,
+    permutation_p,
+)
 from voxplain.fit.inference import _shuffler
 from voxplain.fit.metrics import probabilities_of
 
@@ -95,6 +104,67 @@ def test_folds_that_share_training_scans_make_the_interval_wider() -> None:
     assert half == pytest.approx(1.5 * naive)
     assert corrected_interval([0.5], [3], [1]) is None
     assert corrected_interval([0.5, np.nan], [3, 3], [1, 1]) is None
+
+
+@pytest.mark.parametrize("values", [[0.5, 0.9], [0.7, 0.7], [0.8, 0.9, 0.85, 0.75, 0.95]])
+@pytest.mark.parametrize("error", [0.03, 0.1])
+def test_participants_stand_in_for_folds_that_are_few(values: list[float], error: float) -> None:
+    """By hand: four parts of what participants foretell of a fold, k - 1 of what folds show."""
+    k, test = len(values), 80 // len(values)
+    found = moderated_interval(values, [80 - test] * k, [test] * k, Score(0.7, 0.0, 1.0, error))
+    mean = sum(values) / k
+    between = sum((v - mean) ** 2 for v in values) / (k - 1)
+    fold = error**2 * 80 / test
+    variance = (4 * fold + (k - 1) * between) / (4 + k - 1)
+    half = stats.t.isf(0.025, 4 + k - 1) * np.sqrt((1 / k + test / (80 - test)) * variance)
+    assert found is not None
+    assert (found.value, found.low, found.high) == pytest.approx((mean, mean - half, mean + half))
+
+
+def test_of_single_scans_participants_alone_know() -> None:
+    pooled = Score(0.6, 0.5, 0.7, 0.05)
+    found = moderated_interval([np.nan] * 50, [49] * 50, [1] * 50, pooled)
+    half = stats.norm.isf(0.025) * np.sqrt((1 / 50 + 1 / 49) * 50) * 0.05
+    assert found is not None
+    assert (found.value, found.low, found.high) == pytest.approx((0.6, 0.6 - half, 0.6 + half))
+    assert moderated_interval([0.5, 0.6], [9, 9], [9, 9], Score(0.5, 0.0, 1.0)) is None
+    assert moderated_interval([0.5], [9], [9], Score(0.5, 0.0, 1.0, np.nan)) is None
+
+
+def two_answers(right: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    margin = np.where(right == (labels == 1), 1.0, -1.0)
+    return np.stack([-margin, margin], axis=1)
+
+
+@pytest.mark.parametrize(("n", "share"), [(100, 0.7), (400, 0.9)])
+def test_a_bootstrap_of_answers_is_binomial_at_95_percent(n: int, share: float) -> None:
+    labels, right = np.arange(n) % 2, np.arange(n) < share * n
+    known = stats.binom(n, share).ppf([0.025, 0.975]) / n
+    within = stats.binom(n, share).std() / n * 0.2
+    logits = two_answers(right, labels)
+    for found in (
+        bootstrap(classes(*labels), logits, draws=1500)["accuracy"],
+        classification_scores(logits, labels, draws=1500)["accuracy"],
+    ):
+        assert (found.low, found.high) == pytest.approx(tuple(known), abs=within)
+        if found.error is not None:
+            assert found.error == pytest.approx(stats.binom(n, share).std() / n, rel=0.08)
+
+
+@pytest.mark.parametrize("n", [6, 20, 300])
+@pytest.mark.parametrize("right", [True, False])
+def test_who_is_always_right_may_be_wrong_of_the_next(n: int, right: bool) -> None:
+    labels = np.arange(n) % 2
+    logits = two_answers(np.full(n, right), labels)
+    wilson = stats.binomtest(n * right, n).proportion_ci(method="wilson")
+    own = bootstrap(classes(*labels), logits, draws=50)
+    for scores in (own, classification_scores(logits, labels, draws=50)):
+        for name in ("accuracy", "balanced_accuracy", "roc_auc"):
+            found = scores[name]
+            assert (found.low, found.high) == pytest.approx((wilson.low, wilson.high), abs=1e-4)
+    both, who = np.repeat(np.arange(n), 2), np.arange(2 * n) // 2
+    twins = bootstrap(classes(*labels[both]), logits[both], who, draws=50)
+    assert twins["accuracy"].low == pytest.approx(own["accuracy"].low)
 
 
 def test_the_bootstrap_draws_families_whole() -> None:

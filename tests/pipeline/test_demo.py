@@ -11,10 +11,11 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 from scipy.ndimage import gaussian_filter
 from sklearn.metrics import average_precision_score
 
-from voxplain.cli import main
+from voxplain.cli import _demo_table, main
 from voxplain.errors import InputError, StudyError
 from voxplain.pipeline.demo import DemoOptions, run_demo
 
@@ -67,6 +68,32 @@ def test_summary_holds_what_is_promised(summary: dict, options: DemoOptions) -> 
         for class_name in ("control", "case"):
             ranks = on_disk["regions"]["methods"][name][class_name]["affected_ranks"]
             assert set(ranks) == {"Hippocampus_L", "Hippocampus_R", "Amygdala_L", "Amygdala_R"}
+
+
+def test_the_headline_says_whose_it_is(summary: dict, options: DemoOptions) -> None:
+    page = (options.out / "report.html").read_text()
+    best = max(method["group_ap"] for method in summary["methods"].values())
+    assert "best average precision, class “case”" in page
+    assert "AP, group map, class “case”" in page
+    assert f"{best:.2f}" in page
+    for method in summary["methods"].values():
+        assert method["group_class"] == "case"
+        assert method["group_ap"] == method["group_ap_by_class"]["case"]
+        assert "of class “case” ." in method["verdict"]
+    table = Console(width=200)
+    with table.capture() as capture:
+        table.print(_demo_table(summary))
+    assert "group: mean map of class case" in capture.get()
+
+
+def test_maps_that_are_cut_at_zero_have_the_chance_of_such(summary: dict) -> None:
+    one_sided = {name: method["one_sided"] for name, method in summary["methods"].items()}
+    assert one_sided == {
+        "gradient": False,
+        "grad-cam": True,
+        "guided-backprop": False,
+        "meaningful-perturbation": True,
+    }
 
 
 def test_maps_lie_on_the_subject_s_grid(summary: dict, options: DemoOptions) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.collections import LineCollection
+from scipy import stats
 
 from voxplain.errors import InputError
 from voxplain.report.features_page import MEASURES, features_page
@@ -33,6 +35,8 @@ def features_of(fold: int = 1, **other: Any) -> dict[str, Any]:
         "layer": "features.relu1",
         "fold": fold,
         "scans": "held out" if fold else "all, which the network was trained on",
+        "n_scans": 46,
+        "participants": 23,
         "counts": {"women": 12, "men": 11},
         "mean": measure(),
         "entropy": measure(0, 0),
@@ -85,7 +89,9 @@ def test_the_page_holds_all_of_it() -> None:
     assert html.count("<img") == 1
     for words in (
         "features.relu1",
-        "held out: 12 women, 11 men",
+        "46 scans of 23 participants, held out",
+        "23: 12 women, 11 men",
+        "several scans of one participant were averaged",
         "fold 1",
         "Welch",
         "Hedges 1981",
@@ -137,6 +143,22 @@ def test_the_legend_lies_beside_what_is_drawn(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr("voxplain.report.figures.features.png_bytes", check)
     feature_contrasts({"Mean": table_of([0.5, -1.0])}, NAMES, (3, 4))
+
+
+@pytest.mark.parametrize("counts", [(3, 5), (40, 200)])
+def test_an_interval_is_of_95_percent_and_of_its_number_of_participants(
+    counts: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[float] = []
+
+    def keep(figure: Any) -> bytes:
+        lines = [one for one in figure.axes[0].collections if isinstance(one, LineCollection)]
+        drawn.extend(np.diff(one.get_segments()[0][:, 1])[0] / 2 for one in lines)
+        return b""
+
+    monkeypatch.setattr("voxplain.report.figures.features.png_bytes", keep)
+    feature_contrasts({"Mean": table_of([0.5, -1.0])}, NAMES, counts)
+    assert drawn == pytest.approx([stats.t.isf(0.025, n - 1) / n**0.5 for n in counts])
 
 
 def test_nothing_to_draw_is_refused() -> None:

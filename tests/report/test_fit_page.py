@@ -298,3 +298,11 @@ def test_intervals_that_json_lost_are_left_out() -> None:
     assert "The accuracy of mrinet is 0.800; chance" in html
     assert "does not beat confounds alone" in html
     assert "None" not in html
+
+
+@pytest.mark.parametrize(
+    ("folds", "repeats", "few"), [(2, 1, True), (4, 1, True), (5, 1, False), (2, 3, False)]
+)
+def test_too_few_folds_are_warned_of(folds: int, repeats: int, few: bool) -> None:
+    html = render(fit_page(fit_of() | {"folds": folds, "repeats": repeats}, {}))
+    assert (f"There are too few folds, {folds}, to know how much they differ" in html) == few

@@ -61,7 +61,7 @@ def part_of(
         "class_counts": [20, 20],
         "ceiling": None,
         "scans": 40,
-        "folds": 3,
+        "folds": 5,
         "schedule": "12 epochs of Adam",
         "grouping": "Scans of one family_id stay together.",
         "options": {
@@ -135,6 +135,13 @@ def test_the_permutation_test_has_a_say_beside_the_interval() -> None:
     assert "p = 0.400" in found[HOLDS][1]
 
 
+@pytest.mark.parametrize(("p", "standing"), [(0.049, "good"), (0.05, "chance"), (0.07, "chance")])
+def test_chance_ends_at_five_in_a_hundred(p: float, standing: str) -> None:
+    part = part_of()
+    part["conditions"][JOINT]["permutation"]["p"] = p
+    assert said(part)[HOLDS][0] == standing
+
+
 def test_chance_is_that_of_the_largest_class() -> None:
     part = part_of({JOINT: MIDDLE}) | {"class_counts": [30, 10]}
     assert "chance is 0.750" in said(part)[HOLDS][1]
@@ -145,6 +152,38 @@ def test_a_network_at_chance_gives_no_other_finding() -> None:
     found = said(part_of({WHOLE: LOW}))
     assert list(found) == ["Whole images"]
     assert "masks that are made of its maps say nothing" in found["Whole images"][1]
+
+
+WIDE = (0.0, 0.7, 1.0)
+
+
+@pytest.mark.parametrize("folds", [2, 3, 4, 5, 10])
+def test_too_few_folds_are_said(folds: int) -> None:
+    part = part_of({WHOLE: WIDE}) | {"folds": folds}
+    found = reclassify_findings(part)
+    said_so = [f for f in found if "too few folds" in f.badge]
+    assert [f"There are too few folds, {folds}, to know" in f.sentence for f in said_so] == [
+        True
+    ] * (folds < 5)
+    assert found[-1].label == "Whole images"
+
+
+@pytest.mark.parametrize("folds", [2, 3, 10])
+def test_an_interval_that_says_nothing_does_not_make_the_masks_say_nothing(folds: int) -> None:
+    """p is small, the interval reaches chance: open, and the table of the truth is not denied."""
+    held = {"joint": {"precision": 0.1, "sensitivity": 0.92}}
+    for overlap, words in (
+        ({}, "stays open."),
+        (held, "stays open, although the joint mask holds 92 % of the true region."),
+    ):
+        part = part_of({WHOLE: WIDE}) | {"folds": folds, "overlap": overlap}
+        standing, sentence = said(part)["Whole images"]
+        assert standing == "weak"
+        assert words in sentence
+        assert "say nothing" not in sentence
+    at_chance = said(part_of({WHOLE: LOW}) | {"folds": folds, "overlap": held})["Whole images"]
+    assert at_chance[0] == "chance"
+    assert "say nothing by themselves; yet the joint mask holds 92 %" in at_chance[1]
 
 
 def test_without_retraining_nothing_is_said_of_it() -> None:

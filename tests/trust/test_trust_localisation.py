@@ -12,7 +12,7 @@ from voxplain.errors import GridError, InputError
 from voxplain.grid import Grid
 from voxplain.trust import chance_interval, fwhm_of, localise, strength
 from voxplain.trust.fields import gaussian_amplitude, random_fields
-from voxplain.trust.localisation import _average_precision
+from voxplain.trust.localisation import average_precision
 
 SHAPE = (7, 8, 9)
 ANISOTROPIC = Grid(SHAPE, np.diag([-2.0, 3.0, 4.5, 1.0]))
@@ -116,7 +116,7 @@ def test_nothing_outside_the_brain_counts(rng, brain, truth):
 def test_fast_average_precision_is_sklearns(score, truth):
     truth[:2] = True, False
     expected = average_precision_score(truth, score)
-    assert _average_precision(truth, score) == pytest.approx(expected, rel=1e-12)
+    assert average_precision(truth, score) == pytest.approx(expected, rel=1e-12)
 
 
 def test_wrong_input_is_named(brain, truth):

@@ -125,7 +125,8 @@ def doctor() -> None:
 def _demo_table(summary: dict[str, Any]) -> Table:
     from rich.table import Table
 
-    table = Table(title="Average precision against the truth")
+    (whose,) = {method["group_class"] for method in summary["methods"].values()}
+    table = Table(title=f"Average precision against the truth; group: mean map of class {whose}")
     for column in ("map", "one subject", "group", "subjects", "s/subject"):
         table.add_column(column, justify="left" if column == "map" else "right")
     for method in summary["methods"].values():

@@ -40,6 +40,7 @@ def features(
             highlight=False,
             soft_wrap=True,
         )
-    console.print(f"Scans: {found['scans']}.", highlight=False, soft_wrap=True)
+    many = f"{found['n_scans']} of {found['participants']} participants, {found['scans']}"
+    console.print(f"Scans: {many}.", highlight=False, soft_wrap=True)
     for name in ("features.html", "summary.json"):
         console.print(f"Written: {study / name}", highlight=False, soft_wrap=True)

@@ -154,6 +154,8 @@ def phantom(
 def _tell(console: Console, result: dict[str, Any]) -> None:
     from rich.table import Table
 
+    from voxplain.report.score_words import few_folds
+
     names = [name for name in _SHOWN if name in result]
     table = Table(title=f"{result['folds']} folds, held-out scans, 95 % intervals")
     table.add_column("model", overflow="fold")
@@ -162,6 +164,8 @@ def _tell(console: Console, result: dict[str, Any]) -> None:
     for model, scores in result["models"].items():
         table.add_row(model, *(_cell(scores.get(name)) for name in names))
     console.print(table)
+    if few := few_folds(result):
+        console.print(few, highlight=False, soft_wrap=True)
     _tell_confounds(console, result)
     test = result["permutation"]
     console.print(

@@ -52,6 +52,7 @@ def reclassify(
     from voxplain.fit import Schedule
     from voxplain.pipeline.reclassify import ReclassifyOptions
     from voxplain.pipeline.reclassify import reclassify as run
+    from voxplain.report.score_words import few_folds
 
     if method not in METHODS and not method.startswith("captum:"):
         raise unknown_name("method", method, METHODS)
@@ -88,6 +89,8 @@ def reclassify(
             f"{scores['roc_auc']['mean']:.3f}",
         )
     console.print(shown)
+    if few := few_folds(result):
+        console.print(few, highlight=False, soft_wrap=True)
     if paper:
         console.print("The masks know the held-out scans: these figures are too good.")
     for name in ("reclassify.html", "summary.json"):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from voxplain.cohort.separation import separation_of_levels, separation_of_numbers
 from voxplain.errors import InputError
 from voxplain.volume import Cohort
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Balance", "balance", "matched_by_size"]
 
-_FOLDS = 10
-_SEED = 0
 _WARN_AUC = 0.6
 
 
@@ -31,16 +30,16 @@ class Balance:
     name : str
         Column of the participants' table.
     auc : float
-        Area under the ROC curve. Of a number and two classes, that of the number itself, in the
-        sense in which it is .5 or more; else that of a cross-validated logistic regression, for
-        more than two classes the mean over pairs.
+        Area under the ROC curve, for more than two classes the mean over pairs. Of a number, that
+        of the number itself, in the sense in which it is .5 or more; of levels such as sites, that
+        of pairs of participants that had no part in ordering the levels.
     by_class : dict of str to str
         What the covariate looks like in each class.
     telling : bool
         Whether a reader should be warned: the lower end of the interval lies above .5, and the
         area at or above .6.
     interval : tuple of 2 floats
-        95 % interval of the area from its standard error (Hanley and McNeil 1982).
+        95 % interval of the area, see `voxplain.cohort.separation`.
     n : int
         Participants with a value.
     """
@@ -113,57 +112,20 @@ def _one(
     if values.nunique() < 2 or counts.min() < 2:
         return None
     if number:
-        features = values.to_numpy(dtype=np.float64)[:, None]
-        features = (features - features.mean()) / features.std()
+        found = separation_of_numbers(values.to_numpy(dtype=np.float64), labels, len(counts))
         told = {
             name: f"{values[labels == i].mean():.1f} ± {values[labels == i].std():.1f}"
             for i, name in enumerate(class_names)
         }
     else:
-        features = pd.get_dummies(values).to_numpy(dtype=np.float64)
+        found = separation_of_levels(pd.factorize(values)[0], labels, len(counts))
         told = {
             name: ", ".join(f"{k} {n}" for k, n in values[labels == i].value_counts().items())
             for i, name in enumerate(class_names)
         }
-    if number and len(counts) == 2:
-        # Nothing is fitted here; predictions of held-out folds would fall below .5 by chance.
-        auc = _auc(labels, features[:, 0])
-    else:
-        auc = _cross_validated_auc(features, labels)
-    half = 1.96 * _standard_error(auc, counts)
-    interval = (max(0.0, auc - half), min(1.0, auc + half))
-    telling = interval[0] > 0.5 and auc >= _WARN_AUC
-    return Balance(str(column.name), auc, told, telling, interval, int(known.sum()))
-
-
-def _auc(labels: NDArray[np.int64], values: NDArray[np.float64]) -> float:
-    from sklearn.metrics import roc_auc_score
-
-    found = float(roc_auc_score(labels, values))
-    return max(found, 1 - found)
-
-
-def _cross_validated_auc(features: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.metrics import roc_auc_score
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict
-
-    folds = StratifiedKFold(
-        min(_FOLDS, int(np.bincount(labels).min())), shuffle=True, random_state=_SEED
-    )
-    model = LogisticRegression(class_weight="balanced")
-    chances = cross_val_predict(model, features, labels, cv=folds, method="predict_proba")
-    if chances.shape[1] == 2:
-        return float(roc_auc_score(labels, chances[:, 1]))
-    return float(roc_auc_score(labels, chances, multi_class="ovo"))
-
-
-def _standard_error(auc: float, counts: NDArray[np.int64]) -> float:
-    """Hanley and McNeil (1982), of the two smallest classes where there are more."""
-    a, b = np.sort(counts)[:2]
-    q1, q2 = auc / (2 - auc), 2 * auc**2 / (1 + auc)
-    variance = auc * (1 - auc) + (a - 1) * (q1 - auc**2) + (b - 1) * (q2 - auc**2)
-    return float(np.sqrt(variance / (a * b)))
+    telling = found.low > 0.5 and found.auc >= _WARN_AUC
+    interval = (found.low, found.high)
+    return Balance(str(column.name), found.auc, told, telling, interval, int(known.sum()))
 
 
 def matched_by_size(

@@ -1,7 +1,13 @@
 """Splits, training, scores, and how sure they are."""
 
 from voxplain.fit.groups import find_groups
-from voxplain.fit.inference import bootstrap, corrected_interval, permutation_p
+from voxplain.fit.inference import (
+    FEW_FOLDS,
+    bootstrap,
+    corrected_interval,
+    moderated_interval,
+    permutation_p,
+)
 from voxplain.fit.metrics import Score, calibration, classification_scores, measures
 from voxplain.fit.outcome import Outcome, outcome_of
 from voxplain.fit.prediction import predict
@@ -12,6 +18,7 @@ from voxplain.fit.training import Epoch, Training, train
 
 __all__ = [
     "Epoch",
+    "FEW_FOLDS",
     "Fold",
     "Outcome",
     "PAPER_SCHEDULE",
@@ -28,6 +35,7 @@ __all__ = [
     "inner_split",
     "make_folds",
     "measures",
+    "moderated_interval",
     "outcome_of",
     "permutation_p",
     "predict",

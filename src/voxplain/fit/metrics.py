@@ -22,6 +22,7 @@ __all__ = [
 ]
 
 _BINS = 10
+_Z = 1.96
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,26 @@ class Score:
     Parameters
     ----------
     value, low, high : float
+    error : float, optional
+        Standard error, where one is known.
     """
 
     value: float
     low: float
     high: float
+    error: float | None = None
+
+    def unless_perfect(self, n: int) -> Score:
+        """Widen an interval without width, that of a share of 0 or 1, to Wilson's of n subjects.
+
+        Who draws anew from subjects that were all right finds none that is wrong: a bootstrap is
+        then certain, of ten as of a thousand.
+        """
+        if self.low < self.high or self.value not in (0.0, 1.0):
+            return self
+        reach = _Z**2 / (n + _Z**2)
+        low, high = (1 - reach, 1.0) if self.value else (0.0, reach)
+        return Score(self.value, low, high, self.error)
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,8 +187,8 @@ def classification_scores(
     """Score two-class predictions, with bootstrap intervals.
 
     The intervals are the 2.5th and 97.5th percentile over bootstrap samples of the subjects, drawn
-    within each class so that both are always there. They tell what another draw of subjects would
-    change, not what another training would.
+    within each class so that both are always there; Wilson's for a perfect score. They tell what
+    another draw of subjects would change, not what another training would.
 
     Parameters
     ----------
@@ -206,5 +222,6 @@ def classification_scores(
     found = {}
     for name in ("accuracy", "balanced_accuracy", "roc_auc"):
         low, high = np.percentile([one[name] for one in drawn], [2.5, 97.5])
-        found[name] = Score(whole[name], float(low), float(high))
+        n = len(labels) if name == "accuracy" else 2 * min(map(len, members))
+        found[name] = Score(whole[name], float(low), float(high)).unless_perfect(n)
     return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -9,7 +11,52 @@ from scipy import stats
 
 from voxplain.errors import InputError
 
-__all__ = ["compare_classes"]
+__all__ = ["compare_classes", "mean_by_participant"]
+
+
+def mean_by_participant(
+    values: NDArray[np.float64], participants: Sequence[str], labels: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Average the scans of each participant, so that a test may take its rows as independent.
+
+    Several scans of one person say little more of a class than one: taken for so many people, they
+    make differences out of nothing.
+
+    Parameters
+    ----------
+    values : array (N, C)
+        A row per scan.
+    participants : sequence of N str
+        Whose scan each row is.
+    labels : array (N,)
+        Class index of each scan.
+
+    Returns
+    -------
+    values : array (P, C)
+        A row per participant, in the order in which they first appear.
+    labels : array (P,)
+
+    Raises
+    ------
+    InputError
+        If a participant has scans of two classes.
+    """
+    names, first, whose = np.unique(
+        np.asarray(participants, dtype=str), return_index=True, return_inverse=True
+    )
+    mixed = np.unique(whose[labels != labels[first][whose]])
+    if len(mixed):
+        raise InputError(
+            f"Classes are compared between different participants; {len(mixed)} of {len(names)} "
+            f"have scans of more than one class, such as {names[mixed[0]]}. Give each participant "
+            "one class, or keep the scans of one class alone."
+        )
+    sums = np.zeros((len(names), values.shape[1]))
+    np.add.at(sums, whose, values)
+    order = np.argsort(first)
+    means = sums / np.bincount(whose)[:, None]
+    return means[order], labels[first][order]
 
 
 def compare_classes(
@@ -20,6 +67,7 @@ def compare_classes(
     Parameters
     ----------
     values : array (N, C)
+        A row per subject: rows are taken as independent, see `mean_by_participant`.
     labels : array (N,)
         Class indices 0 and 1.
     class_names : tuple of 2 str

@@ -16,7 +16,7 @@ from voxplain.explain import Engine
 from voxplain.explain.features import feature_summaries
 from voxplain.explain.layers import first_features
 from voxplain.explain.trace import trace
-from voxplain.group.contrast import compare_classes
+from voxplain.group.contrast import compare_classes, mean_by_participant
 from voxplain.nets import build_network, load_into, read_weights
 from voxplain.pipeline.fold import folder_of
 from voxplain.progress import Progress
@@ -61,6 +61,7 @@ class FeatureOptions:
 def compare_features(options: FeatureOptions, progress: Progress) -> dict[str, Any]:
     """Compare mean and entropy of a layer's feature maps between two classes.
 
+    Scans of one participant are averaged first: the tests are of participants, as are ``counts``.
     Writes tables and a figure below ``model/<network>/``, the page ``features.html``, and what they
     hold to ``summary.json``.
 
@@ -106,9 +107,11 @@ def compare_features(options: FeatureOptions, progress: Progress) -> dict[str, A
         means, entropies = feature_summaries(
             network, [cohort[i] for i in rows], layer, Engine(options.device), advance
         )
-    labels = cohort.labels[rows]
-    values = {"mean": means, "entropy": entropies}
-    tables = {key: compare_classes(v, labels, cohort.class_names) for key, v in values.items()}
+    people = cohort.participants["participant_id"].iloc[rows].tolist()
+    tables = {}
+    for key, scans in {"mean": means, "entropy": entropies}.items():
+        values, labels = mean_by_participant(scans, people, cohort.labels[rows])
+        tables[key] = compare_classes(values, labels, cohort.class_names)
     counts = np.bincount(labels, minlength=2).tolist()
     start = f"{folder}/features_{layer.replace('.', '-')}"
     for key, table in tables.items():
@@ -122,6 +125,8 @@ def compare_features(options: FeatureOptions, progress: Progress) -> dict[str, A
         "layer": layer,
         "fold": options.fold,
         "scans": "held out" if options.fold else "all, which the network was trained on",
+        "n_scans": len(rows),
+        "participants": len(labels),
         "counts": dict(zip(cohort.class_names, counts, strict=True)),
         **{key: _told(table, cohort.class_names) for key, table in tables.items()},
         "figure": f"{start}.png",

@@ -23,13 +23,12 @@ from voxplain.trust import (
     TMap,
     agreement,
     chance_interval,
+    chance_of,
     edge_filter,
-    fwhm_of,
     localise,
     say,
     strength,
 )
-from voxplain.volume import smooth
 
 __all__ = [
     "AFFECTED_CLASS",
@@ -159,6 +158,7 @@ class Judge:
             chance_95=luck.percentile_95,
             edge_ap=bars["edges"],
             t_map_ap=bars["t-map"],
+            class_name=class_name,
         )
         return {
             "label": info.label,
@@ -183,6 +183,7 @@ class Judge:
                 )
                 for c in dict.fromkeys(map_.target for map_ in explained.maps)
             },
+            "group_class": class_name,
             **_group_figures(group),
             "group_ap_raw": raw.average_precision,
             "group_ap_by_class": {
@@ -193,6 +194,7 @@ class Judge:
             "group_subjects": {c: m.n_subjects for (n, c), m in self.groups.items() if n == name},
             "group_fwhm_mm": luck.fwhm,
             "chance_ap_95": luck.percentile_95,
+            "one_sided": luck.one_sided,
             "seconds_per_subject": explained.seconds,
             "better_than_chance": verdict.better_than_chance,
             "beats_edges": verdict.beats_edges,
@@ -228,9 +230,8 @@ class Judge:
 def luck_of(
     map_: GroupMap, support: NDArray[np.bool_], brain: NDArray[np.bool_], seed: int
 ) -> ChanceInterval:
-    """Find what average precision random maps reach that are as smooth as a mean map is scored."""
-    width = fwhm_of(smooth(map_.values, map_.grid, FWHM_MM), map_.grid, brain)
-    return chance_interval(support, brain, map_.grid, width, seed)
+    """Find what average precision random maps reach that are like a mean map as it is scored."""
+    return chance_of(map_.values, support, brain, map_.grid, FWHM_MM, seed)
 
 
 def _group_figures(scores: Localisation) -> dict[str, float]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxplain.fit import (
+    FEW_FOLDS,
     Fold,
     Outcome,
     Score,
@@ -17,13 +18,14 @@ from voxplain.fit import (
     calibration,
     corrected_interval,
     measures,
+    moderated_interval,
     permutation_p,
 )
 from voxplain.fit.metrics import probabilities_of
 from voxplain.pipeline.setting import Setting
 from voxplain.volume import Cohort
 
-__all__ = ["predictions_table", "score_model"]
+__all__ = ["predictions_table", "score_model", "widest_intervals"]
 
 _RANGES = {"r": (-1.0, 1.0), "r2": (-np.inf, 1.0), "mae": (0.0, np.inf), "rmse": (0.0, np.inf)}
 _TESTED = {True: "accuracy", False: "mae"}
@@ -49,7 +51,9 @@ def score_model(
         By measure: ``mean``, ``sd`` and ``per_fold`` over folds; ``folds_ci``, corrected for
         training parts that overlap (None for leave-one-out, where a fold has no score); ``pooled``
         over all predictions of the first repeat, and ``pooled_ci``, from a bootstrap of groups;
-        and ``ci``, which reaches as far as the wider of the two on each side. Also the permutation
+        ``moderated_ci``, in which participants make up for what few folds do not know of their
+        spread; and ``ci``, which reaches as far as the widest of the three on each side, without
+        ``folds_ci`` where there are fewer than five folds. Also the permutation
         test's ``p`` of accuracy or mean error, and ``calibration``.
     """
     outcome, folds, groups, seed = setting.outcome, setting.folds, setting.groups, setting.seed
@@ -64,22 +68,18 @@ def score_model(
     pooled = _part(outcome, rows)
     own = None if groups is None else groups[rows]
     intervals = bootstrap(pooled, pooled_output, own, seed=seed)
-    sizes = [len(fold.train) for fold in folds], [len(fold.test) for fold in folds]
     result: dict[str, Any] = {}
     for name, score in intervals.items():
         if name == "brier" and not likely:
             continue
         values = [one[name] for one in each]
         known = np.array([v for v in values if np.isfinite(v)])
-        interval = None if one_out else corrected_interval(values, *sizes)
         result[name] = {
             "mean": float(known.mean()) if len(known) else None,
             "sd": float(known.std(ddof=1)) if len(known) > 1 else None,
-            "ci": _wider(score, interval, name),
             "per_fold": values,
-            "folds_ci": None if interval is None else [interval.low, interval.high],
             "pooled": score.value,
-            "pooled_ci": [score.low, score.high],
+            **widest_intervals(name, values, folds, score, one_out),
         }
     tested = _TESTED[classes]
     result["permutation"] = {
@@ -92,11 +92,45 @@ def score_model(
     return result
 
 
-def _wider(pooled: Score, folds: Score | None, name: str) -> list[float]:
-    """Join two intervals, within what the measure can be."""
+def widest_intervals(
+    name: str, values: Sequence[float], folds: Sequence[Fold], pooled: Score, one_out: bool
+) -> dict[str, list[float] | None]:
+    """Join what folds and participants say of the uncertainty of a score.
+
+    Parameters
+    ----------
+    name : str
+        The measure.
+    values : sequence of float
+        One a fold.
+    folds : sequence of Fold
+    pooled : Score
+        Of the predictions of the first repeat together, with its standard error.
+    one_out : bool
+        Whether folds are single scans, whose scores say nothing by themselves.
+
+    Returns
+    -------
+    dict
+        ``ci``, ``folds_ci``, ``moderated_ci`` and ``pooled_ci``, see `score_model`.
+    """
+    sizes = [len(fold.train) for fold in folds], [len(fold.test) for fold in folds]
+    given = [np.nan] * len(values) if one_out else values
+    apart = corrected_interval(given, *sizes)
+    moderated = moderated_interval(given, *sizes, pooled)
+    usable = apart if np.isfinite(given).sum() >= FEW_FOLDS else None
     low, high = _RANGES.get(name, (0.0, 1.0))
-    both = [pooled] if folds is None else [pooled, folds]
-    return [max(low, min(s.low for s in both)), min(high, max(s.high for s in both))]
+    known = [score for score in (pooled, usable, moderated) if score is not None]
+    return {
+        "ci": [max(low, min(s.low for s in known)), min(high, max(s.high for s in known))],
+        "folds_ci": _bounds(apart),
+        "moderated_ci": _bounds(moderated),
+        "pooled_ci": _bounds(pooled),
+    }
+
+
+def _bounds(score: Score | None) -> list[float] | None:
+    return None if score is None else [score.low, score.high]
 
 
 def predictions_table(

@@ -100,7 +100,8 @@ def _balance(summary: Mapping[str, Any], pictures: Mapping[str, bytes]) -> list[
                     for one in told
                 ),
                 caption="The label, predicted from one covariate without any image",
-                note="A number as it is, else logistic regression, cross-validated; .5 is chance. "
+                note="A number as it is; levels such as sites in the order that other participants "
+                "give them; .5 is chance. "
                 "By class: means ± standard deviations, or counts.",
                 highlight=frozenset(i for i, one in enumerate(told) if one["telling"]),
             )

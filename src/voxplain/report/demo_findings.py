@@ -6,7 +6,15 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from voxplain.report.demo_words import captioned, listed, region_name, standing, subject_words
+from voxplain.report.demo_words import (
+    captioned,
+    class_words,
+    listed,
+    region_name,
+    standing,
+    subject_words,
+    whose_figures,
+)
 from voxplain.report.numbers import duration, number
 from voxplain.report.sections import (
     Code,
@@ -115,7 +123,8 @@ def localisation(summary: Mapping[str, Any], pictures: Mapping[str, bytes]) -> l
     limit = summary.get("chance_ap_95")
     chance = f"A map without information has an average precision of {summary['chance_ap']:.3f}"
     chance += f", and 95 % of such maps stay below {limit:.3f}." if limit is not None else "."
-    chance += " A smoother map has more luck, so that each is held to the limit for its own width."
+    chance += " A smoother map has more luck, and so has one without a negative side: each is held "
+    chance += "to the limit of random maps of its own kind."
     smoothed = scoring.get("description") or (
         f"Maps are smoothed by {scoring['fwhm_mm']:g} mm before they are marked."
         if scoring.get("fwhm_mm")
@@ -125,12 +134,13 @@ def localisation(summary: Mapping[str, Any], pictures: Mapping[str, bytes]) -> l
         "Average precision (AP) sorts the voxels by the map and asks how many of the first ones "
         "lie in the true effect; it is 1 for a perfect map. AUROC is 0.5 by chance. Dice compares "
         "the truth with as many of the map's strongest voxels. The controls know nothing of the "
-        "network: a map that does not beat them has not shown what the network learned.",
+        "network: a map that does not beat them has not shown what the network learned."
+        f"{whose_figures(order[0])}",
         f"{chance} {smoothed}".strip(),
     )
     columns = (
         "Map",
-        "AP, group map",
+        f"AP, group map{class_words(order[0])}",
         "95 % of chance below",
         *(f"AP, class {label}" for label in classes),
         "AP, group, unsmoothed",

@@ -6,7 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from voxplain.report.demo_findings import agreement, localisation, maps, provenance, regions
-from voxplain.report.demo_words import captioned, listed, standing, subject_words
+from voxplain.report.demo_words import (
+    captioned,
+    class_words,
+    listed,
+    standing,
+    subject_words,
+)
 from voxplain.report.numbers import cell, duration, interval
 from voxplain.report.sections import (
     Fact,
@@ -85,7 +91,7 @@ def _facts(summary: Mapping[str, Any]) -> tuple[Fact, ...]:
         ),
         Fact(
             f"{best['group_ap']:.2f}",
-            "best average precision",
+            f"best average precision{class_words(best)}",
             f"{best['label']}; chance is {summary['chance_ap']:.3f}",
         ),
     ]

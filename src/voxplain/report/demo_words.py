@@ -7,7 +7,15 @@ from typing import Any, Literal
 
 from voxplain.report.sections import Picture
 
-__all__ = ["captioned", "listed", "region_name", "standing", "subject_words"]
+__all__ = [
+    "captioned",
+    "class_words",
+    "listed",
+    "region_name",
+    "standing",
+    "subject_words",
+    "whose_figures",
+]
 
 
 def listed(names: Iterable[str]) -> str:
@@ -24,6 +32,23 @@ def region_name(name: str) -> str:
 def subject_words(count: int) -> str:
     """Count subjects: ``1 subject``, ``36 subjects``."""
     return f"{count} subject{'' if count == 1 else 's'}"
+
+
+def class_words(method: Mapping[str, Any]) -> str:
+    """Name the class whose mean map a method's group figures are of: ``, class “case”``."""
+    name = method.get("group_class")
+    return f", class “{name}”" if name else ""
+
+
+def whose_figures(method: Mapping[str, Any]) -> str:
+    """Say, in a sentence that follows others, what a method's group figures are of."""
+    name = method.get("group_class")
+    if not name:
+        return ""
+    return (
+        f" Group figures are of the mean map of class “{name}” alone, which carries the effect; "
+        "means of subjects are over both classes."
+    )
 
 
 def captioned(pictures: Mapping[str, bytes], key: str, caption: str, alt: str) -> list[Picture]:

@@ -27,8 +27,9 @@ MEASURES: Final = {"mean": "Mean activation", "entropy": "Entropy, bits"}
 """Title of each measure of a feature map, by its key in ``summary.json``."""
 
 _FIGURE: Final = (
-    "Means of each class with 95 % intervals, a feature map a column, ordered by Hedges' g; of "
-    "more than 48 feature maps the outermost are shown. Filled dots differ at q < .05."
+    "Means of each class over participants with 95 % intervals, a feature map a column, ordered by "
+    "Hedges' g; of more than 48 feature maps the outermost are shown. Filled dots differ at "
+    "q < .05."
 )
 _TABLES: Final = (
     "The feature maps of the largest |g|, numbered from 0 as the layer's channels are. Marked maps "
@@ -39,12 +40,13 @@ _TESTS: Final = (
     "histogram of these values in 256 bins of equal width from the least to the largest: low where "
     "few voxels stand out of an even background, 8 at most, 0 for a constant map. It does not "
     "depend on the map's scale.",
-    "p is that of Welch's t-test of the two classes, two-sided. q is p corrected for the number of "
-    "maps of one measure (Benjamini and Hochberg 1995): of all maps with q < .05, at most 5 % are "
-    "expected to be false. Hedges' g is the difference of the class means in standard deviations "
-    "pooled within classes, corrected for small samples (Hedges 1981).",
-    "The tests take scans as independent. Where participants have several scans, or are of one "
-    "family, p and q are too small.",
+    "p is that of Welch's t-test of the two classes over participants, two-sided; several scans of "
+    "one participant were averaged before, as they are not independent. q is p corrected for the "
+    "number of maps of one measure (Benjamini and Hochberg 1995): of all maps with q < .05, at "
+    "most 5 % are expected to be false. Hedges' g is the difference of the class means in standard "
+    "deviations pooled within classes, corrected for small samples (Hedges 1981).",
+    "The tests take participants as independent. Where they are of one family, and families tend "
+    "to be of one class, p and q are too small.",
 )
 
 
@@ -71,7 +73,7 @@ def features_page(features: Features, pictures: Mapping[str, bytes]) -> Page:
         )
         for key in MEASURES
     ]
-    facts += [Fact(str(n), f"scans, {name}", _scans(features)) for name, n in _counts(features)]
+    facts += [Fact(str(n), f"participants, {name}", _of(features)) for name, n in _counts(features)]
     said = [_differ(features, key) for key in MEASURES]
     if not features["fold"]:
         said.insert(0, _learned_by_heart(features))
@@ -137,14 +139,20 @@ def _methods(features: Features) -> list[Item]:
         ("network", features["network"]),
         ("layer", features["layer"]),
         ("trained on", f"fold {features['fold']}" if features["fold"] else "all scans"),
-        ("scans", f"{_scans(features)}: " + ", ".join(f"{n} {c}" for c, n in _counts(features))),
+        ("scans", _of(features)),
+        (
+            "participants",
+            f"{features['participants']}: " + ", ".join(f"{n} {c}" for c, n in _counts(features)),
+        ),
     ]
     rows += [(f"version of {name}", str(version)) for name, version in features["versions"].items()]
     return [Text(_TESTS), Table(("what", "value"), tuple(rows))]
 
 
-def _scans(features: Features) -> str:
-    return str(features["scans"])
+def _of(features: Features) -> str:
+    """Say which scans were taken: ``60 scans of 30 participants, held out``."""
+    scans, people = features["n_scans"], features["participants"]
+    return f"{scans} scans{f' of {people} participants' * (scans > people)}, {features['scans']}"
 
 
 def _counts(features: Features) -> list[tuple[str, int]]:

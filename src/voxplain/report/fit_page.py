@@ -8,9 +8,11 @@ from typing import Any, Final
 from voxplain.report.demo_words import captioned, listed
 from voxplain.report.numbers import MISSING, duration
 from voxplain.report.score_words import (
+    INTERVALS,
     at_chance,
     beats,
     chance_level,
+    few_folds,
     score_cell,
     score_row,
     score_text,
@@ -76,12 +78,9 @@ _IMPORTANCES: Final = (
 )
 _IMPORTANCES_FIGURE: Final = "Permutation importance of the first measures of the table."
 _INTERVALS: Final = (
-    "An interval joins two sources of uncertainty and reaches at each end as far as the wider of "
-    "both: the spread over folds, corrected for training parts that overlap (Nadeau and Bengio "
-    "2003), and another draw of participants, or of groups that stay together, by a bootstrap of "
-    "the pooled held-out predictions of the first repeat. Neither covers another scanner or "
-    "population. Where a fold is a single scan, the bootstrap stands alone, and a classifier "
-    "without information falls below chance: it names the class that was left more frequent.",
+    f"{INTERVALS} It covers neither another scanner nor another population. Where a fold is a "
+    "single scan, folds have no spread, and a classifier without information falls below chance: "
+    "it names the class that was left more frequent.",
     "The permutation test shuffles the truth against the held-out predictions. Networks are not "
     "trained again: it asks whether these predictions are related to the truth.",
 )
@@ -150,8 +149,11 @@ def _scores(fit: Fit, pictures: Pictures) -> list[Item]:
         (name, *(score_cell(model, key) for key in measures), score_text(model["permutation"]["p"]))
         for name, model in models.items()
     ]
+    few = few_folds(fit)
+    warned = [Finding("Warning", few, "chance", "too few folds")] if few else []
+    told = [_verdict(fit, name, m) for name, m in models.items() if "class" in m]
     items: list[Item] = [
-        Findings(tuple(_verdict(fit, name, m) for name, m in models.items() if "class" in m)),
+        Findings((*warned, *told)),
         *captioned(pictures, "scores", _SCORES_FIGURE, "Scores of all models side by side."),
         Table(
             ("model", *map(_word, measures), "p"),

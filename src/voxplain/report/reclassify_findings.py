@@ -6,7 +6,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final, Literal
 
-from voxplain.report.score_words import apart, at_chance, beats, chance_level, score_cell
+from voxplain.report.score_words import (
+    apart,
+    at_chance,
+    beats,
+    chance_level,
+    few_folds,
+    score_cell,
+)
 from voxplain.report.sections import Finding
 
 __all__ = ["by_training_and_mask", "reclassify_findings"]
@@ -52,17 +59,19 @@ def reclassify_findings(part: Mapping[str, Any]) -> tuple[Finding, ...]:
     -------
     tuple of Finding
         What only networks that were trained anew can tell is left out where there are none, and
-        all of it where the network is at chance on whole images.
+        all of it where the network is not clearly better than chance on whole images. Too few folds
+        are warned of first.
     """
     chance, found = chance_level(part) or 0.0, by_training_and_mask(part)
     whole, joint = found["whole", ""], found["whole", "joint"]
     leaky = part["options"]["leaky"]
-    warning = (_LEAK,) if leaky else ()
+    few = few_folds(part)
+    warning: tuple[Finding, ...] = (_LEAK,) if leaky else ()
+    warning += (Finding("Warning", few, "chance", "too few folds"),) if few else ()
     if not _better(whole, chance):
         words = f"On whole images the accuracy of {part['network']} is {_score(whole)}, which "
-        words += f"{_against_chance(whole, chance)}. There is no evidence that a mask could hold, "
-        words += "and masks that are made of its maps say nothing."
-        return (*warning, Finding("Whole images", words, "chance", _badge(whole)))
+        words += f"{_against_chance(whole, chance)}. {_no_evidence(part, whole)}"
+        return (*warning, Finding("Whole images", words, _low(whole), _badge(whole)))
     said = [_holds(joint, whole, chance)]
     if _better(joint, chance):
         words = "Behind the joint mask"
@@ -79,6 +88,19 @@ def reclassify_findings(part: Mapping[str, Any]) -> tuple[Finding, ...]:
         said.append(_trained_inside(inside, found["inside", "random"], chance))
         said.append(_outside(outside, whole, chance))
     return (*warning, *said)
+
+
+def _no_evidence(part: Mapping[str, Any], whole: Scores) -> str:
+    """Say what is left to say of masks where whole images are not clearly told apart."""
+    held = part.get("overlap", {}).get("joint")
+    known = held and f"the joint mask holds {100 * held['sensitivity']:.0f} % of the true region"
+    if at_chance(whole):
+        words = "No evidence is shown that a mask could hold, and masks that are made of its maps "
+        words += "say nothing"
+        return f"{words} by themselves; yet {known}." if held else f"{words}."
+    words = "Whether its maps, and masks that are made of them, show where the evidence is, stays "
+    words += "open"
+    return f"{words}, although {known}." if held else f"{words}."
 
 
 def _holds(joint: Scores, whole: Scores, chance: float) -> Finding:

@@ -9,6 +9,7 @@ from voxplain.report.demo_words import captioned
 from voxplain.report.numbers import duration
 from voxplain.report.reclassify_findings import by_training_and_mask, reclassify_findings
 from voxplain.report.score_words import (
+    INTERVALS,
     at_chance,
     score_cell,
     score_row,
@@ -46,9 +47,7 @@ _SCORES_TABLE: Final = (
 _COMPARED: Final = (
     "Two accuracies are told apart where their 95 % intervals do not overlap. This is a cautious "
     "rule, as the same scans are classified under every condition: a difference may be there "
-    "where none is shown. An interval covers the spread over folds, corrected for training parts "
-    "that overlap (Nadeau and Bengio 2003), and another draw of participants (bootstrap of the "
-    "pooled predictions), whichever is wider."
+    "where none is shown. "
 )
 _OVERLAP: Final = (
     "Means over the folds' masks. The random mask says what its size alone would give. A mask of "
@@ -139,7 +138,7 @@ def _findings(part: Part, pictures: Mapping[str, bytes]) -> list[Item]:
             note=_SCORES_TABLE,
             highlight=frozenset(n for n, one in enumerate(conditions.values()) if at_chance(one)),
         ),
-        Text((_COMPARED,)),
+        Text((_COMPARED + INTERVALS,)),
     ]
 
 

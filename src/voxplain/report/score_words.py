@@ -9,10 +9,12 @@ from typing import Any, Final
 from voxplain.report.numbers import MISSING, number
 
 __all__ = [
+    "INTERVALS",
     "apart",
     "at_chance",
     "beats",
     "chance_level",
+    "few_folds",
     "score_cell",
     "score_row",
     "score_text",
@@ -21,7 +23,17 @@ __all__ = [
 
 Scores = Mapping[str, Any]
 
+INTERVALS: Final = (
+    "An interval reaches at each end as far as the widest of three: of the spread over folds, "
+    "corrected for training parts that overlap (Nadeau and Bengio 2003), where there are five or "
+    "more; of the same, moderated by the spread that the number of participants foretells (Smyth "
+    "2004); and of another draw of participants, or of groups that stay together, by a bootstrap "
+    "of the pooled held-out predictions of the first repeat."
+)
+"""How the intervals of held-out scores are made, for readers of a page."""
+
 _LEVEL: Final = 0.05
+_ENOUGH_FOLDS: Final = 5
 
 
 def chance_level(part: Mapping[str, Any]) -> float | None:
@@ -34,6 +46,23 @@ def chance_level(part: Mapping[str, Any]) -> float | None:
     if not names:
         return None
     return float(max(counts) / sum(counts)) if counts else 1 / len(names)
+
+
+def few_folds(part: Mapping[str, Any]) -> str:
+    """Warn, in a sentence, where folds are too few to know their spread; empty where they are not.
+
+    Parameters
+    ----------
+    part : mapping
+        With ``folds`` and, where folds were drawn anew, ``repeats``.
+    """
+    folds = part["folds"]
+    if folds * part.get("repeats", 1) >= _ENOUGH_FOLDS:
+        return ""
+    return (
+        f"There are too few folds, {folds}, to know how much they differ: the intervals rest "
+        "mostly on the number of participants, and are wide. More folds, such as --cv 10, say more."
+    )
 
 
 def score_value(score: Scores) -> float | None:

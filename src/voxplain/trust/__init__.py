@@ -1,15 +1,10 @@
 """Whether a map can be believed."""
 
 from voxplain.trust.agreement import Agreement, agreement, dice_top, spearman
+from voxplain.trust.chance import ChanceInterval, chance_interval, chance_of
 from voxplain.trust.controls import TMap, edge_filter
 from voxplain.trust.fields import fwhm_of
-from voxplain.trust.localisation import (
-    ChanceInterval,
-    Localisation,
-    chance_interval,
-    localise,
-    strength,
-)
+from voxplain.trust.localisation import Localisation, localise, strength
 from voxplain.trust.verdict import Verdict, say
 
 __all__ = [
@@ -20,6 +15,7 @@ __all__ = [
     "Verdict",
     "agreement",
     "chance_interval",
+    "chance_of",
     "dice_top",
     "edge_filter",
     "fwhm_of",

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
 from voxplain.errors import InputError
+from voxplain.trust.chance import require_draws
 from voxplain.trust.fields import random_fields
-from voxplain.trust.localisation import require_draws
 from voxplain.trust.ranks import brain_mask, inside, top_membership
 
 __all__ = ["Agreement", "agreement", "dice_top", "spearman"]

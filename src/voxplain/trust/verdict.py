@@ -40,6 +40,7 @@ def say(
     chance_95: float,
     edge_ap: float,
     t_map_ap: float,
+    class_name: str = "",
 ) -> Verdict:
     """Judge a method by its average precision against chance and two controls.
 
@@ -58,6 +59,8 @@ def say(
         `ChanceInterval.percentile_95` for maps as smooth as this one.
     edge_ap, t_map_ap : float
         Average precision of `edge_filter` and of the absolute t-map.
+    class_name : str, default=""
+        Whose mean map was scored, where maps of several classes were made.
 
     Returns
     -------
@@ -80,6 +83,7 @@ def say(
             raise InputError(f"The {name} of {method} must lie between 0 and 1; it is {value}.")
     places = _places(ap, chance_95, edge_ap, t_map_ap)
     own, chance, luck, edge, t_map = (_plain(v, places) for v in figures.values())
+    own = f"of class “{class_name}” {own}" if class_name else own
     better, edges, beats_t = ap > chance_95, ap > edge_ap, ap > t_map_ap
     if not better:
         sentence = (

@@ -33,8 +33,8 @@ def localisation_bars(
     ----------
     rows : sequence of mapping
         One per bar, in any order: ``label``, ``group_ap`` and, where they were measured,
-        ``subject_ap`` with ``subject_ap_ci`` (two floats); ``control`` true for what knows nothing
-        of the network.
+        ``subject_ap`` with ``subject_ap_ci`` (two floats) and ``group_class``, whose mean map the
+        bar is of; ``control`` true for what knows nothing of the network.
     chance : float
         Average precision that a map without information has on average.
     chance_95 : float, optional
@@ -88,8 +88,11 @@ def localisation_bars(
             tick.set_color(GREY if row.get("control") else INK)
         axes.set_ylim(places[-1] + 0.55, -0.55)
         axes.set_xlim(0, axes.get_xlim()[1] * 1.06)
+        classes = {f" of class {r['group_class']}" for r in rows if r.get("group_class")}
+        of_class = "".join(classes) if len(classes) == 1 else ""
         axes.set_xlabel(
-            "average precision (bar: group map; circle: mean over subjects, 95 % interval)"
+            f"average precision (bar: group map{of_class}; circle: mean over subjects, "
+            "95 % interval)"
         )
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_color(FAINT)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import stats
 
 from voxplain.errors import InputError
 from voxplain.report.figures.style import (
@@ -66,7 +67,8 @@ def feature_contrasts(
             for shift, name, colour, n in zip(
                 (-0.15, 0.15), class_names, (BLUE, ACCENT), counts, strict=True
             ):
-                mean, half = shown[f"mean_{name}"], 1.96 * shown[f"sd_{name}"] / np.sqrt(n)
+                mean = shown[f"mean_{name}"]
+                half = stats.t.ppf(0.975, n - 1) * shown[f"sd_{name}"] / np.sqrt(n)
                 sure = shown["q"] < _SIGNIFICANT
                 axes.vlines(place + shift, mean - half, mean + half, color=colour, linewidth=1)
                 axes.scatter(

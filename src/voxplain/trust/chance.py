@@ -1,0 +1,190 @@
+"""What finding a known truth by luck would look like."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import norm
+
+from voxplain.errors import GridError, InputError
+from voxplain.grid import Grid
+from voxplain.trust.fields import fwhm_of, gaussian_amplitude, random_fields
+from voxplain.trust.localisation import average_precision, truth_inside
+from voxplain.trust.ranks import brain_mask, inside
+from voxplain.volume import smooth
+
+__all__ = ["ChanceInterval", "chance_interval", "chance_of", "require_draws"]
+
+_FEWEST_DRAWS = 20
+_RARER_SIDE = 0.01
+_ZERO = 1e-6
+_FEWEST_ZEROS, _MOST_ZEROS = 0.5, 0.99
+
+
+@dataclass(frozen=True)
+class ChanceInterval:
+    """Average precision of random smooth maps.
+
+    Parameters
+    ----------
+    median : float
+    percentile_95 : float
+        A map is better than chance only if its average precision exceeds this.
+    fwhm : float, mm
+        Smoothness of the random maps.
+    draws : int
+    one_sided : bool
+        Whether the random maps have one side alone, as what was cut at zero has.
+    """
+
+    median: float
+    percentile_95: float
+    fwhm: float
+    draws: int
+    one_sided: bool = False
+
+
+def chance_interval(
+    truth: ArrayLike, brain: ArrayLike, grid: Grid, fwhm: float, seed: int, draws: int = 200
+) -> ChanceInterval:
+    """Find what average precision a map reaches by luck.
+
+    A map that knows nothing is seldom at the prevalence exactly: smooth maps have few
+    independent places, so some lie on the truth by luck. Random fields, Gaussian white noise
+    smoothed to `fwhm` and taken absolute, show how far luck goes. This is the chance of signed
+    maps; `chance_of` looks at the map, and knows that of maps that were cut at zero.
+
+    Parameters
+    ----------
+    truth, brain : array (X, Y, Z), bool
+    grid : Grid
+    fwhm : float, mm
+        Smoothness of the scored map *as a whole*, `fwhm_of` its signed and smoothed values. The
+        width handed to `strength` alone is too small for a map that was coarse before, such as
+        a Grad-CAM, and would make chance look rarer than it is.
+    seed : int
+    draws : int, default=200
+
+    Returns
+    -------
+    ChanceInterval
+
+    Raises
+    ------
+    GridError
+        If the shapes differ.
+    InputError
+        If the truth is empty inside the brain or covers all of it, if the width is negative, or
+        if there are fewer than 20 draws.
+    """
+    require_draws(draws)
+    mask = brain_mask(brain)
+    if mask.shape != grid.shape:
+        raise GridError(f"The brain mask has shape {mask.shape}, its grid {grid.shape}.")
+    inner = truth_inside(truth, mask)
+    fields = random_fields(gaussian_amplitude(grid, fwhm), draws, seed)
+    found = [average_precision(inner, np.abs(field[mask])) for field in fields]
+    return _interval(found, fwhm)
+
+
+def chance_of(
+    values: ArrayLike,
+    truth: ArrayLike,
+    brain: ArrayLike,
+    grid: Grid,
+    fwhm: float,
+    seed: int,
+    draws: int = 200,
+) -> ChanceInterval:
+    """Find what average precision random maps reach by luck that are like a given one.
+
+    They are as smooth as the map is once it is smoothed. Where the map has both signs, this is
+    `chance_interval`. A map that was cut at zero, as Grad-CAM is, or taken absolute, has more luck
+    than its smoothness tells: it has fewer peaks, and its cuts make it look rougher than the field
+    that was cut. It is held to random fields that are cut at zero and then smoothed as it is.
+
+    The map itself decides, whatever its method: it is one-sided where values of the rarer sign make
+    up less than a hundredth of its absolute sum inside the brain. Random fields are cut so that as
+    large a share of the brain is zero as in the map, half of it at least. For absolute values and
+    for means of many maps, which have no zeros, this half errs on the side of more luck.
+
+    Parameters
+    ----------
+    values : array (X, Y, Z)
+        The raw map, neither smoothed nor taken absolute; a mean over subjects where that is scored.
+    truth, brain : array (X, Y, Z), bool
+    grid : Grid
+    fwhm : float, mm
+        By which the map is smoothed before it is scored, see `strength`.
+    seed : int
+    draws : int, default=200
+
+    Returns
+    -------
+    ChanceInterval
+
+    Raises
+    ------
+    GridError, InputError
+        As `chance_interval` does, and if the map is not on the grid or not finite.
+    """
+    require_draws(draws)
+    mask = brain_mask(brain)
+    raw = inside(values, mask, "The map")
+    width = fwhm_of(smooth(values, grid, fwhm), grid, mask)
+    if not _one_sided(raw):
+        return chance_interval(truth, brain, grid, width, seed, draws)
+    inner = truth_inside(truth, mask)
+    zeros = float(np.mean(np.abs(raw) <= _ZERO * np.abs(raw).max()))
+    share = min(max(zeros, _FEWEST_ZEROS), _MOST_ZEROS)
+    underlying = float(np.sqrt(max(width**2 - fwhm**2, 0))) / _narrowing(share)
+    found = []
+    for field in random_fields(gaussian_amplitude(grid, underlying), draws, seed):
+        cut = np.maximum(field - np.quantile(field[mask], share), 0)
+        found.append(average_precision(inner, smooth(cut, grid, fwhm)[mask]))
+    return _interval(found, width, one_sided=True)
+
+
+def _one_sided(values: NDArray[np.float64]) -> bool:
+    above, below = values.clip(min=0).sum(), -values.clip(max=0).sum()
+    return bool(min(above, below) < _RARER_SIDE * (above + below))
+
+
+def _narrowing(share: float) -> float:
+    """Tell how much narrower a Gaussian field looks once a share of it is cut to zero.
+
+    The squared width that `fwhm_of` finds is as the variance over that of the slope; the cut takes
+    its share from both. ``sqrt(1 - 1 / pi)``, .83, for a cut at the mean.
+    """
+    cut, above = float(norm.ppf(share)), 1 - share
+    density = float(norm.pdf(cut))
+    mean = density - cut * above
+    variance = (1 + cut**2) * above - cut * density - mean**2
+    return float(np.sqrt(variance / above))
+
+
+def _interval(found: Sequence[float], fwhm: float, one_sided: bool = False) -> ChanceInterval:
+    return ChanceInterval(
+        median=float(np.median(found)),
+        percentile_95=float(np.quantile(found, 0.95, method="higher")),
+        fwhm=float(fwhm),
+        draws=len(found),
+        one_sided=one_sided,
+    )
+
+
+def require_draws(draws: int) -> None:
+    """Refuse a null distribution too small for its 95th percentile.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than 20 draws.
+    """
+    if draws < _FEWEST_DRAWS:
+        raise InputError(
+            f"A 95th percentile needs at least {_FEWEST_DRAWS} draws; {draws} was given."
+        )
