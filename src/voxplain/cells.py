@@ -15,7 +15,7 @@ _MISSING = frozenset(
         "", "n/a", "na", "nan", "none", "null", "<na>", "nat",
         "#n/a", "#na", "#value!", "#ref!", "#div/0!", "#null!", "#num!", "#name?", "#error!",
         "unknown", "unk", "unkn", "notknown", "unidentified", "unbekannt", "inconnu", "desconocido",
-        "missing", "missingdata", "missingvalue", "nodata", "noanswer", "noresponse", "noinformation",
+        "missing", "missingdata", "missingvalue", "nodata", "noanswer", "noresponse",
         "notreported", "notavailable", "notapplicable", "notrecorded", "notspecified", "notstated",
         "notcollected", "notdisclosed", "notdetermined", "notprovided", "notassessed", "notgiven",
         "undisclosed", "undefined", "undetermined", "unspecified", "unreported", "unavailable",
@@ -65,7 +65,7 @@ def one_spelling(values: Iterable[str]) -> dict[str, str]:
     """
     counts = Counter(values)
     chosen: dict[str, str] = {}
-    for value in sorted(counts, key=lambda value: (-counts[value], value)):
+    for value in sorted(counts, key=lambda value: (-counts[value], value.count(" "), value)):
         chosen.setdefault(fold(value), " ".join(value.split()))
     return {value: chosen[fold(value)] for value in sorted(counts)}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import warnings
 from dataclasses import dataclass
@@ -26,12 +27,12 @@ _TIMES = {
     **dict.fromkeys(("w", "wk", "wks", "week", "weeks"), 7 / _DAYS_IN_A_YEAR),
     **dict.fromkeys(("d", "day", "days"), 1 / _DAYS_IN_A_YEAR),
 }
-_DICOM_UNITS = frozenset("ml l cl dl cc cm3 mm3 cm³ mm³ m cm mm in ft kg g mg lb lbs % ms s h".split())
-_SITE = re.compile(r"(site|scanner|cent(er|re)|release)s?([_ ]?(id|code|name|number))?", re.I)
-_AGE = re.compile(r"\d{3}[DWMY]")
+_DICOM_AGE = re.compile(r"\d{3}[DWMY]")
 _NUMBER = r"[+-]?(?:[.,]?\d(?:[\d.,' ]*\d)?[.,]?(?:[eE][+-]?\d+)?|inf(?:inity)?)"
 _PART = re.compile(rf"({_NUMBER})\s*([^\W\d_][^\d+,;<>=-]*|%)?", re.IGNORECASE)
-_UNITS = frozenset("ml l cl dl cc cm3 mm3 cm³ mm³ m cm mm in ft kg g mg lb lbs % ms s h".split())
+_UNITS = frozenset(
+    ("ml", "l", "dl", "cc", "cm3", "mm3", "m", "cm", "mm", "in", "ft", "kg", "g", "lb", "lbs", "%")
+)
 _SITE = re.compile(r"(site|scanner|cent(er|re)|release)s?([_ ]?(id|code|name|number))?", re.I)
 _AGE = re.compile(r"(^|[_ ])age([_ ]|$)", re.IGNORECASE)
 # 1,234 or 1.234: a thousand and more, or one and some.
@@ -145,8 +146,8 @@ def numbers_or_words(column: pd.Series[Any]) -> NDArray[np.float64] | pd.Series[
     if not found.numeric:
         words = _words(column)
         if np.isfinite(found.values).any():
-            _warn(f"Column {name!r} holds words beside numbers ({shown(found.unread)}); each counts "
-                  "as a group.")  # fmt: skip
+            _warn(f"Column {name!r} holds words beside numbers, such as {shown(found.unread)}; each "
+                  "is taken for a group.")  # fmt: skip
         return words
     if not np.isfinite(found.values).any():
         raise InputError(
@@ -207,7 +208,7 @@ def _parsed(text: str) -> _Cell:
 def _compound(units: list[str]) -> bool:
     """Whether units make one time: years, then months, and so on, each once."""
     sizes = [_TIMES.get(unit, 0.0) for unit in units]
-    return all(a > b > 0 for a, b in zip(sizes, sizes[1:], strict=False))
+    return all(a > b > 0 for a, b in itertools.pairwise(sizes))
 
 
 def _are_times(name: str, cells: list[_Cell], units: set[str]) -> bool:

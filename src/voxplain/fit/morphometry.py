@@ -97,8 +97,8 @@ def read_features(table: pd.DataFrame, outcome: Outcome) -> Features:
             same.append(name)
         elif read.numeric and read.unread:
             raise InputError(
-                f"Column {name!r} holds numbers, but for {shown(read.unread)}; write numbers with a "
-                "decimal point and in one unit, and n/a where there is none."
+                f"Column {name!r} holds numbers, but for {shown(read.unread)}; write numbers with "
+                "a decimal point and in one unit, and n/a where there is none."
             )
         elif read.numeric or blank.all():
             if np.isinf(read.values).any():

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from voxplain.cohort.balance import matched_by_size
-from voxplain.cohort.listing import plain_label, some_of
+from voxplain.cohort.participants import plain_label, some_of
 from voxplain.cohort.tables import participant_key, read_table
 from voxplain.errors import InputError
 from voxplain.fit import Outcome, measures
