@@ -110,8 +110,10 @@ def read_numbers(column: pd.Series[Any]) -> Numbers:
             values[i] = number
     shorter = times and any(_TIMES.get(unit, 1.0) < 1 for unit in units)
     if shorter and "" in units:
-        _warn(f"Column {str(column.name)!r} holds numbers without a unit beside months, weeks or "
-              "days; they are taken for years.")  # fmt: skip
+        _warn(
+            f"Column {str(column.name)!r} holds numbers without a unit beside months, weeks or "
+            "days; they are taken for years."
+        )
     numeric = sum(bool(cell.parts) for cell in known) > 0.5 * len(known)
     # A code such as 1A is no number of the unit A.
     numeric &= len(plain) < 2 or plain <= _UNITS
@@ -143,20 +145,22 @@ def numbers_or_words(column: pd.Series[Any]) -> NDArray[np.float64] | pd.Series[
     if _SITE.fullmatch(name):
         return _words(column)
     found = read_numbers(column)
+    some = shown(found.unread)
     if not found.numeric:
         words = _words(column)
         if np.isfinite(found.values).any():
-            _warn(f"Column {name!r} holds words beside numbers, such as {shown(found.unread)}; each "
-                  "is taken for a group.")  # fmt: skip
+            _warn(
+                f"Column {name!r} holds words beside numbers, such as {some}; each is taken for a "
+                "group."
+            )
         return words
     if not np.isfinite(found.values).any():
         raise InputError(
-            f"Column {name!r} holds no number of one meaning ({shown(found.unread)}); write its "
-            "numbers with a decimal point, without commas, blanks or several units."
+            f"Column {name!r} holds no number of one meaning ({some}); write its numbers with a "
+            "decimal point, without commas, blanks or several units."
         )
     if found.unread:
-        _warn(f"Column {name!r} holds numbers, but for {shown(found.unread)}; such cells count as "
-              "missing.")  # fmt: skip
+        _warn(f"Column {name!r} holds numbers, but for {some}; such cells count as missing.")
     return found.values
 
 

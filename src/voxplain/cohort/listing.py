@@ -106,7 +106,8 @@ class Listing:
     Parameters
     ----------
     participants : pandas.DataFrame
-        One row per scan, in its order: ``participant_id``, ``label`` and the other columns given.
+        One row per scan, in its order: ``participant_id``, ``label`` and the other columns given;
+        ``source_id`` where a participant's label is not what the source writes.
     scans : tuple of Scan
     class_names : tuple of str
     coding : str
@@ -213,6 +214,8 @@ def _participants(
         columns["session_id"] = [scan.session and f"ses-{scan.session}" for scan, _ in kept]
     if any(scan.run for scan, _ in kept):
         columns["run_id"] = [scan.run for scan, _ in kept]
+    if any(scan.participant != scan.subject for scan, _ in kept):
+        columns["source_id"] = [scan.participant for scan, _ in kept]
     rest = [name for name in participants.columns if name not in columns]
     participants = participants.assign(**columns)[[*columns, *rest]]
     return participants.assign(
