@@ -38,10 +38,11 @@ _FORMULA = re.compile(r'="?([^"]*)"?')
 
 @dataclass(frozen=True)
 class _Row:
-    """Cells of a row, and the line of the file that it ends in."""
+    """Cells of a row, the line of the file that it ends in, and whether it swallowed others."""
 
     line: int
     cells: list[str]
+    swallowed: bool = False
 
 
 def participant_key(path: Path) -> str:
@@ -201,26 +202,26 @@ def _separated(path: Path, text: str, keys: Sequence[str]) -> list[_Row]:
             break
     rows = found[separator]
     for row in rows:
-        _require_closed_quotes(path, row, separator, len(rows[0].cells))
-    return rows
-
-
-def _split(text: str, separator: str) -> list[_Row]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-    rows = [_Row(reader.line_num, [_cell(value) for value in row]) for row in reader]
-    return [row for row in rows if any(row.cells)]
-
-
-def _require_closed_quotes(path: Path, row: _Row, separator: str, width: int) -> None:
-    """Refuse a cell that swallowed rows, as a quotation mark that is never closed does."""
-    for cell in row.cells:
-        lines = cell.splitlines()
-        rows = any(line.count(separator) >= width - 1 > 0 for line in lines[1:])
-        if rows or (len(lines) > 1 and row.cells[-1] == cell and len(row.cells) < width):
+        if row.swallowed:
             raise InputError(
                 f"A quotation mark in {path} opens a cell that goes on until line {row.line}; "
                 "close it, or take it out."
             )
+    return rows
+
+
+def _split(text: str, separator: str) -> list[_Row]:
+    lines = io.StringIO(text, newline="").readlines()
+    reader = csv.reader(lines, delimiter=separator)
+    rows, before = [], 0
+    for cells in reader:
+        raw = [line for line in lines[before : reader.line_num] if line.strip()]
+        whole = all(line.count(separator) >= len(cells) - 1 > 0 for line in raw)
+        row = _Row(reader.line_num, [_cell(value) for value in cells], len(raw) > 1 and whole)
+        before = reader.line_num
+        if any(row.cells):
+            rows.append(row)
+    return rows
 
 
 def _fitted(path: Path, row: _Row, names: Sequence[str]) -> _Row:
