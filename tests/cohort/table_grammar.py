@@ -138,6 +138,8 @@ def _name_rows(made: Table, rng: random.Random) -> None:
     for person in lost[:1]:
         if way != "floats":
             made.decoys.append(f"{person.scan[0]}{rng.choice('_-.')}{person.scan[1:]}")
+            if made.decoys[0].endswith(".0"):
+                made.odd.add("2.0 may be 2 as a spreadsheet writes it")
             person.row = ""
 
 
