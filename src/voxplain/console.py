@@ -1,4 +1,4 @@
-"""Progress on a terminal as bars, and anywhere else as plain lines."""
+"""What is shown on a terminal: text as it is, never read as markup, and progress."""
 
 from __future__ import annotations
 
@@ -11,9 +11,18 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from voxplain.progress import Advance
 
-__all__ = ["BarProgress", "LineProgress", "make_progress"]
+__all__ = ["BarProgress", "LineProgress", "make_console", "make_progress"]
 
 _SECONDS_BETWEEN_LINES = 5.0
+
+
+def make_console() -> Console:
+    """Make a console that shows names of files, people and classes letter by letter.
+
+    Brackets are no markup, ``:smile:`` is no picture, and numbers have no colours; this holds for
+    tables and their titles too.
+    """
+    return Console(markup=False, emoji=False, highlight=False)
 
 
 class _Speaker:
@@ -22,7 +31,7 @@ class _Speaker:
 
     def say(self, text: str) -> None:
         """Print one line."""
-        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+        self.console.print(text, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 class BarProgress(_Speaker):
@@ -33,11 +42,11 @@ class BarProgress(_Speaker):
         """Show a bar that fills up to `total`."""
         began = time.monotonic()
         columns = (
-            TextColumn("{task.description:<34}"),
+            TextColumn("{task.description:<34}", markup=False),
             BarColumn(),
             TaskProgressColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
         )
         with Progress(*columns, console=self.console, transient=True) as bars:
             task = bars.add_task(name, total=total, note="")

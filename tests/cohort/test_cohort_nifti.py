@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from voxplain.cohort import read_mask, read_volume, subject_label
+from voxplain.cohort import read_mask, read_volume, subject_label, subject_labels
 from voxplain.errors import GridError, InputError
 from voxplain.grid import Grid
 from voxplain.volume import Volume
@@ -107,17 +107,35 @@ def test_values_do_not_depend_on_the_file_afterwards(write_nifti, shape):
     ("name", "label"),
     [
         ("sub-IXI012_desc-preproc_T1w.nii.gz", "IXI012"),
-        ("wsub-07_T1w.nii", "wsub07T1w"),
+        ("wsub-07_T1w.nii", "07"),
         ("msub_sub-A+1_ses-2.nii.gz", "A+1"),
-        ("IXI002-Guys-0828-T1.nii.gz", "IXI002Guys0828T1"),
+        ("IXI002-Guys-0828-T1.nii.gz", "IXI002Guys0828"),
+        ("t1_IXI481-HH-2175_T1.nii.gz", "IXI481HH2175"),
+        ("Müller_T1.nii", "Muller"),
         ("ch2bet.nii.gz", "ch2bet"),
-        ("T1.mgz", "T1"),
-        ("___.nii", "scan"),
-        ("folder.with-sub-3/scan.v2.nii", "scanv2"),
+        ("P 7/brain.nii.gz", "P7"),
+        ("S01/mri/T1.mgz", "S01"),
+        ("sub-02/ses-1/anat/T1w.nii", "02"),
+        ("/tmp/T1.mgz", "T1"),
+        ("/___.nii", "scan"),
+        ("folder.with-sub-3/scan.v2.nii", "folderwithsub3"),
     ],
 )
 def test_label_from_the_name(name, label):
     assert subject_label(name) == label
+
+
+@pytest.mark.parametrize(
+    ("names", "labels"),
+    [
+        (["a/brain.nii.gz", "b/brain.nii.gz"], ["a", "b"]),
+        (["x/s1/T1.nii", "y/s1/T1.nii", "y/s2/T1.nii"], ["xs1", "ys1", "s2"]),
+        (["A/scan_7.nii", "B/scan_7.nii"], ["A7", "B7"]),
+        (["sub-1_T1w.nii", "x/sub-1_T1w.nii"], ["1", "1"]),
+    ],
+)
+def test_labels_of_several_files_are_told_apart_by_their_folders(names, labels):
+    assert subject_labels(names) == labels
 
 
 def test_given_label_wins(write_nifti):

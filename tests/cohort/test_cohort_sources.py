@@ -136,7 +136,7 @@ class TestTable:
             ("no.tsv", None, "There is no file"),
             ("t.json", b"{}", "not a table by its name"),
             ("t.tsv", b"", "cannot be read as a table"),
-            ("t.csv", b"a,b\n1,2,3\n4,5,6,7\n", "cannot be read as a table"),
+            ("t.csv", b"a,b\n1,2,3\n4,5,6,7\n", "Row 2 of .* has 3 cells and the header 2"),
             ("t.tsv", bytes(range(128, 256)), "cannot be read as a table"),
         ],
     )
@@ -353,7 +353,7 @@ def test_cat12(tmp_path: Path) -> None:
         ("oldName", "mwp1oldName.nii"),
     ]
     assert list(found.participants["tiv_ml"]) == ["1503.25", "n/a"]
-    assert reasons(found) == {"01": "another session or run"}
+    assert reasons(found) == {"01": "another session"}
     with pytest.raises(InputError, match=r"holds no mwp1\*\.nii"):
         from_cat12(tmp_path / "cat/report", table, "sex")
 

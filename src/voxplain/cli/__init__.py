@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from voxplain import __version__
 from voxplain.cli import cohort
@@ -17,7 +16,7 @@ from voxplain.cli.explain import explain
 from voxplain.cli.features import features
 from voxplain.cli.fit import fit, phantom
 from voxplain.cli.reclassify import reclassify
-from voxplain.console import make_progress
+from voxplain.console import make_console, make_progress
 from voxplain.errors import VoxplainError
 
 if TYPE_CHECKING:
@@ -76,7 +75,7 @@ def demo(
     """Run the whole job on a phantom cohort whose truth is known."""
     from voxplain.pipeline.demo import DemoOptions, run_demo
 
-    console = Console()
+    console = make_console()
     given = {} if epochs is None else {"epochs": epochs}
     options = DemoOptions(out, subjects, seed, device, perturbed, **given)
     summary = run_demo(options, make_progress(console))
@@ -100,7 +99,7 @@ def methods(
     """List the methods with the cost of each, or tell all about one."""
     from voxplain.explain import METHODS
 
-    console = Console()
+    console = make_console()
     if name is None:
         console.print(_methods_table(METHODS))
         console.print("'voxplain methods NAME' tells the sign, the source and the options of one.")
@@ -117,7 +116,7 @@ def doctor() -> None:
     """Show what this machine has."""
     from voxplain.pipeline.doctor import findings
 
-    console = Console()
+    console = make_console()
     for what, found in findings().items():
         console.print(f"{what:<24}{found}", highlight=False)
 

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from voxplain.cohort.listing import Listing
-from voxplain.console import make_progress
+from voxplain.console import make_console, make_progress
 
 __all__ = ["app"]
 
@@ -26,7 +26,14 @@ app = typer.Typer(
 
 Label = Annotated[str, typer.Option(help="Column of the table that holds the classes.")]
 Coding = Annotated[
-    str | None, typer.Option(help="What the values of the label mean: 1=male,2=female.")
+    str | None,
+    typer.Option(help="What the values of the label mean: 1=male,2=female; -9=n/a leaves it out."),
+]
+Session = Annotated[
+    str | None, typer.Option(help="Label of the session; else each participant's first.")
+]
+AllScans = Annotated[
+    bool, typer.Option("--all-scans", help="Every session and run, not one per participant.")
 ]
 Participants = Annotated[Path, typer.Option(help="Table of the participants: .tsv, .csv, .xlsx.")]
 
@@ -73,7 +80,7 @@ def _make(
         workers=workers or len(os.sched_getaffinity(0)),
         match_size=match == "size",
     )
-    console = Console()
+    console = make_console()
     _tell(console, make_cohort(listing, options, make_progress(console)))
     for name in ("cohort.json", "report.html"):
         console.print(f"Written: {out / name}", highlight=False, soft_wrap=True)
@@ -109,7 +116,7 @@ def _source(**defaults: str) -> Callable[[Callable[..., Listing]], None]:
 
 @_source()
 def table(
-    path: Annotated[Path, typer.Argument(help="With columns participant_id, image, [mask].")],
+    path: Annotated[Path, typer.Argument(help="With columns participant_id, image, \\[mask].")],
     label: Label = "label",
     coding: Coding = None,
 ) -> Listing:
@@ -124,18 +131,14 @@ def bids(
     folder: Annotated[Path, typer.Argument(help="BIDS dataset, or a derivative as of fMRIPrep.")],
     label: Label = "sex",
     coding: Coding = None,
-    session: Annotated[
-        str | None, typer.Option(help="Label of the session; else each participant's first.")
-    ] = None,
+    session: Session = None,
     space: Annotated[
         str | None, typer.Option(help="native, or a template's name; else the one there is.")
     ] = None,
     participants: Annotated[
         Path | None, typer.Option(help="Table, where it is not the dataset's participants.tsv.")
     ] = None,
-    all_scans: Annotated[
-        bool, typer.Option("--all-scans", help="Every session and run, not one per participant.")
-    ] = False,
+    all_scans: AllScans = False,
 ) -> Listing:
     """Read a cohort from a BIDS dataset or derivative."""
     from voxplain.cohort.sources import from_bids
@@ -149,11 +152,13 @@ def freesurfer(
     participants: Participants,
     label: Label = "sex",
     coding: Coding = None,
+    session: Session = None,
+    all_scans: AllScans = False,
 ) -> Listing:
     """Read a cohort from a subjects folder, whose scans lie in no common space."""
     from voxplain.cohort.sources import from_freesurfer
 
-    return from_freesurfer(folder, participants, label, _coding(coding))
+    return from_freesurfer(folder, participants, label, _coding(coding), session, all_scans)
 
 
 @_source(intensity="none")
@@ -162,11 +167,13 @@ def cat12(
     participants: Participants,
     label: Label = "sex",
     coding: Coding = None,
+    session: Session = None,
+    all_scans: AllScans = False,
 ) -> Listing:
     """Read a cohort from CAT12's grey matter maps."""
     from voxplain.cohort.sources import from_cat12
 
-    return from_cat12(folder, participants, label, _coding(coding))
+    return from_cat12(folder, participants, label, _coding(coding), session, all_scans)
 
 
 @_source()
@@ -238,7 +245,7 @@ def check(study: Annotated[Path, typer.Argument(help="Folder of the study.")]) -
     """Read every volume of a study's cohort again, and compare it with its checksum."""
     from voxplain.pipeline.cohort import check_cohort
 
-    Console().print(check_cohort(study), highlight=False, soft_wrap=True)
+    make_console().print(check_cohort(study), highlight=False, soft_wrap=True)
 
 
 def _coding(text: str | None) -> dict[str, str] | None:

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from voxplain.cli.modules import importable_here
-from voxplain.console import make_progress
+from voxplain.console import make_console, make_progress
 from voxplain.errors import InputError
 
 __all__ = ["explain"]
@@ -83,7 +82,7 @@ def explain(
             else "A study has its own weights, images, masks, grid, preset and classes; give "
             "--study without options of them."
         )
-    console = Console()
+    console = make_console()
     options = ScanOptions(
         network=network,
         weights=tuple(weights or ()),

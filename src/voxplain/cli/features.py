@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from voxplain.cli.modules import importable_here
-from voxplain.console import make_progress
+from voxplain.console import make_console, make_progress
 
 __all__ = ["features"]
 
@@ -26,7 +25,7 @@ def features(
     """Compare the feature maps of a layer between two classes."""
     from voxplain.pipeline.features import FeatureOptions, compare_features
 
-    console = Console()
+    console = make_console()
     options = FeatureOptions(study, network, layer, fold, device)
     with importable_here():
         found = compare_features(options, make_progress(console))

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from voxplain.cli.modules import importable_here
-from voxplain.console import make_progress
+from voxplain.console import make_console, make_progress
 
 __all__ = ["fit", "phantom"]
 
@@ -116,7 +116,7 @@ def fit(
         device=device,
         replace=retrain,
     )
-    console = Console()
+    console = make_console()
     with importable_here():
         result = run_fit(options, make_progress(console))
     if not result:
@@ -143,7 +143,7 @@ def phantom(
     """Make a cohort of brains whose truth is known."""
     from voxplain.pipeline.phantom import make_phantom_study
 
-    console = Console()
+    console = make_console()
     progress = make_progress(console)
     cohort = make_phantom_study(
         out, subjects, strength, family_size, seed, progress, voxel_size=voxel_size

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from voxplain.cli.modules import importable_here
-from voxplain.console import make_progress
+from voxplain.console import make_console, make_progress
 
 __all__ = ["reclassify"]
 
@@ -74,7 +73,7 @@ def reclassify(
         seed=seed,
         device=device,
     )
-    console = Console()
+    console = make_console()
     with importable_here():
         result = run(options, make_progress(console))
     shown = Table(title=f"{method}, {100 * share:g} % of the brain, held-out scans")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxplain.cohort.separation import separation_of_levels, separation_of_numbers
-from voxplain.errors import InputError
+from voxplain.columns import numbers_or_words
+from voxplain.errors import InputError, VoxplainWarning
 from voxplain.volume import Cohort
 
 if TYPE_CHECKING:
@@ -103,12 +105,17 @@ def _one(
 ) -> Balance | None:
     import pandas as pd
 
-    numbers = pd.to_numeric(column, errors="coerce")
-    number = bool(numbers.notna().sum() > 0.5 * column.notna().sum())
-    known = (numbers if number else column).notna().to_numpy()
+    try:
+        read = numbers_or_words(column)
+    except InputError as error:
+        warnings.warn(f"{error} It is not looked at.", VoxplainWarning, stacklevel=4)
+        return None
+    number = isinstance(read, np.ndarray)
+    every_value = pd.Series(read, index=column.index)
+    known = every_value.notna().to_numpy()
     labels = every[known]
     counts = np.bincount(labels, minlength=len(class_names))
-    values = (numbers if number else column.astype(str))[known]
+    values = every_value[known]
     if values.nunique() < 2 or counts.min() < 2:
         return None
     if number:

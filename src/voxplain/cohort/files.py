@@ -57,6 +57,11 @@ class ImageFile:
         return PurePosixPath(self.members[-1]).name if self.members else self.path.name
 
     @property
+    def location(self) -> PurePosixPath | Path:
+        """The image's name with the folders around it, those of the archive if it is in one."""
+        return PurePosixPath("/", self.members[-1]) if self.members else self.path
+
+    @property
     def suffix(self) -> str:
         """See `file_suffix`."""
         return file_suffix(self.name)

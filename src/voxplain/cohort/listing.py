@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+import re
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from voxplain.cohort.labels import Coding, missing, read_labels
-from voxplain.errors import InputError
+from voxplain.cells import fold
+from voxplain.cohort.labels import Coding, read_labels
+from voxplain.cohort.participants import given_label, join, some_of
+from voxplain.cohort.rows import (
+    find_row,
+    has_scan,
+    named,
+    require_once,
+    require_one_row_each,
+    row_keys,
+)
+from voxplain.cohort.sessions import with_sessions
+from voxplain.errors import InputError, VoxplainWarning
 from voxplain.volume import scan_name
 
 if TYPE_CHECKING:
@@ -24,13 +35,8 @@ __all__ = [
     "Listing",
     "Scan",
     "listing",
-    "plain_label",
     "require_folder",
-    "session_label",
-    "some_of",
 ]
-
-_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,8 @@ class Scan:
         Label of the session without ``ses-``, where a participant may have several scans.
     run : str, default=""
         What else tells scans of one session apart, as BIDS writes it: ``"acq-mprage_run-2"``.
+    given : str, default=""
+        The participant as the source writes it, where that is not the label.
     """
 
     subject: str
@@ -55,11 +63,17 @@ class Scan:
     mask: ImageFile | None = None
     session: str = ""
     run: str = ""
+    given: str = ""
+
+    @property
+    def participant(self) -> str:
+        """The participant as the source writes it, by which the table is searched."""
+        return given_label(self.given or self.subject)
 
     @property
     def name(self) -> str:
         """Label that no other scan has: ``"01"``, or ``"01_ses-2_run-1"``."""
-        return scan_name(_named(self.subject, self.session), self.run)
+        return scan_name(named(self.subject, self.session), self.run)
 
 
 @dataclass(frozen=True)
@@ -92,7 +106,8 @@ class Listing:
     Parameters
     ----------
     participants : pandas.DataFrame
-        One row per scan, in its order: ``participant_id``, ``label`` and the other columns given.
+        One row per scan, in its order: ``participant_id``, ``label`` and the other columns given;
+        ``source_id`` where a participant's label is not what the source writes.
     scans : tuple of Scan
     class_names : tuple of str
     coding : str
@@ -116,6 +131,7 @@ def listing(
     label: str,
     coding: Coding | None = None,
     exclusions: Iterable[Exclusion] = (),
+    measured: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Listing:
     """Join images with the participants' table.
 
@@ -123,14 +139,17 @@ def listing(
     ----------
     scans : sequence of Scan
     table : pandas.DataFrame
-        With a column ``participant_id``, with or without ``sub-``, all text. Where it has a column
-        ``session_id``, a row is of that session, and else of all of a participant's scans.
+        With a column ``participant_id``, with or without ``sub-``, all text; see `join` for who is
+        taken for whom. Where it has a column ``session_id``, or sessions in the names of
+        participants, a row is of that session, and else of all of a participant's scans.
     label : str
         Column that holds the classes.
     coding : Coding, optional
         What its values mean; see `read_labels`.
     exclusions : iterable of Exclusion
         What the reader left out already.
+    measured : mapping of str to mapping, optional
+        Further columns, each from a scan's name to its value.
 
     Returns
     -------
@@ -144,55 +163,67 @@ def listing(
         If a participant or session occurs twice, the column is missing or unusable, nobody is
         left, or all have the same label.
     """
-    if label not in table.columns:
-        raise InputError(
-            f"The table has no column {label!r} for the labels; it has: "
-            f"{', '.join(' '.join(str(name).split()) for name in table.columns)}."
-        )
-    rows = _rows(table)
-    _require_once([scan.name for scan in scans], "the images")
+    label = _column(table, label)
+    _require_one_name_each(scans)
+    table = with_sessions(table, {scan.participant for scan in scans})
+    keys = row_keys(table)
     labels, said = read_labels(table[label], coding)
-    out = list(exclusions)
-    excluded = {one.subject for one in out}
-    sought = {(scan.subject, scan.session): scan for scan in scans}
-    out += [
-        Exclusion(_named(subject, session), "the table", "no image was found")
-        for subject, session in rows
-        if subject not in excluded
-        and not any(who == subject and (session in ("", when) or not when) for who, when in sought)
-    ]
-    _require_one_label_each(table, labels)
-    subjects = [subject for subject, _ in rows]
+    require_one_row_each(keys, labels, "run_id" in table.columns)
+    rows = {key: row for row, key in reversed(list(enumerate(keys)))}
+    joined = join((scan.participant for scan in scans), (who for who, _ in keys))
     kept: list[tuple[Scan, int]] = []
+    out = list(exclusions)
+    explained = {_letters(one.subject) for one in out}
+    scanned = {(joined.rows.get(scan.participant), scan.session) for scan in scans}
+    out += [
+        Exclusion(named(*key), "the table", "no image was found")
+        for key in rows
+        if _letters(key[0]) not in explained and not has_scan(key, scanned)
+    ]
     for scan in sorted(scans, key=lambda scan: (scan.subject, scan.session, scan.run)):
-        row = rows.get((scan.subject, scan.session), rows.get((scan.subject, "")))
-        if row is None and not scan.session and subjects.count(scan.subject) == 1:
-            row = next(row for (subject, _), row in rows.items() if subject == scan.subject)
-        if row is None and not scan.session and scan.subject in subjects:
-            reason = "the table has several sessions of this participant, and the scan names none"
+        row, reason = find_row(scan.session, joined.rows.get(scan.participant), rows)
+        if row is not None and labels[row] is None:
+            reason = f"no value in column {label!r}"
+        if row is None or reason:
             out.append(Exclusion(scan.name, str(scan.image), reason))
-        elif row is None:
-            out.append(Exclusion(scan.name, str(scan.image), "not in the table"))
-        elif labels[row] is None:
-            out.append(Exclusion(scan.name, str(scan.image), f"no value in column {label!r}"))
         else:
             kept.append((scan, row))
     names = [labels[row] for _, row in kept]
-    _require_classes(names, label, out)
+    _require_classes(names, label, out, joined.hint)
+    for text in filter(None, (joined.said, joined.hint)):
+        warnings.warn(text, VoxplainWarning, stacklevel=2)
+    participants = _participants(table, kept, names, measured or {})
+    classes = tuple(sorted({name for name in names if name is not None}))
+    return Listing(participants, tuple(scan for scan, _ in kept), classes, said, tuple(out))
+
+
+def _participants(
+    table: pd.DataFrame,
+    kept: Sequence[tuple[Scan, int]],
+    labels: Sequence[str | None],
+    measured: Mapping[str, Mapping[str, str]],
+) -> pd.DataFrame:
+    """Write a row for each scan."""
     participants = table.iloc[[row for _, row in kept]].reset_index(drop=True)
+    participants = participants.drop(columns=["session_id", "run_id"], errors="ignore")
     columns: dict[str, Any] = {
         "participant_id": [f"sub-{scan.subject}" for scan, _ in kept],
-        "label": names,
+        "label": list(labels),
     }
-    participants = participants.drop(columns=["session_id", "run_id"], errors="ignore")
     if any(scan.session for scan, _ in kept):
         columns["session_id"] = [scan.session and f"ses-{scan.session}" for scan, _ in kept]
     if any(scan.run for scan, _ in kept):
         columns["run_id"] = [scan.run for scan, _ in kept]
+    if any(scan.participant != scan.subject for scan, _ in kept):
+        columns["source_id"] = [scan.participant for scan, _ in kept]
     rest = [name for name in participants.columns if name not in columns]
     participants = participants.assign(**columns)[[*columns, *rest]]
-    classes = tuple(sorted({name for name in names if name is not None}))
-    return Listing(participants, tuple(scan for scan, _ in kept), classes, said, tuple(out))
+    return participants.assign(
+        **{
+            name: [values.get(scan.name, "n/a") for scan, _ in kept]
+            for name, values in measured.items()
+        }
+    )
 
 
 def require_folder(folder: Path, what: str) -> None:
@@ -209,94 +240,45 @@ def require_folder(folder: Path, what: str) -> None:
         raise InputError(f"{some_of(shut)} may not be read by this user; change the permissions.")
 
 
-def some_of(names: Iterable[object]) -> str:
-    """Name the first few of many, and count the rest."""
-    given = [str(name) for name in names]
-    more = f" and {len(given) - _NAMED} more" if len(given) > _NAMED else ""
-    return ", ".join(given[:_NAMED]) + more
+def _letters(name: str) -> str:
+    return re.sub("[-_. ]", "", name).casefold()
 
 
-def session_label(value: object) -> str:
-    """Take a session's label as a table gives it, without ``ses-``; ``""`` where there is none."""
-    return "" if missing(value) else plain_label(str(value).strip().removeprefix("ses-"))
+def _column(table: pd.DataFrame, label: str) -> str:
+    """Find the column of the labels; one that differs by case or blanks alone will do."""
+    if label in table.columns:
+        return label
+    alike = [str(name) for name in table.columns if fold(name) == fold(label)]
+    if len(alike) == 1:
+        return alike[0]
+    raise InputError(
+        f"The table has no column {label!r} for the labels; it has: "
+        f"{', '.join(' '.join(str(name).split()) for name in table.columns)}."
+    )
 
 
-def plain_label(value: object) -> str:
-    """Take a participant's label as a table or folder gives it.
-
-    Parameters
-    ----------
-    value : object
-        Such as ``"sub-01"``, ``"01"`` or ``"OAS1_0001_MR1"``.
-
-    Returns
-    -------
-    str
-        Letters and digits alone, as BIDS wants them; without ``sub-``.
-
-    Raises
-    ------
-    InputError
-        If there are none, or others than dots, dashes and underscores between them.
-    """
-    text = str(value).strip().removeprefix("sub-")
-    label = "".join(c for c in text if c not in "-_.")
-    if not label or not all(c.isascii() and (c.isalnum() or c == "+") for c in label):
-        raise InputError(
-            f"The participant label {str(value)!r} cannot be used; labels consist of letters and "
-            "digits."
-        )
-    return label
-
-
-def _named(subject: str, session: str) -> str:
-    return scan_name(subject, session and f"ses-{session}")
-
-
-def _rows(table: pd.DataFrame) -> dict[tuple[str, str], int]:
-    """Find the table's row of each participant, and of each session where it tells them apart."""
-    subjects = [plain_label(value) for value in table["participant_id"]]
-    sessions = [""] * len(table)
-    if "session_id" in table.columns:
-        sessions = [session_label(value) for value in table["session_id"]]
-    keys = list(zip(subjects, sessions, strict=True))
-    # Scans of one session may have a row each, for their paths; what is said of them is the same.
-    if "run_id" not in table.columns:
-        _require_once([_named(*key) for key in keys], "the table")
-    return {key: row for row, key in reversed(list(enumerate(keys)))}
-
-
-def _require_one_label_each(table: pd.DataFrame, labels: Sequence[str | None]) -> None:
-    """Refuse rows of one session that contradict each other."""
-    if "run_id" not in table.columns:
-        return
-    first: dict[tuple[str, str], str | None] = {}
-    for i, subject in enumerate(plain_label(value) for value in table["participant_id"]):
-        session = session_label(table["session_id"].iloc[i]) if "session_id" in table else ""
-        if first.setdefault((subject, session), labels[i]) != labels[i]:
+def _require_one_name_each(scans: Sequence[Scan]) -> None:
+    """Refuse scans that would be written under one name."""
+    first: dict[str, Scan] = {}
+    for scan in scans:
+        other = first.setdefault(scan.name, scan)
+        if other.participant != scan.participant:
             raise InputError(
-                f"The rows of {_named(subject, session)} have different labels; correct the table."
+                f"{other.participant} and {scan.participant} would both be called "
+                f"sub-{scan.subject}; rename one, so that letters and digits tell them apart."
             )
-
-
-def _require_once(subjects: Iterable[str], where: str) -> None:
-    names, counts = np.unique(np.array(list(subjects), dtype=str), return_counts=True)
-    twice = names[counts > 1]
-    if len(twice):
-        raise InputError(
-            f"{some_of(twice)} {'occur' if len(twice) > 1 else 'occurs'} more than once in "
-            f"{where}; keep one of each."
-        )
+    require_once([scan.name for scan in scans], "the images")
 
 
 def _require_classes(
-    names: Sequence[str | None], label: str, exclusions: Sequence[Exclusion]
+    names: Sequence[str | None], label: str, exclusions: Sequence[Exclusion], hint: str
 ) -> None:
+    hint = f" {hint}" if hint else ""
     if not names:
         reasons = some_of(sorted({one.reason for one in exclusions})) or "there are no images"
-        raise InputError(f"No participant has both an image and a label: {reasons}.")
+        raise InputError(f"No participant has both an image and a label: {reasons}.{hint}")
     if len(set(names)) == 1:
         raise InputError(
             f"All {len(names)} participants have the same value {names[0]!r} in column {label!r}; "
-            "there is nothing to tell apart."
+            f"there is nothing to tell apart.{hint}"
         )

@@ -9,7 +9,6 @@ import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import nibabel as nib
@@ -21,16 +20,16 @@ from numpy.typing import NDArray
 from voxplain.cohort.arrays import read_array
 from voxplain.cohort.files import (
     ImageFile,
-    file_suffix,
     locate_data,
     require_packed_as_named,
     unpacked,
 )
+from voxplain.cohort.names import subject_label
 from voxplain.errors import GridError, InputError, VoxplainError
 from voxplain.grid import Grid, require_same_grid
 from voxplain.volume import Volume
 
-__all__ = ["read_mask", "read_volume", "subject_label"]
+__all__ = ["read_mask", "read_volume"]
 
 _SINGLE_FILE: tuple[Any, ...] = (nib.Nifti1Image, nib.Nifti2Image)
 _SNIFF = 1024
@@ -47,7 +46,7 @@ def read_volume(path: str | PathLike[str] | ImageFile, subject: str | None = Non
         OpenBHB.
     subject : str, optional
         Participant label, with or without ``sub-``; taken from the file name when left out
-        (see `subject_label`).
+        (see `voxplain.cohort.subject_label`).
 
     Returns
     -------
@@ -62,7 +61,7 @@ def read_volume(path: str | PathLike[str] | ImageFile, subject: str | None = Non
         has no affine or one that is singular or not finite; if the label is not alphanumeric.
     """
     image = ImageFile.of(path)
-    label = subject_label(image.name) if subject is None else subject.removeprefix("sub-")
+    label = subject_label(image.location) if subject is None else subject.removeprefix("sub-")
     if not re.fullmatch("[0-9a-zA-Z+]+", label):
         raise InputError(f"The subject label {subject!r} must consist of letters and digits only.")
     values, grid = _read(image)
@@ -102,28 +101,6 @@ def read_mask(path: str | PathLike[str] | ImageFile, like: Volume | Grid) -> NDA
     if not mask.any():
         raise InputError(f"The mask {image} is empty: no voxel is above zero; give another mask.")
     return mask
-
-
-def subject_label(path: str | PathLike[str]) -> str:
-    """Tell whose scan a file is by its name.
-
-    Parameters
-    ----------
-    path : path
-        Only the file's own name is looked at.
-
-    Returns
-    -------
-    str
-        What follows ``sub-``, else the name without its suffix and without all that is neither a
-        letter nor a digit, else ``"scan"``.
-    """
-    name = Path(path).name
-    entity = re.search(r"(?:^|_)sub-([0-9a-zA-Z+]+)", name)
-    if entity:
-        return entity[1]
-    suffix = file_suffix(name)
-    return re.sub("[^0-9a-zA-Z]", "", name[: len(name) - len(suffix)]) or "scan"
 
 
 def _read(image: ImageFile) -> tuple[NDArray[np.float32], Grid]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from voxplain.errors import InputError
+from voxplain.columns import numbers_or_words
+from voxplain.errors import InputError, VoxplainWarning
 from voxplain.fit.outcome import Outcome
 from voxplain.fit.splits import Fold
 
@@ -34,9 +36,11 @@ def confound_columns(table: pd.DataFrame, outcome: Outcome, asked: Sequence[str]
     Raises
     ------
     InputError
-        If a column that was asked for is missing or says nothing.
+        If a column that was asked for is missing, or holds neither numbers nor groups.
     """
-    names = {str(name).lower(): str(name) for name in table.columns}
+    # A column that is called just so comes before one that differs by case.
+    exact = {str(name): str(name) for name in table.columns}
+    names = {name.lower(): name for name in exact} | exact
     for name in asked:
         if name.lower() not in names:
             raise InputError(
@@ -45,7 +49,22 @@ def confound_columns(table: pd.DataFrame, outcome: Outcome, asked: Sequence[str]
             )
     wanted = [name.lower() for name in asked] or list(_USUAL)
     found = [names[name] for name in wanted if name in names and names[name] != outcome.name]
-    return [name for name in found if table[name].nunique() > 1]
+    return [name for name in found if _usable(table[name], asked=bool(asked))]
+
+
+def _usable(column: pd.Series[Any], asked: bool) -> bool:
+    """Whether a column says anything; one that cannot be read is refused where it was asked for."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", VoxplainWarning)
+            values = numbers_or_words(column)
+    except InputError as error:
+        if asked:
+            raise
+        warnings.warn(f"{error} It is not controlled for.", VoxplainWarning, stacklevel=3)
+        return False
+    known = values[np.isfinite(values)] if isinstance(values, np.ndarray) else values.dropna()
+    return len(set(known)) > 1
 
 
 def design(column: pd.Series[Any], train: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -55,12 +74,13 @@ def design(column: pd.Series[Any], train: NDArray[np.int64]) -> NDArray[np.float
     """
     import pandas as pd
 
-    numbers = pd.to_numeric(column, errors="coerce")
-    if numbers.notna().sum() > 0.5 * column.notna().sum():
-        given = numbers.to_numpy(dtype=np.float64)[:, None]
-        values = np.where(np.isfinite(given), given, np.nanmedian(given[train]))
+    read = numbers_or_words(column)
+    if isinstance(read, np.ndarray):
+        given = read[:, None]
+        seen = given[train][np.isfinite(given[train])]
+        values = np.where(np.isfinite(given), given, np.median(seen) if len(seen) else 0.0)
     else:
-        values = pd.get_dummies(column.astype(str)).to_numpy(dtype=np.float64)
+        values = pd.get_dummies(read.fillna("n/a")).to_numpy(dtype=np.float64)
     spread = values[train].std(axis=0)
     return np.asarray((values - values[train].mean(axis=0)) / np.where(spread > 0, spread, 1.0))
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from voxplain.cells import fold, missing
 from voxplain.errors import InputError
 from voxplain.fit.outcome import Outcome
 
@@ -89,10 +90,10 @@ def find_groups(
 
 
 def _known(column: pd.Series[str]) -> pd.Series[str]:
-    text = column.astype(str).str.strip()
     # In a pedigree, 0 stands for a parent who is not known.
-    unknown = ["", "n/a", "nan"] + ["0"] * (str(column.name).lower() in _PARENTS)
-    return text[column.notna() & ~text.isin(unknown)]
+    parent = str(column.name).lower() in _PARENTS
+    text = column.map(fold).str.replace(r"^(-?\d+)\.0+$", r"\1", regex=True)
+    return text[~column.map(missing) & ~(parent & (text == "0"))]
 
 
 def _grouped(table: pd.DataFrame, columns: Sequence[str]) -> NDArray[np.int64]:

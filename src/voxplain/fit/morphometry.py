@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from voxplain.cells import missing, shown
+from voxplain.columns import read_numbers
 from voxplain.errors import InputError
 from voxplain.fit.outcome import Outcome
 from voxplain.fit.splits import Fold
@@ -83,28 +85,29 @@ def read_features(table: pd.DataFrame, outcome: Outcome) -> Features:
     InputError
         If a column holds infinite values or words of too many kinds, or no column is left.
     """
-    import pandas as pd
-
     names: list[str] = []
     columns: list[NDArray[np.float64]] = []
     same: list[str] = []
     encoded: list[str] = []
     for name in map(str, table.columns):
         column = table[name]
-        blank = column.isna() | column.astype(str).str.strip().isin(["", "n/a", "NaN", "nan", "NA"])
-        numbers = pd.to_numeric(column.where(~blank), errors="coerce")
-        words = column[~blank & numbers.isna()]
+        blank = column.map(missing)
+        read = read_numbers(column)
         if _tells(column.astype(str), outcome):
             same.append(name)
-        elif not len(words):
-            values = numbers.to_numpy(dtype=np.float64)
-            if np.isinf(values).any():
+        elif read.numeric and read.unread:
+            raise InputError(
+                f"Column {name!r} holds numbers, but for {shown(read.unread)}; write numbers with "
+                "a decimal point and in one unit, and n/a where there is none."
+            )
+        elif read.numeric or blank.all():
+            if np.isinf(read.values).any():
                 raise InputError(
                     f"Column {name!r} holds infinite values; correct them or leave the column out."
                 )
-            if len(np.unique(values[np.isfinite(values)])) > 1:
+            if len(np.unique(read.values[np.isfinite(read.values)])) > 1:
                 names.append(name)
-                columns.append(values)
+                columns.append(read.values)
         elif column[~blank].nunique() <= _MOST_WORDS:
             encoded.append(name)
             for word in sorted(set(column[~blank].astype(str))):
@@ -112,7 +115,7 @@ def read_features(table: pd.DataFrame, outcome: Outcome) -> Features:
                 columns.append((column.astype(str) == word).to_numpy().astype(np.float64))
         else:
             raise InputError(
-                f"Column {name!r} holds words, such as {words.iloc[0]!r}, of "
+                f"Column {name!r} holds words, such as {column[~blank].iloc[0]!r}, of "
                 f"{column[~blank].nunique()} kinds; keep measures alone in the table."
             )
     if not names:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from voxplain.columns import read_numbers
 from voxplain.errors import InputError
 from voxplain.volume import Cohort
 
@@ -75,15 +76,13 @@ def outcome_of(cohort: Cohort, column: str = "label") -> Outcome:
     """
     if column == "label":
         return Outcome(column, cohort.labels, cohort.class_names)
-    import pandas as pd
-
     table = cohort.participants
     if column not in table.columns:
         raise InputError(
             f"The participants have no column {column!r} to predict; they have: "
             f"{', '.join(map(str, table.columns))}."
         )
-    numbers = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=np.float64)
+    numbers = read_numbers(table[column]).values
     bad = np.flatnonzero(~np.isfinite(numbers))
     if len(bad):
         raise InputError(

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from voxplain import __version__
@@ -19,6 +18,7 @@ from voxplain.cohort.listing import Listing
 from voxplain.cohort.quality import measure_quality
 from voxplain.cohort.recipe import Recipe
 from voxplain.cohort.store import check_store, open_store
+from voxplain.columns import read_numbers
 from voxplain.errors import StudyError
 from voxplain.progress import Progress
 from voxplain.report.cohort_page import cohort_page
@@ -197,9 +197,9 @@ def _numbers(cohort: Cohort) -> dict[str, NDArray[np.float64]]:
     found = {}
     for words, names in _DRAWN.items():
         name = next((n for n in table.columns if n.lower() in names), None)
-        numbers = None if name is None else pd.to_numeric(table[name], errors="coerce")
-        if numbers is not None and numbers.notna().sum() > len(table) / 2:
-            found[words] = numbers.to_numpy(dtype=np.float64)
+        numbers = None if name is None else read_numbers(table[name]).values
+        if numbers is not None and np.isfinite(numbers).sum() > len(table) / 2:
+            found[words] = numbers
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +13,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from voxplain.cohort.balance import matched_by_size
-from voxplain.cohort.listing import plain_label, some_of
+from voxplain.cohort.participants import given_label, join, session_label, some_of
+from voxplain.cohort.rows import find_row, named, require_once, row_keys
+from voxplain.cohort.sessions import with_sessions
 from voxplain.cohort.tables import participant_key, read_table
-from voxplain.errors import InputError
+from voxplain.errors import InputError, VoxplainWarning
 from voxplain.fit import Outcome, measures
 from voxplain.fit.confounds import confounds_alone, design, residual_outputs
 from voxplain.fit.morphometry import Features, fit_table, ranked, read_features, table_models
@@ -103,21 +106,29 @@ def table_rivals(features: Features, setting: Setting, progress: Progress) -> Ri
 
 def _aligned(path: Path, cohort: Cohort) -> pd.DataFrame:
     """Read a table, with a row per scan of the cohort in its order."""
-    table = read_table(path, participant_key(path))
-    names = [plain_label(str(value).split("_ses-")[0]) for value in table["participant_id"]]
-    if len(set(names)) < len(names):
-        twice = sorted({name for name in names if names.count(name) > 1})
-        raise InputError(f"{some_of(twice)} occur more than once in {path}; keep one row of each.")
-    row = {name: i for i, name in enumerate(names)}
-    who = [plain_label(value) for value in cohort.participants["participant_id"]]
-    missing = sorted({name for name in who if name not in row})
-    if missing:
+    people = cohort.participants
+    ours = "source_id" if "source_id" in people.columns else "participant_id"
+    who = [given_label(value) for value in people[ours]]
+    table = with_sessions(read_table(path, participant_key(path)), who)
+    keys = row_keys(table)
+    require_once([named(*key) for key in keys], str(path))
+    rows = {key: row for row, key in enumerate(keys)}
+    joined = join(who, (one for one, _ in keys))
+    sessions = people["session_id"] if "session_id" in people.columns else [""] * len(people)
+    found = [
+        find_row(session_label(session), joined.rows.get(one), rows)[0]
+        for one, session in zip(who, sessions, strict=True)
+    ]
+    lost = sorted({one for one, row in zip(who, found, strict=True) if row is None})
+    if lost:
         raise InputError(
-            f"{path} has no row for {len(missing)} of {len(set(who))} participants "
-            f"({some_of(missing)}); add them, or leave them out of the cohort."
+            f"{path} has no row for {len(lost)} of {len(set(who))} participants "
+            f"({some_of(lost)}); add them, or leave them out of the cohort. {joined.hint}".rstrip()
         )
-    ordered = table.iloc[[row[name] for name in who]].reset_index(drop=True)
-    return ordered.drop(columns="participant_id")
+    if joined.said:
+        warnings.warn(f"{path}: {joined.said}", VoxplainWarning, stacklevel=3)
+    ordered = table.iloc[[row for row in found if row is not None]].reset_index(drop=True)
+    return ordered.drop(columns=["participant_id", "session_id"], errors="ignore")
 
 
 def confound_scores(

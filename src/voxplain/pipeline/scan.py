@@ -15,7 +15,14 @@ import torch
 from torch import nn
 
 from voxplain import __version__
-from voxplain.cohort import PRESETS, Prepared, prepare, read_mask, read_volume
+from voxplain.cohort import (
+    PRESETS,
+    Prepared,
+    prepare,
+    read_mask,
+    read_volume,
+    subject_labels,
+)
 from voxplain.errors import InputError, VoxplainWarning, unknown_name
 from voxplain.explain import METHODS, Engine, probabilities, weights_sha256
 from voxplain.explain.probe import layer_name
@@ -194,7 +201,7 @@ def _one_or_list(values: list[str]) -> str | list[str]:
 
 def _read(options: ScanOptions, index: int, progress: Progress) -> _Scan:
     path = options.images[index]
-    original = read_volume(path)
+    original = read_volume(path, subject_labels(options.images)[index])
     if options.preset is None:
         return _Scan(path, original, original, None)
     mask = read_mask(options.masks[index], original) if options.masks else None

@@ -9,15 +9,9 @@ from pathlib import Path
 
 from voxplain.cohort.files import ImageFile
 from voxplain.cohort.labels import Coding
-from voxplain.cohort.listing import (
-    Exclusion,
-    Listing,
-    Scan,
-    listing,
-    plain_label,
-    require_folder,
-    some_of,
-)
+from voxplain.cohort.listing import Exclusion, Listing, Scan, listing, require_folder
+from voxplain.cohort.participants import plain_label, some_of
+from voxplain.cohort.sessions import PLACED, entities
 from voxplain.cohort.tables import read_table
 from voxplain.errors import InputError
 
@@ -25,7 +19,6 @@ __all__ = ["from_bids"]
 
 _SUFFIX = re.compile(r"_T1w\.nii(\.gz)?$")
 _NATIVE = "native"
-_PLACED = ("sub", "ses", "space", "desc", "res")
 
 
 @dataclass(frozen=True)
@@ -44,7 +37,7 @@ class _Image:
     @property
     def run(self) -> str:
         """What tells scans of one session apart."""
-        return "_".join(f"{k}-{v}" for k, v in self.entities.items() if k not in _PLACED)
+        return "_".join(f"{k}-{v}" for k, v in self.entities.items() if k not in PLACED)
 
     @property
     def space(self) -> str:
@@ -133,7 +126,7 @@ def _images(folder: Path) -> list[_Image]:
         raise InputError(
             f"{error.filename} may not be read by this user; change its permissions."
         ) from error
-    images = [_Image(path, _entities(path.name)) for path in sorted(found)]
+    images = [_Image(path, entities(path.name.rpartition("_")[0])) for path in sorted(found)]
     images = [image for image in images if "sub" in image.entities]
     if not images:
         raise InputError(
@@ -142,11 +135,6 @@ def _images(folder: Path) -> list[_Image]:
         )
     # A derivative may also hold the scan as it came.
     return [image for image in images if image.prepared] or images
-
-
-def _entities(name: str) -> dict[str, str]:
-    parts = (part.partition("-") for part in name.split("_")[:-1])
-    return {key: value for key, dash, value in parts if dash}
 
 
 def _in_space(images: Sequence[_Image], space: str | None, folder: Path) -> list[_Image]:

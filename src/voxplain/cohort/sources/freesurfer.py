@@ -6,7 +6,10 @@ from pathlib import Path
 
 from voxplain.cohort.files import ImageFile
 from voxplain.cohort.labels import Coding
-from voxplain.cohort.listing import Exclusion, Listing, Scan, listing, plain_label, require_folder
+from voxplain.cohort.listing import Exclusion, Listing, Scan, listing, require_folder
+from voxplain.cohort.participants import plain_label
+from voxplain.cohort.sessions import read_names
+from voxplain.cohort.sources.choice import one_each
 from voxplain.cohort.tables import read_table
 from voxplain.errors import InputError
 
@@ -23,9 +26,18 @@ _NOT_SUBJECTS = ("fsaverage",)
 
 
 def from_freesurfer(
-    folder: Path, participants: Path, label: str, coding: Coding | None = None
+    folder: Path,
+    participants: Path,
+    label: str,
+    coding: Coding | None = None,
+    session: str | None = None,
+    all_scans: bool = False,
 ) -> Listing:
     """Read a cohort from a subjects folder.
+
+    Folders such as ``sub-01_ses-2`` and ``S01_visit2`` are sessions of one participant; see
+    `read_names`. Templates of a longitudinal stream are passed over, and a longitudinal run
+    (``.long.``) is used where its session has no other.
 
     Parameters
     ----------
@@ -33,16 +45,22 @@ def from_freesurfer(
         With ``<subject>/mri/brain.mgz``, else ``brainmask.mgz``, else, as FastSurfer writes them,
         ``orig_nu.mgz`` or ``orig.mgz`` with ``mask.mgz``.
     participants : path
-        Table whose ``participant_id`` is the name of the subject's folder.
+        Table whose ``participant_id`` is the name of the subject's folder, with or without the
+        session.
     label : str
         Column that holds the classes.
     coding : Coding, optional
         What its values mean.
+    session : str, optional
+        Label of the session to be used; by default each participant's first.
+    all_scans : bool, default=False
+        Whether every session is a scan of its own, instead of one per participant.
 
     Returns
     -------
     Listing
-        Subjects whose images are not finished are among its exclusions.
+        Subjects whose images are not finished, and sessions that are not used, are among its
+        exclusions.
 
     Raises
     ------
@@ -50,22 +68,36 @@ def from_freesurfer(
         If there are no subjects, or the table cannot be used.
     """
     require_folder(folder, "the FreeSurfer subjects")
-    scans: list[Scan] = []
+    table = read_table(participants)
+    found = [
+        mri for mri in sorted(folder.glob("*/mri")) if not mri.parent.name.startswith(_NOT_SUBJECTS)
+    ]
+    names = read_names([mri.parent.name for mri in found], table["participant_id"])
+    templates = {name.template for name in names if name.template}
+    several = {name.participant for name in names if name.session}
     gone: list[Exclusion] = []
-    for mri in sorted(folder.glob("*/mri")):
-        if mri.parent.name.startswith(_NOT_SUBJECTS):
-            continue
-        subject = plain_label(mri.parent.name)
-        for name, mask_name in _IMAGES:
-            files = [mri / part for part in (name, mask_name) if part]
-            if all(file.exists() for file in files):
-                mask = ImageFile(files[1]) if len(files) > 1 else None
-                scans.append(Scan(subject, ImageFile(files[0]), mask))
-                break
-        else:
+    there: list[Scan] = []
+    longitudinal: set[Path] = set()
+    for mri, name in zip(found, names, strict=True):
+        subject = plain_label(name.participant)
+        whole = [pair for pair in _IMAGES if all((mri / part).exists() for part in pair if part)]
+        made_of_others = mri.parent.name in templates or (mri.parent / "base-tps").exists()
+        if made_of_others or (name.participant in several and not name.session):
+            gone.append(Exclusion(subject, str(mri), "a template of this participant's sessions"))
+        elif not whole:
             gone.append(Exclusion(subject, str(mri), "no brain.mgz yet, nor a mask.mgz"))
+        else:
+            image, mask = whole[0]
+            there.append(
+                Scan(
+                    subject, ImageFile(mri / image), ImageFile(mri / mask) if mask else None,
+                    name.session, name.run, name.participant,
+                )
+            )  # fmt: skip
+            longitudinal |= {there[-1].image.path} if name.template else set()
+    scans, others = one_each(there, longitudinal, session, all_scans)
     if not scans:
         raise InputError(
             f"{folder} holds no <subject>/mri/brain.mgz; give the FreeSurfer subjects folder."
         )
-    return listing(scans, read_table(participants), label, coding, gone)
+    return listing(scans, table, label, coding, (*gone, *others))

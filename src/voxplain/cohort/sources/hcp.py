@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from voxplain.cohort.archives import Archive, open_archive
 from voxplain.cohort.files import ImageFile
 from voxplain.cohort.labels import Coding
-from voxplain.cohort.listing import Exclusion, Listing, Scan, listing, require_folder, some_of
+from voxplain.cohort.listing import Exclusion, Listing, Scan, listing, require_folder
+from voxplain.cohort.participants import some_of
 from voxplain.cohort.tables import read_table
 from voxplain.errors import InputError
 

@@ -65,8 +65,7 @@ def from_ixi(folder: Path, participants: Path, masks: Path | None = None) -> Lis
             sites[subject] = match[2]
     if not scans:
         raise InputError(f"{folder} holds no IXI*-T1.nii.gz that can be used; give that of IXI-T1.")
-    table = table.assign(site=[sites.get(who, "n/a") for who in table["participant_id"]])
-    return listing(scans, table, "SEX_ID", _SEX, gone)
+    return listing(scans, table, "SEX_ID", _SEX, gone, {"site": sites})
 
 
 def _agreeing(table: pd.DataFrame) -> tuple[pd.DataFrame, set[str]]:

@@ -7,7 +7,8 @@ from typing import Any
 
 from voxplain.cohort.files import ImageFile
 from voxplain.cohort.labels import Coding
-from voxplain.cohort.listing import Listing, Scan, listing, plain_label
+from voxplain.cohort.listing import Listing, Scan, listing
+from voxplain.cohort.participants import plain_label
 from voxplain.errors import InputError
 
 __all__ = ["from_oasis"]

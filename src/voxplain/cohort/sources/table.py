@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from voxplain.cells import missing
 from voxplain.cohort.files import ImageFile
-from voxplain.cohort.labels import Coding, missing
-from voxplain.cohort.listing import (
-    Exclusion,
-    Listing,
-    Scan,
-    listing,
-    plain_label,
-    session_label,
-    some_of,
-)
+from voxplain.cohort.labels import Coding
+from voxplain.cohort.listing import Exclusion, Listing, Scan, listing
+from voxplain.cohort.participants import given_label, plain_label, session_label, some_of
+from voxplain.cohort.sessions import with_sessions
 from voxplain.cohort.tables import read_table
 from voxplain.errors import InputError
 from voxplain.volume import scan_name
@@ -29,8 +24,8 @@ def from_table(path: Path, label: str, coding: Coding | None = None) -> Listing:
     ----------
     path : path
         With the columns ``participant_id``, ``image``, optionally ``mask``, and the labels; of a
-        participant with several scans a row each, with ``session_id``, ``run_id`` or both. Paths
-        are relative to the table's folder.
+        participant with several scans a row each, with ``session_id``, ``run_id`` or both, or with
+        the session in the name (``01_ses-2``). Paths are relative to the table's folder.
     label : str
         Column that holds the classes.
     coding : Coding, optional
@@ -46,7 +41,7 @@ def from_table(path: Path, label: str, coding: Coding | None = None) -> Listing:
     InputError
         If the table cannot be used, as for `voxplain.cohort.listing.listing`.
     """
-    table = read_table(path)
+    table = with_sessions(read_table(path))
     if "image" not in table.columns:
         raise InputError(
             f"{path} has no column 'image' with the paths of the scans; it has: "
@@ -68,7 +63,8 @@ def from_table(path: Path, label: str, coding: Coding | None = None) -> Listing:
             gone.append(Exclusion(name, str(lost[0]), "there is no such file"))
         else:
             mask = ImageFile(found[1]) if len(found) > 1 else None
-            scans.append(Scan(subject, ImageFile(found[0]), mask, session, run))
+            who = given_label(row["participant_id"])
+            scans.append(Scan(subject, ImageFile(found[0]), mask, session, run, who))
     if not scans:
         raise InputError(
             f"None of the images that {path} names is there ({some_of(e.what for e in gone)}); "
@@ -79,4 +75,5 @@ def from_table(path: Path, label: str, coding: Coding | None = None) -> Listing:
 
 
 def _run(value: object) -> str:
-    return "" if missing(value) else f"run-{plain_label(str(value).strip().removeprefix('run-'))}"
+    label = session_label(str(value).strip().removeprefix("run-"))
+    return f"run-{label}" if label else ""

@@ -69,6 +69,8 @@ _STYLE: Final[dict[Any, Any]] = {
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
     "axes.unicode_minus": True,
+    # Names of classes and people are text, whatever dollars they hold.
+    "text.parse_math": False,
 }
 
 
