@@ -333,7 +333,7 @@ def test_bad_input_is_refused():
         replace(KAN, align="center")
     with pytest.raises(InputError, match="no voxel above zero"):
         prepare(Volume(-scan.values, KAN.grid), KAN)
-    with pytest.raises(InputError, match="no voxel above zero"):
+    with pytest.raises(InputError, match="no voxel above zero in its mask"):
         prepare(scan, KAN, mask=np.zeros(KAN.grid.shape, bool))
     with pytest.raises(GridError, match=r"mask has shape \(7, 8, 9\) and the scan \(58, 70, 58\)"):
         prepare(scan, KAN, mask=np.ones((7, 8, 9), bool))

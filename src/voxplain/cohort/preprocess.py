@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from voxplain.cohort.background import find_tissue
 from voxplain.cohort.bias import without_bias_field
 from voxplain.cohort.intensity import scaled
 from voxplain.cohort.recipe import Recipe
 from voxplain.cohort.resampling import downsample, filter_reach
 from voxplain.cohort.templates import mni152_centre
-from voxplain.errors import GridError, InputError, VoxplainWarning
+from voxplain.errors import InputError, VoxplainWarning
 from voxplain.grid import Grid
 from voxplain.volume import Volume, resample
 
@@ -37,7 +38,7 @@ class Prepared:
     source : Grid
         Grid of the scan as given.
     brain_ml : float, mL
-        Volume of the voxels above zero within the mask, as large as in the scan.
+        Volume of the brain, see `voxplain.cohort.background`, as large as in the scan.
     placed : Grid
         Grid of the scan as used: `source`, moved if the brain was centred.
     notes : tuple of str
@@ -86,7 +87,7 @@ def prepare(
     Parameters
     ----------
     volume : Volume
-        Any orientation, voxel size and field of view; background 0.
+        Any orientation, voxel size and field of view. Background is 0, or one constant value.
     recipe : Recipe
     mask : array (X, Y, Z), bool, optional
         The brain, on the scan's grid; all else is set to 0.
@@ -100,7 +101,8 @@ def prepare(
     Raises
     ------
     InputError
-        If the scan has values that are not finite or none above zero, or less than half of the
+        If the scan has values that are not finite, or no brain can be told from background; if its
+        intensities were centred and the recipe scales a percentile; or if less than half of the
         brain lies in the recipe's field of view.
     GridError
         If the mask has another shape than the scan.
@@ -108,14 +110,23 @@ def prepare(
     Warns
     -----
     VoxplainWarning
-        If the voxels above zero fill more than 2200 mL (a whole head) or less than 500 mL, if
+        If the brain fills more than 2200 mL (a whole head) or less than 500 mL, if
         the brain lies more than 20 mm from MNI152's, or more than 5 % of it is cut off.
     """
-    brain, grid = _without_margins(_brain(volume, mask), volume.grid, recipe.grid)
-    above: NDArray[np.bool_] = brain > 0
-    if not above.any():
-        raise InputError("The scan has no voxel above zero; background must be 0, tissue above.")
-    said: list[str] = []
+    tissue = find_tissue(volume, mask)
+    if tissue.centred and (recipe.intensity == "percentile" or recipe.bias_field):
+        what = (
+            "scale a percentile" if recipe.intensity == "percentile" else "divide by a bias field"
+        )
+        raise InputError(
+            "The scan has many negative voxels, as where intensities were z-scored, and so no zero "
+            f"from which to {what}; give the scan before it was centred, or take zscore or "
+            "histogram as intensity and no bias field."
+        )
+    part, grid = _without_margins(tissue.values != 0, tissue.inside, volume.grid, recipe.grid)
+    brain = np.ascontiguousarray(tissue.values[part])
+    above = np.ascontiguousarray(tissue.inside[part])
+    said = list(tissue.notes)
     volume_ml = np.count_nonzero(above) * grid.voxel_volume / 1000
     doubts = _size_doubts(volume_ml, masked=mask is not None)
 
@@ -145,35 +156,20 @@ def prepare(
     return Prepared(placed_volume, volume.grid, volume_ml, placed, (*said, *doubts))
 
 
-def _brain(volume: Volume, mask: NDArray[np.bool_] | None) -> NDArray[np.float32]:
-    if not np.isfinite(volume.values).all():
-        raise InputError("The scan has NaN or infinite voxels; set them to 0 first.")
-    if mask is None:
-        return volume.values
-    mask = np.asarray(mask, dtype=bool)
-    if mask.shape != volume.grid.shape:
-        raise GridError(
-            f"The mask has shape {mask.shape} and the scan {volume.grid.shape}; "
-            "give a mask on the scan's grid."
-        )
-    return np.where(mask, volume.values, np.float32(0))
-
-
 def _without_margins(
-    brain: NDArray[np.float32], grid: Grid, target: Grid
-) -> tuple[NDArray[np.float32], Grid]:
+    filled: NDArray[np.bool_], inside: NDArray[np.bool_], grid: Grid, target: Grid
+) -> tuple[tuple[slice, ...], Grid]:
     """Cut away what is 0 on all sides, as far as the filter does not reach it."""
     start, stop = [], []
     for axis, reach in enumerate(filter_reach(grid, target)):
-        filled = np.flatnonzero(brain.any(axis=tuple({0, 1, 2} - {axis})))
-        if not len(filled):
-            return brain, grid
-        start.append(max(0, int(filled[0]) - reach))
-        stop.append(min(brain.shape[axis], int(filled[-1]) + 1 + reach))
+        others = tuple({0, 1, 2} - {axis})
+        kept = np.flatnonzero(filled.any(axis=others) | inside.any(axis=others))
+        start.append(max(0, int(kept[0]) - reach))
+        stop.append(min(grid.shape[axis], int(kept[-1]) + 1 + reach))
     affine = grid.affine.copy()
     affine[:3, 3] = grid.to_world(start)
-    part = np.ascontiguousarray(brain[tuple(map(slice, start, stop))])
-    return part, Grid((part.shape[0], part.shape[1], part.shape[2]), affine)
+    x, y, z = (int(n) for n in np.subtract(stop, start))
+    return tuple(map(slice, start, stop)), Grid((x, y, z), affine)
 
 
 def _size_doubts(volume_ml: float, masked: bool) -> list[str]:

@@ -17,7 +17,7 @@ ALIGNMENTS = ("affine", "centre")
 INTENSITIES = ("histogram", "none", "percentile", "zscore")
 
 # Raised whenever the same recipe would give other voxels, so that stores are made anew.
-_EDITION = 1
+_EDITION = 2
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,12 @@ class Recipe:
     intensity : {"percentile", "zscore", "histogram", "none"}, default="percentile"
         See `voxplain.cohort.intensity`.
     percentile : float, default=95.0
-        Percentile of the voxels above zero that is fixed, for ``"percentile"``.
+        Percentile of the brain's voxels that is fixed, for ``"percentile"``.
     level : float, default=1000.0
         Intensity to which that percentile is scaled.
     align : {"affine", "centre"}, default="affine"
         Trust the affine, which must then lead to ACPC or MNI coordinates; or move the brain so
-        that the centre of mass of its voxels above zero lies at that of the MNI152 brain mask.
+        that its centre of mass lies at that of the MNI152 brain mask.
         Only its place changes, never its size or direction.
     skull_strip : bool, default=False
         Whether the brain is looked for in scans that have no mask; needs the extra ``skullstrip``.
@@ -76,7 +76,7 @@ class Recipe:
         scaling: dict[str, Any] = {"step": "intensity", "how": self.intensity}
         if self.intensity == "percentile":
             scaling |= {"percentile": self.percentile, "level": self.level}
-        otherwise = "deepbet's" if self.skull_strip else "voxels above 0"
+        otherwise = "deepbet's" if self.skull_strip else "what is above the background"
         bias = [{"step": "bias field", "how": "N4"}] if self.bias_field else []
         return [
             {"step": "mask", "how": f"the given mask, or {otherwise}"},
