@@ -97,8 +97,14 @@ def _source(**defaults: str) -> Callable[[Callable[..., Listing]], None]:
         ]
 
         def command(**values: Any) -> None:
+            from voxplain.errors import remarks
+
             mine = {p.name: values.pop(p.name) for p in own}
-            _make(read(**mine), **values)
+            with remarks() as said:
+                listing = read(**mine)
+            for remark in said:
+                Console().print(remark, highlight=False, markup=False, soft_wrap=True)
+            _make(listing, **values)
 
         command.__signature__ = inspect.Signature(given)  # type: ignore[attr-defined]
         command.__annotations__ = {p.name: p.annotation for p in given}

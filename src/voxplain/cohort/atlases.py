@@ -14,6 +14,7 @@ import numpy as np
 from voxplain.atlas import Atlas
 from voxplain.cohort.nifti import read_volume
 from voxplain.errors import InputError, VoxplainWarning, unknown_name
+from voxplain.pointers import require_content
 
 __all__ = ["ATLASES", "AtlasSource", "load_atlas", "read_atlas"]
 
@@ -154,6 +155,7 @@ def read_atlas(
 
 
 def _read_names(path: Path) -> dict[int, str]:
+    require_content(path)
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:

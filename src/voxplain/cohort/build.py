@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -18,7 +17,7 @@ from voxplain.cohort.recipe import Recipe
 from voxplain.cohort.skullstrip import find_brain
 from voxplain.cohort.templates import mni152_centre
 from voxplain.cohort.writer import Row, StoreWriter, write_row
-from voxplain.errors import InputError, StudyError, VoxplainWarning
+from voxplain.errors import InputError, StudyError, remarks
 from voxplain.progress import Progress
 from voxplain.volume import Cohort
 
@@ -181,14 +180,14 @@ def _one_thread() -> None:
 def _prepare(task: _Task) -> Row:
     scan = task.scan
     try:
-        volume = read_volume(scan.image, scan.name)
-        mask = None if scan.mask is None else read_mask(scan.mask, volume)
-        if mask is None and task.recipe.skull_strip:
-            mask = find_brain(volume)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", VoxplainWarning)
+        with remarks() as said:
+            volume = read_volume(scan.image, scan.name)
+            mask = None if scan.mask is None else read_mask(scan.mask, volume)
+            if mask is None and task.recipe.skull_strip:
+                mask = find_brain(volume)
+        with remarks():
             prepared = prepare(volume, task.recipe, mask, task.centre)
     except InputError as error:
         return Row(task.index, task.stamp, failure=str(error))
     checksum = write_row(task.images, task.index, prepared.volume.values)
-    return Row(task.index, task.stamp, "", prepared.brain_ml, checksum, prepared.notes)
+    return Row(task.index, task.stamp, "", prepared.brain_ml, checksum, (*said, *prepared.notes))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voxplain.errors import InputError
+from voxplain.pointers import require_content
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,6 +71,7 @@ def read_table(path: Path, key: str = "participant_id") -> pd.DataFrame:
     suffix = path.suffix.lower()
     if suffix not in _SEPARATORS and suffix not in _SHEETS:
         raise InputError(f"{path} is not a table by its name; give a .tsv, .csv or .xlsx file.")
+    require_content(path)
     try:
         if suffix in _SHEETS:
             table = pd.read_excel(path, dtype=str)

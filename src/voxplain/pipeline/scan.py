@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from torch import nn
 
 from voxplain import __version__
 from voxplain.cohort import PRESETS, Prepared, prepare, read_mask, read_volume
-from voxplain.errors import InputError, VoxplainWarning, unknown_name
+from voxplain.errors import InputError, remarks, unknown_name
 from voxplain.explain import METHODS, Engine, probabilities, weights_sha256
 from voxplain.explain.probe import layer_name
 from voxplain.maps import AttributionMap
@@ -38,6 +37,7 @@ class _Scan:
     original: Volume
     volume: Volume
     prepared: Prepared | None
+    notes: tuple[str, ...]
 
     def back(self, map_: AttributionMap) -> AttributionMap:
         if self.prepared is None:
@@ -72,7 +72,10 @@ def explain_scans(options: ScanOptions, progress: Progress) -> dict[str, Any]:
     """
     began = time.perf_counter()
     states = [read_weights(path) for path in options.weights]
-    scans = [_read(options, i, progress) for i in range(len(options.images))]
+    scans = [_read(options, i) for i in range(len(options.images))]
+    for scan in scans:
+        for note in scan.notes:
+            progress.say(f"{scan.volume.subject}: {note}")
     _require_different_subjects(scans)
     volumes = [scan.volume for scan in scans]
     networks = [_network(options, state, volumes[0]) for state in states]
@@ -169,7 +172,7 @@ def explain_scans(options: ScanOptions, progress: Progress) -> dict[str, Any]:
                 "logits": row.tolist(),
                 "probabilities": chance.tolist(),
                 "predicted": _predicted(chance, names),
-                "notes": list(scan.prepared.notes) if scan.prepared else [],
+                "notes": list(scan.notes),
                 "maps": files[scan.volume.subject],
             }
             for scan, row, chance in zip(scans, logits, chances, strict=True)
@@ -192,19 +195,17 @@ def _one_or_list(values: list[str]) -> str | list[str]:
     return values[0] if len(values) == 1 else values
 
 
-def _read(options: ScanOptions, index: int, progress: Progress) -> _Scan:
+def _read(options: ScanOptions, index: int) -> _Scan:
     path = options.images[index]
-    original = read_volume(path)
+    with remarks() as said:
+        original = read_volume(path)
+        mask = read_mask(options.masks[index], original) if options.masks else None
     if options.preset is None:
-        return _Scan(path, original, original, None)
-    mask = read_mask(options.masks[index], original) if options.masks else None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", VoxplainWarning)
+        return _Scan(path, original, original, None, tuple(said))
+    with remarks():
         recipe = replace(PRESETS[options.preset], align=options.align)
         prepared = prepare(original, recipe, mask)
-    for note in prepared.notes:
-        progress.say(f"{original.subject}: {note}")
-    return _Scan(path, original, prepared.volume, prepared)
+    return _Scan(path, original, prepared.volume, prepared, (*said, *prepared.notes))
 
 
 def _require_different_subjects(scans: Sequence[_Scan]) -> None:

@@ -48,7 +48,7 @@ def from_cat12(
     scans: dict[str, Scan] = {}
     gone: list[Exclusion] = []
     volumes: dict[str, str] = {}
-    reports = {path.stem: path for path in folder.rglob("cat_*.xml")}
+    reports = {path.stem: path for path in folder.rglob("cat_*.xml") if path.is_file()}
     for path in sorted(folder.rglob("mwp1*.nii*")):
         match = _MAP.match(path.name)
         if match is None:

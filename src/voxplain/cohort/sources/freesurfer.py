@@ -9,6 +9,7 @@ from voxplain.cohort.labels import Coding
 from voxplain.cohort.listing import Exclusion, Listing, Scan, listing, plain_label, require_folder
 from voxplain.cohort.tables import read_table
 from voxplain.errors import InputError
+from voxplain.pointers import is_named
 
 __all__ = ["from_freesurfer"]
 
@@ -58,7 +59,7 @@ def from_freesurfer(
         subject = plain_label(mri.parent.name)
         for name, mask_name in _IMAGES:
             files = [mri / part for part in (name, mask_name) if part]
-            if all(file.exists() for file in files):
+            if all(map(is_named, files)):
                 mask = ImageFile(files[1]) if len(files) > 1 else None
                 scans.append(Scan(subject, ImageFile(files[0]), mask))
                 break
