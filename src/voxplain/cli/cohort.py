@@ -47,6 +47,9 @@ def _make(
     bias_field: Annotated[
         bool, typer.Option("--bias-field", help="Correct the bias field with N4.")
     ] = False,
+    orientation: Annotated[
+        str | None, typer.Option(help="sform or qform, where a scan has two that contradict.")
+    ] = None,
     match: Annotated[
         str | None, typer.Option(help="size: keep pairs of both classes of one brain size.")
     ] = None,
@@ -66,6 +69,7 @@ def _make(
         align=align or PRESETS[preset].align,
         skull_strip=skull_strip,
         bias_field=bias_field,
+        orientation=orientation,
     )
     options = CohortOptions(
         out=out,

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from voxplain.cohort.balance import matched_by_size
 from voxplain.cohort.listing import Exclusion, Listing, Scan
-from voxplain.cohort.nifti import read_mask, read_volume
+from voxplain.cohort.masks import read_mask
+from voxplain.cohort.nifti import read_volume
 from voxplain.cohort.preprocess import prepare
 from voxplain.cohort.recipe import Recipe
 from voxplain.cohort.skullstrip import find_brain
@@ -181,8 +182,9 @@ def _prepare(task: _Task) -> Row:
     scan = task.scan
     try:
         with remarks() as said:
-            volume = read_volume(scan.image, scan.name)
-            mask = None if scan.mask is None else read_mask(scan.mask, volume)
+            trusted = task.recipe.orientation
+            volume = read_volume(scan.image, scan.name, trusted)
+            mask = None if scan.mask is None else read_mask(scan.mask, volume, trusted)
             if mask is None and task.recipe.skull_strip:
                 mask = find_brain(volume)
         with remarks():

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from voxplain.cohort.orientation import require_orientation
 from voxplain.errors import InputError, unknown_name
 from voxplain.grid import KAN2020_GRID, Grid
 
@@ -43,6 +44,9 @@ class Recipe:
         Whether the brain is looked for in scans that have no mask; needs the extra ``skullstrip``.
     bias_field : bool, default=False
         Whether a smooth bias field is estimated and removed first; needs the extra ``n4``.
+    orientation : {"sform", "qform"}, optional
+        Which of a NIfTI file's two places to believe where it gives both; by default the sform,
+        and scans in which they contradict each other on left and right are left out.
     description : str
 
     Raises
@@ -59,6 +63,7 @@ class Recipe:
     align: str = "affine"
     skull_strip: bool = False
     bias_field: bool = False
+    orientation: str | None = None
     description: str = ""
 
     def __post_init__(self) -> None:
@@ -66,6 +71,7 @@ class Recipe:
             raise unknown_name("intensity scaling", self.intensity, INTENSITIES)
         if self.align not in ALIGNMENTS:
             raise unknown_name("alignment", self.align, ALIGNMENTS)
+        require_orientation(self.orientation)
         if not 0 < self.percentile <= 100:
             raise InputError(
                 f"The percentile must lie above 0 and up to 100, not {self.percentile}."
@@ -78,7 +84,9 @@ class Recipe:
             scaling |= {"percentile": self.percentile, "level": self.level}
         otherwise = "deepbet's" if self.skull_strip else "what is above the background"
         bias = [{"step": "bias field", "how": "N4"}] if self.bias_field else []
+        place = [{"step": "orientation", "how": self.orientation}] if self.orientation else []
         return [
+            *place,
             {"step": "mask", "how": f"the given mask, or {otherwise}"},
             *bias,
             {"step": "align", "how": self.align},

@@ -156,6 +156,7 @@ def explain_scans(options: ScanOptions, progress: Progress) -> dict[str, Any]:
         },
         "preset": options.preset,
         "align": options.align,
+        "orientation": options.orientation,
         "grid": options.grid,
         "target": options.target,
         "class_names": list(names),
@@ -198,8 +199,10 @@ def _one_or_list(values: list[str]) -> str | list[str]:
 def _read(options: ScanOptions, index: int) -> _Scan:
     path = options.images[index]
     with remarks() as said:
-        original = read_volume(path)
-        mask = read_mask(options.masks[index], original) if options.masks else None
+        original = read_volume(path, orientation=options.orientation)
+        mask = None
+        if options.masks:
+            mask = read_mask(options.masks[index], original, options.orientation)
     if options.preset is None:
         return _Scan(path, original, original, None, tuple(said))
     with remarks():
