@@ -190,3 +190,9 @@ def test_a_mask_of_another_head_is_refused(write_nifti):
     path = write_nifti(radius(OTHERS["finer"]) < 1, grid, "mask.nii", np.uint8)
     with pytest.raises(GridError, match=r"Only \d % of the mask .*mask\.nii lies in the field of"):
         read_mask(path, GRID)
+
+
+def test_a_mask_that_lost_its_place_is_refused(write_nifti):
+    path = write_nifti(np.ones((5, 6, 7)), np.eye(4), "mask.nii", np.uint8)
+    with pytest.raises(GridError, match=r"do not share a grid: 5×6×7 voxels of 1×1×1 mm, RAS, ag"):
+        read_mask(path, GRID)

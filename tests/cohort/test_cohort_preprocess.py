@@ -95,7 +95,7 @@ def test_values_linear_in_world_space_arrive_where_they_belong(source):
 
 def test_the_way_back_keeps_place_and_unit(source):
     prepared = prepare(brain(source), KAN)
-    back = prepared.back(world(KAN.grid) @ [1.0, -2.0, 3.0])
+    back = prepared.back(world(KAN.grid) @ [1.0, -2.0, 3.0], additive=False)
     assert back.shape == source.shape
     assert back.dtype == np.float32
     expected = world(source) @ [1.0, -2.0, 3.0]
@@ -239,7 +239,9 @@ def test_centre_moves_any_brain_to_the_same_place(source):
     )
     assert "mm (right, front, up)" in note
     np.testing.assert_allclose(
-        there.back(there.volume.values), here.back(here.volume.values), atol=0.05
+        there.back(there.volume.values, additive=False),
+        here.back(here.volume.values, additive=False),
+        atol=0.05,
     )
 
 

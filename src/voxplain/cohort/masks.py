@@ -69,8 +69,9 @@ def read_mask(
     reordered = _reordered(values, grid, target)
     if reordered is not None:
         return reordered >= cut if cut else reordered > 0
-    if grid.shape == target.shape or _alike(grid, target):
-        # The same voxels by number, at another place: one of the two headers is wrong.
+    unplaced = np.array_equal(grid.affine, np.eye(4))
+    if unplaced or grid.shape == target.shape or _alike(grid, target):
+        # No place was kept, or the same voxels by number lie elsewhere: a header is wrong.
         require_same_grid(grid, target, f"The mask {image} and the image")
     share = np.asarray(np.clip(values / (2 * cut), 0, 1) if cut else values > 0, dtype=np.float32)
     _say_brought_over(share, grid, target, image)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from voxplain.cohort.background import find_tissue
 from voxplain.cohort.bias import without_bias_field
+from voxplain.cohort.carrying import Carrier
 from voxplain.cohort.intensity import scaled
 from voxplain.cohort.recipe import Recipe
 from voxplain.cohort.resampling import downsample, filter_reach
@@ -51,25 +53,37 @@ class Prepared:
     placed: Grid
     notes: tuple[str, ...] = ()
 
-    def back(self, values: ArrayLike) -> NDArray[np.float32]:
+    def back(self, values: ArrayLike, additive: bool = True) -> NDArray[np.float32]:
         """Carry a map from the network's grid to the scan's own voxels.
 
         Parameters
         ----------
         values : array (X, Y, Z)
             On the grid of `volume`.
+        additive : bool, default=True
+            Whether a value is the share of its voxel in a sum, as of gradients, relevance and
+            Shapley values (`voxplain.explain.method.MethodInfo.additive`). The sum over voxels is
+            then kept, place by place: smaller voxels hold smaller values. Otherwise a value
+            belongs to a place, as of Grad-CAM, occlusion or a mask, and is interpolated.
 
         Returns
         -------
         array (X', Y', Z'), float32
-            On the grid `source`, interpolated trilinearly; 0 outside the network's field of view.
+            On the grid `source`; 0 outside the network's field of view. What lies outside the
+            scan's field of view is left out, also of the sum.
 
         Raises
         ------
         GridError
             If the shape is not that of `volume`.
         """
+        if additive and not self.volume.grid.same_as(self.placed):
+            return self._carrier(values)
         return resample(values, self.volume.grid, self.placed)
+
+    @cached_property
+    def _carrier(self) -> Carrier:
+        return Carrier(self.volume.grid, self.placed)
 
 
 def prepare(

@@ -17,6 +17,7 @@ from voxplain import __version__
 from voxplain.cohort import PRESETS, Prepared, prepare, read_mask, read_volume
 from voxplain.errors import InputError, remarks, unknown_name
 from voxplain.explain import METHODS, Engine, probabilities, weights_sha256
+from voxplain.explain.methods import make_method
 from voxplain.explain.probe import layer_name
 from voxplain.maps import AttributionMap
 from voxplain.nets import build_network, count_parameters, load_into, read_weights
@@ -30,6 +31,9 @@ from voxplain.volume import Volume
 
 __all__ = ["explain_scans"]
 
+# Of the sum of magnitudes; rounding to float32 stays far below.
+_LOST = 1e-4
+
 
 @dataclass(frozen=True, eq=False)
 class _Scan:
@@ -39,12 +43,26 @@ class _Scan:
     prepared: Prepared | None
     notes: tuple[str, ...]
 
-    def back(self, map_: AttributionMap) -> AttributionMap:
+    def back(self, map_: AttributionMap, additive: bool) -> AttributionMap:
+        """Carry a map to the scan's own grid, and note the sum on both where it has a meaning."""
         if self.prepared is None:
             return map_
-        values = self.prepared.back(map_.values)
-        spread = None if map_.spread is None else self.prepared.back(map_.spread)
-        return replace(map_, values=values, spread=spread, grid=self.original.grid)
+        values = self.prepared.back(map_.values, additive)
+        # Of shares in a sum, that of the spread is as large as it can be: where voxels vary as one.
+        spread = None if map_.spread is None else self.prepared.back(map_.spread, additive)
+        provenance = map_.provenance
+        if additive:
+            before, after = (float(part.sum(dtype=np.float64)) for part in (map_.values, values))
+            told = (
+                f"the sum over voxels is {before:.6g} on the network's grid and {after:.6g} on "
+                "the scan's"
+            )
+            if abs(before - after) > _LOST * np.abs(map_.values).sum(dtype=np.float64):
+                told += "; the rest lies outside the scan's field of view"
+            provenance = replace(provenance, notes=(*provenance.notes, told))
+        return replace(
+            map_, values=values, spread=spread, grid=self.original.grid, provenance=provenance
+        )
 
 
 def explain_scans(options: ScanOptions, progress: Progress) -> dict[str, Any]:
@@ -94,9 +112,6 @@ def explain_scans(options: ScanOptions, progress: Progress) -> dict[str, Any]:
 
     by_subject = {scan.volume.subject: scan for scan in scans}
 
-    def to_input(map_: AttributionMap) -> AttributionMap:
-        return by_subject[map_.subject].back(map_)
-
     study = Study(options.out, "voxplain explanations of scans", __version__)
     seconds: dict[str, float] = {}
     layers: dict[str, str | None] = {}
@@ -113,6 +128,11 @@ def explain_scans(options: ScanOptions, progress: Progress) -> dict[str, Any]:
             context={"preset": options.preset, "align": options.align, "grid": options.grid},
         )
         label = METHODS[name].info.label
+        additive = make_method(name, given[name]).additive
+
+        def to_input(map_: AttributionMap, additive: bool = additive) -> AttributionMap:
+            return by_subject[map_.subject].back(map_, additive)
+
         explained = explain_and_write(
             study,
             networks,
