@@ -127,7 +127,9 @@ def test_a_lookup_table_may_repeat_names_that_the_image_lacks(write_nifti, tmp_p
     assert read_atlas(path, names, "aseg", "own").names == {3: "Cortex", 18: "Amygdala"}
     labels[0] = 96
     write_nifti(labels, np.eye(4), "aseg.nii")
-    with pytest.raises(InputError, match="Line 3 of .*lut.txt repeats a label or a name: '18 Amy"):
+    with pytest.raises(
+        InputError, match=r"Line 3 of .*lut\.txt repeats a label or a name: '18 Amy"
+    ):
         read_atlas(path, names, "aseg", "own")
 
 

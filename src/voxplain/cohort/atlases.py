@@ -137,8 +137,8 @@ def read_atlas(
     Raises
     ------
     InputError
-        If the image cannot be used, a label is not a whole number, half of the labels have no name, or the list
-        cannot be read, names a label twice, or two regions of the image alike.
+        If the image cannot be used, a label is not a whole number, half of the labels have no
+        name, or the list cannot be read, names a label twice, or two regions of the image alike.
 
     Warns
     -----

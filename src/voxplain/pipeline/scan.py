@@ -104,7 +104,7 @@ def explain_scans(options: ScanOptions, progress: Progress) -> dict[str, Any]:
     _require_target(options, logits.shape[1])
     if options.layer != "auto":
         layer_name(networks[0], options.layer)
-    given = {name: with_regions(options.options_of(name), volumes) for name in options.methods}
+    given = _with_regions(options, scans, progress)
     names = options.class_names or tuple(f"class {i}" for i in range(logits.shape[1]))
     for scan, row in zip(scans, chances, strict=True):
         told = ", ".join(f"p({name}) = {p:.3f}" for name, p in zip(names, row, strict=False))
@@ -229,6 +229,20 @@ def _read(options: ScanOptions, index: int) -> _Scan:
         recipe = replace(PRESETS[options.preset], align=options.align)
         prepared = prepare(original, recipe, mask)
     return _Scan(path, original, prepared.volume, prepared, (*said, *prepared.notes))
+
+
+def _with_regions(
+    options: ScanOptions, scans: Sequence[_Scan], progress: Progress
+) -> dict[str, dict[str, Any]]:
+    volumes, prepared = [scan.volume for scan in scans], [scan.prepared for scan in scans]
+    with remarks() as said:
+        given = {
+            name: with_regions(options.options_of(name), volumes, prepared, options.orientation)
+            for name in options.methods
+        }
+    for remark in dict.fromkeys(said):
+        progress.say(remark)
+    return given
 
 
 def _require_different_subjects(scans: Sequence[_Scan]) -> None:
