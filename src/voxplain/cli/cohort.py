@@ -266,6 +266,8 @@ def _tell(console: Console, result: dict[str, Any]) -> None:
     if result["excluded"]:
         reasons = "; ".join(f"{n} × {reason}" for reason, n in result["excluded"].items())
         console.print(f"Left out, see exclusions.tsv: {reasons}.", highlight=False, soft_wrap=True)
+    for doubt in result["doubts"]:
+        console.print(f"! {doubt['sentence']}", highlight=False, markup=False, soft_wrap=True)
     if result["outliers"]:
         console.print(
             f"Scans that stand out, see report.html: {', '.join(result['outliers'])}.",

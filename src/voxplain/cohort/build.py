@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from voxplain.cohort.balance import matched_by_size
+from voxplain.cohort.doubts import Doubt, doubts_of
 from voxplain.cohort.listing import Exclusion, Listing, Scan
 from voxplain.cohort.masks import read_mask
 from voxplain.cohort.nifti import read_volume
-from voxplain.cohort.preprocess import prepare
+from voxplain.cohort.preprocess import Prepared, prepare
 from voxplain.cohort.recipe import Recipe
 from voxplain.cohort.skullstrip import find_brain
 from voxplain.cohort.templates import mni152_centre
@@ -36,11 +37,14 @@ class Built:
         Of the listing, and scans that turned out unusable.
     notes : dict of str to tuple of str
         By scan, what was done or looks wrong.
+    doubts : tuple of Doubt
+        The same over all scans, the gravest first.
     """
 
     cohort: Cohort
     exclusions: tuple[Exclusion, ...]
     notes: dict[str, tuple[str, ...]]
+    doubts: tuple[Doubt, ...] = ()
 
 
 def build_store(
@@ -119,7 +123,9 @@ def build_store(
         used = [used[i] for i in kept]
     cohort = writer.finish(found.participants, used)
     notes = {found.scans[row.index].name: row.notes for row in used if row.notes}
-    return Built(cohort, (*found.exclusions, *failed), notes)
+    flags = {found.scans[row.index].name: row.flags for row in used}
+    doubts = tuple(doubts_of(cohort, flags, recipe))
+    return Built(cohort, (*found.exclusions, *failed), notes, doubts)
 
 
 def _require_one_scan_each(found: Listing) -> None:
@@ -192,4 +198,17 @@ def _prepare(task: _Task) -> Row:
     except InputError as error:
         return Row(task.index, task.stamp, failure=str(error))
     checksum = write_row(task.images, task.index, prepared.volume.values)
-    return Row(task.index, task.stamp, "", prepared.brain_ml, checksum, (*said, *prepared.notes))
+    return Row(
+        task.index,
+        task.stamp,
+        "",
+        prepared.brain_ml,
+        checksum,
+        (*said, *prepared.notes),
+        _flags(prepared, mask is None, said),
+    )
+
+
+def _flags(prepared: Prepared, unmasked: bool, said: Sequence[str]) -> tuple[str, ...]:
+    more = (("no mask", unmasked), ("read", bool(said)))
+    return (*prepared.flags, *(flag for flag, raised in more if raised))

@@ -45,6 +45,8 @@ class Prepared:
         Grid of the scan as used: `source`, moved if the brain was centred.
     notes : tuple of str
         What was done or looks wrong, one sentence each.
+    flags : tuple of str
+        Kinds of what looks wrong: ``"head"``, ``"small"``, ``"far"``, ``"cut"``.
     """
 
     volume: Volume
@@ -52,6 +54,7 @@ class Prepared:
     brain_ml: float
     placed: Grid
     notes: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
 
     def back(self, values: ArrayLike, additive: bool = True) -> NDArray[np.float32]:
         """Carry a map from the network's grid to the scan's own voxels.
@@ -143,6 +146,7 @@ def prepare(
     said = list(tissue.notes)
     volume_ml = np.count_nonzero(above) * grid.voxel_volume / 1000
     doubts = _size_doubts(volume_ml, masked=mask is not None)
+    flags = ["head" if volume_ml > _HEAD_ML else "small"] if doubts else []
 
     shift = np.asarray(centre or mni152_centre()) - grid.to_world(_mean_index(above))
     placed = volume.grid
@@ -153,6 +157,7 @@ def prepare(
             "its centre of mass lies at that of MNI152.".format(*shift)
         )
     elif (distance := float(np.linalg.norm(shift))) > _FAR_MM:
+        flags.append("far")
         doubts.append(
             f"The brain's centre of mass lies {distance:.0f} mm from that of MNI152; if the scan "
             "is not in ACPC or MNI coordinates, use --align centre."
@@ -160,6 +165,7 @@ def prepare(
     cut_off = _cut_off_doubts(above, grid, recipe.grid, recipe.align)
     if volume_ml <= _HEAD_ML:  # a whole head loses its neck and nobody misses it
         doubts += cut_off
+        flags += ["cut"] if cut_off else []
 
     if recipe.bias_field:
         brain = without_bias_field(brain, grid, above)
@@ -167,7 +173,7 @@ def prepare(
     for doubt in doubts:
         warnings.warn(doubt, VoxplainWarning, stacklevel=2)
     placed_volume = Volume(values, recipe.grid, volume.subject)
-    return Prepared(placed_volume, volume.grid, volume_ml, placed, (*said, *doubts))
+    return Prepared(placed_volume, volume.grid, volume_ml, placed, (*said, *doubts), tuple(flags))
 
 
 def _without_margins(
