@@ -34,7 +34,7 @@ class Atlas:
     Raises
     ------
     InputError
-        If two regions share a name or a label is not a whole number.
+        If two regions share a name or a label is not a whole number that int32 holds.
     """
 
     labels: NDArray[np.int32]
@@ -49,6 +49,10 @@ class Atlas:
             raise GridError(f"The labels have shape {labels.shape}, their grid {self.grid.shape}.")
         if not np.array_equal(labels, np.rint(labels)):
             raise InputError(f"Atlas {self.name!r} holds labels that are not whole numbers.")
+        if labels.size and labels.max() > np.iinfo(np.int32).max:
+            raise InputError(
+                f"Atlas {self.name!r} holds a label above {np.iinfo(np.int32).max}; renumber it."
+            )
         labels = labels.astype(np.int32)
         if len(set(self.names.values())) != len(self.names):
             raise InputError(f"Atlas {self.name!r} uses one name for two regions.")
@@ -75,5 +79,9 @@ class Atlas:
 
         Regions too small to keep a voxel stay in `names` and have no voxel.
         """
-        labels = resample(self.labels.astype(np.float32), self.grid, grid, order=0)
-        return Atlas(np.rint(labels).astype(np.int32), grid, self.names, self.name, self.space)
+        # Regions are numbered without a gap on the way, since float32 would merge large labels.
+        present, number = np.unique(self.labels, return_inverse=True)
+        numbers = 1 + number.reshape(self.labels.shape)
+        there = resample(numbers.astype(np.float32), self.grid, grid, order=0)
+        labels = np.array([0, *present], dtype=np.int32)[np.rint(there).astype(np.int64)]
+        return Atlas(labels, grid, self.names, self.name, self.space)

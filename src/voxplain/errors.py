@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 
 __all__ = [
@@ -12,6 +14,7 @@ __all__ = [
     "StudyError",
     "VoxplainError",
     "VoxplainWarning",
+    "remarks",
     "unknown_name",
 ]
 
@@ -41,6 +44,28 @@ class StudyError(VoxplainError, OSError):
 
 class VoxplainWarning(UserWarning):
     """The result is valid but means less than it seems to."""
+
+
+@contextmanager
+def remarks() -> Iterator[list[str]]:
+    """Collect what is warned of as sentences, to be told where the user reads them.
+
+    Yields
+    ------
+    list of str
+        Filled at the end with the messages of each VoxplainWarning; other warnings are passed on.
+    """
+    said: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", VoxplainWarning)
+        yield said
+    for warning in caught:
+        if issubclass(warning.category, VoxplainWarning):
+            said.append(str(warning.message))
+        else:
+            warnings.warn_explicit(
+                warning.message, warning.category, warning.filename, warning.lineno
+            )
 
 
 def unknown_name(kind: str, given: object, allowed: Iterable[str]) -> InputError:

@@ -14,6 +14,7 @@ from voxplain.errors import GridError
 __all__ = ["KAN2020_GRID", "Grid", "require_same_grid"]
 
 _TOLERANCE_MM = 1e-3
+_OF_A_VOXEL = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,11 +169,19 @@ class Grid:
 
     def same_as(self, other: Grid) -> bool:
         """Tell whether every voxel centre agrees with the other grid's to a micrometre or so."""
+        return self.gap(other) < _TOLERANCE_MM
+
+    def gap(self, other: Grid) -> float:
+        """Measure how far apart voxels of one index lie at most, mm; infinite between shapes."""
         if self.shape != other.shape:
-            return False
+            return np.inf
         corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.shape])).reshape(3, -1).T
-        gap = np.abs(self.to_world(corners) - other.to_world(corners)).max()
-        return bool(gap < _TOLERANCE_MM)
+        apart = self.to_world(corners) - other.to_world(corners)
+        return float(np.linalg.norm(apart, axis=1).max())
+
+    def near(self, other: Grid) -> bool:
+        """Tell whether the grids agree to a twentieth of the smallest edge of a voxel."""
+        return self.gap(other) < _OF_A_VOXEL * min(*self.voxel_size, *other.voxel_size)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the grid as plain numbers, ready for JSON."""
@@ -219,6 +228,10 @@ def _invertible(matrix: NDArray[np.float64]) -> bool:
     return bool(lengths.min() > 0 and abs(np.linalg.det(matrix / lengths)) > 1e-6)
 
 
+def _millimetres(value: float) -> str:
+    return f"{value:.3f}" if value < 1 else f"{value:.1f}"
+
+
 def require_same_grid(a: Grid, b: Grid, what: str) -> None:
     """Refuse to combine two things that do not lie on one grid.
 
@@ -231,10 +244,11 @@ def require_same_grid(a: Grid, b: Grid, what: str) -> None:
     Raises
     ------
     GridError
-        If the grids differ.
+        If the grids differ by more than a twentieth of a voxel.
     """
-    if not a.same_as(b):
-        where = "" if str(a) != str(b) else " at another place in space"
+    if not a.near(b):
+        away = f", up to {_millimetres(a.gap(b))} mm away"
+        where = "" if str(a) != str(b) else f" at another place in space{away}"
         raise GridError(
             f"{what} do not share a grid: {a}, against {b}{where}; resample one of them first."
         )

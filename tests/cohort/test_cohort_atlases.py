@@ -93,7 +93,7 @@ LABELS[4:6, 2:4] = 300
 
 @pytest.fixture
 def write_atlas(write_nifti, awkward_grids, tmp_path):
-    def write(labels=LABELS, names="1\tHere_L\n300 There_R 300\n\n", encoding="utf-8"):
+    def write(labels=LABELS, names="1\tHere_L\n300 There_R\n\n", encoding="utf-8"):
         image = write_nifti(labels, awkward_grids["oblique"], "own.nii")
         (tmp_path / "own.txt").write_bytes(names.encode(encoding))
         return image, tmp_path / "own.txt"
@@ -118,7 +118,8 @@ def test_own_atlas_keeps_names_without_voxels(write_atlas):
     [
         ({"labels": LABELS * np.float32(0.5)}, "holds labels that are not whole numbers"),
         ({"labels": -LABELS}, "labels that are not whole numbers of 0 or more"),
-        ({"labels": LABELS.astype(np.int32) * 100_000}, "holds a label above 16777215"),
+        ({"labels": (LABELS * 1e8).astype(np.float64)}, "holds a label above 2147483647; renumber"),
+        ({"labels": (LABELS * 1e5).astype(np.float32)}, "30000000 as float32 numbers, which merge"),
         ({"names": "1 a\n"}, r"own.txt has no name for 1 labels of .*own.nii: 300\."),
         ({"names": "1 a\n300 a\n"}, "Line 2 of .*own.txt repeats a label or a name: '300 a'"),
         ({"names": "1 a\n1 b\n"}, "Line 2 of .*own.txt repeats a label or a name"),

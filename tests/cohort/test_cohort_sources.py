@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +26,7 @@ from voxplain.cohort.sources import (
     from_openbhb,
     from_table,
 )
-from voxplain.errors import InputError
+from voxplain.errors import InputError, VoxplainWarning
 
 AFFINE = np.diag([-2.0, 2, 2, 1])
 
@@ -147,6 +148,7 @@ class TestTable:
             from_table(tmp_path / name, "sex")
 
 
+@pytest.mark.filterwarnings("ignore:.* have no brain mask beside them")
 class TestBids:
     @pytest.fixture
     def dataset(self, tmp_path: Path) -> Path:
@@ -183,6 +185,17 @@ class TestBids:
             ("04", "no image was found"),
             ("09", "not in the table"),
         ]
+
+    def test_masks_of_some_scans_alone(self, dataset: Path) -> None:
+        wanted = r"1 of 2 scans have no brain mask beside them \(02\): whole heads among brains"
+        with pytest.warns(VoxplainWarning, match=wanted):
+            from_bids(dataset, "sex", space="native")
+        start = "sub-02/ses-b/anat/sub-02_ses-b_run-1_desc"
+        (dataset / f"{start}-brain_mask.nii.gz").symlink_to("../../.git/annex/objects/x/y/z")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            found = from_bids(dataset, "sex", space="native")
+        assert [scan.mask is not None for scan in found.scans] == [True, True]
 
     def test_a_session(self, dataset: Path) -> None:
         found = from_bids(dataset, "sex", session="ses-b", space="native")

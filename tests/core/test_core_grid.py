@@ -179,7 +179,10 @@ def test_require_same_grid_names_what_and_both_grids(awkward_grids):
 
 def test_require_same_grid_tells_a_shift_that_the_words_hide(awkward_grids):
     a = awkward_grids["RAS"]
-    with pytest.raises(GridError, match=r"RAS, against .* RAS at another place in space; resample"):
+    with pytest.raises(
+        GridError,
+        match=r"RAS, against .* RAS at another place in space, up to 5\.0 mm away; resample",
+    ):
         require_same_grid(a, a.moved((0, 0, 5)), "The maps")
 
 

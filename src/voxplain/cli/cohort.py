@@ -54,6 +54,9 @@ def _make(
     bias_field: Annotated[
         bool, typer.Option("--bias-field", help="Correct the bias field with N4.")
     ] = False,
+    orientation: Annotated[
+        str | None, typer.Option(help="sform or qform, where a scan has two that contradict.")
+    ] = None,
     match: Annotated[
         str | None, typer.Option(help="size: keep pairs of both classes of one brain size.")
     ] = None,
@@ -73,6 +76,7 @@ def _make(
         align=align or PRESETS[preset].align,
         skull_strip=skull_strip,
         bias_field=bias_field,
+        orientation=orientation,
     )
     options = CohortOptions(
         out=out,
@@ -104,8 +108,14 @@ def _source(**defaults: str) -> Callable[[Callable[..., Listing]], None]:
         ]
 
         def command(**values: Any) -> None:
+            from voxplain.errors import remarks
+
             mine = {p.name: values.pop(p.name) for p in own}
-            _make(read(**mine), **values)
+            with remarks() as said:
+                listing = read(**mine)
+            for remark in said:
+                Console().print(remark, highlight=False, markup=False, soft_wrap=True)
+            _make(listing, **values)
 
         command.__signature__ = inspect.Signature(given)  # type: ignore[attr-defined]
         command.__annotations__ = {p.name: p.annotation for p in given}
@@ -263,6 +273,8 @@ def _tell(console: Console, result: dict[str, Any]) -> None:
     if result["excluded"]:
         reasons = "; ".join(f"{n} × {reason}" for reason, n in result["excluded"].items())
         console.print(f"Left out, see exclusions.tsv: {reasons}.", highlight=False, soft_wrap=True)
+    for doubt in result["doubts"]:
+        console.print(f"! {doubt['sentence']}", highlight=False, markup=False, soft_wrap=True)
     if result["outliers"]:
         console.print(
             f"Scans that stand out, see report.html: {', '.join(result['outliers'])}.",

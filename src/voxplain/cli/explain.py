@@ -38,6 +38,9 @@ def explain(
     align: Annotated[
         str, typer.Option(help="affine, or centre for scans not in ACPC or MNI coordinates.")
     ] = "affine",
+    orientation: Annotated[
+        str | None, typer.Option(help="sform or qform, where a scan has two that contradict.")
+    ] = None,
     grid: Annotated[
         str, typer.Option(help="Grid of the maps: input (the scan's own) or network.")
     ] = "input",
@@ -73,7 +76,15 @@ def explain(
     _one_of("--grid", grid, ("input", "network"))
     alone = {"--weights": weights, "--image": image, "--out": out}
     wrong = [name for name, value in alone.items() if bool(value) == bool(study)]
-    of_scans = (mask, preset, class_names, align != "affine", grid != "input", classes != 2)
+    of_scans = (
+        mask,
+        preset,
+        class_names,
+        align != "affine",
+        orientation,
+        grid != "input",
+        classes != 2,
+    )
     if wrong or (study and any(of_scans)):
         raise InputError(
             f"Scans need --weights, --image and --out; missing: {', '.join(wrong)}. To "
@@ -91,6 +102,7 @@ def explain(
         masks=tuple(mask or ()),
         preset=preset,
         align=align,
+        orientation=orientation,
         grid=grid,
         methods=tuple(dict.fromkeys(method or ["grad-cam"])),
         target=int(target) if target.lstrip("-").isdigit() else target,

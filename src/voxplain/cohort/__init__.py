@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from voxplain.cohort.atlases import ATLASES, load_atlas, read_atlas
+from voxplain.cohort.masks import read_mask
 from voxplain.cohort.names import subject_label, subject_labels
-from voxplain.cohort.nifti import read_mask, read_volume
+from voxplain.cohort.nifti import read_volume
 from voxplain.cohort.preprocess import Prepared, prepare
 from voxplain.cohort.recipe import PRESETS, Recipe
 from voxplain.cohort.store import check_store, open_store

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from voxplain.errors import InputError
+from voxplain.pointers import require_content
 
 __all__ = ["Archive", "open_archive"]
 
@@ -113,9 +114,10 @@ def open_archive(path: Path, inner: tuple[str, ...] = ()) -> Iterator[Archive]:
     Raises
     ------
     InputError
-        If the file is missing, may not be read, or is no zip archive.
+        If the file is missing, not fetched, may not be read, or is no zip archive.
     """
     with ExitStack() as stack:
+        require_content(path)
         try:
             file = stack.enter_context(path.open("rb"))
         except FileNotFoundError as error:

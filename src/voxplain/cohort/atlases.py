@@ -10,14 +10,16 @@ from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
+from numpy.typing import NDArray
 
 from voxplain.atlas import Atlas
-from voxplain.cohort.nifti import read_volume
+from voxplain.cohort.files import ImageFile
+from voxplain.cohort.nifti import read_image
+from voxplain.cohort.region_names import read_region_names
 from voxplain.errors import InputError, VoxplainWarning, unknown_name
+from voxplain.grid import Grid
 
-__all__ = ["ATLASES", "AtlasSource", "load_atlas", "read_atlas"]
-
-_LARGEST_LABEL = 2**24 - 1  # the last whole number before float32 skips some
+__all__ = ["ATLASES", "AtlasSource", "load_atlas", "read_atlas", "read_label_image"]
 
 
 @dataclass(frozen=True)
@@ -120,8 +122,8 @@ def read_atlas(
     image : path
         A file as for `read_volume`, with 0 for background.
     names : path
-        A text file in UTF-8, one region a line: label, white space, name; what follows on the
-        line is ignored.
+        See `voxplain.cohort.region_names.read_region_names`: BIDS's ``dseg.tsv``, a FreeSurfer
+        lookup table, ITK-SNAP's label descriptions, or a label and a name a line.
     name : str
         Name of the atlas.
     space : str
@@ -135,41 +137,77 @@ def read_atlas(
     Raises
     ------
     InputError
-        If the image cannot be used, a label is not a whole number or has no name, or the list
-        cannot be read or names a label or a region twice.
+        If the image cannot be used, a label is not a whole number, half of the labels have no
+        name, or the list cannot be read, names a label twice, or two regions of the image alike.
+
+    Warns
+    -----
+    VoxplainWarning
+        If less than half of the labels have no name.
     """
-    by_label = _read_names(Path(names))
-    volume = read_volume(image, subject="atlas")
-    values = volume.values
-    if not np.array_equal(values, np.rint(values)) or values.min() < 0:
-        raise InputError(f"{image} holds labels that are not whole numbers of 0 or more.")
-    if values.max() > _LARGEST_LABEL:
-        raise InputError(f"{image} holds a label above {_LARGEST_LABEL}; renumber the regions.")
-    labels = values.astype(np.int32)
-    nameless = sorted(set(np.unique(labels).tolist()) - set(by_label) - {0})
+    named = read_region_names(Path(names))
+    labels, grid = read_label_image(image)
+    present = set(np.unique(labels).tolist()) - {0}
+    by_label: dict[int, str] = {}
+    holders: dict[str, int] = {}
+    for one in named:
+        other = holders.get(one.name)
+        if one.label in by_label or (other in present and one.label in present):
+            raise InputError(f"Line {one.line} of {names} repeats a label or a name: {one.text!r}.")
+        if other is not None and one.label not in present:
+            continue  # large lookup tables repeat names of regions that the image lacks
+        if other is not None:
+            del by_label[other]
+        by_label[one.label] = one.name
+        holders[one.name] = one.label
+    nameless = sorted(present - set(by_label))
     if nameless:
         shown = ", ".join(map(str, nameless[:10])) + (", ..." if len(nameless) > 10 else "")
-        raise InputError(f"{names} has no name for {len(nameless)} labels of {image}: {shown}.")
-    return Atlas(labels, volume.grid, by_label, name, space)
+        told = f"{names} has no name for {len(nameless)} labels of {image}: {shown}"
+        if 2 * len(nameless) >= len(present):
+            raise InputError(f"{told}.")
+        warnings.warn(f"{told}; their voxels belong to no region.", VoxplainWarning, stacklevel=2)
+    return Atlas(labels, grid, by_label, name, space)
 
 
-def _read_names(path: Path) -> dict[int, str]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"The list of region names {path} cannot be read as text.") from error
-    names: dict[int, str] = {}
-    for number, line in enumerate(lines, start=1):
-        fields = line.split()
-        if not fields:
-            continue
-        if len(fields) < 2 or not fields[0].isdecimal():
-            raise InputError(f"Line {number} of {path} must hold a label and a name: {line!r}.")
-        label = int(fields[0])
-        if label in names or fields[1] in names.values():
-            raise InputError(f"Line {number} of {path} repeats a label or a name: {line!r}.")
-        names[label] = fields[1]
-    return names
+def read_label_image(
+    image: str | PathLike[str] | ImageFile, orientation: str | None = None
+) -> tuple[NDArray[np.int32], Grid]:
+    """Read an image of labels, each of them exactly.
+
+    Parameters
+    ----------
+    image : path or ImageFile
+        A file as for `read_volume`, with 0 for background.
+    orientation : {"sform", "qform"}, optional
+        As for `read_volume`.
+
+    Returns
+    -------
+    labels : array (X, Y, Z), int32
+    grid : Grid
+
+    Raises
+    ------
+    InputError
+        If the image cannot be used, holds numbers that are not whole or below 0, or labels that
+        its type of number or int32 cannot tell apart.
+    """
+    values, grid = read_image(ImageFile.of(image), orientation, exact=True)
+    if not np.array_equal(values, np.rint(values)) or values.min() < 0:
+        raise InputError(f"{image} holds labels that are not whole numbers of 0 or more.")
+    if not values.any():
+        raise InputError(f"{image} holds no label above 0; give an image of regions.")
+    if values.dtype.kind == "f" and values.max() >= 1 / np.finfo(values.dtype).epsneg:
+        raise InputError(
+            f"{image} holds labels of {values.max():.0f} as {values.dtype} numbers, which merge "
+            "such labels; store it with whole numbers (int32)."
+        )
+    if values.max() > np.iinfo(np.int32).max:
+        raise InputError(
+            f"{image} holds a label above {np.iinfo(np.int32).max}; renumber the regions."
+        )
+    return values.astype(np.int32), grid
 
 
 def _carrier_folder() -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -11,14 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from voxplain.cohort.balance import matched_by_size
+from voxplain.cohort.doubts import Doubt, doubts_of
 from voxplain.cohort.listing import Exclusion, Listing, Scan
-from voxplain.cohort.nifti import read_mask, read_volume
-from voxplain.cohort.preprocess import prepare
+from voxplain.cohort.masks import read_mask
+from voxplain.cohort.nifti import read_volume
+from voxplain.cohort.preprocess import Prepared, prepare
 from voxplain.cohort.recipe import Recipe
 from voxplain.cohort.skullstrip import find_brain
 from voxplain.cohort.templates import mni152_centre
 from voxplain.cohort.writer import Row, StoreWriter, write_row
-from voxplain.errors import InputError, StudyError, VoxplainWarning
+from voxplain.errors import InputError, StudyError, remarks
 from voxplain.progress import Progress
 from voxplain.volume import Cohort
 
@@ -36,11 +37,14 @@ class Built:
         Of the listing, and scans that turned out unusable.
     notes : dict of str to tuple of str
         By scan, what was done or looks wrong.
+    doubts : tuple of Doubt
+        The same over all scans, the gravest first.
     """
 
     cohort: Cohort
     exclusions: tuple[Exclusion, ...]
     notes: dict[str, tuple[str, ...]]
+    doubts: tuple[Doubt, ...] = ()
 
 
 def build_store(
@@ -119,7 +123,9 @@ def build_store(
         used = [used[i] for i in kept]
     cohort = writer.finish(found.participants, used)
     notes = {found.scans[row.index].name: row.notes for row in used if row.notes}
-    return Built(cohort, (*found.exclusions, *failed), notes)
+    flags = {found.scans[row.index].name: row.flags for row in used}
+    doubts = tuple(doubts_of(cohort, flags, recipe))
+    return Built(cohort, (*found.exclusions, *failed), notes, doubts)
 
 
 def _require_one_scan_each(found: Listing) -> None:
@@ -181,14 +187,28 @@ def _one_thread() -> None:
 def _prepare(task: _Task) -> Row:
     scan = task.scan
     try:
-        volume = read_volume(scan.image, scan.name)
-        mask = None if scan.mask is None else read_mask(scan.mask, volume)
-        if mask is None and task.recipe.skull_strip:
-            mask = find_brain(volume)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", VoxplainWarning)
+        with remarks() as said:
+            trusted = task.recipe.orientation
+            volume = read_volume(scan.image, scan.name, trusted)
+            mask = None if scan.mask is None else read_mask(scan.mask, volume, trusted)
+            if mask is None and task.recipe.skull_strip:
+                mask = find_brain(volume)
+        with remarks():
             prepared = prepare(volume, task.recipe, mask, task.centre)
     except InputError as error:
         return Row(task.index, task.stamp, failure=str(error))
     checksum = write_row(task.images, task.index, prepared.volume.values)
-    return Row(task.index, task.stamp, "", prepared.brain_ml, checksum, prepared.notes)
+    return Row(
+        task.index,
+        task.stamp,
+        "",
+        prepared.brain_ml,
+        checksum,
+        (*said, *prepared.notes),
+        _flags(prepared, mask is None, said),
+    )
+
+
+def _flags(prepared: Prepared, unmasked: bool, said: Sequence[str]) -> tuple[str, ...]:
+    more = (("no mask", unmasked), ("read", bool(said)))
+    return (*prepared.flags, *(flag for flag, raised in more if raised))

@@ -12,6 +12,7 @@ from typing import IO
 
 from voxplain.cohort.archives import open_archive
 from voxplain.errors import InputError
+from voxplain.pointers import require_content
 
 __all__ = [
     "ImageFile",
@@ -107,7 +108,7 @@ def locate_data(image: ImageFile) -> ImageFile:
     Raises
     ------
     InputError
-        If a needed file is missing, empty or a folder, or `image` is none by its name.
+        If a needed file is missing, not fetched, empty or a folder, or `image` is none by its name.
     """
     if image.members:
         if image.suffix not in _SUFFIXES or image.suffix in (".hdr", ".img"):
@@ -123,6 +124,7 @@ def locate_data(image: ImageFile) -> ImageFile:
     for file in files:
         if file.is_dir():
             raise InputError(f"{file} is a folder; give the path of one image file.")
+        require_content(file)
         if not file.exists():
             why = "" if file == path else f" that belongs to {path.name}"
             raise InputError(f"There is no file {file}{why}; check the path.")

@@ -29,12 +29,12 @@ def scaled(
     brain : array (X, Y, Z), float32
         Background 0.
     above : array (X, Y, Z), bool
-        The voxels above zero, which alone are measured.
+        The voxels of the brain, which alone are measured.
     recipe : Recipe
         Its ``intensity`` is one of
 
         ``"percentile"``: one factor brings a percentile to a level;
-        ``"zscore"``: the voxels above zero get mean 0 and standard deviation 1, all others 0;
+        ``"zscore"``: the brain gets mean 0 and standard deviation 1, all others 0;
         ``"histogram"``: their percentiles .5, 10, 20 ... 90, 99.5 are brought to those of the
         MNI152 template, linearly in between and beyond, all others to 0 (Nyúl et al. 2000, IEEE
         TMI 19:143, with a fixed template, so that no subject's scale depends on another's);

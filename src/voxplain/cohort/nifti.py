@@ -6,6 +6,7 @@ import io
 import logging
 import re
 import struct
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from os import PathLike
@@ -25,17 +26,22 @@ from voxplain.cohort.files import (
     unpacked,
 )
 from voxplain.cohort.names import subject_label
-from voxplain.errors import GridError, InputError, VoxplainError
-from voxplain.grid import Grid, require_same_grid
+from voxplain.cohort.orientation import no_place, place_of
+from voxplain.errors import GridError, InputError, VoxplainError, VoxplainWarning
+from voxplain.grid import Grid
 from voxplain.volume import Volume
 
-__all__ = ["read_mask", "read_volume"]
+__all__ = ["read_image", "read_volume"]
 
 _SINGLE_FILE: tuple[Any, ...] = (nib.Nifti1Image, nib.Nifti2Image)
 _SNIFF = 1024
 
 
-def read_volume(path: str | PathLike[str] | ImageFile, subject: str | None = None) -> Volume:
+def read_volume(
+    path: str | PathLike[str] | ImageFile,
+    subject: str | None = None,
+    orientation: str | None = None,
+) -> Volume:
     """Read a scan.
 
     Parameters
@@ -47,6 +53,8 @@ def read_volume(path: str | PathLike[str] | ImageFile, subject: str | None = Non
     subject : str, optional
         Participant label, with or without ``sub-``; taken from the file name when left out
         (see `voxplain.cohort.subject_label`).
+    orientation : {"sform", "qform"}, optional
+        Which of a NIfTI file's two places to believe where it gives both; by default the sform.
 
     Returns
     -------
@@ -58,13 +66,19 @@ def read_volume(path: str | PathLike[str] | ImageFile, subject: str | None = Non
     InputError
         If the file is missing, unreadable, damaged or of another format; if it holds more than
         one volume, colours, complex numbers, NaN or infinite voxels, or one single value; if it
-        has no affine or one that is singular or not finite; if the label is not alphanumeric.
+        has no affine or one that is singular or not finite, or its sform and qform contradict each
+        other on left and right and none was chosen; if the label is not alphanumeric.
+
+    Warns
+    -----
+    VoxplainWarning
+        If sform and qform differ by more than rounding.
     """
     image = ImageFile.of(path)
     label = subject_label(image.location) if subject is None else subject.removeprefix("sub-")
     if not re.fullmatch("[0-9a-zA-Z+]+", label):
         raise InputError(f"The subject label {subject!r} must consist of letters and digits only.")
-    values, grid = _read(image)
+    values, grid = read_image(image, orientation)
     if values.min() == values.max():
         raise InputError(
             f"{image} is an empty image: every voxel is {values.flat[0]:g}; give another scan."
@@ -72,42 +86,26 @@ def read_volume(path: str | PathLike[str] | ImageFile, subject: str | None = Non
     return Volume(values, grid, label)
 
 
-def read_mask(path: str | PathLike[str] | ImageFile, like: Volume | Grid) -> NDArray[np.bool_]:
-    """Read a mask that lies on the grid of a scan.
+def read_image(
+    image: ImageFile, orientation: str | None = None, exact: bool = False
+) -> tuple[NDArray[Any], Grid]:
+    """Read and check one volume; every way to fail ends in an InputError.
 
     Parameters
     ----------
-    path : path or ImageFile
-        A file as for `read_volume`; voxels above zero belong to the mask.
-    like : Volume or Grid
-        The scan, or its grid.
+    image : ImageFile
+    orientation : {"sform", "qform"}, optional
+    exact : bool, default=False
+        Whether the values keep the type of the file, as labels need it.
 
     Returns
     -------
-    array (X, Y, Z), bool
-
-    Raises
-    ------
-    InputError
-        If the file cannot be used, as for `read_volume`, or no voxel is above zero.
-    GridError
-        If the mask lies on another grid.
+    values : array (X, Y, Z), float32 unless `exact`
+    grid : Grid
     """
-    image = ImageFile.of(path)
-    values, grid = _read(image)
-    target = like if isinstance(like, Grid) else like.grid
-    require_same_grid(grid, target, f"The mask {image} and the image")
-    mask: NDArray[np.bool_] = values > 0
-    if not mask.any():
-        raise InputError(f"The mask {image} is empty: no voxel is above zero; give another mask.")
-    return mask
-
-
-def _read(image: ImageFile) -> tuple[NDArray[np.float32], Grid]:
-    """Read and check one volume; every way to fail ends in an InputError."""
     try:
         with _quiet_header_log(), np.errstate(all="ignore"):
-            return _read_checked(image)
+            return _read_checked(image, orientation, exact)
     except VoxplainError:
         raise
     except PermissionError as error:
@@ -124,8 +122,13 @@ def _read(image: ImageFile) -> tuple[NDArray[np.float32], Grid]:
         ) from error
 
 
-def _read_checked(image: ImageFile) -> tuple[NDArray[np.float32], Grid]:
-    values, grid = read_array(locate_data(image)) if image.suffix == ".npy" else _parsed(image)
+def _read_checked(
+    image: ImageFile, orientation: str | None, exact: bool
+) -> tuple[NDArray[Any], Grid]:
+    if image.suffix == ".npy":
+        values, grid = read_array(locate_data(image))
+    else:
+        values, grid = _parsed(image, orientation, exact)
     # NaN and infinity reach the extremes, which is quicker than to look at every voxel.
     if not np.isfinite([values.min(), values.max()]).all():
         bad = int(values.size - np.isfinite(values).sum())
@@ -135,18 +138,19 @@ def _read_checked(image: ImageFile) -> tuple[NDArray[np.float32], Grid]:
     return values, grid
 
 
-def _parsed(image: ImageFile) -> tuple[NDArray[np.float32], Grid]:
+def _parsed(image: ImageFile, orientation: str | None, exact: bool) -> tuple[NDArray[Any], Grid]:
     stored, size = _open(image)
     _check_format(image, stored)
     shape = _single_volume_shape(image, stored)
-    grid = _grid(image, stored, shape)
+    grid = _grid(image, stored, shape, orientation)
     if size < (needed := _needed(stored.dataobj.offset, stored.get_data_dtype(), shape)):
         raise InputError(
             f"{image} is truncated: its header announces {needed} bytes and there are {size}; "
             "copy or download it again."
         )
     # A copy, always: nibabel may hand out a map of a file that changes later.
-    values = np.array(np.asanyarray(stored.dataobj).reshape(shape), dtype=np.float32, order="C")
+    content = np.asanyarray(stored.dataobj).reshape(shape)
+    values = np.array(content, dtype=None if exact else np.float32, order="C")
     return values, grid
 
 
@@ -161,7 +165,7 @@ def _open(image: ImageFile) -> tuple[Any, int]:
         # nibabel leaves .mgh files open, and replaces a missing geometry by a default one.
         (has_geometry,) = struct.unpack_from(">h", content, 28)
         if has_geometry <= 0:
-            raise _no_affine(image)
+            raise no_place(image)
         return nib.MGHImage.from_bytes(content), len(content)
     for kind in _SINGLE_FILE:
         if kind.header_class.may_contain_header(content[:_SNIFF]):
@@ -220,12 +224,14 @@ def _single_volume_shape(image: ImageFile, stored: Any) -> tuple[int, int, int]:
     return shape[0], shape[1], shape[2]
 
 
-def _grid(image: ImageFile, stored: Any, shape: tuple[int, int, int]) -> Grid:
-    # An .mgz image without a place is refused when it is opened.
+def _grid(
+    image: ImageFile, stored: Any, shape: tuple[int, int, int], orientation: str | None
+) -> Grid:
     if isinstance(stored, nib.Nifti1Pair):
-        codes = stored.header["sform_code"], stored.header["qform_code"]
-        if not any(int(code) for code in codes):
-            raise _no_affine(image)
+        grid, remark = place_of(image, stored.header, shape, orientation)
+        if remark:
+            warnings.warn(remark, VoxplainWarning, stacklevel=2)
+        return grid
     try:
         return Grid(shape, stored.affine)
     except GridError as error:
@@ -233,13 +239,6 @@ def _grid(image: ImageFile, stored: Any, shape: tuple[int, int, int]) -> Grid:
             f"{image} has an affine that is singular or not finite, so its voxels have no place "
             "in space; convert the original scan again."
         ) from error
-
-
-def _no_affine(image: ImageFile) -> InputError:
-    return InputError(
-        f"{image} has no affine, so left and right are unknown; convert the original scan "
-        "again so that the header keeps its orientation."
-    )
 
 
 @contextmanager

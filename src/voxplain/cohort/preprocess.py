@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from voxplain.cohort.background import find_tissue
 from voxplain.cohort.bias import without_bias_field
+from voxplain.cohort.carrying import Carrier
 from voxplain.cohort.intensity import scaled
 from voxplain.cohort.recipe import Recipe
 from voxplain.cohort.resampling import downsample, filter_reach
 from voxplain.cohort.templates import mni152_centre
-from voxplain.errors import GridError, InputError, VoxplainWarning
+from voxplain.errors import InputError, VoxplainWarning
 from voxplain.grid import Grid
 from voxplain.volume import Volume, resample
 
@@ -37,11 +40,13 @@ class Prepared:
     source : Grid
         Grid of the scan as given.
     brain_ml : float, mL
-        Volume of the voxels above zero within the mask, as large as in the scan.
+        Volume of the brain, see `voxplain.cohort.background`, as large as in the scan.
     placed : Grid
         Grid of the scan as used: `source`, moved if the brain was centred.
     notes : tuple of str
         What was done or looks wrong, one sentence each.
+    flags : tuple of str
+        Kinds of what looks wrong: ``"head"``, ``"small"``, ``"far"``, ``"cut"``.
     """
 
     volume: Volume
@@ -49,26 +54,39 @@ class Prepared:
     brain_ml: float
     placed: Grid
     notes: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
 
-    def back(self, values: ArrayLike) -> NDArray[np.float32]:
+    def back(self, values: ArrayLike, additive: bool = True) -> NDArray[np.float32]:
         """Carry a map from the network's grid to the scan's own voxels.
 
         Parameters
         ----------
         values : array (X, Y, Z)
             On the grid of `volume`.
+        additive : bool, default=True
+            Whether a value is the share of its voxel in a sum, as of gradients, relevance and
+            Shapley values (`voxplain.explain.method.MethodInfo.additive`). The sum over voxels is
+            then kept, place by place: smaller voxels hold smaller values. Otherwise a value
+            belongs to a place, as of Grad-CAM, occlusion or a mask, and is interpolated.
 
         Returns
         -------
         array (X', Y', Z'), float32
-            On the grid `source`, interpolated trilinearly; 0 outside the network's field of view.
+            On the grid `source`; 0 outside the network's field of view. What lies outside the
+            scan's field of view is left out, also of the sum.
 
         Raises
         ------
         GridError
             If the shape is not that of `volume`.
         """
+        if additive and not self.volume.grid.same_as(self.placed):
+            return self._carrier(values)
         return resample(values, self.volume.grid, self.placed)
+
+    @cached_property
+    def _carrier(self) -> Carrier:
+        return Carrier(self.volume.grid, self.placed)
 
 
 def prepare(
@@ -86,7 +104,7 @@ def prepare(
     Parameters
     ----------
     volume : Volume
-        Any orientation, voxel size and field of view; background 0.
+        Any orientation, voxel size and field of view. Background is 0, or one constant value.
     recipe : Recipe
     mask : array (X, Y, Z), bool, optional
         The brain, on the scan's grid; all else is set to 0.
@@ -100,7 +118,8 @@ def prepare(
     Raises
     ------
     InputError
-        If the scan has values that are not finite or none above zero, or less than half of the
+        If the scan has values that are not finite, or no brain can be told from background; if its
+        intensities were centred and the recipe scales a percentile; or if less than half of the
         brain lies in the recipe's field of view.
     GridError
         If the mask has another shape than the scan.
@@ -108,16 +127,26 @@ def prepare(
     Warns
     -----
     VoxplainWarning
-        If the voxels above zero fill more than 2200 mL (a whole head) or less than 500 mL, if
+        If the brain fills more than 2200 mL (a whole head) or less than 500 mL, if
         the brain lies more than 20 mm from MNI152's, or more than 5 % of it is cut off.
     """
-    brain, grid = _without_margins(_brain(volume, mask), volume.grid, recipe.grid)
-    above: NDArray[np.bool_] = brain > 0
-    if not above.any():
-        raise InputError("The scan has no voxel above zero; background must be 0, tissue above.")
-    said: list[str] = []
+    tissue = find_tissue(volume, mask)
+    if tissue.centred and (recipe.intensity == "percentile" or recipe.bias_field):
+        what = (
+            "scale a percentile" if recipe.intensity == "percentile" else "divide by a bias field"
+        )
+        raise InputError(
+            "The scan has many negative voxels, as where intensities were z-scored, and so no zero "
+            f"from which to {what}; give the scan before it was centred, or take zscore or "
+            "histogram as intensity and no bias field."
+        )
+    part, grid = _without_margins(tissue.values != 0, tissue.inside, volume.grid, recipe.grid)
+    brain = np.ascontiguousarray(tissue.values[part])
+    above = np.ascontiguousarray(tissue.inside[part])
+    said = list(tissue.notes)
     volume_ml = np.count_nonzero(above) * grid.voxel_volume / 1000
     doubts = _size_doubts(volume_ml, masked=mask is not None)
+    flags = ["head" if volume_ml > _HEAD_ML else "small"] if doubts else []
 
     shift = np.asarray(centre or mni152_centre()) - grid.to_world(_mean_index(above))
     placed = volume.grid
@@ -128,6 +157,7 @@ def prepare(
             "its centre of mass lies at that of MNI152.".format(*shift)
         )
     elif (distance := float(np.linalg.norm(shift))) > _FAR_MM:
+        flags.append("far")
         doubts.append(
             f"The brain's centre of mass lies {distance:.0f} mm from that of MNI152; if the scan "
             "is not in ACPC or MNI coordinates, use --align centre."
@@ -135,6 +165,7 @@ def prepare(
     cut_off = _cut_off_doubts(above, grid, recipe.grid, recipe.align)
     if volume_ml <= _HEAD_ML:  # a whole head loses its neck and nobody misses it
         doubts += cut_off
+        flags += ["cut"] if cut_off else []
 
     if recipe.bias_field:
         brain = without_bias_field(brain, grid, above)
@@ -142,38 +173,23 @@ def prepare(
     for doubt in doubts:
         warnings.warn(doubt, VoxplainWarning, stacklevel=2)
     placed_volume = Volume(values, recipe.grid, volume.subject)
-    return Prepared(placed_volume, volume.grid, volume_ml, placed, (*said, *doubts))
-
-
-def _brain(volume: Volume, mask: NDArray[np.bool_] | None) -> NDArray[np.float32]:
-    if not np.isfinite(volume.values).all():
-        raise InputError("The scan has NaN or infinite voxels; set them to 0 first.")
-    if mask is None:
-        return volume.values
-    mask = np.asarray(mask, dtype=bool)
-    if mask.shape != volume.grid.shape:
-        raise GridError(
-            f"The mask has shape {mask.shape} and the scan {volume.grid.shape}; "
-            "give a mask on the scan's grid."
-        )
-    return np.where(mask, volume.values, np.float32(0))
+    return Prepared(placed_volume, volume.grid, volume_ml, placed, (*said, *doubts), tuple(flags))
 
 
 def _without_margins(
-    brain: NDArray[np.float32], grid: Grid, target: Grid
-) -> tuple[NDArray[np.float32], Grid]:
+    filled: NDArray[np.bool_], inside: NDArray[np.bool_], grid: Grid, target: Grid
+) -> tuple[tuple[slice, ...], Grid]:
     """Cut away what is 0 on all sides, as far as the filter does not reach it."""
     start, stop = [], []
     for axis, reach in enumerate(filter_reach(grid, target)):
-        filled = np.flatnonzero(brain.any(axis=tuple({0, 1, 2} - {axis})))
-        if not len(filled):
-            return brain, grid
-        start.append(max(0, int(filled[0]) - reach))
-        stop.append(min(brain.shape[axis], int(filled[-1]) + 1 + reach))
+        others = tuple({0, 1, 2} - {axis})
+        kept = np.flatnonzero(filled.any(axis=others) | inside.any(axis=others))
+        start.append(max(0, int(kept[0]) - reach))
+        stop.append(min(grid.shape[axis], int(kept[-1]) + 1 + reach))
     affine = grid.affine.copy()
     affine[:3, 3] = grid.to_world(start)
-    part = np.ascontiguousarray(brain[tuple(map(slice, start, stop))])
-    return part, Grid((part.shape[0], part.shape[1], part.shape[2]), affine)
+    x, y, z = (int(n) for n in np.subtract(stop, start))
+    return tuple(map(slice, start, stop)), Grid((x, y, z), affine)
 
 
 def _size_doubts(volume_ml: float, masked: bool) -> list[str]:

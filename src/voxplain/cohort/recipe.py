@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from voxplain.cohort.orientation import require_orientation
 from voxplain.errors import InputError, unknown_name
 from voxplain.grid import KAN2020_GRID, Grid
 
@@ -17,7 +18,7 @@ ALIGNMENTS = ("affine", "centre")
 INTENSITIES = ("histogram", "none", "percentile", "zscore")
 
 # Raised whenever the same recipe would give other voxels, so that stores are made anew.
-_EDITION = 1
+_EDITION = 2
 
 
 @dataclass(frozen=True)
@@ -32,17 +33,20 @@ class Recipe:
     intensity : {"percentile", "zscore", "histogram", "none"}, default="percentile"
         See `voxplain.cohort.intensity`.
     percentile : float, default=95.0
-        Percentile of the voxels above zero that is fixed, for ``"percentile"``.
+        Percentile of the brain's voxels that is fixed, for ``"percentile"``.
     level : float, default=1000.0
         Intensity to which that percentile is scaled.
     align : {"affine", "centre"}, default="affine"
         Trust the affine, which must then lead to ACPC or MNI coordinates; or move the brain so
-        that the centre of mass of its voxels above zero lies at that of the MNI152 brain mask.
+        that its centre of mass lies at that of the MNI152 brain mask.
         Only its place changes, never its size or direction.
     skull_strip : bool, default=False
         Whether the brain is looked for in scans that have no mask; needs the extra ``skullstrip``.
     bias_field : bool, default=False
         Whether a smooth bias field is estimated and removed first; needs the extra ``n4``.
+    orientation : {"sform", "qform"}, optional
+        Which of a NIfTI file's two places to believe where it gives both; by default the sform,
+        and scans in which they contradict each other on left and right are left out.
     description : str
 
     Raises
@@ -59,6 +63,7 @@ class Recipe:
     align: str = "affine"
     skull_strip: bool = False
     bias_field: bool = False
+    orientation: str | None = None
     description: str = ""
 
     def __post_init__(self) -> None:
@@ -66,6 +71,7 @@ class Recipe:
             raise unknown_name("intensity scaling", self.intensity, INTENSITIES)
         if self.align not in ALIGNMENTS:
             raise unknown_name("alignment", self.align, ALIGNMENTS)
+        require_orientation(self.orientation)
         if not 0 < self.percentile <= 100:
             raise InputError(
                 f"The percentile must lie above 0 and up to 100, not {self.percentile}."
@@ -76,9 +82,11 @@ class Recipe:
         scaling: dict[str, Any] = {"step": "intensity", "how": self.intensity}
         if self.intensity == "percentile":
             scaling |= {"percentile": self.percentile, "level": self.level}
-        otherwise = "deepbet's" if self.skull_strip else "voxels above 0"
+        otherwise = "deepbet's" if self.skull_strip else "what is above the background"
         bias = [{"step": "bias field", "how": "N4"}] if self.bias_field else []
+        place = [{"step": "orientation", "how": self.orientation}] if self.orientation else []
         return [
+            *place,
             {"step": "mask", "how": f"the given mask, or {otherwise}"},
             *bias,
             {"step": "align", "how": self.align},

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from voxplain.cells import fold, missing
 from voxplain.errors import InputError, VoxplainWarning
+from voxplain.pointers import require_content
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,6 +100,7 @@ def read_table(path: Path, key: str = "participant_id") -> pd.DataFrame:
     suffix = path.suffix.lower()
     if suffix not in _SEPARATORS and suffix not in _SHEETS:
         raise InputError(f"{path} is not a table by its name; give a .tsv, .csv or .xlsx file.")
+    require_content(path)
     header, *rows = _rows(path, (key,))
     names = [_name(cell) for cell in header.cells]
     rows = [_fitted(path, row, names) for row in rows]

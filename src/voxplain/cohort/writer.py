@@ -47,6 +47,8 @@ class Row:
         CRC-32 of its bytes in the array.
     notes : tuple of str
         What was done or looks wrong, one sentence each.
+    flags : tuple of str
+        Kinds of what looks wrong, see `voxplain.cohort.doubts`.
     """
 
     index: int
@@ -55,6 +57,7 @@ class Row:
     brain_ml: float = 0.0
     checksum: int = 0
     notes: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
 
 
 class StoreWriter:
@@ -279,7 +282,8 @@ def _read_journal(path: Path) -> list[Row]:
     for line in lines:
         try:
             content = json.loads(line)
-            rows.append(Row(**{**content, "notes": tuple(content["notes"])}))
+            told = {name: tuple(content.get(name, ())) for name in ("notes", "flags")}
+            rows.append(Row(**{**content, **told}))
         except (ValueError, TypeError, KeyError):
             continue
     return rows

@@ -43,6 +43,13 @@ class MethodInfo:
         Whether the values of a map add up to a difference of the network's outputs.
     passes : str
         Cost per volume, in passes through the network.
+    additive : bool, default=False
+        Whether a value is the share of its own voxel, so that the values of several voxels add up
+        to something: a gradient, a relevance, or a value divided among voxels. On voxels of half
+        the volume such a value is half as large, and it is the sum that another grid must keep.
+        Not so where a value belongs to a place whatever the size of its voxel: the effect of a
+        block or a region, a share that is deleted, an activation drawn large. Complete maps are
+        additive in any case.
     """
 
     name: str
@@ -52,6 +59,7 @@ class MethodInfo:
     sign: str
     complete: bool
     passes: str
+    additive: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,6 +146,11 @@ class Method(ABC):
     def sign(self) -> str:
         """What a positive and a negative value say, where options change it."""
         return self.info.sign
+
+    @property
+    def additive(self) -> bool:
+        """Whether values are shares of their voxels, whose sum another grid must keep."""
+        return self.info.additive or self.info.complete
 
     @property
     def requires(self) -> Needs:

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from voxplain.errors import InputError, NetworkError
+from voxplain.pointers import require_content
 
 __all__ = ["load_into", "read_weights", "serialise"]
 
@@ -57,6 +58,7 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
         If loading the file would run code from it, or it holds no state dict.
     """
     path = Path(path)
+    require_content(path)
     if not path.is_file():
         raise InputError(f"There is no file of weights at {path}; give the path of one.")
     content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)

@@ -33,6 +33,12 @@ _FOLDER = "cohort"
 _PICTURED = 60
 # The midline itself shows the gap between the halves of the brain.
 _OFF_MIDLINE_MM = 6.0
+_GROUPS = {
+    "was not fetched": "not fetched (datalad get, git annex get or git lfs pull)",
+    "contradicts itself on left and right": "left and right contradictory (--orientation)",
+    "The mask ": "the mask cannot be used",
+    "of the brain lies in the network's field": "outside the field of view (--align centre)",
+}
 _DRAWN = {
     "brain volume, mL": {"brain_ml"},
     "age, years": {"age", "age_in_yrs", "age_at_scan"},
@@ -96,6 +102,7 @@ def make_cohort(found: Listing, options: CohortOptions, progress: Progress) -> d
     _write_tables(study, built)
     told = balance(built.cohort)
     counts = built.cohort.participants["label"].value_counts()
+    heads = any(one.name == "heads without masks" for one in built.doubts)
     result = {
         "subjects": int(built.cohort.participants["participant_id"].nunique()),
         "scans": len(built.cohort),
@@ -105,8 +112,9 @@ def make_cohort(found: Listing, options: CohortOptions, progress: Progress) -> d
         "recipe": options.recipe.steps(),
         "recipe_sha256": options.recipe.digest(),
         "excluded": dict(Counter(_short(one.reason) for one in built.exclusions)),
+        "doubts": [asdict(one) for one in built.doubts],
         "balance": [asdict(one) for one in told],
-        "warnings": [_warning(one) for one in told if one.telling],
+        "warnings": [_warning(one, heads) for one in told if one.telling],
         "notes": built.notes,
         "versions": {"voxplain": __version__},
     }
@@ -205,11 +213,15 @@ def _numbers(cohort: Cohort) -> dict[str, NDArray[np.float64]]:
 
 def _short(reason: str) -> str:
     """Group reasons that name their own file."""
+    for sign, words in _GROUPS.items():
+        if sign in reason:
+            return words
     return reason if len(reason) < 60 else "the scan cannot be used"
 
 
-def _warning(one: Balance) -> str:
-    what = "Brain size" if one.name == "brain_ml" else one.name
+def _warning(one: Balance, heads: bool) -> str:
+    size = "The size of what lies above the background, whole heads included," if heads else ""
+    what = (size or "Brain size") if one.name == "brain_ml" else one.name
     low, high = one.interval
     cure = "; --match size keeps pairs of like size" if one.name == "brain_ml" else ""
     return (

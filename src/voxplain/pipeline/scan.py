@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,8 +22,9 @@ from voxplain.cohort import (
     read_volume,
     subject_labels,
 )
-from voxplain.errors import InputError, VoxplainWarning, unknown_name
+from voxplain.errors import InputError, remarks, unknown_name
 from voxplain.explain import METHODS, Engine, probabilities, weights_sha256
+from voxplain.explain.methods import make_method
 from voxplain.explain.probe import layer_name
 from voxplain.maps import AttributionMap
 from voxplain.nets import build_network, count_parameters, load_into, read_weights
@@ -38,6 +38,9 @@ from voxplain.volume import Volume
 
 __all__ = ["explain_scans"]
 
+# Of the sum of magnitudes; rounding to float32 stays far below.
+_LOST = 1e-4
+
 
 @dataclass(frozen=True, eq=False)
 class _Scan:
@@ -45,13 +48,28 @@ class _Scan:
     original: Volume
     volume: Volume
     prepared: Prepared | None
+    notes: tuple[str, ...]
 
-    def back(self, map_: AttributionMap) -> AttributionMap:
+    def back(self, map_: AttributionMap, additive: bool) -> AttributionMap:
+        """Carry a map to the scan's own grid, and note the sum on both where it has a meaning."""
         if self.prepared is None:
             return map_
-        values = self.prepared.back(map_.values)
-        spread = None if map_.spread is None else self.prepared.back(map_.spread)
-        return replace(map_, values=values, spread=spread, grid=self.original.grid)
+        values = self.prepared.back(map_.values, additive)
+        # Of shares in a sum, that of the spread is as large as it can be: where voxels vary as one.
+        spread = None if map_.spread is None else self.prepared.back(map_.spread, additive)
+        provenance = map_.provenance
+        if additive:
+            before, after = (float(part.sum(dtype=np.float64)) for part in (map_.values, values))
+            told = (
+                f"the sum over voxels is {before:.6g} on the network's grid and {after:.6g} on "
+                "the scan's"
+            )
+            if abs(before - after) > _LOST * np.abs(map_.values).sum(dtype=np.float64):
+                told += "; the rest lies outside the scan's field of view"
+            provenance = replace(provenance, notes=(*provenance.notes, told))
+        return replace(
+            map_, values=values, spread=spread, grid=self.original.grid, provenance=provenance
+        )
 
 
 def explain_scans(options: ScanOptions, progress: Progress) -> dict[str, Any]:
@@ -79,7 +97,10 @@ def explain_scans(options: ScanOptions, progress: Progress) -> dict[str, Any]:
     """
     began = time.perf_counter()
     states = [read_weights(path) for path in options.weights]
-    scans = [_read(options, i, progress) for i in range(len(options.images))]
+    scans = [_read(options, i) for i in range(len(options.images))]
+    for scan in scans:
+        for note in scan.notes:
+            progress.say(f"{scan.volume.subject}: {note}")
     _require_different_subjects(scans)
     volumes = [scan.volume for scan in scans]
     networks = [_network(options, state, volumes[0]) for state in states]
@@ -90,16 +111,13 @@ def explain_scans(options: ScanOptions, progress: Progress) -> dict[str, Any]:
     _require_target(options, logits.shape[1])
     if options.layer != "auto":
         layer_name(networks[0], options.layer)
-    given = {name: with_regions(options.options_of(name), volumes) for name in options.methods}
+    given = _with_regions(options, scans, progress)
     names = options.class_names or tuple(f"class {i}" for i in range(logits.shape[1]))
     for scan, row in zip(scans, chances, strict=True):
         told = ", ".join(f"p({name}) = {p:.3f}" for name, p in zip(names, row, strict=False))
         progress.say(f"{scan.volume.subject}: {told}")
 
     by_subject = {scan.volume.subject: scan for scan in scans}
-
-    def to_input(map_: AttributionMap) -> AttributionMap:
-        return by_subject[map_.subject].back(map_)
 
     study = Study(options.out, "voxplain explanations of scans", __version__)
     seconds: dict[str, float] = {}
@@ -117,6 +135,11 @@ def explain_scans(options: ScanOptions, progress: Progress) -> dict[str, Any]:
             context={"preset": options.preset, "align": options.align, "grid": options.grid},
         )
         label = METHODS[name].info.label
+        additive = make_method(name, given[name]).additive
+
+        def to_input(map_: AttributionMap, additive: bool = additive) -> AttributionMap:
+            return by_subject[map_.subject].back(map_, additive)
+
         explained = explain_and_write(
             study,
             networks,
@@ -160,6 +183,7 @@ def explain_scans(options: ScanOptions, progress: Progress) -> dict[str, Any]:
         },
         "preset": options.preset,
         "align": options.align,
+        "orientation": options.orientation,
         "grid": options.grid,
         "target": options.target,
         "class_names": list(names),
@@ -176,7 +200,7 @@ def explain_scans(options: ScanOptions, progress: Progress) -> dict[str, Any]:
                 "logits": row.tolist(),
                 "probabilities": chance.tolist(),
                 "predicted": _predicted(chance, names),
-                "notes": list(scan.prepared.notes) if scan.prepared else [],
+                "notes": list(scan.notes),
                 "maps": files[scan.volume.subject],
             }
             for scan, row, chance in zip(scans, logits, chances, strict=True)
@@ -199,19 +223,34 @@ def _one_or_list(values: list[str]) -> str | list[str]:
     return values[0] if len(values) == 1 else values
 
 
-def _read(options: ScanOptions, index: int, progress: Progress) -> _Scan:
+def _read(options: ScanOptions, index: int) -> _Scan:
     path = options.images[index]
-    original = read_volume(path, subject_labels(options.images)[index])
+    with remarks() as said:
+        subject = subject_labels(options.images)[index]
+        original = read_volume(path, subject, options.orientation)
+        mask = None
+        if options.masks:
+            mask = read_mask(options.masks[index], original, options.orientation)
     if options.preset is None:
-        return _Scan(path, original, original, None)
-    mask = read_mask(options.masks[index], original) if options.masks else None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", VoxplainWarning)
+        return _Scan(path, original, original, None, tuple(said))
+    with remarks():
         recipe = replace(PRESETS[options.preset], align=options.align)
         prepared = prepare(original, recipe, mask)
-    for note in prepared.notes:
-        progress.say(f"{original.subject}: {note}")
-    return _Scan(path, original, prepared.volume, prepared)
+    return _Scan(path, original, prepared.volume, prepared, (*said, *prepared.notes))
+
+
+def _with_regions(
+    options: ScanOptions, scans: Sequence[_Scan], progress: Progress
+) -> dict[str, dict[str, Any]]:
+    volumes, prepared = [scan.volume for scan in scans], [scan.prepared for scan in scans]
+    with remarks() as said:
+        given = {
+            name: with_regions(options.options_of(name), volumes, prepared, options.orientation)
+            for name in options.methods
+        }
+    for remark in dict.fromkeys(said):
+        progress.say(remark)
+    return given
 
 
 def _require_different_subjects(scans: Sequence[_Scan]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from voxplain.cohort import PRESETS
+from voxplain.cohort.orientation import require_orientation
 from voxplain.errors import InputError, unknown_name
 from voxplain.explain.methods import METHODS, make_method
 from voxplain.pipeline.scan_regions import require_regions
@@ -33,6 +34,8 @@ class ScanOptions:
     preset : str, optional
         How scans are brought to the network; without one they are taken as they are.
     align : {"affine", "centre"}
+    orientation : {"sform", "qform"}, optional
+        Which of a NIfTI file's two places to believe where it gives both; by default the sform.
     grid : {"input", "network"}
         Where the maps are wanted.
     methods : tuple of str
@@ -54,6 +57,7 @@ class ScanOptions:
     masks: tuple[Path, ...] = ()
     preset: str | None = None
     align: str = "affine"
+    orientation: str | None = None
     grid: str = "input"
     methods: tuple[str, ...] = ("grad-cam",)
     target: int | str = "predicted"
@@ -68,6 +72,7 @@ class ScanOptions:
     def __post_init__(self) -> None:
         if self.preset is not None and self.preset not in PRESETS:
             raise unknown_name("preset", self.preset, PRESETS)
+        require_orientation(self.orientation)
         if self.masks and len(self.masks) != len(self.images):
             raise InputError(
                 f"{len(self.masks)} masks were given for {len(self.images)} images; give one "

@@ -44,7 +44,9 @@ def cohort_page(
     -------
     Page
     """
+    doubts = summary.get("doubts", ())
     sections = (
+        Section("Place and masks first", "doubts", _doubts(doubts)),
         Section("What could mislead a network", "balance", _balance(summary, pictures)),
         Section("The scans", "scans", _scans(summary, pictures, outliers)),
         Section("Who was left out", "exclusions", _excluded(exclusions)),
@@ -55,7 +57,8 @@ def cohort_page(
     whole = f"{summary['scans']} scans: " if several else ""
     facts = (
         Fact(str(summary["subjects"]), "participants", whole + counts),
-        Fact(str(len(outliers)), "scans stand out", "see section 2"),
+        *[Fact(str(len(doubts)), "doubts about place and masks", "see section 1")] * bool(doubts),
+        Fact(str(len(outliers)), "scans stand out", f"see section {3 if doubts else 2}"),
         Fact(str(len(exclusions)), "left out", "each with its reason"),
     )
     return Page(
@@ -64,6 +67,19 @@ def cohort_page(
         sections=tuple(section for section in sections if section.items),
         facts=facts,
     )
+
+
+def _doubts(doubts: Sequence[Mapping[str, Any]]) -> list[Item]:
+    if not doubts:
+        return []
+    return [
+        Findings(
+            tuple(
+                Finding(one["name"], one["sentence"], "chance", f"{len(one['scans'])} scans")
+                for one in doubts
+            )
+        )
+    ]
 
 
 def _balance(summary: Mapping[str, Any], pictures: Mapping[str, bytes]) -> list[Item]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,8 @@ from voxplain.cohort.listing import Exclusion, Listing, Scan, listing, require_f
 from voxplain.cohort.participants import plain_label, some_of
 from voxplain.cohort.sessions import PLACED, entities
 from voxplain.cohort.tables import read_table
-from voxplain.errors import InputError
+from voxplain.errors import InputError, VoxplainWarning
+from voxplain.pointers import is_named
 
 __all__ = ["from_bids"]
 
@@ -52,7 +54,7 @@ class _Image:
         stem = _SUFFIX.sub("", self.path.name).removesuffix("_desc-preproc")
         for ending in (".nii.gz", ".nii"):
             path = self.path.with_name(f"{stem}_desc-brain_mask{ending}")
-            if path.exists():
+            if is_named(path):
                 return path
         return None
 
@@ -99,6 +101,11 @@ def from_bids(
     InputError
         If there are no T1w images, none in that session or space, several spaces to choose from,
         or the table cannot be used.
+
+    Warns
+    -----
+    VoxplainWarning
+        If some of the scans have a brain mask beside them, and others none.
     """
     images = _in_space(_images(folder), space, folder)
     chosen, gone = _chosen(images, session, all_scans)
@@ -110,7 +117,21 @@ def from_bids(
             scan = replace(scan, session=image.session, run=image.run)
         scans.append(scan)
     table = read_table(participants or _participants(folder))
-    return listing(scans, table, label, coding, gone)
+    found = listing(scans, table, label, coding, gone)
+    _say_who_has_no_mask(found.scans)
+    return found
+
+
+def _say_who_has_no_mask(scans: Sequence[Scan]) -> None:
+    without = [scan.name for scan in scans if scan.mask is None]
+    if 0 < len(without) < len(scans):
+        warnings.warn(
+            f"{len(without)} of {len(scans)} scans have no brain mask beside them "
+            f"({some_of(without)}): whole heads among brains mislead a network; add their masks, "
+            "or find them with --skull-strip.",
+            VoxplainWarning,
+            stacklevel=3,
+        )
 
 
 def _images(folder: Path) -> list[_Image]:
@@ -181,7 +202,7 @@ def _participants(folder: Path) -> Path:
     inside = folder / "participants.tsv"
     around = [parent / "participants.tsv" for parent in folder.absolute().parents[:2]]
     for path in (inside, *around):
-        if path.exists():
+        if is_named(path):
             return path
     raise InputError(
         f"{inside} does not exist, nor is there one in the dataset around it; give the table with "

@@ -84,7 +84,7 @@ def from_cat12(
     scans, gone = one_each(there, longitudinal, session, all_scans)
     if not scans:
         raise InputError(f"{folder} holds no mwp1*.nii; give the folder of CAT12's output.")
-    reports = {path.stem: path for path in folder.rglob("cat_*.xml")}
+    reports = {path.stem: path for path in folder.rglob("cat_*.xml") if path.is_file()}
     volumes: dict[str, str] = {}
     for scan in scans:
         report = reports.get(f"cat_{dict(found)[scan.image.path]}")

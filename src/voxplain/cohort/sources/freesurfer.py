@@ -12,6 +12,7 @@ from voxplain.cohort.sessions import read_names
 from voxplain.cohort.sources.choice import one_each
 from voxplain.cohort.tables import read_table
 from voxplain.errors import InputError
+from voxplain.pointers import is_named
 
 __all__ = ["from_freesurfer"]
 
@@ -80,7 +81,7 @@ def from_freesurfer(
     longitudinal: set[Path] = set()
     for mri, name in zip(found, names, strict=True):
         subject = plain_label(name.participant)
-        whole = [pair for pair in _IMAGES if all((mri / part).exists() for part in pair if part)]
+        whole = [pair for pair in _IMAGES if all(is_named(mri / part) for part in pair if part)]
         made_of_others = mri.parent.name in templates or (mri.parent / "base-tps").exists()
         if made_of_others or (name.participant in several and not name.session):
             gone.append(Exclusion(subject, str(mri), "a template of this participant's sessions"))

@@ -12,6 +12,7 @@ from voxplain.cohort.participants import given_label, plain_label, session_label
 from voxplain.cohort.sessions import with_sessions
 from voxplain.cohort.tables import read_table
 from voxplain.errors import InputError
+from voxplain.pointers import is_named
 from voxplain.volume import scan_name
 
 __all__ = ["from_table"]
@@ -56,7 +57,7 @@ def from_table(path: Path, label: str, coding: Coding | None = None) -> Listing:
         name = scan_name(subject, session and f"ses-{session}", run)
         files = [row[name] for name in ("image", "mask") if name in row and not missing(row[name])]
         found = [path.parent / file for file in files]
-        lost = [file for file in found if not file.exists()]
+        lost = [file for file in found if not is_named(file)]
         if missing(row["image"]):
             gone.append(Exclusion(name, str(path), "no image is named"))
         elif lost:

@@ -65,6 +65,10 @@ _OF_LAYER = {
     "LayerDeepLiftShap": "logit per voxel of the layer",
     "LayerGradientShap": "logit per voxel of the layer",
 }
+_ADDITIVE = frozenset(
+    {"Saliency", "InputXGradient", "IntegratedGradients", "DeepLift", "DeepLiftShap"}
+    | {"GradientShap", "GuidedBackprop", "Deconvolution", "GuidedGradCam"}
+)
 _UNITS = _OF_INPUT | _OF_LAYER
 _OWN_DEFAULTS = {
     "abs": "False",
@@ -291,6 +295,7 @@ def captum_method(name: str) -> type[CaptumMethod]:
         f"{short}; negative: against it",
         complete=False,
         passes="as many as Captum makes, volume by volume",
+        additive=short in _ADDITIVE,
     )
     members = {
         "__doc__": f"Captum's {short}; see `CaptumMethod`.",

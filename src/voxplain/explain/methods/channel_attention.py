@@ -47,6 +47,7 @@ class ChannelAttention(Method):
         sign="positive: a brighter voxel excites the channel; negative: inhibits it",
         complete=False,
         passes="1 forward and 1 backward",
+        additive=True,
     )
     needs: ClassVar[Needs] = Needs(layer=True)
 

@@ -43,6 +43,7 @@ class Gradient(Method):
         sign="positive: a brighter voxel speaks for the target; negative: against it",
         complete=False,
         passes="1 forward and 1 backward",
+        additive=True,
     )
 
     def __post_init__(self) -> None:

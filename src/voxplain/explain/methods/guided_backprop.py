@@ -36,6 +36,7 @@ class GuidedBackprop(Method):
         "it inhibits them",
         complete=False,
         passes="1 forward and 1 backward",
+        additive=True,
     )
 
     def attribute(self, probe: Probe, x: torch.Tensor, target: Target, seed: int) -> Attribution:

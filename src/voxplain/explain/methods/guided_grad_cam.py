@@ -36,6 +36,7 @@ class GuidedGradCam(Method):
         "the target; negative: it inhibits them",
         complete=False,
         passes="2 forward, 1 backward, and 1 backward down to the layer",
+        additive=True,
     )
     needs: ClassVar[Needs] = Needs(layer=True)
 

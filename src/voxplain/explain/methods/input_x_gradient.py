@@ -46,6 +46,7 @@ class InputXGradient(Method):
         "against it",
         complete=False,
         passes="1 forward and 1 backward",
+        additive=True,
     )
 
     def __post_init__(self) -> None:

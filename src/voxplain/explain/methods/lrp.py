@@ -87,6 +87,7 @@ class LayerwiseRelevance(Method):
         sign="positive: the voxel speaks for the target; negative: against it",
         complete=False,
         passes="the work of 3 forward and 2 backward",
+        additive=True,
     )
     needs: ClassVar[Needs] = Needs(modules=True)
 

@@ -70,6 +70,7 @@ class SmoothGrad(Method):
         sign="positive: a brighter voxel speaks for the target; negative: against it",
         complete=False,
         passes="17 forward and 16 backward; of another method, 1 forward and 16 times its cost",
+        additive=True,
     )
 
     def __post_init__(self) -> None:
@@ -101,6 +102,11 @@ class SmoothGrad(Method):
         if self.squared:
             return "the larger, the stronger the effect of the voxel, for or against the target"
         return self.info.sign if self.of is None else self.of.sign
+
+    @property
+    def additive(self) -> bool:
+        """Whether values are shares of their voxels; squares are not."""
+        return not self.squared and (self.of is None or self.of.additive)
 
     @property
     def requires(self) -> Needs:
