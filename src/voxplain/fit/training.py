@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,7 +14,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from voxplain.errors import InputError
+from voxplain.fit.arithmetic import Arithmetic, arithmetic_of, in_float32
 from voxplain.fit.batches import Batches
+from voxplain.fit.gradients import checked
 from voxplain.fit.outcome import Outcome, outcome_of
 from voxplain.fit.prediction import as_tensor, autocast, predict
 from voxplain.fit.processes import Processes
@@ -46,8 +49,8 @@ class Training:
     """A network that is being trained in place.
 
     Classes are learnt with cross-entropy; numbers with the squared error of standardised values,
-    see `scale`. Arithmetic is bfloat16 under autocast where the device computes it natively, with
-    weights kept in float32.
+    see `scale`. Arithmetic is bfloat16 under autocast where the device computes it natively and
+    gets the gradients right, with weights kept in float32; see `settle`.
 
     Parameters
     ----------
@@ -72,6 +75,8 @@ class Training:
     scale : tuple of 2 floats
         Mean and standard deviation of the learners' numbers: the network's output times the second
         plus the first is the prediction. (0, 1) for classes.
+    arithmetic : Arithmetic or None
+        None before `settle`.
 
     Raises
     ------
@@ -115,6 +120,7 @@ class Training:
         self.rate = rate_of(self.optimiser, schedule, self._images.count)
         self.history: list[Epoch] = []
         self.best: dict[str, Any] | None = None
+        self.arithmetic: Arithmetic | None = None
         # Each process has its own images, and so its own draws of dropout.
         torch.manual_seed(seed + 1_000_003 * self.processes.rank)
 
@@ -132,6 +138,24 @@ class Training:
             return len(self.history)
         losses = [epoch.validation_loss or 0.0 for epoch in self.history]
         return int(np.argmin(losses)) + 1
+
+    def settle(self) -> Arithmetic:
+        """Choose the arithmetic, unless it is chosen: by layers' shapes and a check of gradients.
+
+        Costs about three passes of the first batch. Weights, buffers and random numbers are left
+        as they are.
+        """
+        if self.arithmetic is None:
+            plan, learners = self.schedule, self.learners
+            size = max(1, min(plan.batch_size, len(learners)) // plan.parts // self.processes.count)
+            x = as_tensor(self.cohort.stack(learners[:size]), self.device)
+            y = self._truth(learners[:size])
+            chosen = arithmetic_of(self.network, x[:1], self.device, plan.precision)
+            self.network.train()
+            self.arithmetic = checked(
+                self.network, lambda low: self._forward(x, y, low)[1], self.device, chosen
+            )
+        return self.arithmetic
 
     def run(
         self, on_batch: OnBatch | None = None, on_epoch: Callable[[], None] | None = None
@@ -151,11 +175,13 @@ class Training:
         InputError
             If the loss is no longer finite.
         """
+        chosen = self.settle()
         self.processes.share_norms(self.network)
-        while not self.finished:
-            self._epoch(on_batch)
-            if on_epoch and not self.finished:
-                on_epoch()
+        with in_float32(self.network, (*chosen.cut, *chosen.wrong) if chosen.bfloat16 else ()):
+            while not self.finished:
+                self._epoch(on_batch)
+                if on_epoch and not self.finished:
+                    on_epoch()
         self.processes.own_norms(self.network)
         if self.best is not None:
             self.network.load_state_dict(self.best)
@@ -166,6 +192,7 @@ class Training:
         number = len(self.history) + 1
         last = self.history[-1] if self.history else None
         loss_sum, right = 0.0, 0
+        low = self.settle().bfloat16
         self.network.train()
         for step, (size, indices, images) in enumerate(self._images.epoch(number), start=1):
             self.optimiser.zero_grad()
@@ -174,15 +201,15 @@ class Training:
                     continue
                 x = as_tensor(images[part], self.device)
                 y = self._truth(indices[part])
-                with autocast(self.device):
-                    output = self.network(x)
-                loss = self.loss(self._shaped(output), y).mean()
+                output, loss = self._forward(x, y, low)
                 if not torch.isfinite(loss):
                     raise InputError(
-                        f"The loss is no longer finite in epoch {number}; lower the learning rate "
-                        f"({self.schedule.learning_rate:g}) or check the intensities."
+                        f"The loss is no longer finite in epoch {number}; "
+                        + "give --precision exact, which turns bfloat16 off, " * low
+                        + f"lower the learning rate ({self.schedule.learning_rate:g}) or check the "
+                        "intensities."
                     )
-                (loss * (len(part) / size)).backward()
+                (loss * (len(part) / size)).backward()  # type: ignore[no-untyped-call]
                 loss_sum += float(loss.detach()) * len(part)
                 if self.outcome.class_names:
                     right += int((output.argmax(dim=1) == y).sum())
@@ -199,6 +226,14 @@ class Training:
             self.best = copy.deepcopy(self.network.state_dict())
         if on_batch:
             on_batch(number, self.history[-1])
+
+    def _forward(
+        self, x: torch.Tensor, y: torch.Tensor, low: bool
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the output for images, in bfloat16 or not, and the mean loss."""
+        with autocast(self.device) if low else nullcontext():
+            output = self.network(x)
+        return output, self.loss(self._shaped(output), y).mean()
 
     def _validate(self) -> float | None:
         if not self.schedule.patience:
@@ -239,6 +274,7 @@ class Training:
             "dropout_cuda": torch.cuda.get_rng_state(self.device) if cuda else None,
             "history": [epoch.to_dict() for epoch in self.history],
             "best": self.best,
+            "arithmetic": self.settle().to_dict(),
         }
 
     def resume(self, state: Mapping[str, Any]) -> None:
@@ -252,6 +288,8 @@ class Training:
             torch.cuda.set_rng_state(state["dropout_cuda"], self.device)
         self.history = [Epoch(**epoch) for epoch in state["history"]]
         self.best = state["best"]
+        if "arithmetic" in state:
+            self.arithmetic = Arithmetic.of(state["arithmetic"])
 
 
 def train(

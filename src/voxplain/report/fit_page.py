@@ -105,6 +105,7 @@ def fit_page(fit: Fit, pictures: Pictures) -> Page:
     ----------
     fit : mapping
         The part ``fit`` of ``summary.json``; also ``class_counts`` where known (`chance_level`).
+        Networks in ``failed`` are named with the reason.
     pictures : mapping of str to bytes
         PNGs under ``scores``, ``calibration``, ``importances`` and, for the held-out predictions
         of a model, ``predictions:<model>``; what is missing is left out.
@@ -150,8 +151,13 @@ def _scores(fit: Fit, pictures: Pictures) -> list[Item]:
         (name, *(score_cell(model, key) for key in measures), score_text(model["permutation"]["p"]))
         for name, model in models.items()
     ]
+    found = [_verdict(fit, name, m) for name, m in models.items() if "class" in m]
+    found += [
+        Finding(name, f"{reason} The other models are not touched by it.", "chance", "failed")
+        for name, reason in fit.get("failed", {}).items()
+    ]
     items: list[Item] = [
-        Findings(tuple(_verdict(fit, name, m) for name, m in models.items() if "class" in m)),
+        Findings(tuple(found)),
         *captioned(pictures, "scores", _SCORES_FIGURE, "Scores of all models side by side."),
         Table(
             ("model", *map(_word, measures), "p"),
@@ -239,6 +245,9 @@ def _methods(fit: Fit) -> list[Item]:
         if "class" in m:
             words = f"{m['class']}, {m['parameters']:,} parameters, all trainings "
             rows.append((name, words + duration(m["training_seconds"])))
+            if "arithmetic_words" in m:
+                rows.append((f"arithmetic of {name}", m["arithmetic_words"]))
+    rows += [(f"{name}, failed", reason) for name, reason in fit.get("failed", {}).items()]
     rows += [(f"version of {name}", str(version)) for name, version in fit["versions"].items()]
     return [Table(("what", "value"), tuple(rows)), Text(_INTERVALS)]
 
