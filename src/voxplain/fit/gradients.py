@@ -110,36 +110,63 @@ class _Trial:
         output.register_hook(backward)
 
     def _try(self, layer: nn.Module, args: Any, gradient: torch.Tensor) -> None:
-        exact, low = (self._again(layer, args, gradient, low) for low in (False, True))
         self.tried.update(self.names[id(p)] for p in layer.parameters())
+        low = self._again(layer, args, gradient, None)
         total = float(gradient.abs().sum(dtype=torch.float64))
-        for wanted, found in zip(exact, low, strict=True):
-            if wanted is None or found is None:
-                continue
-            allowed = _LAYER * float(wanted.abs().max()) if wanted.numel() else 0.0
-            if wanted.dim() < 2:
-                allowed += _VECTOR * total / max(wanted.numel(), 1)
-            if not torch.isfinite(wanted).all() or not wanted.numel():
-                continue
-            # Written so that what is not a number fails.
-            if not float((found - wanted).abs().max()) <= allowed:
-                self.wrong[self.layers[layer]] = None
+        # Some layers round what they are given, as convolutions do, and some do not.
+        for rounded in (True, False):
+            if _close(low, self._again(layer, args, gradient, rounded), total):
+                return
+        self.wrong[self.layers[layer]] = None
 
-    def _again(self, layer: nn.Module, args: Any, gradient: torch.Tensor, low: bool) -> Tensors:
-        """Return a layer's output and its parameters' gradients."""
-        given = [a.detach() if isinstance(a, torch.Tensor) else a for a in args]
-        given = given if low else list(map(widen, given))
-        copies = [a.clone() if isinstance(a, torch.Tensor) else a for a in given]
-        parameters = [p for p in layer.parameters() if p.requires_grad]
+    def _again(
+        self, layer: nn.Module, args: Any, gradient: torch.Tensor, rounded: bool | None
+    ) -> Tensors:
+        """Return a layer's output and its parameters' gradients.
+
+        In bfloat16 where `rounded` is None; else in float32, of parameters and input that are
+        rounded to bfloat16 before, or not.
+        """
+        low = rounded is None
+        change = _same if low else _round if rounded else widen
+        parameters = {
+            name: change(p.detach()).clone().requires_grad_(p.requires_grad)
+            for name, p in layer.named_parameters()
+        }
+        given = [change(a.detach()).clone() if isinstance(a, torch.Tensor) else a for a in args]
         torch.manual_seed(0)
         if low:
-            _litter([*parameters, gradient, *given])
+            _litter([*parameters.values(), gradient, *given])
         with torch.enable_grad(), autocast(self.device) if low else nullcontext():
-            output = layer(*copies)
+            output = torch.func.functional_call(layer, parameters, tuple(given))
+        learnt = [p for p in parameters.values() if p.requires_grad]
         gradients = torch.autograd.grad(
-            output, parameters, gradient.to(output.dtype), allow_unused=True
+            output, learnt, gradient.to(output.dtype), allow_unused=True
         )
         return [output.detach().float(), *(None if g is None else g.float() for g in gradients)]
+
+
+def _same(value: torch.Tensor) -> torch.Tensor:
+    return value
+
+
+def _round(value: torch.Tensor) -> torch.Tensor:
+    return value.bfloat16().float() if value.is_floating_point() else value
+
+
+def _close(low: Tensors, exact: Tensors, total: float) -> bool:
+    """Tell whether values are alike; `total` is the sum of the gradient's magnitudes."""
+    for found, wanted in zip(low, exact, strict=True):
+        if found is None or wanted is None or not wanted.numel():
+            continue
+        allowed = _LAYER * float(wanted.abs().max())
+        if wanted.dim() < 2:
+            allowed += _VECTOR * total / wanted.numel()
+        # Written so that what is not a number fails, unless it is none in float32 either.
+        alike = float((found - wanted).abs().max()) <= allowed
+        if torch.isfinite(wanted).all() and not alike:
+            return False
+    return True
 
 
 def _own(module: nn.Module) -> bool:

@@ -17,6 +17,7 @@ from voxplain.errors import InputError
 from voxplain.fit.arithmetic import Arithmetic, arithmetic_of, in_float32
 from voxplain.fit.batches import Batches
 from voxplain.fit.gradients import checked
+from voxplain.fit.objective import Objective
 from voxplain.fit.outcome import Outcome, outcome_of
 from voxplain.fit.prediction import as_tensor, autocast, predict
 from voxplain.fit.processes import Processes
@@ -100,19 +101,11 @@ class Training:
         self.learners, self.validation = np.asarray(learners), np.asarray(validation, np.int64)
         self.schedule, self.processes = schedule, processes or Processes()
         self.device = self.processes.device
-        truth = outcome.values[self.learners]
-        if outcome.class_names:
-            present = set(truth.tolist())
-            missing = [n for c, n in enumerate(outcome.class_names) if c not in present]
-            if missing:
-                raise InputError(f"The training part has no subject of class {', '.join(missing)}.")
-        self.scale = (0.0, 1.0)
-        if not outcome.class_names:
-            self.scale = (float(truth.mean()), float(truth.std()) or 1.0)
+        self._aim = Objective(outcome, self.learners, schedule.class_weights, self.device)
+        self.scale, self.loss = self._aim.scale, self._aim.loss
         if schedule.patience and not len(self.validation):
             raise InputError("Stopping early needs a validation part; none was given.")
         _store(network.to(self.device), torch.channels_last_3d)
-        self.loss = self._loss(truth)
         self.optimiser = torch.optim.AdamW(
             network.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
         )
@@ -149,7 +142,7 @@ class Training:
             plan, learners = self.schedule, self.learners
             size = max(1, min(plan.batch_size, len(learners)) // plan.parts // self.processes.count)
             x = as_tensor(self.cohort.stack(learners[:size]), self.device)
-            y = self._truth(learners[:size])
+            y = self._aim.truth(learners[:size])
             chosen = arithmetic_of(self.network, x[:1], self.device, plan.precision)
             self.network.train()
             self.arithmetic = checked(
@@ -200,7 +193,7 @@ class Training:
                 if not len(part):
                     continue
                 x = as_tensor(images[part], self.device)
-                y = self._truth(indices[part])
+                y = self._aim.truth(indices[part])
                 output, loss = self._forward(x, y, low)
                 if not torch.isfinite(loss):
                     raise InputError(
@@ -233,34 +226,14 @@ class Training:
         """Return the output for images, in bfloat16 or not, and the mean loss."""
         with autocast(self.device) if low else nullcontext():
             output = self.network(x)
-        return output, self.loss(self._shaped(output), y).mean()
+        return output, self._aim.mean(output, y)
 
     def _validate(self) -> float | None:
         if not self.schedule.patience:
             return None
         output = predict(self.network, self.cohort, self.validation, device=self.device)
-        shaped = self._shaped(torch.from_numpy(output).to(self.device))
-        return float(self.loss(shaped, self._truth(self.validation)).mean())
-
-    def _loss(self, truth: NDArray[Any]) -> nn.Module:
-        # One loss a scan: a mean over weighted scans would cancel the weights within a part.
-        if not self.outcome.class_names:
-            return nn.MSELoss(reduction="none")
-        weights = None
-        if self.schedule.class_weights:
-            counts = np.bincount(truth, minlength=len(self.outcome.class_names))
-            weights = torch.from_numpy(counts.mean() / counts).float().to(self.device)
-        return nn.CrossEntropyLoss(weights, reduction="none")
-
-    def _truth(self, indices: NDArray[np.int64]) -> torch.Tensor:
-        truth = torch.from_numpy(self.outcome.values[indices])
-        if not self.outcome.class_names:
-            truth = ((truth - self.scale[0]) / self.scale[1]).float()
-        return truth.to(self.device)
-
-    def _shaped(self, output: torch.Tensor) -> torch.Tensor:
-        output = output.float()
-        return output if self.outcome.class_names else output.reshape(len(output), -1)[:, 0]
+        truth = self._aim.truth(self.validation)
+        return float(self._aim.mean(torch.from_numpy(output).to(self.device), truth))
 
     def state(self) -> dict[str, Any]:
         """Return all that an unbroken run would go on from, for `torch.save`."""

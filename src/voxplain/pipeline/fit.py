@@ -217,8 +217,8 @@ def _trained(
             outputs[learner.name] = made
             spent: dict[str, Any] = {"training_seconds": learner.seconds}
             if learner.arithmetic is not None:
-                spent["arithmetic"] = learner.arithmetic.to_dict()
-                spent["arithmetic_words"] = learner.arithmetic.describe()
+                words_of = {"words": learner.arithmetic.describe()}
+                spent["arithmetic"] = learner.arithmetic.to_dict() | words_of
             models[learner.name] = words | spent
             if processes.first:
                 table = predictions_table(setting.cohort, setting.outcome, setting.folds, made)

@@ -19,12 +19,13 @@ from torch import nn
 from voxplain import __version__
 from voxplain.errors import NetworkError, StudyError, VoxplainError
 from voxplain.explain import weights_sha256
-from voxplain.explain.probe import out_of_memory, probe
+from voxplain.explain.probe import probe
 from voxplain.fit import Epoch, Fold, Processes, Schedule, Training, inner_split, predict
 from voxplain.fit.arithmetic import Arithmetic, arithmetic_of
 from voxplain.fit.prediction import as_tensor
 from voxplain.nets import build_network, count_parameters, load_into, read_weights, serialise
 from voxplain.pipeline.setting import Setting
+from voxplain.pipeline.training_error import training_error
 from voxplain.progress import Progress
 from voxplain.study import Study
 from voxplain.volume import Cohort
@@ -172,7 +173,7 @@ class Learner:
             load_into(network, read_weights(self.study.folder / place / "weights.safetensors"))
             self.seconds += kept["seconds"]
             if "arithmetic" in kept:
-                self._note(Arithmetic.of(kept["arithmetic"]), progress)
+                self._remember(Arithmetic.of(kept["arithmetic"]), progress)
             return network.eval(), (kept["scale"][0], kept["scale"][1])
         learn, validate = train, np.empty(0, np.int64)
         if self.schedule.patience:
@@ -191,7 +192,7 @@ class Learner:
         )
         before = self._resume(training, place, request, progress)
         began = time.perf_counter()
-        self._note(self._tried(training.settle), progress)
+        self._remember(self._tried(training.settle), progress)
 
         def keep() -> None:
             if not self.processes.first:
@@ -227,7 +228,7 @@ class Learner:
         (self.study.folder / place / "checkpoint.pt").unlink(missing_ok=True)
         return network, training.scale
 
-    def _note(self, found: Arithmetic, progress: Progress) -> None:
+    def _remember(self, found: Arithmetic, progress: Progress) -> None:
         """Remember what a training computes in, and say what is out of the ordinary."""
         joined = found.joined(self.arithmetic)
         if joined != self.arithmetic and (found.cut or found.wrong or not found.bfloat16):
@@ -241,24 +242,7 @@ class Learner:
         except VoxplainError:
             raise
         except (RuntimeError, ValueError, TypeError, MemoryError) as error:
-            raise self._failed(error) from error
-
-    def _failed(self, error: Exception) -> NetworkError:
-        """Say what a training failed of, and what to do, if that is known."""
-        size, parts = self.schedule.batch_size, self.schedule.parts
-        seen = f"batches of {size} in {parts} part{'s' * (parts > 1)}"
-        if out_of_memory(error):
-            return NetworkError(
-                f"Memory ran out while {self.name} was trained with {seen}; give more --parts or a "
-                "smaller --batch-size, or a cohort on a coarser grid."
-            )
-        if "more than 1 value per channel" in str(error):
-            return NetworkError(
-                f"{self.name} has a batch norm that cannot learn from one scan at a time, as "
-                f"{seen} ask; give a larger --batch-size or fewer --parts."
-            )
-        told = " ".join(str(error).split())
-        return NetworkError(f"{self.name} failed in training, {type(error).__name__}: {told}")
+            raise training_error(error, self.name, self.schedule) from error
 
     def _resume(
         self, training: Training, place: str, request: Mapping[str, Any], progress: Progress

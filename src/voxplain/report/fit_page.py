@@ -245,8 +245,8 @@ def _methods(fit: Fit) -> list[Item]:
         if "class" in m:
             words = f"{m['class']}, {m['parameters']:,} parameters, all trainings "
             rows.append((name, words + duration(m["training_seconds"])))
-            if "arithmetic_words" in m:
-                rows.append((f"arithmetic of {name}", m["arithmetic_words"]))
+            if "arithmetic" in m:
+                rows.append((f"arithmetic of {name}", m["arithmetic"]["words"]))
     rows += [(f"{name}, failed", reason) for name, reason in fit.get("failed", {}).items()]
     rows += [(f"version of {name}", str(version)) for name, version in fit["versions"].items()]
     return [Table(("what", "value"), tuple(rows)), Text(_INTERVALS)]
