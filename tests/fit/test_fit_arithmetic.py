@@ -12,6 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
+from torch.utils.checkpoint import checkpoint
 
 from voxplain.errors import InputError
 from voxplain.fit import Schedule, Training, outcome_of
@@ -263,7 +264,48 @@ class Residual(nn.Module):
         return self.out(F.dropout(x.mean((2, 3, 4)), 0.2, self.training))
 
 
-@pytest.mark.parametrize("make", [deep, Residual])
+class Kept(nn.Module):
+    """Checkpoints its block, replaces a buffer at each pass, and has parametrised layers."""
+
+    def __init__(self, reentrant: bool) -> None:
+        super().__init__()
+        torch.manual_seed(5)
+        norm, spectral = (
+            nn.utils.parametrizations.weight_norm,
+            nn.utils.parametrizations.spectral_norm,
+        )
+        self.reentrant, self.first = reentrant, norm(nn.Conv3d(1, 4, 3))
+        self.block = nn.Sequential(spectral(nn.Conv3d(4, 4, 3)), nn.BatchNorm3d(4), nn.ReLU())
+        self.register_buffer("passes", torch.zeros(1))
+        self.out = nn.Linear(4, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.passes = self.passes + 1
+        x = checkpoint(self.block, self.first(x), use_reentrant=self.reentrant)
+        return self.out(x.mean((2, 3, 4)))
+
+
+class Sequence(nn.Module):
+    """Layers that give tuples, take words, or are no layers but parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(6)
+        self.cut, self.token = nn.Conv3d(1, 8, 3, stride=3), nn.Parameter(torch.zeros(1, 1, 8))
+        self.look, self.walk = nn.MultiheadAttention(8, 2, batch_first=True), nn.LSTM(8, 8)
+        self.out = nn.Linear(8, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.cut(input=x).flatten(2).transpose(1, 2)
+        x = torch.cat([self.token.expand(len(x), 1, 8).to(x.dtype), x], 1)
+        x = x + self.look(x, x, x, need_weights=False)[0]
+        return self.out(self.walk(x.float().transpose(0, 1))[0][-1])
+
+
+MAKERS = [deep, Residual, lambda: Kept(True), lambda: Kept(False), Sequence]
+
+
+@pytest.mark.parametrize("make", MAKERS)
 def test_the_check_passes_what_is_right_and_changes_nothing(make) -> None:
     network = make().train()
     made = training(network)

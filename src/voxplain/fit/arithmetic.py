@@ -7,6 +7,7 @@ never written. Layers of that kind run in float32. Others are tried once before 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -133,7 +134,11 @@ def cut_convolutions(network: nn.Module, example: torch.Tensor) -> tuple[str, ..
         if isinstance(layer, nn.modules.conv._ConvNd)
     ]
     try:
-        with undisturbed(network, example.device), torch.no_grad():
+        with (
+            undisturbed(network, example.device),
+            torch.no_grad(),
+            warnings.catch_warnings(action="ignore"),
+        ):
             network.eval()
             network(example)
     finally:
@@ -166,7 +171,11 @@ def undisturbed(network: nn.Module, device: torch.device | str) -> Iterator[None
     """Give a network its buffers, modes and gradients back, and PyTorch its random numbers."""
     kind = torch.device(device)
     modes = {module: module.training for module in network.modules()}
-    buffers = [(buffer, buffer.clone()) for buffer in network.buffers()]
+    buffers = [
+        (module, name, buffer, buffer.clone())
+        for module in network.modules()
+        for name, buffer in module.named_buffers(recurse=False)
+    ]
     with torch.random.fork_rng([kind] if kind.type == "cuda" else []):
         try:
             yield
@@ -174,8 +183,9 @@ def undisturbed(network: nn.Module, device: torch.device | str) -> Iterator[None
             for module, mode in modes.items():
                 module.training = mode
             with torch.no_grad():
-                for buffer, before in buffers:
+                for module, name, buffer, before in buffers:
                     buffer.copy_(before)
+                    setattr(module, name, buffer)
             network.zero_grad(set_to_none=True)
 
 
