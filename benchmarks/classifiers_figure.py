@@ -29,14 +29,14 @@ DASHED = (0, (4, 2.5))
 
 def draw(studies: Mapping[str, Rows], fits: Mapping[str, Mapping[str, Any]]) -> bytes:
     """Draw accuracies with 95 % intervals, PNG; an interval without chance is coloured."""
-    first = next(iter(studies.values()))
+    every = {row["label"]: row["group"] for rows in studies.values() for row in rows}
     places, names, place = {}, [], 0.0
     for group, heading in HEADINGS.items():
         names.append((place, heading, True))
-        for row in (r for r in first if r["group"] == group):
+        for label in (label for label, its_group in every.items() if its_group == group):
             place += 1
-            places[row["label"]] = place
-            names.append((place, row["label"], False))
+            places[label] = place
+            names.append((place, label, False))
         place += 1.3
     with house_style():
         figure = new_figure(PAGE_WIDTH, 0.95 + 0.21 * place, constrained=True)

@@ -108,7 +108,7 @@ class Study:
     def changed_json(self, name: str, request: Mapping[str, Any]) -> list[str]:
         """Name the entries in which a JSON file's ``request`` differs; none where it is missing."""
         kept, wanted = self.read_json(name).get("request", {}), _plain(request)
-        return [key for key in kept if kept[key] != wanted.get(key)]
+        return [key for key in {**kept, **wanted} if kept and kept.get(key) != wanted.get(key)]
 
     def claim(self, name: str, request: Mapping[str, Any]) -> None:
         """Keep the folder for one request: results of different ones are never mixed.

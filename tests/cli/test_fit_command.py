@@ -390,3 +390,124 @@ def test_more_processes_than_scans_in_a_batch(study: Path) -> None:
     )  # fmt: skip
     assert done.returncode != 0
     assert "voxplain: 2 processes need batches of 2 scans or more" in done.stderr
+
+
+def cut() -> object:
+    """A network with a kernel that nowhere lies wholly inside its image."""
+    from torch import nn
+
+    return nn.Sequential(
+        nn.AvgPool3d(12), nn.Conv3d(1, 4, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(32, 2)
+    )
+
+
+def exploding() -> object:
+    """A network whose loss is not a number once it trains."""
+    import torch
+    from torch import nn
+
+    class Exploding(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x) * (torch.nan if self.training else 1)
+
+    return nn.Sequential(nn.AvgPool3d(4), nn.Flatten(), Exploding(216, 2))
+
+
+def puzzled() -> object:
+    """A network that fails in training in a way that nobody foresaw."""
+    import torch
+    from torch import nn
+
+    class Puzzled(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if self.training:
+                raise ValueError("what [bold]am I[/x]\nto do?")
+            return super().forward(x)
+
+    return nn.Sequential(nn.AvgPool3d(4), nn.Flatten(), Puzzled(216, 2))
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_network_that_fails_leaves_the_others(run: Run, study: Path, first: bool) -> None:
+    bad = ("--network", "test_fit_command:exploding", "--network", "test_fit_command:puzzled")
+    networks = (*bad, "--network", TINY) if first else ("--network", TINY, *bad)
+    code, shown, error = run("fit", study, *networks, *QUICK, "--no-baselines")
+    assert (code, error) == (0, "")
+    assert "test_fit_command:exploding failed, and is left out: The loss is no longer" in shown
+    assert "failed in training, ValueError: what [bold]am I[/x] to do?" in shown
+    found = fitted(study)
+    assert [*found["models"]] == [TINY]
+    assert [*found["failed"]] == ["test_fit_command:exploding", "test_fit_command:puzzled"]
+    assert found["accuracy"] == found["models"][TINY]["accuracy"]
+    page = (study / "fit.html").read_text()
+    assert "test_fit_command:exploding" in page
+    assert "The loss is no longer finite in epoch 1" in page
+    assert "am I[/x] to do?" in page
+    files = sorted((study / "model").rglob("weights.safetensors"))
+    assert len(files) == 3
+    before = {f: f.stat().st_mtime_ns for f in files}
+    assert run("fit", study, *networks, *QUICK, "--no-baselines")[0] == 0
+    assert {f: f.stat().st_mtime_ns for f in files} == before
+
+
+def test_where_all_networks_fail_each_is_named(run: Run, study: Path) -> None:
+    bad = ("--network", "test_fit_command:exploding", "--network", "test_fit_command:puzzled")
+    code, _, error = run("fit", study, *bad, *QUICK, "--no-baselines")
+    assert code == 2
+    assert "No network could be trained. test_fit_command:exploding: The loss is" in error
+    assert "test_fit_command:puzzled: test_fit_command:puzzled failed in training" in error
+    assert "Traceback" not in error
+
+
+def test_precision_is_part_of_what_a_rerun_finds(
+    run: Run, study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place in ("arithmetic", "prediction"):
+        monkeypatch.setattr(f"voxplain.fit.{place}.has_bfloat16", lambda device: True)
+    network = ("--network", "test_fit_command:cut")
+    asked = ("fit", study, *network, *QUICK, "--no-baselines")
+    code, shown, _ = run(*asked)
+    assert code == 0
+    said = "in float32 1 layer (1), where the kernel nowhere lies wholly inside the image"
+    assert shown.count(f"cut computes in bfloat16; {said}") == 1
+    arithmetic = fitted(study)["models"]["test_fit_command:cut"]["arithmetic"]
+    assert arithmetic["cut"] == ["1"]
+    assert said in (study / "fit.html").read_text()
+    code, shown, _ = run(*asked)
+    assert code == 0
+    assert "fold 1" not in shown
+    assert fitted(study)["models"]["test_fit_command:cut"]["arithmetic"] == arithmetic
+    code, _, error = run(*asked, "--precision", "exact")
+    assert code == 2
+    assert re.search(r"were trained otherwise \(.*schedule\)", error)
+    code, _, error = run(*asked, "--precision", "exakt")
+    assert code == 2
+    assert "exakt" in error
+    assert run(*asked, "--precision", "exact", "--replace")[0] == 0
+    found = fitted(study)
+    assert found["schedule"].endswith(", float32 throughout")
+    words = found["models"]["test_fit_command:cut"]["arithmetic"]["words"]
+    assert words == "float32 throughout: as precision 'exact' asks"
+    assert run(*asked)[0] == 2, "nor is the other taken for it"
+
+
+def test_what_was_trained_with_wrong_gradients_is_not_taken_for_right(
+    run: Run, study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As earlier versions wrote it: without a word on layers in float32."""
+    for place in ("arithmetic", "prediction"):
+        monkeypatch.setattr(f"voxplain.fit.{place}.has_bfloat16", lambda device: True)
+    both = ("--network", TINY, "--network", "test_fit_command:cut")
+    assert run("fit", study, *both, *QUICK, "--no-baselines")[0] == 0
+    for path in (study / "model").rglob("training.json"):
+        kept = json.loads(path.read_text())
+        kept["request"].pop("float32", None)
+        del kept["arithmetic"]
+        path.write_text(json.dumps(kept))
+    code, _, error = run("fit", study, *both, *QUICK, "--no-baselines")
+    assert code == 2
+    assert "layers in float32, as bfloat16 can give wrong gradients there" in error
+    code, shown, _ = run("fit", study, "--network", TINY, *QUICK, "--no-baselines")
+    assert code == 0
+    assert "fold 1" not in shown
+    assert "arithmetic" not in fitted(study)["models"][TINY]

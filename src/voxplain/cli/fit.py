@@ -56,6 +56,9 @@ def fit(
     patience: Annotated[
         int | None, typer.Option(help="Stop after so many epochs without gain on an inner part.")
     ] = None,
+    precision: Annotated[
+        str, typer.Option(help="auto, bfloat16 where it is right; or exact, float32 throughout.")
+    ] = "auto",
     no_final: Annotated[
         bool, typer.Option("--no-final", help="Do not train on all scans as well.")
     ] = False,
@@ -97,6 +100,7 @@ def fit(
         class_weights=class_weights,
         parts=parts,
         patience=patience,
+        precision=precision,
         **changes,
     )
     options = FitOptions(
@@ -167,6 +171,14 @@ def _tell(console: Console, result: dict[str, Any]) -> None:
     if few := few_folds(result):
         console.print(few, highlight=False, soft_wrap=True)
     _tell_confounds(console, result)
+    for name, reason in result["failed"].items():
+        console.print(
+            f"{name} failed, and is left out: {reason}",
+            style="bold",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
     test = result["permutation"]
     console.print(
         f"{next(iter(result['models']))} against shuffled labels: p = {test['p']:.3g} "

@@ -11,7 +11,7 @@ from torch import nn
 
 from voxplain.volume import Cohort
 
-__all__ = ["as_tensor", "autocast", "predict"]
+__all__ = ["as_tensor", "autocast", "has_bfloat16", "predict"]
 
 
 def predict(
@@ -41,10 +41,12 @@ def as_tensor(values: NDArray[np.float32], device: str) -> torch.Tensor:
 
 def autocast(device: str) -> torch.autocast:
     """Compute in bfloat16 for the time being, where the device does so natively."""
+    return torch.autocast(torch.device(device).type, torch.bfloat16, enabled=has_bfloat16(device))
+
+
+def has_bfloat16(device: str) -> bool:
+    """Tell whether a device computes in bfloat16 natively."""
     kind = torch.device(device).type
-    native = (
-        torch.ops.mkldnn._is_mkldnn_bf16_supported()
-        if kind == "cpu"
-        else kind == "cuda" and torch.cuda.is_bf16_supported()
-    )
-    return torch.autocast(kind, torch.bfloat16, enabled=bool(native))
+    if kind == "cpu":
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return kind == "cuda" and torch.cuda.is_bf16_supported()

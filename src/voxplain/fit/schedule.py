@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 
-from voxplain.errors import InputError
+from voxplain.errors import InputError, unknown_name
+from voxplain.fit.arithmetic import PRECISIONS
 
 __all__ = ["PAPER_SCHEDULE", "Schedule", "rate_of"]
 
@@ -40,6 +42,9 @@ class Schedule:
     patience : int or None
         Stop when so many epochs have not lowered the loss on a validation part, which is set
         aside inside the training part, and keep the weights of the best epoch.
+    precision : {"auto", "exact"}
+        "auto" computes in bfloat16 where the device does so natively, apart from layers whose
+        gradients it gets wrong; "exact" in float32 throughout.
 
     Raises
     ------
@@ -58,6 +63,7 @@ class Schedule:
     class_weights: bool = False
     parts: int = 1
     patience: int | None = None
+    precision: str = "auto"
 
     def __post_init__(self) -> None:
         low = {"epochs": self.epochs, "batch_size": self.batch_size, "parts": self.parts}
@@ -67,11 +73,23 @@ class Schedule:
                 raise InputError(f"{name} must be 1 or more; {value} was given.")
         if not self.learning_rate > 0:
             raise InputError(f"learning_rate must be above 0; {self.learning_rate} was given.")
+        if self.precision not in PRECISIONS:
+            raise unknown_name("precision", self.precision, PRECISIONS)
         if self.parts > self.batch_size:
             raise InputError(
                 f"A batch of {self.batch_size} cannot go in {self.parts} parts; take as many or "
                 "fewer."
             )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields, as what is kept of a training is recognised by.
+
+        The usual precision is left out: trainings from before there was a choice are found again.
+        """
+        fields = asdict(self)
+        if self.precision == "auto":
+            del fields["precision"]
+        return fields
 
     def describe(self) -> str:
         """Say the schedule in words."""
@@ -86,6 +104,7 @@ class Schedule:
             + "".join(f", random {name}" for name in self.augment)
             + ", classes weighed alike" * self.class_weights
             + (f", stopped after {self.patience} without gain" if self.patience else "")
+            + ", float32 throughout" * (self.precision == "exact")
         )
 
 

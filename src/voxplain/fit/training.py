@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,7 +14,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from voxplain.errors import InputError
+from voxplain.fit.arithmetic import Arithmetic, arithmetic_of, in_float32
 from voxplain.fit.batches import Batches
+from voxplain.fit.gradients import checked
+from voxplain.fit.objective import Objective
 from voxplain.fit.outcome import Outcome, outcome_of
 from voxplain.fit.prediction import as_tensor, autocast, predict
 from voxplain.fit.processes import Processes
@@ -46,8 +50,8 @@ class Training:
     """A network that is being trained in place.
 
     Classes are learnt with cross-entropy; numbers with the squared error of standardised values,
-    see `scale`. Arithmetic is bfloat16 under autocast where the device computes it natively, with
-    weights kept in float32.
+    see `scale`. Arithmetic is bfloat16 under autocast where the device computes it natively and
+    gets the gradients right, with weights kept in float32; see `settle`.
 
     Parameters
     ----------
@@ -72,6 +76,8 @@ class Training:
     scale : tuple of 2 floats
         Mean and standard deviation of the learners' numbers: the network's output times the second
         plus the first is the prediction. (0, 1) for classes.
+    arithmetic : Arithmetic or None
+        None before `settle`.
 
     Raises
     ------
@@ -95,19 +101,11 @@ class Training:
         self.learners, self.validation = np.asarray(learners), np.asarray(validation, np.int64)
         self.schedule, self.processes = schedule, processes or Processes()
         self.device = self.processes.device
-        truth = outcome.values[self.learners]
-        if outcome.class_names:
-            present = set(truth.tolist())
-            missing = [n for c, n in enumerate(outcome.class_names) if c not in present]
-            if missing:
-                raise InputError(f"The training part has no subject of class {', '.join(missing)}.")
-        self.scale = (0.0, 1.0)
-        if not outcome.class_names:
-            self.scale = (float(truth.mean()), float(truth.std()) or 1.0)
+        self._aim = Objective(outcome, self.learners, schedule.class_weights, self.device)
+        self.scale, self.loss = self._aim.scale, self._aim.loss
         if schedule.patience and not len(self.validation):
             raise InputError("Stopping early needs a validation part; none was given.")
         _store(network.to(self.device), torch.channels_last_3d)
-        self.loss = self._loss(truth)
         self.optimiser = torch.optim.AdamW(
             network.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
         )
@@ -115,6 +113,7 @@ class Training:
         self.rate = rate_of(self.optimiser, schedule, self._images.count)
         self.history: list[Epoch] = []
         self.best: dict[str, Any] | None = None
+        self.arithmetic: Arithmetic | None = None
         # Each process has its own images, and so its own draws of dropout.
         torch.manual_seed(seed + 1_000_003 * self.processes.rank)
 
@@ -132,6 +131,24 @@ class Training:
             return len(self.history)
         losses = [epoch.validation_loss or 0.0 for epoch in self.history]
         return int(np.argmin(losses)) + 1
+
+    def settle(self) -> Arithmetic:
+        """Choose the arithmetic, unless it is chosen: by layers' shapes and a check of gradients.
+
+        Costs about three passes of the first batch. Weights, buffers and random numbers are left
+        as they are.
+        """
+        if self.arithmetic is None:
+            plan, learners = self.schedule, self.learners
+            size = max(1, min(plan.batch_size, len(learners)) // plan.parts // self.processes.count)
+            x = as_tensor(self.cohort.stack(learners[:size]), self.device)
+            y = self._aim.truth(learners[:size])
+            chosen = arithmetic_of(self.network, x[:1], self.device, plan.precision)
+            self.network.train()
+            self.arithmetic = checked(
+                self.network, lambda low: self._forward(x, y, low)[1], self.device, chosen
+            )
+        return self.arithmetic
 
     def run(
         self, on_batch: OnBatch | None = None, on_epoch: Callable[[], None] | None = None
@@ -151,11 +168,13 @@ class Training:
         InputError
             If the loss is no longer finite.
         """
+        chosen = self.settle()
         self.processes.share_norms(self.network)
-        while not self.finished:
-            self._epoch(on_batch)
-            if on_epoch and not self.finished:
-                on_epoch()
+        with in_float32(self.network, (*chosen.cut, *chosen.wrong) if chosen.bfloat16 else ()):
+            while not self.finished:
+                self._epoch(on_batch)
+                if on_epoch and not self.finished:
+                    on_epoch()
         self.processes.own_norms(self.network)
         if self.best is not None:
             self.network.load_state_dict(self.best)
@@ -166,6 +185,7 @@ class Training:
         number = len(self.history) + 1
         last = self.history[-1] if self.history else None
         loss_sum, right = 0.0, 0
+        low = self.settle().bfloat16
         self.network.train()
         for step, (size, indices, images) in enumerate(self._images.epoch(number), start=1):
             self.optimiser.zero_grad()
@@ -173,16 +193,16 @@ class Training:
                 if not len(part):
                     continue
                 x = as_tensor(images[part], self.device)
-                y = self._truth(indices[part])
-                with autocast(self.device):
-                    output = self.network(x)
-                loss = self.loss(self._shaped(output), y).mean()
+                y = self._aim.truth(indices[part])
+                output, loss = self._forward(x, y, low)
                 if not torch.isfinite(loss):
                     raise InputError(
-                        f"The loss is no longer finite in epoch {number}; lower the learning rate "
-                        f"({self.schedule.learning_rate:g}) or check the intensities."
+                        f"The loss is no longer finite in epoch {number}; "
+                        + "give --precision exact, which turns bfloat16 off, " * low
+                        + f"lower the learning rate ({self.schedule.learning_rate:g}) or check the "
+                        "intensities."
                     )
-                (loss * (len(part) / size)).backward()
+                (loss * (len(part) / size)).backward()  # type: ignore[no-untyped-call]
                 loss_sum += float(loss.detach()) * len(part)
                 if self.outcome.class_names:
                     right += int((output.argmax(dim=1) == y).sum())
@@ -200,32 +220,20 @@ class Training:
         if on_batch:
             on_batch(number, self.history[-1])
 
+    def _forward(
+        self, x: torch.Tensor, y: torch.Tensor, low: bool
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the output for images, in bfloat16 or not, and the mean loss."""
+        with autocast(self.device) if low else nullcontext():
+            output = self.network(x)
+        return output, self._aim.mean(output, y)
+
     def _validate(self) -> float | None:
         if not self.schedule.patience:
             return None
         output = predict(self.network, self.cohort, self.validation, device=self.device)
-        shaped = self._shaped(torch.from_numpy(output).to(self.device))
-        return float(self.loss(shaped, self._truth(self.validation)).mean())
-
-    def _loss(self, truth: NDArray[Any]) -> nn.Module:
-        # One loss a scan: a mean over weighted scans would cancel the weights within a part.
-        if not self.outcome.class_names:
-            return nn.MSELoss(reduction="none")
-        weights = None
-        if self.schedule.class_weights:
-            counts = np.bincount(truth, minlength=len(self.outcome.class_names))
-            weights = torch.from_numpy(counts.mean() / counts).float().to(self.device)
-        return nn.CrossEntropyLoss(weights, reduction="none")
-
-    def _truth(self, indices: NDArray[np.int64]) -> torch.Tensor:
-        truth = torch.from_numpy(self.outcome.values[indices])
-        if not self.outcome.class_names:
-            truth = ((truth - self.scale[0]) / self.scale[1]).float()
-        return truth.to(self.device)
-
-    def _shaped(self, output: torch.Tensor) -> torch.Tensor:
-        output = output.float()
-        return output if self.outcome.class_names else output.reshape(len(output), -1)[:, 0]
+        truth = self._aim.truth(self.validation)
+        return float(self._aim.mean(torch.from_numpy(output).to(self.device), truth))
 
     def state(self) -> dict[str, Any]:
         """Return all that an unbroken run would go on from, for `torch.save`."""
@@ -239,6 +247,7 @@ class Training:
             "dropout_cuda": torch.cuda.get_rng_state(self.device) if cuda else None,
             "history": [epoch.to_dict() for epoch in self.history],
             "best": self.best,
+            "arithmetic": self.settle().to_dict(),
         }
 
     def resume(self, state: Mapping[str, Any]) -> None:
@@ -252,6 +261,8 @@ class Training:
             torch.cuda.set_rng_state(state["dropout_cuda"], self.device)
         self.history = [Epoch(**epoch) for epoch in state["history"]]
         self.best = state["best"]
+        if "arithmetic" in state:
+            self.arithmetic = Arithmetic.of(state["arithmetic"])
 
 
 def train(

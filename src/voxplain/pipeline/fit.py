@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from voxplain import __version__
 from voxplain.cohort.store import open_store
+from voxplain.errors import NetworkError, VoxplainError
 from voxplain.explain import Engine
 from voxplain.fit import Fold, Schedule, find_groups, make_folds, outcome_of
 from voxplain.fit.confounds import confound_columns
@@ -98,7 +99,8 @@ def run_fit(options: FitOptions, progress: Progress) -> dict[str, Any]:
     Writes below ``options.out`` the folds (``model/folds.tsv``), for each network its weights,
     losses and held-out predictions a fold (``model/<network>/``), and ``summary.json`` last. What
     an earlier run with the same options has finished is kept, and a fold that was cut short goes
-    on from its last whole epoch.
+    on from its last whole epoch. A network that fails while it is trained leaves the others: it is
+    named, with the reason, in ``failed``.
 
     Parameters
     ----------
@@ -113,7 +115,7 @@ def run_fit(options: FitOptions, progress: Progress) -> dict[str, Any]:
     Raises
     ------
     VoxplainError
-        If the cohort, an option or a network cannot be used.
+        If the cohort, an option or a network cannot be used, or training failed for all networks.
     """
     began = time.perf_counter()
     progress = Silent() if helping() else progress
@@ -122,9 +124,10 @@ def run_fit(options: FitOptions, progress: Progress) -> dict[str, Any]:
     outcome, folds = setting.outcome, setting.folds
     columns = confound_columns(setting.cohort.participants, outcome, options.confounds)
     features = None if options.table is None else features_of(options.table, setting)
-    every, models = _trained(options, study, setting, progress)
+    every, models, failed = _trained(options, study, setting, progress)
     if helping():
         return {}
+    networks = list(models)
     for name, words in models.items():
         words |= score_model(setting, every[name])
     voxels = voxel_rivals(setting, progress) if options.baselines else Rivals({})
@@ -146,14 +149,15 @@ def run_fit(options: FitOptions, progress: Progress) -> dict[str, Any]:
         "grouping": said,
         "schedule": options.schedule.describe(),
         "options": {k: str(v) if isinstance(v, Path) else v for k, v in asdict(options).items()},
-        **{k: v for k, v in models[options.networks[0]].items() if k != "name"},
+        **{k: v for k, v in models[networks[0]].items() if k != "name"},
         "confounds": confound_scores(setting, columns, every, voxels.products) if columns else {},
         "importances": list(measures.importances),
         "models": models,
+        "failed": failed,
         "seconds": time.perf_counter() - began,
         "versions": {"voxplain": __version__, "torch": torch.__version__},
     }
-    pictures = fit_pictures(result, setting, {n: every[n] for n in options.networks})
+    pictures = fit_pictures(result, setting, {n: every[n] for n in networks})
     study.write_text("fit.html", render(fit_page(result, pictures)))
     for name, picture in pictures.items():
         study.write_bytes(f"figures/fit-{_plain(name)}.png", picture)
@@ -180,10 +184,13 @@ def _setting(options: FitOptions, progress: Progress) -> tuple[Setting, str]:
 
 def _trained(
     options: FitOptions, study: Study, setting: Setting, progress: Progress
-) -> tuple[dict[str, Outputs], dict[str, dict[str, Any]]]:
-    """Train every network on every fold; return outputs for held-out scans, and words on each."""
+) -> tuple[dict[str, Outputs], dict[str, dict[str, Any]], dict[str, str]]:
+    """Train every network on every fold.
+
+    Returns outputs for held-out scans, words on each network, and why others failed.
+    """
     outputs: dict[str, Outputs] = {}
-    models = {}
+    models, failed = {}, dict[str, str]()
     device = Engine(device=options.device).resolve_device().type
     with joined(device) as processes:
         learners = [
@@ -196,15 +203,30 @@ def _trained(
                 learner.refuse_others(setting.folds)
         study.write_text("model/folds.tsv", _folds_table(setting.cohort, setting.folds))
         for learner, words in zip(learners, described, strict=True):
-            outputs[learner.name] = [learner.held_out(fold, progress) for fold in setting.folds]
-            if options.final:
-                learner.all_scans(progress)
-            models[learner.name] = {**words, "training_seconds": learner.seconds}
+            try:
+                made = [learner.held_out(fold, progress) for fold in setting.folds]
+                if options.final:
+                    learner.all_scans(progress)
+            except VoxplainError as error:
+                # Processes that train together would wait for each other for ever.
+                if len(learners) == 1 or processes.count > 1:
+                    raise
+                failed[learner.name] = str(error)
+                progress.say(f"{learner.name} failed, and is left out: {error}")
+                continue
+            outputs[learner.name] = made
+            spent: dict[str, Any] = {"training_seconds": learner.seconds}
+            if learner.arithmetic is not None:
+                words_of = {"words": learner.arithmetic.describe()}
+                spent["arithmetic"] = learner.arithmetic.to_dict() | words_of
+            models[learner.name] = words | spent
             if processes.first:
-                made = outputs[learner.name]
                 table = predictions_table(setting.cohort, setting.outcome, setting.folds, made)
                 study.write_text(f"{learner.folder}/predictions.tsv", table)
-    return outputs, models
+    if not models:
+        reasons = " ".join(f"{name}: {reason}" for name, reason in failed.items())
+        raise NetworkError(f"No network could be trained. {reasons}")
+    return outputs, models, failed
 
 
 def _plain(name: str) -> str:

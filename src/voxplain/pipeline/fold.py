@@ -6,9 +6,10 @@ import io
 import re
 import time
 import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -16,18 +17,22 @@ from numpy.typing import NDArray
 from torch import nn
 
 from voxplain import __version__
-from voxplain.errors import NetworkError, StudyError
+from voxplain.errors import NetworkError, StudyError, VoxplainError
 from voxplain.explain import weights_sha256
-from voxplain.explain.failures import out_of_memory
 from voxplain.explain.probe import probe
 from voxplain.fit import Epoch, Fold, Processes, Schedule, Training, inner_split, predict
+from voxplain.fit.arithmetic import Arithmetic, arithmetic_of
+from voxplain.fit.prediction import as_tensor
 from voxplain.nets import build_network, count_parameters, load_into, read_weights, serialise
 from voxplain.pipeline.setting import Setting
+from voxplain.pipeline.training_error import training_error
 from voxplain.progress import Progress
 from voxplain.study import Study
 from voxplain.volume import Cohort
 
 __all__ = ["Learner", "folder_of"]
+
+Found = TypeVar("Found")
 
 _VALIDATES = 0.15
 _OPTIONS = {
@@ -35,6 +40,7 @@ _OPTIONS = {
     "class_names": "classes",
     "scans": "folds",
     "processes": "number of processes",
+    "float32": "layers in float32, as bfloat16 can give wrong gradients there",
     "versions": "version of voxplain or torch",
 }
 
@@ -53,6 +59,13 @@ class Learner:
         Those that train together; the first of them writes.
     variant : str, default=""
         Folder below the network's, where the same network is trained on changed images.
+
+    Attributes
+    ----------
+    seconds : float
+        That all trainings took, in this run or in those that they are kept from.
+    arithmetic : Arithmetic or None
+        Of all trainings; None before the first, or where those that are kept do not say.
     """
 
     def __init__(
@@ -72,6 +85,7 @@ class Learner:
         self.folder += f"/{variant}" * bool(variant)
         self.variant = variant
         self.seconds = 0.0
+        self.arithmetic: Arithmetic | None = None
         self._images = _fingerprint(setting.cohort)
 
     def held_out(self, fold: Fold, progress: Progress) -> NDArray[np.float32]:
@@ -158,6 +172,8 @@ class Learner:
         if kept is not None:
             load_into(network, read_weights(self.study.folder / place / "weights.safetensors"))
             self.seconds += kept["seconds"]
+            if "arithmetic" in kept:
+                self._remember(Arithmetic.of(kept["arithmetic"]), progress)
             return network.eval(), (kept["scale"][0], kept["scale"][1])
         learn, validate = train, np.empty(0, np.int64)
         if self.schedule.patience:
@@ -176,6 +192,7 @@ class Learner:
         )
         before = self._resume(training, place, request, progress)
         began = time.perf_counter()
+        self._remember(self._tried(training.settle), progress)
 
         def keep() -> None:
             if not self.processes.first:
@@ -187,13 +204,9 @@ class Learner:
             self.study.write_bytes(f"{place}/checkpoint.pt", stream.getvalue())
 
         with progress.step(words, self.schedule.epochs) as advance:
-            try:
-                training.run(lambda done, epoch: advance(done, note=_note(epoch)), keep)
-            except (RuntimeError, ValueError, MemoryError) as error:
-                known = self._failed(error)
-                if known is None:
-                    raise
-                raise known from error
+            self._tried(
+                lambda: training.run(lambda done, epoch: advance(done, note=_note(epoch)), keep)
+            )
         seconds = before + time.perf_counter() - began
         self.seconds += seconds
         if not self.processes.first:
@@ -208,27 +221,28 @@ class Learner:
                 "train": [self.cohort.subjects[i] for i in learn],
                 "validation": [self.cohort.subjects[i] for i in validate],
                 "history": [epoch.to_dict() for epoch in training.history],
+                "arithmetic": training.settle().to_dict(),
                 "seconds": seconds,
             },
         )
         (self.study.folder / place / "checkpoint.pt").unlink(missing_ok=True)
         return network, training.scale
 
-    def _failed(self, error: Exception) -> NetworkError | None:
-        """Say what a training failed of, and what to do, if that is known."""
-        size, parts = self.schedule.batch_size, self.schedule.parts
-        seen = f"batches of {size} in {parts} part{'s' * (parts > 1)}"
-        if out_of_memory(error):
-            return NetworkError(
-                f"Memory ran out while {self.name} was trained with {seen}; give more --parts or a "
-                "smaller --batch-size, or a cohort on a coarser grid."
-            )
-        if "more than 1 value per channel" in str(error):
-            return NetworkError(
-                f"{self.name} has a batch norm that cannot learn from one scan at a time, as "
-                f"{seen} ask; give a larger --batch-size or fewer --parts."
-            )
-        return None
+    def _remember(self, found: Arithmetic, progress: Progress) -> None:
+        """Remember what a training computes in, and say what is out of the ordinary."""
+        joined = found.joined(self.arithmetic)
+        if joined != self.arithmetic and (found.cut or found.wrong or not found.bfloat16):
+            progress.say(f"{self.name} computes in {joined.describe()}.")
+        self.arithmetic = joined
+
+    def _tried(self, work: Callable[[], Found]) -> Found:
+        """Do a part of a training, and say in a sentence what it failed of."""
+        try:
+            return work()
+        except VoxplainError:
+            raise
+        except (RuntimeError, ValueError, TypeError, MemoryError) as error:
+            raise training_error(error, self.name, self.schedule) from error
 
     def _resume(
         self, training: Training, place: str, request: Mapping[str, Any], progress: Progress
@@ -248,6 +262,13 @@ class Learner:
         progress.say(f"Going on after epoch {len(training.history)} of a run that was cut short.")
         return float(content["seconds"])
 
+    @cached_property
+    def _cut(self) -> list[str]:
+        """Layers in float32, in which an earlier version trained with wrong gradients."""
+        example = as_tensor(self.cohort.stack([0]), self.device)
+        network = self._network(0).to(self.device)
+        return list(arithmetic_of(network, example, self.device, self.schedule.precision).cut)
+
     def _request(self, train: NDArray[np.int64], number: int) -> dict[str, Any]:
         return {
             "network": self.name,
@@ -256,7 +277,8 @@ class Learner:
             "class_names": list(self.outcome.class_names),
             "scans": [self.cohort.subjects[i] for i in train],
             "images": self._images,
-            "schedule": asdict(self.schedule),
+            "schedule": self.schedule.to_dict(),
+            **({"float32": self._cut} if self._cut else {}),
             "seed": self.seed + number,
             "device": torch.device(self.device).type,
             "processes": self.processes.count,

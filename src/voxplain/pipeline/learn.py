@@ -154,7 +154,7 @@ def _request(
         "anatomy": asdict(scenario.anatomy),
         "scanner": asdict(scenario.scanner),
         "grid": scenario.grid.to_dict(),
-        "schedule": asdict(schedule),
+        "schedule": schedule.to_dict(),
         "subjects": subjects,
         "seed": seed,
         "device": device,

@@ -104,6 +104,7 @@ def fit_page(fit: Fit, pictures: Pictures) -> Page:
     ----------
     fit : mapping
         The part ``fit`` of ``summary.json``; also ``class_counts`` where known (`chance_level`).
+        Networks in ``failed`` are named with the reason.
     pictures : mapping of str to bytes
         PNGs under ``scores``, ``calibration``, ``importances`` and, for the held-out predictions
         of a model, ``predictions:<model>``; what is missing is left out.
@@ -152,8 +153,12 @@ def _scores(fit: Fit, pictures: Pictures) -> list[Item]:
     few = few_folds(fit)
     warned = [Finding("Warning", few, "chance", "too few folds")] if few else []
     told = [_verdict(fit, name, m) for name, m in models.items() if "class" in m]
+    failed = [
+        Finding(name, f"{reason} The other models are not touched by it.", "chance", "failed")
+        for name, reason in fit.get("failed", {}).items()
+    ]
     items: list[Item] = [
-        Findings((*warned, *told)),
+        Findings((*warned, *told, *failed)),
         *captioned(pictures, "scores", _SCORES_FIGURE, "Scores of all models side by side."),
         Table(
             ("model", *map(_word, measures), "p"),
@@ -241,6 +246,9 @@ def _methods(fit: Fit) -> list[Item]:
         if "class" in m:
             words = f"{m['class']}, {m['parameters']:,} parameters, all trainings "
             rows.append((name, words + duration(m["training_seconds"])))
+            if "arithmetic" in m:
+                rows.append((f"arithmetic of {name}", m["arithmetic"]["words"]))
+    rows += [(f"{name}, failed", reason) for name, reason in fit.get("failed", {}).items()]
     rows += [(f"version of {name}", str(version)) for name, version in fit["versions"].items()]
     return [Table(("what", "value"), tuple(rows)), Text(_INTERVALS)]
 
