@@ -12,11 +12,11 @@ import numpy as np
 from voxplain.errors import NetworkError
 from voxplain.explain.engine import probabilities
 from voxplain.explain.job import Job, alike
-from voxplain.explain.target import Target
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from voxplain.explain.target import Target
     from voxplain.maps import AttributionMap
     from voxplain.volume import Volume
 
@@ -95,10 +95,14 @@ class Ensemble:
                     f"The networks have different numbers of outputs ({told}), so they predict "
                     "no class together; name a target."
                 )
-            if outputs == [1]:
+            if outputs == [1] and not target.names:
                 return target, ""
-            classes += np.mean([probabilities(z) for z in logits], axis=0).argmax(1).tolist()
-        return Target(tuple(classes)), ", the class of the largest mean probability"
+            chances = np.mean([probabilities(z) for z in logits], axis=0)
+            if outputs == [1]:
+                chances = np.hstack([1 - chances, chances])
+            classes += chances.argmax(1).tolist()
+        settled = replace(target, classes=tuple(classes))
+        return settled, ", the class of the largest mean probability"
 
 
 def _together(maps: Sequence[AttributionMap], how: str) -> AttributionMap:

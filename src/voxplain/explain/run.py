@@ -13,6 +13,7 @@ from voxplain.explain.ensemble import Ensemble
 from voxplain.explain.job import Job, indexable
 from voxplain.explain.method import Method
 from voxplain.explain.methods import make_method
+from voxplain.explain.numbers import number_target
 from voxplain.explain.probe import layer_name
 from voxplain.explain.target import TargetLike, make_target
 from voxplain.volume import Volume
@@ -32,6 +33,7 @@ def explain(
     *,
     layer: str | nn.Module = ...,
     class_names: Sequence[str] | None = ...,
+    output_unit: str | None = ...,
     engine: Engine | None = ...,
     seed: int = ...,
     **options: Any,
@@ -45,11 +47,12 @@ def explain(
     *,
     layer: str | nn.Module = ...,
     class_names: Sequence[str] | None = ...,
+    output_unit: str | None = ...,
     engine: Engine | None = ...,
     seed: int = ...,
     **options: Any,
 ) -> list[AttributionMap]: ...
-def explain(
+def explain(  # noqa: PLR0913 - what a map depends on, each by its name
     model: nn.Module | Sequence[nn.Module],
     volume: Volume | Iterable[Volume],
     method: str | Method = "gradient",
@@ -57,6 +60,7 @@ def explain(
     *,
     layer: str | nn.Module = "auto",
     class_names: Sequence[str] | None = None,
+    output_unit: str | None = None,
     engine: Engine | None = None,
     seed: int = 0,
     **options: Any,
@@ -80,7 +84,12 @@ def explain(
         For methods that look at a layer: its dotted path, the module, or the last one whose output
         has spatial extent. Other methods pay no attention to it.
     class_names : sequence of str, optional
-        Names in the order of the network's outputs.
+        Names in the order of the network's outputs; of a single output, that of class 0 and that
+        of class 1, whose logit it is.
+    output_unit : str, optional
+        For a network whose output is a number and no logit: the number's unit, such as
+        ``"years"``. The target is then the output itself, or a function of it, such as
+        `voxplain.explain.expected_value`.
     engine : Engine, optional
         Device, precision and batch size.
     seed : int, default=0
@@ -109,6 +118,7 @@ def explain(
             target,
             layer=layer,
             class_names=class_names,
+            output_unit=output_unit,
             engine=engine,
             seed=seed,
             **options,
@@ -125,6 +135,7 @@ def iter_explain(  # noqa: PLR0913 - the arguments of explain, and the progress
     *,
     layer: str | nn.Module = "auto",
     class_names: Sequence[str] | None = None,
+    output_unit: str | None = None,
     engine: Engine | None = None,
     seed: int = 0,
     on_progress: Callable[[float, int], None] | None = None,
@@ -134,7 +145,7 @@ def iter_explain(  # noqa: PLR0913 - the arguments of explain, and the progress
 
     Parameters
     ----------
-    model, volumes, method, target, layer, class_names, engine, seed, **options
+    model, volumes, method, target, layer, class_names, output_unit, engine, seed, **options
         See `explain`. The volumes are loaded a batch at a time.
     on_progress : callable, optional
         Takes the number of volumes done, which may be fractional during a long batch, and their
@@ -157,6 +168,13 @@ def iter_explain(  # noqa: PLR0913 - the arguments of explain, and the progress
     if name != "auto":
         for other in models[1:]:
             layer_name(other, name)
+    if output_unit is not None:
+        target = number_target(target, output_unit)
+        if class_names:
+            raise InputError(
+                "class_names were given, and an output_unit, which says that the output is a "
+                "number; give one of them."
+            )
     job = Job(
         model=models[0],
         method=made,
@@ -166,6 +184,7 @@ def iter_explain(  # noqa: PLR0913 - the arguments of explain, and the progress
         engine=engine or Engine(),
         seed=seed,
         total=len(sized),
+        output_unit=output_unit,
     )
     run = Ensemble(job, models) if len(models) > 1 else job
     return run.maps(cast("Iterable[Volume]", sized), on_progress or (lambda done, total: None))

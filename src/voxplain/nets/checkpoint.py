@@ -179,6 +179,6 @@ def _kind(tensor: Tensor) -> str:
 
 
 def serialise(network: nn.Module) -> bytes:
-    """Return a network's weights as the bytes of a safetensors file, tied ones as often as named."""
+    """Return a network's weights as the bytes of a safetensors file, tied ones twice."""
     state = network.state_dict()
     return save({name: value.detach().cpu().contiguous().clone() for name, value in state.items()})
