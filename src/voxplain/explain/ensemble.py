@@ -12,6 +12,7 @@ import numpy as np
 from voxplain.errors import NetworkError
 from voxplain.explain.engine import probabilities
 from voxplain.explain.job import Job, alike
+from voxplain.explain.numbers import PerNetwork
 
 if TYPE_CHECKING:
     from torch import nn
@@ -69,9 +70,9 @@ class Ensemble:
         # The networks take turns, so that no more than one batch of volumes waits in memory.
         streams = tee(volumes, len(self.models))
         makers = [
-            replace(self.job, model=model, target=target, member=f"network {i + 1}").maps(
-                stream, reporter(i)
-            )
+            replace(
+                self.job, model=model, target=_of_one(target, i), member=f"network {i + 1}"
+            ).maps(stream, reporter(i))
             for i, (model, stream) in enumerate(zip(self.models, streams, strict=True))
         ]
         for maps in zip(*makers, strict=True):
@@ -103,6 +104,12 @@ class Ensemble:
             classes += chances.argmax(1).tolist()
         settled = replace(target, classes=tuple(classes))
         return settled, ", the class of the largest mean probability"
+
+
+def _of_one(target: Target, network: int) -> Target:
+    if isinstance(target.function, PerNetwork):
+        return replace(target, function=target.function.members[network])
+    return target
 
 
 def _together(maps: Sequence[AttributionMap], how: str) -> AttributionMap:

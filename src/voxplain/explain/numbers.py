@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from voxplain.errors import InputError
 __all__ = [
     "ExpectedValue",
     "Output",
+    "PerNetwork",
     "expected_value",
     "in_unit",
     "number_sign",
@@ -95,6 +97,23 @@ class ExpectedValue:
         return middle + (chances * off.to(chances)).sum(1)
 
 
+@dataclass(frozen=True)
+class PerNetwork:
+    """A number that each network of several writes in its own way.
+
+    Parameters
+    ----------
+    members : tuple of Output or ExpectedValue
+        One for each network, in their order.
+    """
+
+    members: tuple[Output | ExpectedValue, ...]
+
+    def __call__(self, logits: torch.Tensor) -> torch.Tensor:
+        """Refuse one network."""
+        raise InputError(f"This target is for {len(self.members)} networks, one way for each.")
+
+
 def expected_value(centres: ArrayLike, name: str = "expected value") -> ExpectedValue:
     """Make the target that explains the mean of a distribution over bins.
 
@@ -127,7 +146,7 @@ def expected_value(centres: ArrayLike, name: str = "expected value") -> Expected
 Number = Callable[[torch.Tensor], torch.Tensor]
 
 
-def number_target(target: object, unit: str) -> Number:
+def number_target(target: Any, unit: str) -> Number:
     """Tell what is explained of a network whose output is a number.
 
     Parameters
@@ -148,7 +167,7 @@ def number_target(target: object, unit: str) -> Number:
     if not isinstance(unit, str) or not unit.strip():
         raise InputError(f"output_unit must be a word such as 'years'; {unit!r} was given.")
     if callable(target):
-        return target
+        return target  # type: ignore[no-any-return]
     if isinstance(target, str) and target == "predicted":
         return Output()
     several = isinstance(target, Sequence | np.ndarray) and not isinstance(target, str)
