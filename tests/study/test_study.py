@@ -52,15 +52,15 @@ def test_map_on_disk_is_the_map(study: Study, awkward_grid: Grid) -> None:
 def test_a_map_is_found_again_only_for_the_same_request(study: Study, awkward_grid: Grid) -> None:
     made = make_map(awkward_grid)
     path = study.write_map(made, "Grad-CAM", REQUEST, 1.5)
-    found, seconds = study.find_map("0001", "grad-cam", "Grad-CAM", REQUEST)
+    found, seconds, place = study.find_map("0001", "grad-cam", REQUEST)
     np.testing.assert_array_equal(found.values, made.values)
     assert found.grid.same_as(made.grid)
     assert found.provenance == made.provenance
-    assert seconds == 1.5
-    assert study.find_map("0001", "grad-cam", "Grad-CAM", REQUEST | {"seed": 1}) is None
-    assert study.find_map("0002", "grad-cam", "Grad-CAM", REQUEST) is None
+    assert (seconds, place) == (1.5, path)
+    assert study.find_map("0001", "grad-cam", REQUEST | {"seed": 1}) is None
+    assert study.find_map("0002", "grad-cam", REQUEST) is None
     path.write_bytes(path.read_bytes()[:100])
-    assert study.find_map("0001", "grad-cam", "Grad-CAM", REQUEST) is None
+    assert study.find_map("0001", "grad-cam", REQUEST) is None
 
 
 def test_a_spread_lies_beside_its_map(study: Study, awkward_grid: Grid) -> None:
@@ -69,19 +69,22 @@ def test_a_spread_lies_beside_its_map(study: Study, awkward_grid: Grid) -> None:
     path = study.write_map(both, "Grad-CAM", REQUEST, 1.5)
     beside = path.with_name("sub-0001_desc-GradCAMCaseSpread_statmap.nii.gz")
     np.testing.assert_array_equal(np.asarray(nib.load(beside).dataobj), both.spread)
-    found, _ = study.find_map("0001", "grad-cam", "Grad-CAM", REQUEST)
+    found, *_ = study.find_map("0001", "grad-cam", REQUEST)
     np.testing.assert_array_equal(found.spread, both.spread)
     np.testing.assert_array_equal(found.values, made.values)
     beside.unlink()
-    assert study.find_map("0001", "grad-cam", "Grad-CAM", REQUEST) is None
+    assert study.find_map("0001", "grad-cam", REQUEST) is None
 
 
 def test_labels_that_differ_by_signs_are_different_files(study: Study, awkward_grid: Grid) -> None:
     plain = study.write_map(make_map(awkward_grid), "Grad-CAM", REQUEST, 1.5)
-    plus = study.write_map(make_map(awkward_grid, 2.0), "Grad-CAM++", REQUEST, 1.5)
+    other = make_map(awkward_grid, 2.0)
+    record = replace(other.provenance, method="grad-cam++")
+    other = replace(other, method="grad-cam++", provenance=record)
+    plus = study.write_map(other, "Grad-CAM++", REQUEST, 1.5)
     assert plus.name == "sub-0001_desc-GradCAMPlusPlusCase_statmap.nii.gz"
     assert plain.exists()
-    found, _ = study.find_map("0001", "grad-cam", "Grad-CAM++", REQUEST)
+    found, *_ = study.find_map("0001", "grad-cam++", REQUEST)
     np.testing.assert_array_equal(found.values, make_map(awkward_grid, 2.0).values)
 
 

@@ -43,7 +43,7 @@ def logits_on_noise(model: nn.Module, shape: Sequence[int]) -> list[list[float]]
     count = math.prod(shape)
     first = next(model.parameters(), torch.empty(0))
     rows = []
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         for scale in _SCALES:
             torch.manual_seed(0)
             noise = torch.rand(count).reshape(1, 1, *shape) * scale

@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from torch import nn
@@ -87,14 +88,14 @@ class Explained:
         Mean time per map, writing left out.
     kept : int
         How many were there already.
-    places : list of str
-        Path of each map in the study, without ``_statmap.nii.gz``.
+    paths : list of pathlib.Path
+        Where each map lies.
     """
 
     maps: list[AttributionMap]
     seconds: float
     kept: int
-    places: list[str]
+    paths: list[Path]
 
 
 def identity_of(networks: nn.Module | Sequence[nn.Module], shape: Sequence[int]) -> dict[str, Any]:
@@ -150,11 +151,11 @@ def explain_and_write(
     ]
     maps: dict[int, AttributionMap] = {}
     seconds: dict[int, float] = {}
-    places: dict[int, str] = {}
+    paths: dict[int, Path] = {}
     for i, volume in enumerate(volumes):
         found = study.find_map(volume.subject, question.method, requests[i], question.network)
         if found:
-            maps[i], seconds[i], places[i] = found
+            maps[i], seconds[i], paths[i] = found
     kept = len(maps)
     if kept:
         progress.say(
@@ -193,11 +194,11 @@ def explain_and_write(
                     remarks.setdefault(text, []).append(map_.subject)
                 maps[i] = place(map_) if place else map_
                 seconds[i] = watch.seconds / (1 + missing.index(i))
-                places[i], other = study.write_map(
+                if other := study.made_otherwise(maps[i], label, requests[i], question.network):
+                    replaced.setdefault(", ".join(other), []).append(map_.subject)
+                paths[i] = study.write_map(
                     maps[i], label, requests[i], seconds[i], question.network, sources[i]
                 )
-                if other:
-                    replaced.setdefault(", ".join(other), []).append(map_.subject)
             each = watch.seconds / len(missing)
         seconds |= dict.fromkeys(missing, each)
     for what, subjects in replaced.items():
@@ -211,7 +212,7 @@ def explain_and_write(
         maps=[maps[i] for i in range(len(volumes))],
         seconds=sum(seconds.values()) / len(seconds),
         kept=kept,
-        places=[places[i] for i in range(len(volumes))],
+        paths=[paths[i] for i in range(len(volumes))],
     )
 
 

@@ -32,7 +32,7 @@ from voxplain.pipeline.explain_record import with_earlier_scans
 from voxplain.pipeline.maps import Question, explain_and_write, identity_of, voxels_sha256
 from voxplain.pipeline.scan_names import require_different, scan_labels
 from voxplain.pipeline.scan_options import ScanOptions
-from voxplain.pipeline.scan_outputs import Outputs, Said, read_said, rows
+from voxplain.pipeline.scan_outputs import Outputs, Said, likely_counts, read_said
 from voxplain.pipeline.scan_regions import with_regions
 from voxplain.progress import Progress
 from voxplain.report.figures import overlay
@@ -149,7 +149,8 @@ def explain_scans(options: ScanOptions, progress: Progress) -> dict[str, Any]:
         seconds[name] = explained.seconds
         layers[name] = explained.maps[0].provenance.layer
         precision = explained.maps[0].provenance.precision
-        for scan, map_, start in zip(scans, explained.maps, explained.places, strict=True):
+        for scan, map_, path in zip(scans, explained.maps, explained.paths, strict=True):
+            start = str(path.relative_to(study.folder)).removesuffix("_statmap.nii.gz")
             background = scan.original if options.grid == "input" else scan.volume
             figure = study.write_bytes(
                 f"figures/{Path(start).name}.png",
@@ -217,8 +218,8 @@ def _network(
     progress: Progress,
 ) -> nn.Module:
     """Build the network with as many outputs as its weights have."""
-    counts = [options.classes] if options.classes else [rows(state), len(said.names or ()), 2, 1]
-    counts = [n for n in dict.fromkeys(counts) if n]
+    counts = [*likely_counts(state), len(said.names or ()), 2, 1]
+    counts = [options.classes] if options.classes else [n for n in dict.fromkeys(counts) if n]
     failed: NetworkError | None = None
     for count in counts if takes(options.network, "classes") else counts[:1]:
         try:

@@ -24,7 +24,9 @@ from voxplain.explain.target import TargetLike, require_names
 from voxplain.nets import WeightsRecord, published_layout, read_record
 from voxplain.pipeline.scan_options import ScanOptions
 
-__all__ = ["Outputs", "Said", "read_said", "rows"]
+__all__ = ["Outputs", "Said", "likely_counts", "read_said"]
+
+_GUESSES = 8
 
 
 @dataclass(frozen=True)
@@ -218,7 +220,9 @@ def _published(
     sexes = ("female", "male")
     if options.class_names:
         return options.class_names, []
-    if options.task == "auto" and all(published_layout(one) and rows(one) == 2 for one in states):
+    if options.task == "auto" and all(
+        published_layout(one) and likely_counts(one) == [2] for one in states
+    ):
         return sexes, [
             "the weights have the layout published with Kan et al. 2020, whose class 0 is female "
             "and class 1 male; give --class-names if yours are others"
@@ -231,10 +235,12 @@ def _published(
     return None, []
 
 
-def rows(state: Mapping[str, torch.Tensor]) -> int:
-    """Guess the number of outputs of a network: the rows of the last of its tensors."""
-    shapes = [tensor.shape for tensor in state.values() if tensor.ndim]
-    return int(shapes[-1][0]) if shapes else 0
+def likely_counts(state: Mapping[str, torch.Tensor]) -> list[int]:
+    """Guess numbers of outputs of a network: the outputs of its linear and pointwise layers."""
+    heads = {
+        t.shape[0] for t in state.values() if t.numel() and t.ndim > 1 and t[0, 0].numel() == 1
+    }
+    return sorted(int(n) for n in heads)[:_GUESSES]
 
 
 def _require_class(target: int | str, names: Sequence[str], classes: int) -> None:

@@ -58,7 +58,7 @@ class Study(Folder):
         seconds: float,
         network: str = "",
         sources: Mapping[str, Any] | None = None,
-    ) -> tuple[str, list[str]]:
+    ) -> Path:
         """Write a map as NIfTI, and then its sidecar, which says that the map is whole.
 
         The spread of a map, where it has one, is written beside it.
@@ -79,11 +79,8 @@ class Study(Folder):
 
         Returns
         -------
-        start : str
-            Path of the map in the study, without ``_statmap.nii.gz``.
-        other : list of str
-            In what the request differs from that of the map that stood there before; empty where
-            there was none.
+        pathlib.Path
+            Of the NIfTI file.
         """
         start = self.map_place(map_, label, network)
         name, spread = f"{start}_statmap", f"{start}Spread_statmap.nii.gz"
@@ -101,19 +98,25 @@ class Study(Folder):
             "Seconds": seconds,
             "request": request,
         }
-        before = self.read_json(f"{name}.json").get("request")
-        other = changed(before, plain(request)) if before else []
         (self.folder / f"{name}.json").unlink(missing_ok=True)
-        self.write_bytes(f"{name}.nii.gz", nifti_bytes(map_.values, map_.grid))
+        path = self.write_bytes(f"{name}.nii.gz", nifti_bytes(map_.values, map_.grid))
         if map_.spread is not None:
             self.write_bytes(spread, nifti_bytes(map_.spread, map_.grid))
             sidecar["Spread"] = Path(spread).name
         self.write_json(f"{name}.json", sidecar)
-        return start, other
+        return path
+
+    def made_otherwise(
+        self, map_: AttributionMap, label: str, request: Mapping[str, Any], network: str = ""
+    ) -> list[str]:
+        """Name in what a request differs from that of the map which `write_map` would replace."""
+        place = self.map_place(map_, label, network)
+        before = self.read_json(f"{place}_statmap.json").get("request")
+        return changed(before, plain(request)) if before else []
 
     def find_map(
         self, subject: str, method: str, request: Mapping[str, Any], network: str = ""
-    ) -> tuple[AttributionMap, float, str] | None:
+    ) -> tuple[AttributionMap, float, Path] | None:
         """Return a finished map, its seconds and its path, if made for an equal request.
 
         Parameters
@@ -146,8 +149,7 @@ class Study(Folder):
                 provenance=Provenance(**{**sidecar["Provenance"], "notes": notes}),
                 spread=spread,
             )
-            start = str(path.relative_to(self.folder)).removesuffix("_statmap.json")
-            return found, float(sidecar["Seconds"]), start
+            return found, float(sidecar["Seconds"]), path.with_suffix(".nii.gz")
         return None
 
     def sources(self, subject: str) -> list[dict[str, Any]]:
