@@ -183,3 +183,70 @@ def test_a_folder_is_kept_for_one_request(study: Study) -> None:
     with pytest.raises(StudyError, match=r"made with other options \(see its demo.json\)"):
         study.claim("demo.json", REQUEST | {"seed": 1})
     assert study.find_json("demo.json", REQUEST) is not None
+
+
+def labelled(grid: Grid, subject: str = "0001", target: str = "case", value: float = 1.0):
+    return replace(make_map(grid, value), subject=subject, target=target)
+
+
+def test_nothing_is_written_over_what_is_only_spelled_alike(
+    study: Study, awkward_grids: dict[str, Grid]
+) -> None:
+    grid = awkward_grids["RAS"]
+    asked = [
+        (subject, target, network)
+        for subject in ("a_b", "ab", "a-b")
+        for target in ("case", "Case", "c ase", "c.ase")
+        for network in ("one", "two")
+    ]
+    paths = {}
+    for n, (subject, target, network) in enumerate(asked):
+        made = labelled(grid, subject, target, n + 1.0)
+        request = REQUEST | {"network": network}
+        paths[subject, target, network] = study.write_map(made, "Grad-CAM", request, 1.0, network)
+    assert len(set(paths.values())) == len(asked)
+    for n, (subject, target, network) in enumerate(asked):
+        request = REQUEST | {"network": network}
+        made = labelled(grid, subject, target, n + 1.0)
+        place = study.map_place(made, "Grad-CAM", network)
+        assert f"{study.folder / place}_statmap.nii.gz" == str(paths[subject, target, network])
+        values = np.asarray(nib.load(paths[subject, target, network]).dataobj)
+        np.testing.assert_array_equal(values, made.values)
+        assert study.find_map(subject, "grad-cam", request, network) is not None
+    assert study.find_map("a.b", "grad-cam", REQUEST | {"network": "one"}, "one") is None
+    first = paths["a_b", "case", "one"].relative_to(study.folder)
+    assert str(first) == "maps/sub-ab/sub-ab_desc-GradCAMCase_statmap.nii.gz"
+
+
+def test_group_maps_of_other_networks_and_rules_lie_side_by_side(
+    study: Study, awkward_grids: dict[str, Grid]
+) -> None:
+    grid = awkward_grids["RAS"]
+    values = make_map(grid).values
+    names = []
+    for network in ("mrinet", "sfcn"):
+        for rule in ("predicted", "own", "case"):
+            for target in ("case", "Case"):
+                group = GroupMap(values, grid, "gradient", target, "mean", 7)
+                path = study.write_group_map(group, "Gradient", network, rule)
+                assert study.write_group_map(group, "Gradient", network, rule) == path
+                names.append(path.name)
+    assert len(set(names)) == 12
+    assert names[0] == "desc-GradientCase_stat-mean_statmap.nii.gz"
+    assert names[2] == "model-Mrinet_target-Own_desc-GradientCase_stat-mean_statmap.nii.gz"
+
+
+def test_what_was_made_otherwise_is_named(study: Study, awkward_grid: Grid) -> None:
+    made = make_map(awkward_grid)
+    noise = [[[1.0, -3.0], [200.0, 5.0]]]
+    first = REQUEST | {"logits_on_noise": noise, "weights_sha256": "a"}
+    assert study.made_otherwise(made, "Grad-CAM", first) == []
+    study.write_map(made, "Grad-CAM", first, 1.0)
+    rounded = first | {"logits_on_noise": [[[1.00001, -3.00001], [200.001, 5.0]]]}
+    assert study.made_otherwise(made, "Grad-CAM", rounded) == []
+    assert study.find_map("0001", "grad-cam", rounded) is not None
+    other = first | {"logits_on_noise": [[[1.1, -3.0], [200.0, 5.0]]]}
+    assert study.made_otherwise(made, "Grad-CAM", other) == ["network's code"]
+    assert study.find_map("0001", "grad-cam", other) is None
+    other |= {"weights_sha256": "b", "seed": 1}
+    assert study.made_otherwise(made, "Grad-CAM", other) == ["seed", "weights"]
