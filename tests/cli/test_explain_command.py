@@ -408,7 +408,10 @@ def check_sentence(code: int, err: str, message: str) -> None:
         (["--target", "male"], "Unknown target 'male'; there are: 0, 1, predicted"),
         (["--align", "center"], "--align must be affine or centre; 'center' was given"),
         (["--grid", "mni"], "--grid must be input or network; 'mni' was given"),
-        (["--class-names", "a,b,c"], "3 class names were given for 2 classes"),
+        (
+            ["--class-names", "a,b,c"],
+            "3 class names were given, and the network has 2 outputs; give one for each",
+        ),
         (["--classes", "3"], r"'classifier.weight' is \(2, 22400\).*\(3, 22400\)"),
         (["--device", "tpu"], "device must be .*'tpu' was given"),
         (["--precision", "half"], "precision must be .*'half' was given"),

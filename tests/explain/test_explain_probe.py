@@ -221,7 +221,7 @@ def test_scores_by_hand() -> None:
         (0.5, None, "callable; float was given"),
         ([0.5, 1, 1], None, "neither a class index nor a class name"),
         (True, None, "bool was given"),
-        (1, ("only",), "Class 1 has no name: 1 class_names"),
+        (1, ("only",), "1 class name was given, and the network has 2 outputs; give one for each"),
     ],
 )
 def test_targets_that_do_not_serve(

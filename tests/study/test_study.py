@@ -52,15 +52,15 @@ def test_map_on_disk_is_the_map(study: Study, awkward_grid: Grid) -> None:
 def test_a_map_is_found_again_only_for_the_same_request(study: Study, awkward_grid: Grid) -> None:
     made = make_map(awkward_grid)
     path = study.write_map(made, "Grad-CAM", REQUEST, 1.5)
-    found, seconds = study.find_map("0001", "grad-cam", "Grad-CAM", REQUEST)
+    found, seconds, place = study.find_map("0001", "grad-cam", REQUEST)
     np.testing.assert_array_equal(found.values, made.values)
     assert found.grid.same_as(made.grid)
     assert found.provenance == made.provenance
-    assert seconds == 1.5
-    assert study.find_map("0001", "grad-cam", "Grad-CAM", REQUEST | {"seed": 1}) is None
-    assert study.find_map("0002", "grad-cam", "Grad-CAM", REQUEST) is None
+    assert (seconds, place) == (1.5, path)
+    assert study.find_map("0001", "grad-cam", REQUEST | {"seed": 1}) is None
+    assert study.find_map("0002", "grad-cam", REQUEST) is None
     path.write_bytes(path.read_bytes()[:100])
-    assert study.find_map("0001", "grad-cam", "Grad-CAM", REQUEST) is None
+    assert study.find_map("0001", "grad-cam", REQUEST) is None
 
 
 def test_a_spread_lies_beside_its_map(study: Study, awkward_grid: Grid) -> None:
@@ -69,19 +69,22 @@ def test_a_spread_lies_beside_its_map(study: Study, awkward_grid: Grid) -> None:
     path = study.write_map(both, "Grad-CAM", REQUEST, 1.5)
     beside = path.with_name("sub-0001_desc-GradCAMCaseSpread_statmap.nii.gz")
     np.testing.assert_array_equal(np.asarray(nib.load(beside).dataobj), both.spread)
-    found, _ = study.find_map("0001", "grad-cam", "Grad-CAM", REQUEST)
+    found, *_ = study.find_map("0001", "grad-cam", REQUEST)
     np.testing.assert_array_equal(found.spread, both.spread)
     np.testing.assert_array_equal(found.values, made.values)
     beside.unlink()
-    assert study.find_map("0001", "grad-cam", "Grad-CAM", REQUEST) is None
+    assert study.find_map("0001", "grad-cam", REQUEST) is None
 
 
 def test_labels_that_differ_by_signs_are_different_files(study: Study, awkward_grid: Grid) -> None:
     plain = study.write_map(make_map(awkward_grid), "Grad-CAM", REQUEST, 1.5)
-    plus = study.write_map(make_map(awkward_grid, 2.0), "Grad-CAM++", REQUEST, 1.5)
+    other = make_map(awkward_grid, 2.0)
+    record = replace(other.provenance, method="grad-cam++")
+    other = replace(other, method="grad-cam++", provenance=record)
+    plus = study.write_map(other, "Grad-CAM++", REQUEST, 1.5)
     assert plus.name == "sub-0001_desc-GradCAMPlusPlusCase_statmap.nii.gz"
     assert plain.exists()
-    found, _ = study.find_map("0001", "grad-cam", "Grad-CAM++", REQUEST)
+    found, *_ = study.find_map("0001", "grad-cam++", REQUEST)
     np.testing.assert_array_equal(found.values, make_map(awkward_grid, 2.0).values)
 
 
@@ -180,3 +183,70 @@ def test_a_folder_is_kept_for_one_request(study: Study) -> None:
     with pytest.raises(StudyError, match=r"made with other options \(see its demo.json\)"):
         study.claim("demo.json", REQUEST | {"seed": 1})
     assert study.find_json("demo.json", REQUEST) is not None
+
+
+def labelled(grid: Grid, subject: str = "0001", target: str = "case", value: float = 1.0):
+    return replace(make_map(grid, value), subject=subject, target=target)
+
+
+def test_nothing_is_written_over_what_is_only_spelled_alike(
+    study: Study, awkward_grids: dict[str, Grid]
+) -> None:
+    grid = awkward_grids["RAS"]
+    asked = [
+        (subject, target, network)
+        for subject in ("a_b", "ab", "a-b")
+        for target in ("case", "Case", "c ase", "c.ase")
+        for network in ("one", "two")
+    ]
+    paths = {}
+    for n, (subject, target, network) in enumerate(asked):
+        made = labelled(grid, subject, target, n + 1.0)
+        request = REQUEST | {"network": network}
+        paths[subject, target, network] = study.write_map(made, "Grad-CAM", request, 1.0, network)
+    assert len(set(paths.values())) == len(asked)
+    for n, (subject, target, network) in enumerate(asked):
+        request = REQUEST | {"network": network}
+        made = labelled(grid, subject, target, n + 1.0)
+        place = study.map_place(made, "Grad-CAM", network)
+        assert f"{study.folder / place}_statmap.nii.gz" == str(paths[subject, target, network])
+        values = np.asarray(nib.load(paths[subject, target, network]).dataobj)
+        np.testing.assert_array_equal(values, made.values)
+        assert study.find_map(subject, "grad-cam", request, network) is not None
+    assert study.find_map("a.b", "grad-cam", REQUEST | {"network": "one"}, "one") is None
+    first = paths["a_b", "case", "one"].relative_to(study.folder)
+    assert str(first) == "maps/sub-ab/sub-ab_desc-GradCAMCase_statmap.nii.gz"
+
+
+def test_group_maps_of_other_networks_and_rules_lie_side_by_side(
+    study: Study, awkward_grids: dict[str, Grid]
+) -> None:
+    grid = awkward_grids["RAS"]
+    values = make_map(grid).values
+    names = []
+    for network in ("mrinet", "sfcn"):
+        for rule in ("predicted", "own", "case"):
+            for target in ("case", "Case"):
+                group = GroupMap(values, grid, "gradient", target, "mean", 7)
+                path = study.write_group_map(group, "Gradient", network, rule)
+                assert study.write_group_map(group, "Gradient", network, rule) == path
+                names.append(path.name)
+    assert len(set(names)) == 12
+    assert names[0] == "desc-GradientCase_stat-mean_statmap.nii.gz"
+    assert names[2] == "model-Mrinet_target-Own_desc-GradientCase_stat-mean_statmap.nii.gz"
+
+
+def test_what_was_made_otherwise_is_named(study: Study, awkward_grid: Grid) -> None:
+    made = make_map(awkward_grid)
+    noise = [[[1.0, -3.0], [200.0, 5.0]]]
+    first = REQUEST | {"logits_on_noise": noise, "weights_sha256": "a"}
+    assert study.made_otherwise(made, "Grad-CAM", first) == []
+    study.write_map(made, "Grad-CAM", first, 1.0)
+    rounded = first | {"logits_on_noise": [[[1.00001, -3.00001], [200.001, 5.0]]]}
+    assert study.made_otherwise(made, "Grad-CAM", rounded) == []
+    assert study.find_map("0001", "grad-cam", rounded) is not None
+    other = first | {"logits_on_noise": [[[1.1, -3.0], [200.0, 5.0]]]}
+    assert study.made_otherwise(made, "Grad-CAM", other) == ["network's code"]
+    assert study.find_map("0001", "grad-cam", other) is None
+    other |= {"weights_sha256": "b", "seed": 1}
+    assert study.made_otherwise(made, "Grad-CAM", other) == ["seed", "weights"]

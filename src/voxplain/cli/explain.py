@@ -58,9 +58,22 @@ def explain(
         typer.Option(help="method:name=value, such as region-shapley:regions=AAL."),
     ] = None,
     class_names: Annotated[
-        str | None, typer.Option(help="Comma-separated, in the order of the outputs.")
+        str | None,
+        typer.Option(help="Comma-separated, in the order of the outputs; two for a single logit."),
     ] = None,
-    classes: Annotated[int, typer.Option(help="Number of the network's outputs.")] = 2,
+    classes: Annotated[
+        int | None, typer.Option(help="Number of the network's outputs; found by itself.")
+    ] = None,
+    task: Annotated[
+        str, typer.Option(help="auto, classification, or regression: the output is a number.")
+    ] = "auto",
+    unit: Annotated[
+        str | None, typer.Option(help="Unit of the number that the network gives, such as years.")
+    ] = None,
+    bins: Annotated[
+        str | None,
+        typer.Option(help="Outputs are bins of the number: edges of all (42:82), or each's value."),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, or exact for the network as given.")] = (
         "auto"
@@ -76,22 +89,15 @@ def explain(
     _one_of("--grid", grid, ("input", "network"))
     alone = {"--weights": weights, "--image": image, "--out": out}
     wrong = [name for name, value in alone.items() if bool(value) == bool(study)]
-    of_scans = (
-        mask,
-        preset,
-        class_names,
-        align != "affine",
-        orientation,
-        grid != "input",
-        classes != 2,
-    )
+    placed = (mask, preset, align != "affine", orientation, grid != "input")
+    of_scans = (*placed, class_names, classes, bins, task != "auto")
     if wrong or (study and any(of_scans)):
         raise InputError(
             f"Scans need --weights, --image and --out; missing: {', '.join(wrong)}. To "
             "explain a study that was fitted, give --study."
             if not study
-            else "A study has its own weights, images, masks, grid, preset and classes; give "
-            "--study without options of them."
+            else "A study has its own weights, images, masks, grid, preset, task and classes; "
+            "give --study without options of them."
         )
     console = make_console()
     options = ScanOptions(
@@ -110,6 +116,9 @@ def explain(
         options=tuple(option or ()),
         class_names=tuple(n.strip() for n in class_names.split(",")) if class_names else None,
         classes=classes,
+        task=task,
+        unit=unit,
+        bins=bins,
         device=device,
         precision=precision,
         seed=seed,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from voxplain.explain.engine import Engine, probabilities, weights_sha256
 from voxplain.explain.method import Attribution, Method, MethodInfo, Note
 from voxplain.explain.methods import METHODS
+from voxplain.explain.numbers import expected_value
 from voxplain.explain.probe import Probe, probe
 from voxplain.explain.run import explain as _explain
 from voxplain.explain.run import iter_explain
@@ -28,6 +29,7 @@ __all__ = [
     "Note",
     "Probe",
     "Target",
+    "expected_value",
     "explain",
     "iter_explain",
     "probabilities",

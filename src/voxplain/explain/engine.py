@@ -229,7 +229,7 @@ class Engine:
                     chosen = auto_layer(model, x)
                     layer, doubt = chosen.name, chosen.doubt
                 if self.precision == "exact":
-                    found = as_given(model, x, calls, beside)
+                    found = as_given(model, x, calls, needs or Needs(), beside)
                 else:
                     found = lower(model, x, layer, needs or Needs(), calls, beside, score)
         except (RuntimeError, MemoryError) as error:
@@ -273,7 +273,10 @@ class Engine:
         return model, torch.empty(0, dtype=kind, device=device), before
 
     def logits(
-        self, model: nn.Module, volumes: Iterable[Volume | NDArray[np.float32]]
+        self,
+        model: nn.Module,
+        volumes: Iterable[Volume | NDArray[np.float32]],
+        numbers: bool = False,
     ) -> NDArray[np.float32]:
         """Run the network on volumes, batch by batch, to score them.
 
@@ -283,6 +286,9 @@ class Engine:
             From (N, 1, X, Y, Z) to logits.
         volumes : iterable of Volume, or array (N, X, Y, Z)
             All on grids of one shape. Loaded a batch at a time.
+        numbers : bool, default=False
+            Whether outputs are numbers, such as ages, and are read as they are; else those of a
+            network that ends in a softmax or a sigmoid are turned into logits.
 
         Returns
         -------
@@ -299,7 +305,8 @@ class Engine:
         first = next(stream, None)
         if first is None:
             return np.empty((0, 0), dtype=np.float32)
-        return self.place(model, first, needs=Needs(gradient=False)).logits(_chain(first, stream))
+        needs = Needs(gradient=False, numbers=numbers)
+        return self.place(model, first, needs=needs).logits(_chain(first, stream))
 
     def resolve_device(self, current: torch.device | None = None) -> torch.device:
         """Settle where networks run.

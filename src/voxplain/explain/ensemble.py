@@ -13,11 +13,12 @@ from voxplain.errors import NetworkError
 from voxplain.explain.engine import probabilities
 from voxplain.explain.job import Job, alike
 from voxplain.explain.method import Needs
-from voxplain.explain.target import Target
+from voxplain.explain.numbers import PerNetwork
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from voxplain.explain.target import Target
     from voxplain.maps import AttributionMap
     from voxplain.volume import Volume
 
@@ -70,9 +71,9 @@ class Ensemble:
         # The networks take turns, so that no more than one batch of volumes waits in memory.
         streams = tee(volumes, len(self.models))
         makers = [
-            replace(self.job, model=model, target=target, member=f"network {i + 1}").maps(
-                stream, reporter(i)
-            )
+            replace(
+                self.job, model=model, target=_of_one(target, i), member=f"network {i + 1}"
+            ).maps(stream, reporter(i))
             for i, (model, stream) in enumerate(zip(self.models, streams, strict=True))
         ]
         for maps in zip(*makers, strict=True):
@@ -98,10 +99,20 @@ class Ensemble:
                     f"The networks have different numbers of outputs ({told}), so they predict "
                     "no class together; name a target."
                 )
-            if outputs == [1]:
+            if outputs == [1] and not target.names:
                 return target, ""
-            classes += np.mean([probabilities(z) for z in logits], axis=0).argmax(1).tolist()
-        return Target(tuple(classes)), ", the class of the largest mean probability"
+            chances = np.mean([probabilities(z) for z in logits], axis=0)
+            if outputs == [1]:
+                chances = np.hstack([1 - chances, chances])
+            classes += chances.argmax(1).tolist()
+        settled = replace(target, classes=tuple(classes))
+        return settled, ", the class of the largest mean probability"
+
+
+def _of_one(target: Target, network: int) -> Target:
+    if isinstance(target.function, PerNetwork):
+        return replace(target, function=target.function.members[network])
+    return target
 
 
 def _together(maps: Sequence[AttributionMap], how: str) -> AttributionMap:

@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from voxplain.errors import InputError, VoxplainWarning
+from voxplain.errors import VoxplainWarning
 from voxplain.explain.arguments import require_volume
 from voxplain.explain.engine import Engine, Placed, full_precision, weights_sha256
 from voxplain.explain.method import Attribution, Method, describe_options
+from voxplain.explain.numbers import ExpectedValue, Output, in_unit, number_sign, unit_word
 from voxplain.explain.survey import Survey
 from voxplain.explain.target import SCORE_WORDS
 from voxplain.maps import AttributionMap, Provenance
@@ -52,6 +53,8 @@ class Job:
         Number of volumes.
     member : str, default=""
         Which network of an ensemble this is, for warnings: ``"network 2"``.
+    output_unit : str, optional
+        Unit of what is explained, where that is a number and no logit.
     """
 
     model: nn.Module
@@ -63,6 +66,7 @@ class Job:
     seed: int
     total: int
     member: str = ""
+    output_unit: str | None = None
 
     def maps(
         self,
@@ -112,7 +116,9 @@ class Job:
         return replace(self, method=self.method.prepare(survey, self.seed))
 
     def _placed(self, example: Volume) -> Placed:
-        needs = self.method.requires
+        function = self.target.function
+        numbers = function is not None and not isinstance(function, ExpectedValue)
+        needs = replace(self.method.requires, numbers=numbers)
         layer = self.layer if needs.layer else None
         return self.engine.place(self.model, example, layer, needs, self._score)
 
@@ -156,7 +162,9 @@ class _Run:
                 who = f"Subject {volume.subject}" if volume.subject else "The volume"
                 who += f", {self.job.member}" * bool(self.job.member)
                 warnings.warn(f"{who}: {note.text}.", VoxplainWarning, stacklevel=2)
-        short, words = self._target_words(attribution.chosen, row)
+        chosen, sign = attribution.chosen, self.job.method.sign
+        short, words = self._target_words(chosen, row)
+        word = unit_word(chosen.function, chosen.indices is not None, self.job.output_unit)
         provenance = Provenance(
             method=info.name,
             options=describe_options(self.job.method),
@@ -177,12 +185,14 @@ class _Run:
             subject=volume.subject,
             method=info.name,
             target=short,
-            unit=self.job.method.unit,
-            sign=self.job.method.sign,
+            unit=in_unit(self.job.method.unit, word),
+            sign=sign if word == "logit" else number_sign(sign),
             provenance=provenance,
         )
 
     def _target_words(self, chosen: Chosen, row: int) -> tuple[str, str]:
+        if isinstance(chosen.function, Output | ExpectedValue):
+            return chosen.function.name, chosen.function.words
         if chosen.function is not None:
             name = getattr(chosen.function, "__name__", type(chosen.function).__name__)
             short = name if name.isidentifier() else "custom"
@@ -191,11 +201,6 @@ class _Run:
         if index is None:
             return "output", "the network's single output"
         names = self.job.class_names
-        if names and index >= len(names):
-            raise InputError(
-                f"Class {index} has no name: {len(names)} class_names were given; give one for "
-                "each output."
-            )
         name = f" ({names[index]})" if names else ""
         how = ", the predicted class" if chosen.predicted else ""
         words = f"{self.job.method.score_words} of class {index}{name}{how}"

@@ -132,7 +132,7 @@ def lower(
     x = x[:1]
     calls = calls or trace(model, x)
     x, before, strangers = _reference(model, x, layer, needs, score)
-    head = find_head(before.logits, calls.last)
+    head = "logits" if needs.numbers else find_head(before.logits, calls.last)
     if head != "logits":
         before = look(model, x, layer, needs, head, score)
     other = None
@@ -171,11 +171,16 @@ def lower(
                 return lower(model, x, layer, needs, calls, False, score)
             if same and own.isdisjoint(foreign):
                 return Lowered(made, words, head)
-    return as_given(model, x, calls, beside, reason or "no faster copy gives the same")
+    return as_given(model, x, calls, needs, beside, reason or "no faster copy gives the same")
 
 
 def as_given(
-    model: nn.Module, x: torch.Tensor, calls: Trace, beside: bool = True, why: str | None = None
+    model: nn.Module,
+    x: torch.Tensor,
+    calls: Trace,
+    needs: Needs = _ANYTHING,
+    beside: bool = True,
+    why: str | None = None,
 ) -> Lowered:
     """Run a network as it is, once it is known how.
 
@@ -186,6 +191,8 @@ def as_given(
         A scan to try it on.
     calls : Trace
         Of the network.
+    needs : Needs, optional
+        Of the method.
     beside : bool, default=True
         Whether scans will run side by side.
     why : str, optional
@@ -202,7 +209,7 @@ def as_given(
     """
     with only_its_own(model), probe(model) as p, torch.no_grad():
         first = p.logits(x)
-        head = find_head(first, calls.last)
+        head: Head = "logits" if needs.numbers else find_head(first, calls.last)
         alone = require_steady(p, x, first, beside, calls.draws)
     return Lowered(model, "" if why is None else f"as given ({why})", head, alone)
 

@@ -78,12 +78,15 @@ class Needs:
     gradient : bool, default=True
         The gradient with respect to the input, or as much as it; False where outputs, or the
         layer and its gradient, are all that is used.
+    numbers : bool, default=False
+        Outputs are read as they are, also where they look like probabilities.
     """
 
     layer: bool = False
     modules: bool = False
     float32: bool = False
     gradient: bool = True
+    numbers: bool = False
 
 
 @dataclass(frozen=True)

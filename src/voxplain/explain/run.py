@@ -22,6 +22,7 @@ from voxplain.explain.ensemble import Ensemble
 from voxplain.explain.job import Job, indexable
 from voxplain.explain.method import Method
 from voxplain.explain.methods import make_method, option_names
+from voxplain.explain.numbers import number_target
 from voxplain.explain.probe import layer_name
 from voxplain.explain.target import TargetLike, make_target
 from voxplain.volume import Volume
@@ -43,6 +44,7 @@ def explain(
     *,
     layer: str | nn.Module = ...,
     class_names: ClassNames | None = ...,
+    output_unit: str | None = ...,
     engine: Engine | None = ...,
     seed: int = ...,
     **options: Any,
@@ -56,11 +58,12 @@ def explain(
     *,
     layer: str | nn.Module = ...,
     class_names: ClassNames | None = ...,
+    output_unit: str | None = ...,
     engine: Engine | None = ...,
     seed: int = ...,
     **options: Any,
 ) -> list[AttributionMap]: ...
-def explain(
+def explain(  # noqa: PLR0913 - what a map depends on, each by its name
     model: nn.Module | Sequence[nn.Module],
     volume: Volume | Iterable[Volume],
     method: str | Method = "gradient",
@@ -68,6 +71,7 @@ def explain(
     *,
     layer: str | nn.Module = "auto",
     class_names: ClassNames | None = None,
+    output_unit: str | None = None,
     engine: Engine | None = None,
     seed: int = 0,
     **options: Any,
@@ -91,7 +95,12 @@ def explain(
         For methods that look at a layer: its dotted path, the module, or the last one whose output
         has spatial extent. Other methods pay no attention to it.
     class_names : sequence of str, or mapping of int to str, optional
-        Names in the order of the network's outputs, or by their number from 0.
+        Names in the order of the network's outputs, or by their number from 0; of a single output,
+        that of class 0 and that of class 1, whose logit it is.
+    output_unit : str, optional
+        For a network whose output is a number and no logit: the number's unit, such as
+        ``"years"``. The target is then the output itself, or a function of it, such as
+        `voxplain.explain.expected_value`.
     engine : Engine, optional
         Device, precision and batch size.
     seed : int, default=0
@@ -119,6 +128,7 @@ def explain(
             target,
             layer=layer,
             class_names=class_names,
+            output_unit=output_unit,
             engine=engine,
             seed=seed,
             **options,
@@ -135,6 +145,7 @@ def iter_explain(  # noqa: PLR0913 - the arguments of explain, and the progress
     *,
     layer: str | nn.Module = "auto",
     class_names: ClassNames | None = None,
+    output_unit: str | None = None,
     engine: Engine | None = None,
     seed: int = 0,
     on_progress: Callable[[float, int], None] | None = None,
@@ -144,7 +155,7 @@ def iter_explain(  # noqa: PLR0913 - the arguments of explain, and the progress
 
     Parameters
     ----------
-    model, volumes, method, target, layer, class_names, engine, seed, **options
+    model, volumes, method, target, layer, class_names, output_unit, engine, seed, **options
         See `explain`. The volumes are loaded a batch at a time.
     on_progress : callable, optional
         Takes the number of volumes done, which may be fractional during a long batch, and their
@@ -171,6 +182,13 @@ def iter_explain(  # noqa: PLR0913 - the arguments of explain, and the progress
     if name != "auto":
         for other in models[1:]:
             layer_name(other, name)
+    if output_unit is not None:
+        target = number_target(target, output_unit)
+        if class_names:
+            raise InputError(
+                "class_names were given, and an output_unit, which says that the output is a "
+                "number; give one of them."
+            )
     job = Job(
         model=models[0],
         method=made,
@@ -180,6 +198,7 @@ def iter_explain(  # noqa: PLR0913 - the arguments of explain, and the progress
         engine=read_engine(engine),
         seed=read_seed(seed),
         total=len(sized),
+        output_unit=output_unit,
     )
     run = Ensemble(job, models) if len(models) > 1 else job
     return run.maps(sized, on_progress or (lambda done, total: None))

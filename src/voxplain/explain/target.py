@@ -19,6 +19,7 @@ __all__ = [
     "TargetLike",
     "check_score",
     "make_target",
+    "require_names",
 ]
 
 Score = Literal["logit", "margin"]
@@ -127,10 +128,13 @@ class Target:
         One class index per sample; None for the predicted class or a callable.
     function : callable or None
         From the output (N, K) to one scalar per sample.
+    names : int
+        How many classes have names; 0 where none has.
     """
 
     classes: tuple[int, ...] | None = None
     function: Callable[[torch.Tensor], torch.Tensor] | None = None
+    names: int = 0
 
     def choose(self, logits: torch.Tensor) -> Chosen:
         """Settle the target of each sample, given the network's output.
@@ -142,18 +146,21 @@ class Target:
         Returns
         -------
         Chosen
-            ``"predicted"`` becomes the class of the largest logit; with a single output it is
-            that output itself, which serves a regression as well.
+            ``"predicted"`` becomes the class of the largest logit; of a single output with two
+            names of classes, the class that its sign tells; of one without, that output itself.
 
         Raises
         ------
         InputError
-            If a class index is out of range.
+            If a class index is out of range, or there are more or fewer names than classes.
         """
         if self.function is not None:
             return Chosen(None, self.function)
         n_outputs = logits.shape[1]
+        require_names(self.names, n_outputs)
         if self.classes is None:
+            if n_outputs == 1 and self.names:
+                return Chosen((logits.detach()[:, 0] > 0).long(), predicted=True)
             if n_outputs == 1:
                 return Chosen(None, predicted=True)
             return Chosen(logits.detach().argmax(1), predicted=True)
@@ -173,7 +180,30 @@ class Target:
     def take(self, positions: Sequence[int]) -> Target:
         """Keep the samples at some positions."""
         classes = None if self.classes is None else tuple(self.classes[i] for i in positions)
-        return Target(classes, self.function)
+        return Target(classes, self.function, self.names)
+
+
+def require_names(names: int, outputs: int) -> None:
+    """Refuse names of classes that a network does not tell apart.
+
+    Parameters
+    ----------
+    names : int
+        How many were given; 0 is always right.
+    outputs : int
+        Of the network; one output tells two classes apart.
+
+    Raises
+    ------
+    InputError
+        If they are too many or too few.
+    """
+    if names and names != max(outputs, 2):
+        needs = "one for each" if outputs > 1 else "two, that of class 0 first"
+        raise InputError(
+            f"{names} class name{'s were' if names > 1 else ' was'} given, and the network has "
+            f"{outputs} output{'s' if outputs > 1 else ''}; give {needs}."
+        )
 
 
 def check_score(score: Score) -> None:
@@ -214,15 +244,16 @@ def make_target(target: TargetLike, count: int, class_names: Sequence[str] | Non
     InputError
         If the name is unknown or the number of targets is not the number of samples.
     """
+    names = len(class_names or ())
     if isinstance(target, str):
         if target == "predicted":
-            return Target()
-        return Target((_index(target, class_names),) * count)
+            return Target(names=names)
+        return Target((_index(target, class_names),) * count, names=names)
     if hasattr(target, "__array__") and np.ndim(target) == 0:
         # A number from NumPy or PyTorch.
-        return Target((_index(target, class_names),) * count)
+        return Target((_index(target, class_names),) * count, names=names)
     if isinstance(target, int) and not isinstance(target, bool):
-        return Target((target,) * count)
+        return Target((target,) * count, names=names)
     if callable(target) and not isinstance(target, type):
         return Target(function=target)
     if _is_row(target):
@@ -231,7 +262,7 @@ def make_target(target: TargetLike, count: int, class_names: Sequence[str] | Non
                 f"{len(target)} targets were given for {count} volumes; give one per volume, or "
                 "one for all."
             )
-        return Target(tuple(_index(item, class_names) for item in target))
+        return Target(tuple(_index(item, class_names) for item in target), names=names)
     kind = f"the class {target.__name__}" if isinstance(target, type) else type(target).__name__
     raise InputError(
         f"A target is a class index, a class name, 'predicted', one index per volume, or a "

@@ -9,7 +9,7 @@ from voxplain.fit.inference import (
     permutation_p,
 )
 from voxplain.fit.metrics import Score, calibration, classification_scores, measures
-from voxplain.fit.outcome import Outcome, outcome_of
+from voxplain.fit.outcome import Outcome, outcome_of, unit_of
 from voxplain.fit.prediction import predict
 from voxplain.fit.processes import Processes
 from voxplain.fit.schedule import PAPER_SCHEDULE, Schedule
@@ -40,4 +40,5 @@ __all__ = [
     "permutation_p",
     "predict",
     "train",
+    "unit_of",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from voxplain.columns import read_numbers
 from voxplain.errors import InputError
 from voxplain.volume import Cohort
 
-__all__ = ["Outcome", "outcome_of"]
+__all__ = ["Outcome", "outcome_of", "unit_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,3 +96,28 @@ def outcome_of(cohort: Cohort, column: str = "label") -> Outcome:
             f"All scans have the same {column}, {numbers[0]:g}; there is nothing to predict."
         )
     return Outcome(column, numbers)
+
+
+_UNITS = {
+    **dict.fromkeys(("age", "years", "year", "yrs", "yr"), "years"),
+    **{word: word for word in ("months", "weeks", "days", "mm", "cm", "kg", "mm3", "cm3")},
+    "ml": "mL",
+}
+
+
+def unit_of(column: str) -> str:
+    """Tell the unit of a column of numbers by its name.
+
+    Parameters
+    ----------
+    column : str
+
+    Returns
+    -------
+    str
+        What the name ends with, where that is a unit (``brain_ml``, ``age_months``); years for an
+        age; else the name itself.
+    """
+    words = [word.lower() for word in re.findall("[A-Z]?[a-z]+3?|[A-Z]+3?", column)]
+    last = _UNITS.get(words[-1]) if words else None
+    return last or ("years" if "age" in words else column)

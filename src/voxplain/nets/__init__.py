@@ -1,8 +1,10 @@
 """Networks and their weights."""
 
-from voxplain.nets.build import NETWORKS, build_network, count_parameters
+from voxplain.nets.build import NETWORKS, build_network, count_parameters, takes
 from voxplain.nets.checkpoint import load_into, read_weights, serialise
+from voxplain.nets.matching import published_layout
 from voxplain.nets.mrinet import MRINet
+from voxplain.nets.record import WeightsRecord, file_sha256, read_record
 from voxplain.nets.sfcn import SFCN
 from voxplain.nets.slicenet import SliceNet
 
@@ -11,9 +13,14 @@ __all__ = [
     "NETWORKS",
     "SFCN",
     "SliceNet",
+    "WeightsRecord",
     "build_network",
     "count_parameters",
+    "file_sha256",
     "load_into",
+    "published_layout",
+    "read_record",
     "read_weights",
     "serialise",
+    "takes",
 ]

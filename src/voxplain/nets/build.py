@@ -15,7 +15,7 @@ from voxplain.nets.sfcn import SFCN
 from voxplain.nets.slicenet import SliceNet
 from voxplain.nets.zoo import MONAI_NETWORKS
 
-__all__ = ["NETWORKS", "build_network", "count_parameters"]
+__all__ = ["NETWORKS", "build_network", "count_parameters", "takes"]
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "mrinet": MRINet,
@@ -95,6 +95,11 @@ def _parameters(maker: Callable[..., nn.Module]) -> set[str]:
         return set(inspect.signature(maker).parameters)
     except ValueError:
         return set()
+
+
+def takes(name: str, argument: str) -> bool:
+    """Tell whether a network's function takes an argument, such as ``classes``."""
+    return argument in _parameters(NETWORKS.get(name) or _imported(name))
 
 
 def count_parameters(network: nn.Module) -> int:

@@ -13,28 +13,17 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from voxplain.errors import InputError, NetworkError
+from voxplain.errors import InputError, NetworkError, VoxplainWarning
+from voxplain.nets.matching import match_names
 from voxplain.pointers import require_content
 
 __all__ = ["load_into", "read_weights", "serialise"]
 
-_NESTS = ("state_dict", "model_state_dict", "model", "net")
-
-_KAN2020_LAYOUTS = (
-    {
-        f"hidden{block}.{index}.": f"features.{name}{block}."
-        for block in (1, 2, 3)
-        for index, name in ((0, "conv"), (1, "norm"))
-    }
-    | {"linear.": "classifier."},
-    {
-        f"features.{4 * (block - 1) + index}.": f"features.{name}{block}."
-        for block in (1, 2, 3)
-        for index, name in ((0, "conv"), (1, "norm"))
-    }
-    | {"classifier.3.": "classifier."},
+_NESTS = (
+    *("state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "params"),
+    *("ema", "model_ema", "ema_state_dict", "state_dict_ema", "ema_model", "teacher", "student"),
 )
-"""The two layouts published with Kan et al. 2020: prefixes there, and in `MRINet`."""
+"""Where checkpoints keep the tensors of a network; the first that is there counts."""
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:
@@ -44,11 +33,12 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     ----------
     path : path
         ``.safetensors``, or what ``torch.save`` wrote: a state dict, or a training checkpoint
-        that holds one. A prefix ``module.`` left by data parallel training is dropped.
+        that holds one. Of a network and its running average, the network is taken, with a warning.
 
     Returns
     -------
     dict of str to torch.Tensor, on the CPU
+        By the names in the file; `load_into` knows what may stand before those of a network.
 
     Raises
     ------
@@ -62,21 +52,44 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise InputError(f"There is no file of weights at {path}; give the path of one.")
     content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
-    for nest in _NESTS:
-        if isinstance(content, Mapping) and isinstance(content.get(nest), Mapping):
-            content = content[nest]
-            break
+    content = _state_in(content, path)
     if not isinstance(content, Mapping) or not content:
         raise NetworkError(
             f"{path} holds no state dict; save one with torch.save(net.state_dict())."
         )
-    state = {str(k).removeprefix("module."): v for k, v in content.items()}
+    state = {str(k): v for k, v in content.items()}
     others = [name for name, value in state.items() if not isinstance(value, Tensor)]
     if others:
         raise NetworkError(
             f"{path} holds {others[0]!r}, which is not a tensor; save net.state_dict() alone."
         )
     return state
+
+
+def _state_in(content: object, path: Path) -> object:
+    """Find the state dict in a training checkpoint."""
+    while isinstance(content, Mapping) and not _is_state(content):
+        inside = {k: v for k, v in content.items() if isinstance(v, Mapping) and v}
+        named = [k for k in _NESTS if k in inside]
+        states = [k for k in named if _is_state(inside[k])]
+        if not named:
+            whole = [k for k in inside if _is_state(inside[k])]
+            if len(whole) != 1:
+                return content
+            named = whole
+        if len(states) > 1:
+            warnings.warn(
+                f"{path} holds the tensors of a network under {' and '.join(map(repr, states))}; "
+                f"those under {states[0]!r} are taken: to have others, save them alone.",
+                VoxplainWarning,
+                stacklevel=3,
+            )
+        content = inside[(states or named)[0]]
+    return content
+
+
+def _is_state(value: Mapping[object, object]) -> bool:
+    return all(isinstance(v, Tensor) for v in value.values())
 
 
 def _read_safetensors(path: Path) -> object:
@@ -119,8 +132,11 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:120].rstrip(". ")
 
 
-def load_into(network: nn.Module, state: Mapping[str, Tensor]) -> None:
+def load_into(network: nn.Module, state: Mapping[str, Tensor]) -> tuple[str, ...]:
     """Fill a network with weights, in its own layout or in one of the paper's two.
+
+    What data parallel training, compilation or a training framework put before the names, in the
+    network or in the file, is seen through; see `voxplain.nets.matching.match_names`.
 
     Parameters
     ----------
@@ -128,54 +144,43 @@ def load_into(network: nn.Module, state: Mapping[str, Tensor]) -> None:
         Changed in place, only if everything fits.
     state : mapping of str to torch.Tensor
 
+    Returns
+    -------
+    tuple of str
+        What was left out of the names, or not used, each in a few words.
+
     Raises
     ------
     NetworkError
-        If a tensor is missing, left over or of another shape; the first such tensor is named,
-        with both shapes.
+        If a tensor is missing, left over or of another shape, or holds numbers of another kind.
     """
-    wanted = network.state_dict()
-    translated = _in_layout_of(wanted, state)
-    for name, tensor in wanted.items():
-        if name.endswith("num_batches_tracked") and name not in translated:
-            translated[name] = tensor
-        if name not in translated:
-            raise NetworkError(
-                f"The weights have no tensor {name!r} {_shape(tensor)}, which "
-                f"{type(network).__name__} needs; they belong to another network."
-            )
-        if translated[name].shape != tensor.shape:
-            raise NetworkError(
-                f"Tensor {name!r} is {_shape(translated[name])} in the weights and "
-                f"{_shape(tensor)} in {type(network).__name__}; they belong to another "
-                "network or grid."
-            )
-    for name in translated:
-        if name not in wanted:
-            raise NetworkError(
-                f"The weights hold a tensor {name!r} {_shape(translated[name])} that "
-                f"{type(network).__name__} does not have; they belong to another network."
-            )
-    network.load_state_dict(translated)
+    wanted, name = network.state_dict(), type(network).__name__
+    names, notes = match_names(wanted, state, name)
+    for own, given in names.items():
+        _require_kind(given, state[given], wanted[own], name)
+    filled = {own: state[names[own]] if own in names else wanted[own] for own in wanted}
+    network.load_state_dict(filled)
+    return notes
 
 
-def _in_layout_of(wanted: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    if not wanted.keys() & state.keys() or "features.conv1.weight" in wanted:
-        for layout in _KAN2020_LAYOUTS:
-            if all(any(name.startswith(prefix) for prefix in layout) for name in state):
-                return {_renamed(name, layout): tensor for name, tensor in state.items()}
-    return dict(state)
+def _require_kind(name: str, given: Tensor, wanted: Tensor, network: str) -> None:
+    """Refuse tensors that would be changed without a word when they are copied."""
+    real = given.is_floating_point()
+    if given.is_complex() or real != wanted.is_floating_point():
+        counts = not (given.is_complex() or given.dtype == torch.bool)
+        if counts and name.endswith("num_batches_tracked"):
+            return
+        raise NetworkError(
+            f"Tensor {name!r} of the weights is of type {_kind(given)}, and {network} computes "
+            f"with {_kind(wanted)}; save the weights as real floating-point numbers."
+        )
 
 
-def _renamed(name: str, layout: Mapping[str, str]) -> str:
-    prefix = next(prefix for prefix in layout if name.startswith(prefix))
-    return layout[prefix] + name.removeprefix(prefix)
-
-
-def _shape(tensor: Tensor) -> str:
-    return "(" + ", ".join(str(n) for n in tensor.shape) + ")"
+def _kind(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
 
 
 def serialise(network: nn.Module) -> bytes:
-    """Return a network's weights as the bytes of a safetensors file."""
-    return save({k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()})
+    """Return a network's weights as the bytes of a safetensors file, tied ones twice."""
+    state = network.state_dict()
+    return save({name: value.detach().cpu().contiguous().clone() for name, value in state.items()})

@@ -18,12 +18,19 @@ from torch import nn
 
 from voxplain import __version__
 from voxplain.errors import NetworkError, StudyError, VoxplainError
-from voxplain.explain import weights_sha256
 from voxplain.explain.probe import probe
-from voxplain.fit import Epoch, Fold, Processes, Schedule, Training, inner_split, predict
+from voxplain.fit import Epoch, Fold, Processes, Schedule, Training, inner_split, predict, unit_of
 from voxplain.fit.arithmetic import Arithmetic, arithmetic_of
 from voxplain.fit.prediction import as_tensor
-from voxplain.nets import build_network, count_parameters, load_into, read_weights, serialise
+from voxplain.nets import (
+    WeightsRecord,
+    build_network,
+    count_parameters,
+    load_into,
+    read_weights,
+)
+from voxplain.pipeline.kept import same_code, write_weights
+from voxplain.pipeline.maps import identity_of
 from voxplain.pipeline.setting import Setting
 from voxplain.pipeline.training_error import training_error
 from voxplain.progress import Progress
@@ -86,6 +93,7 @@ class Learner:
         self.variant = variant
         self.seconds = 0.0
         self.arithmetic: Arithmetic | None = None
+        self._code_is_known = False
         self._images = _fingerprint(setting.cohort)
 
     def held_out(self, fold: Fold, progress: Progress) -> NDArray[np.float32]:
@@ -95,15 +103,15 @@ class Learner:
 
     def trained(self, fold: Fold, progress: Progress) -> tuple[nn.Module, tuple[float, float]]:
         """Train on a fold; return the network, and the scale of its output (see `Training`)."""
-        place = f"{self.folder}/repeat-{fold.repeat:02d}/fold-{fold.number:02d}"
         words = f"{self.name}{f', {self.variant}' * bool(self.variant)}, fold {fold.number}"
         words += f" of repeat {fold.repeat}" * (fold.repeat > 1)
-        return self._trained(place, fold.train, _number(fold), words, progress)
+        return self._trained(self._place(fold), fold.train, _number(fold), words, progress)
 
     def has(self, fold: Fold) -> bool:
-        """Tell whether a fold's network is there, trained with these options."""
-        place = f"{self.folder}/repeat-{fold.repeat:02d}/fold-{fold.number:02d}/training.json"
-        return self.study.find_json(place, self._request(fold.train, _number(fold))) is not None
+        """Tell whether a fold's network is there, trained with these options and this code."""
+        place, number = self._place(fold), _number(fold)
+        kept = self.study.find_json(f"{place}/training.json", self._request(fold.train, number))
+        return kept is not None and self._of_this_code(kept, place, number)
 
     def refuse_others(self, folds: Sequence[Fold]) -> None:
         """Refuse to train over networks that were trained with other options.
@@ -115,9 +123,12 @@ class Learner:
         """
         other: set[str] = set()
         for fold in folds:
-            place = f"{self.folder}/repeat-{fold.repeat:02d}/fold-{fold.number:02d}/training.json"
-            request = self._request(fold.train, _number(fold))
-            other.update(self.study.changed_json(place, request))
+            place, number = self._place(fold), _number(fold)
+            request = self._request(fold.train, number)
+            other.update(self.study.changed_json(f"{place}/training.json", request))
+            kept = self.study.find_json(f"{place}/training.json", request)
+            if kept is not None and not self._of_this_code(kept, place, number):
+                other.add("network's code")
         if other:
             named = ", ".join(sorted(_OPTIONS.get(name, name) for name in other))
             raise StudyError(
@@ -159,6 +170,17 @@ class Learner:
             "parameters": count_parameters(network),
         }
 
+    def _place(self, fold: Fold) -> str:
+        return f"{self.folder}/repeat-{fold.repeat:02d}/fold-{fold.number:02d}"
+
+    def _of_this_code(self, kept: Mapping[str, Any], place: str, number: int) -> bool:
+        """Tell whether a trained network still gives what it gave; asked once, of the first."""
+        if not self._code_is_known:
+            network = self._network(number)
+            load_into(network, read_weights(self.study.folder / place / "weights.safetensors"))
+            self._code_is_known = same_code(kept, identity_of(network, self.cohort.grid.shape))
+        return self._code_is_known
+
     def _network(self, number: int) -> nn.Module:
         torch.manual_seed(self.seed + number)
         return build_network(self.name, self.cohort.grid.shape, self.outcome.outputs)
@@ -169,6 +191,9 @@ class Learner:
         network = self._network(number)
         request = self._request(train, number)
         kept = self.study.find_json(f"{place}/training.json", request)
+        if kept is not None and not self._of_this_code(kept, place, number):
+            progress.say(f"The code of {self.name} has changed since it was trained: once more.")
+            kept = None
         if kept is not None:
             load_into(network, read_weights(self.study.folder / place / "weights.safetensors"))
             self.seconds += kept["seconds"]
@@ -190,7 +215,7 @@ class Learner:
             validation=validate,
             processes=self.processes,
         )
-        before = self._resume(training, place, request, progress)
+        before = self._resume(training, place, number, request, progress)
         began = time.perf_counter()
         self._remember(self._tried(training.settle), progress)
 
@@ -199,6 +224,7 @@ class Learner:
                 return
             spent = before + time.perf_counter() - began
             content = {"request": _text(request), "seconds": spent, "state": training.state()}
+            content["identity"] = identity_of(network, self.cohort.grid.shape)
             stream = io.BytesIO()
             torch.save(content, stream)
             self.study.write_bytes(f"{place}/checkpoint.pt", stream.getvalue())
@@ -211,12 +237,13 @@ class Learner:
         self.seconds += seconds
         if not self.processes.first:
             return network, training.scale
-        self.study.write_bytes(f"{place}/weights.safetensors", serialise(network))
+        hashes = write_weights(self.study, place, self.name, network, self._record(training.scale))
         self.study.write_json(
             f"{place}/training.json",
             {
                 "request": request,
-                "weights_sha256": weights_sha256(network),
+                "identity": identity_of(network, self.cohort.grid.shape),
+                **hashes,
                 "scale": training.scale,
                 "train": [self.cohort.subjects[i] for i in learn],
                 "validation": [self.cohort.subjects[i] for i in validate],
@@ -227,6 +254,12 @@ class Learner:
         )
         (self.study.folder / place / "checkpoint.pt").unlink(missing_ok=True)
         return network, training.scale
+
+    def _record(self, scale: tuple[float, float]) -> WeightsRecord:
+        if self.outcome.class_names:
+            return WeightsRecord(self.outcome.class_names)
+        name = self.outcome.name
+        return WeightsRecord((), unit_of(name), name, scale[0], scale[1])
 
     def _remember(self, found: Arithmetic, progress: Progress) -> None:
         """Remember what a training computes in, and say what is out of the ordinary."""
@@ -245,7 +278,12 @@ class Learner:
             raise training_error(error, self.name, self.schedule) from error
 
     def _resume(
-        self, training: Training, place: str, request: Mapping[str, Any], progress: Progress
+        self,
+        training: Training,
+        place: str,
+        number: int,
+        request: Mapping[str, Any],
+        progress: Progress,
     ) -> float:
         """Go on from the last whole epoch of a run that was cut short; return its seconds."""
         path = self.study.folder / place / "checkpoint.pt"
@@ -257,6 +295,12 @@ class Learner:
             # Whatever a damaged file gives: training it again costs time alone.
             return 0.0
         if content.get("request") != _text(request):
+            return 0.0
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+            before = self._network(number)
+        before.load_state_dict(content["state"]["network"])
+        if not same_code(content, identity_of(before, self.cohort.grid.shape)):
+            progress.say(f"The code of {self.name} has changed: its training begins anew.")
             return 0.0
         training.resume(content["state"])
         progress.say(f"Going on after epoch {len(training.history)} of a run that was cut short.")

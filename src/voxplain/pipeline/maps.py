@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from torch import nn
@@ -14,15 +15,17 @@ from torch import nn
 from voxplain import __version__
 from voxplain.errors import VoxplainWarning
 from voxplain.explain import METHODS, Engine, Method, iter_explain, weights_sha256
+from voxplain.explain.identity import code_name, logits_on_noise
 from voxplain.explain.method import describe_options
 from voxplain.explain.methods import make_method
 from voxplain.explain.run import prepare_method
+from voxplain.explain.target import TargetLike
 from voxplain.maps import AttributionMap
 from voxplain.progress import Progress
-from voxplain.study import Study
+from voxplain.study import LOGITS, Study
 from voxplain.volume import Volume
 
-__all__ = ["Explained", "Question", "explain_and_write"]
+__all__ = ["Explained", "Question", "explain_and_write", "identity_of", "voxels_sha256"]
 
 _NAMES_SHOWN = 6
 _Item = TypeVar("_Item")
@@ -44,25 +47,33 @@ class Question:
     seed : int, default=0
     context : mapping, optional
         What else the maps on disk depend on, such as the grid they are brought to.
+    output_unit : str, optional
+        Where the network's output is a number: its unit.
+    network : str
+        Name of the network, in a study that may hold several.
     """
 
     method: str
-    target: int | str | Sequence[int | str] = "predicted"
+    target: TargetLike = "predicted"
     layer: str = "auto"
     class_names: tuple[str, ...] | None = None
     options: Mapping[str, Any] | None = None
     seed: int = 0
     context: Mapping[str, Any] | None = None
+    output_unit: str | None = None
+    network: str = ""
 
     @property
     def per_volume(self) -> bool:
         """Whether each volume has a target of its own."""
-        return not isinstance(self.target, int | str)
+        return not (isinstance(self.target, int | str) or callable(self.target))
 
     def targets(self, count: int) -> list[int | str]:
-        """Return the target of each of `count` volumes."""
+        """Return the target of each of `count` volumes, a callable by its description."""
         if isinstance(self.target, int | str):
             return [self.target] * count
+        if callable(self.target):
+            return [repr(self.target)] * count
         return list(self.target)
 
 
@@ -77,11 +88,35 @@ class Explained:
         Mean time per map, writing left out.
     kept : int
         How many were there already.
+    paths : list of pathlib.Path
+        Where each map lies.
     """
 
     maps: list[AttributionMap]
     seconds: float
     kept: int
+    paths: list[Path]
+
+
+def identity_of(networks: nn.Module | Sequence[nn.Module], shape: Sequence[int]) -> dict[str, Any]:
+    """Tell networks from others with the same weights: by their code and by what it computes.
+
+    Parameters
+    ----------
+    networks : torch.nn.Module, or several
+    shape : sequence of 3 ints
+        Of the volumes that they take.
+
+    Returns
+    -------
+    dict
+        To be part of a request.
+    """
+    each = [networks] if isinstance(networks, nn.Module) else networks
+    return {
+        "class": ", ".join(dict.fromkeys(code_name(one) for one in each)),
+        LOGITS: [logits_on_noise(one, shape) for one in each],
+    }
 
 
 def explain_and_write(
@@ -92,31 +127,35 @@ def explain_and_write(
     engine: Engine,
     progress: Progress,
     place: Callable[[AttributionMap], AttributionMap] | None = None,
+    sources: Sequence[Mapping[str, Any]] | None = None,
 ) -> Explained:
     """Explain volumes with one method and write each map as soon as it is there.
 
     Of several networks, the mean map is written, and its spread beside it.
-    `place` may carry a map to another grid before it is written. Maps that the study holds
-    already, made from the same image with the same weights and options, are kept. Remarks on a
-    map are shown as lines, not as warnings.
+    `place` may carry a map to another grid before it is written; `sources` says which files each
+    volume and the weights come from. Maps that the study holds already, made from the same image
+    with the same network, weights and options, are kept; those that were made otherwise are made
+    anew. Remarks on a map are shown as lines, not as warnings.
     """
     label = METHODS[question.method].info.label
     targets = question.targets(len(volumes))
     method = make_method(question.method, question.options)
-    common = _request(network, method, question, engine)
-    hashes = [_hash(volume) for volume in volumes]
+    common = _request(network, volumes, method, question, engine)
+    hashes = [voxels_sha256(volume) for volume in volumes]
     if method.surveys:
         common["cohort_sha256"] = _joint(hashes, targets)
+    sources = sources or [{}] * len(volumes)
     requests = [
-        common | {"target": target, "image_sha256": sha256}
-        for sha256, target in zip(hashes, targets, strict=True)
+        common | {"target": target, "input_sha256": sha256, **_of_image(source)}
+        for sha256, target, source in zip(hashes, targets, sources, strict=True)
     ]
     maps: dict[int, AttributionMap] = {}
     seconds: dict[int, float] = {}
+    paths: dict[int, Path] = {}
     for i, volume in enumerate(volumes):
-        found = study.find_map(volume.subject, question.method, label, requests[i])
+        found = study.find_map(volume.subject, question.method, requests[i], question.network)
         if found:
-            maps[i], seconds[i] = found
+            maps[i], seconds[i], paths[i] = found
     kept = len(maps)
     if kept:
         progress.say(
@@ -125,6 +164,7 @@ def explain_and_write(
         )
     missing = [i for i in range(len(volumes)) if i not in maps]
     remarks: dict[str, list[str]] = {}
+    replaced: dict[str, list[str]] = {}
     if missing:
         with progress.step(_counted(label, len(missing)), len(missing)) as advance:
             ready = prepare_method(
@@ -143,6 +183,7 @@ def explain_and_write(
                 [targets[i] for i in missing] if question.per_volume else question.target,
                 layer=question.layer,
                 class_names=question.class_names,
+                output_unit=question.output_unit,
                 engine=engine,
                 seed=question.seed,
                 on_progress=lambda done, _: advance(done),
@@ -153,15 +194,25 @@ def explain_and_write(
                     remarks.setdefault(text, []).append(map_.subject)
                 maps[i] = place(map_) if place else map_
                 seconds[i] = watch.seconds / (1 + missing.index(i))
-                study.write_map(maps[i], label, requests[i], seconds[i])
+                if other := study.made_otherwise(maps[i], label, requests[i], question.network):
+                    replaced.setdefault(", ".join(other), []).append(map_.subject)
+                paths[i] = study.write_map(
+                    maps[i], label, requests[i], seconds[i], question.network, sources[i]
+                )
             each = watch.seconds / len(missing)
         seconds |= dict.fromkeys(missing, each)
+    for what, subjects in replaced.items():
+        progress.say(
+            f"{label}: the map of {_named(subjects)} was there, made otherwise ({what}), and was "
+            "made anew."
+        )
     for text, subjects in remarks.items():
         progress.say(f"{label}, note on {_named(subjects)}: {text}")
     return Explained(
         maps=[maps[i] for i in range(len(volumes))],
         seconds=sum(seconds.values()) / len(seconds),
         kept=kept,
+        paths=[paths[i] for i in range(len(volumes))],
     )
 
 
@@ -213,22 +264,31 @@ def _with_remarks(
 
 def _request(
     network: nn.Module | Sequence[nn.Module],
+    volumes: Sequence[Volume],
     method: Method,
     question: Question,
     engine: Engine,
 ) -> dict[str, Any]:
     networks = [network] if isinstance(network, nn.Module) else network
+    context = question.context or {}
+    known = LOGITS in context or not len(volumes)
     return {
         "method": question.method,
         "options": describe_options(method),
         "layer": question.layer,
         "class_names": question.class_names,
+        "output_unit": question.output_unit,
         "seed": question.seed,
         "precision": engine.precision,
         "weights_sha256": ", ".join(weights_sha256(one) for one in networks),
         "version": __version__,
-        **(question.context or {}),
+        **({} if known else identity_of(networks, volumes[0].grid.shape)),
+        **context,
     }
+
+
+def _of_image(sources: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: sources[key] for key in ("image_sha256",) if key in sources}
 
 
 def _joint(hashes: Sequence[str], targets: Sequence[int | str]) -> str:
@@ -237,7 +297,8 @@ def _joint(hashes: Sequence[str], targets: Sequence[int | str]) -> str:
     return hashlib.sha256("\n".join(pairs).encode()).hexdigest()
 
 
-def _hash(volume: Volume) -> str:
+def voxels_sha256(volume: Volume) -> str:
+    """Hash the voxels of a scan and where they lie."""
     digest = hashlib.sha256(volume.values.tobytes())
     digest.update(volume.grid.affine.tobytes())
     return digest.hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,25 +10,29 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from voxplain import __version__
-from voxplain.cohort import (
-    PRESETS,
-    Prepared,
-    prepare,
-    read_mask,
-    read_volume,
-    subject_labels,
-)
-from voxplain.errors import InputError, remarks, unknown_name
-from voxplain.explain import METHODS, Engine, probabilities, weights_sha256
+from voxplain.cohort import PRESETS, Prepared, prepare, read_mask, read_volume
+from voxplain.errors import InputError, NetworkError, remarks
+from voxplain.explain import METHODS, Engine, weights_sha256
 from voxplain.explain.methods import make_method
 from voxplain.explain.probe import layer_name
 from voxplain.maps import AttributionMap
-from voxplain.nets import build_network, count_parameters, load_into, read_weights
-from voxplain.pipeline.maps import Question, explain_and_write
+from voxplain.nets import (
+    build_network,
+    count_parameters,
+    file_sha256,
+    load_into,
+    read_weights,
+    takes,
+)
+from voxplain.pipeline.explain_record import with_earlier_scans
+from voxplain.pipeline.maps import Question, explain_and_write, identity_of, voxels_sha256
+from voxplain.pipeline.scan_names import require_different, scan_labels
 from voxplain.pipeline.scan_options import ScanOptions
+from voxplain.pipeline.scan_outputs import Outputs, Said, likely_counts, read_said
 from voxplain.pipeline.scan_regions import with_regions
 from voxplain.progress import Progress
 from voxplain.report.figures import overlay
@@ -76,8 +79,9 @@ def explain_scans(options: ScanOptions, progress: Progress) -> dict[str, Any]:
     """Explain what a network makes of some scans.
 
     Writes below ``options.out`` a signed map per scan and method with its sidecar, a figure of
-    each, and ``explain.json`` last. With several files of weights, the maps are the mean over the
-    networks, their spread lies beside them, and logits and probabilities are means too.
+    each, and ``explain.json`` last, which also holds what earlier calls wrote there. With several
+    files of weights, the maps are the mean over the networks, their spread lies beside them, and
+    logits, probabilities and predicted numbers are means too.
 
     Parameters
     ----------
@@ -87,7 +91,7 @@ def explain_scans(options: ScanOptions, progress: Progress) -> dict[str, Any]:
     Returns
     -------
     dict
-        What ``explain.json`` holds.
+        What ``explain.json`` holds of this call.
 
     Raises
     ------
@@ -96,30 +100,40 @@ def explain_scans(options: ScanOptions, progress: Progress) -> dict[str, Any]:
         have been checked.
     """
     began = time.perf_counter()
-    states = [read_weights(path) for path in options.weights]
-    scans = [_read(options, i) for i in range(len(options.images))]
+    with remarks() as caught:
+        states = [read_weights(path) for path in options.weights]
+    said = read_said(options, states)
+    for note in (*caught, *said.notes):
+        progress.say(f"Weights: {note}")
+    labels = scan_labels(options.images)
+    require_different(labels, options.images)
+    scans = [_read(options, i, labels[i]) for i in range(len(options.images))]
     for scan in scans:
         for note in scan.notes:
             progress.say(f"{scan.volume.subject}: {note}")
-    _require_different_subjects(scans)
     volumes = [scan.volume for scan in scans]
-    networks = [_network(options, state, volumes[0]) for state in states]
+    networks = [_network(options, said, state, volumes[0], progress) for state in states]
     engine = Engine(device=options.device, precision=options.precision)  # type: ignore[arg-type]
-    of_networks = [engine.logits(network, volumes) for network in networks]
-    logits = np.mean(of_networks, axis=0)
-    chances = np.mean([probabilities(rows) for rows in of_networks], axis=0)
-    _require_target(options, logits.shape[1])
+    numbers = options.task == "regression" and not options.bins
+    of_networks = [engine.logits(network, volumes, numbers) for network in networks]
+    _require_one_size(of_networks)
+    outputs = Outputs.of(options, said, of_networks[0].shape[1])
     if options.layer != "auto":
         layer_name(networks[0], options.layer)
     given = _with_regions(options, scans, progress)
-    names = options.class_names or tuple(f"class {i}" for i in range(logits.shape[1]))
-    for scan, row in zip(scans, chances, strict=True):
-        told = ", ".join(f"p({name}) = {p:.3f}" for name, p in zip(names, row, strict=False))
-        progress.say(f"{scan.volume.subject}: {told}")
+    predicted = outputs.read(of_networks)
+    for scan, told in zip(scans, predicted, strict=True):
+        progress.say(f"{scan.volume.subject}: {outputs.words(told)}")
+    if outputs.advice:
+        progress.say(outputs.advice)
+    weights = _of_weights(options)
+    sources = [weights | _of_image(scan) for scan in scans]
+    study = Study(options.out, "voxplain explanations of scans", __version__)
+    for scan, source in zip(scans, sources, strict=True):
+        _require_same_image(study, scan, source)
 
     by_subject = {scan.volume.subject: scan for scan in scans}
-
-    study = Study(options.out, "voxplain explanations of scans", __version__)
+    identity = identity_of(networks, volumes[0].grid.shape)
     seconds: dict[str, float] = {}
     layers: dict[str, str | None] = {}
     precision = ""
@@ -127,12 +141,16 @@ def explain_scans(options: ScanOptions, progress: Progress) -> dict[str, Any]:
     for name in options.methods:
         question = Question(
             name,
-            options.target,
+            outputs.target,
             options.layer,
-            options.class_names,
+            outputs.names or None,
             given[name],
             seed=options.seed,
-            context={"preset": options.preset, "align": options.align, "grid": options.grid},
+            context={
+                **{"preset": options.preset, "align": options.align, "grid": options.grid},
+                **identity,
+            },
+            output_unit=outputs.unit,
         )
         label = METHODS[name].info.label
         additive = make_method(name, given[name]).additive
@@ -148,13 +166,14 @@ def explain_scans(options: ScanOptions, progress: Progress) -> dict[str, Any]:
             engine,
             progress,
             place=to_input if options.grid == "input" else None,
+            sources=sources,
         )
         seconds[name] = explained.seconds
         layers[name] = explained.maps[0].provenance.layer
         precision = explained.maps[0].provenance.precision
-        for scan, map_ in zip(scans, explained.maps, strict=True):
+        for scan, map_, path in zip(scans, explained.maps, explained.paths, strict=True):
+            start = str(path.relative_to(study.folder)).removesuffix("_statmap.nii.gz")
             background = scan.original if options.grid == "input" else scan.volume
-            start = study.map_name(map_.subject, label, map_.target)
             figure = study.write_bytes(
                 f"figures/{Path(start).name}.png",
                 overlay(
@@ -169,24 +188,27 @@ def explain_scans(options: ScanOptions, progress: Progress) -> dict[str, Any]:
                 "map": f"{start}_statmap.nii.gz",
                 "figure": str(figure.relative_to(study.folder)),
                 "target": map_.target,
+                "unit": map_.unit,
             }
             if map_.spread is not None:
                 files[map_.subject][name]["spread"] = f"{start}Spread_statmap.nii.gz"
     result = {
         "network": {
             "name": options.network,
+            **identity,
             "class": type(networks[0]).__name__,
             "parameters": count_parameters(networks[0]),
-            "weights": _one_or_list([str(path) for path in options.weights]),
             "weights_sha256": _one_or_list([weights_sha256(network) for network in networks]),
-            "weights_file_sha256": _one_or_list([_file_hash(path) for path in options.weights]),
+            **weights,
         },
         "preset": options.preset,
         "align": options.align,
         "orientation": options.orientation,
         "grid": options.grid,
+        "task": outputs.task,
         "target": options.target,
-        "class_names": list(names),
+        "unit": outputs.unit,
+        "class_names": list(outputs.names),
         "layer": layers,
         "precision": precision,
         "seed": options.seed,
@@ -194,40 +216,91 @@ def explain_scans(options: ScanOptions, progress: Progress) -> dict[str, Any]:
             {
                 "subject": scan.volume.subject,
                 "image": str(scan.path),
-                "image_sha256": _file_hash(scan.path),
+                "image_sha256": source["image_sha256"],
                 "input_grid": scan.original.grid.to_dict(),
                 "network_grid": scan.volume.grid.to_dict(),
-                "logits": row.tolist(),
-                "probabilities": chance.tolist(),
-                "predicted": _predicted(chance, names),
+                **told,
                 "notes": list(scan.notes),
                 "maps": files[scan.volume.subject],
             }
-            for scan, row, chance in zip(scans, logits, chances, strict=True)
+            for scan, told, source in zip(scans, predicted, sources, strict=True)
         ],
         "seconds_per_map": seconds,
         "seconds": time.perf_counter() - began,
         "versions": {"voxplain": __version__, "torch": torch.__version__},
     }
-    study.write_json("explain.json", result)
+    study.write_json("explain.json", with_earlier_scans(study.read_json("explain.json"), result))
     return result
 
 
-def _network(options: ScanOptions, state: Mapping[str, torch.Tensor], example: Volume) -> nn.Module:
-    network = build_network(options.network, example.grid.shape, options.classes)
-    load_into(network, state)
-    return network.eval()
+def _network(
+    options: ScanOptions,
+    said: Said,
+    state: Mapping[str, torch.Tensor],
+    example: Volume,
+    progress: Progress,
+) -> nn.Module:
+    """Build the network with as many outputs as its weights have."""
+    counts = [*likely_counts(state), len(said.names or ()), 2, 1]
+    counts = [options.classes] if options.classes else [n for n in dict.fromkeys(counts) if n]
+    failed: NetworkError | None = None
+    for count in counts if takes(options.network, "classes") else counts[:1]:
+        try:
+            network = build_network(options.network, example.grid.shape, count)
+            notes = load_into(network, state)
+        except NetworkError as error:
+            failed = failed or error
+            continue
+        for note in notes:
+            progress.say(f"Weights: {note}")
+        return network.eval()
+    raise failed or NetworkError(f"The network {options.network!r} cannot be built.")
+
+
+def _require_one_size(of_networks: Sequence[NDArray[np.float32]]) -> None:
+    counts = sorted({rows.shape[1] for rows in of_networks})
+    if len(counts) > 1:
+        raise NetworkError(
+            f"The networks have different numbers of outputs ({' and '.join(map(str, counts))}); "
+            "explain them one at a time."
+        )
+
+
+def _of_weights(options: ScanOptions) -> dict[str, Any]:
+    return {
+        "weights": _one_or_list([str(path) for path in options.weights]),
+        "weights_file_sha256": _one_or_list([file_sha256(path) for path in options.weights]),
+    }
+
+
+def _of_image(scan: _Scan) -> dict[str, Any]:
+    return {
+        "image": str(scan.path),
+        "image_sha256": file_sha256(scan.path),
+        "voxels_sha256": voxels_sha256(scan.original),
+    }
+
+
+def _require_same_image(study: Study, scan: _Scan, source: Mapping[str, Any]) -> None:
+    """Refuse to replace the maps of another image that has the same name."""
+    for held in study.sources(scan.volume.subject):
+        known = [key for key in ("image_sha256", "voxels_sha256") if key in held]
+        if known and all(held[key] != source[key] for key in known):
+            raise InputError(
+                f"{study.folder} holds maps of another image as {scan.volume.subject!r} "
+                f"({held['image']}), which those of {scan.path} would replace; give another "
+                "--out, or a name that tells the files apart (sub-<label>_ses-<label>_T1w.nii.gz)."
+            )
 
 
 def _one_or_list(values: list[str]) -> str | list[str]:
     return values[0] if len(values) == 1 else values
 
 
-def _read(options: ScanOptions, index: int) -> _Scan:
+def _read(options: ScanOptions, index: int, label: str) -> _Scan:
     path = options.images[index]
     with remarks() as said:
-        subject = subject_labels(options.images)[index]
-        original = read_volume(path, subject, options.orientation)
+        original = replace(read_volume(path, orientation=options.orientation), subject=label)
         mask = None
         if options.masks:
             mask = read_mask(options.masks[index], original, options.orientation)
@@ -251,39 +324,3 @@ def _with_regions(
     for remark in dict.fromkeys(said):
         progress.say(remark)
     return given
-
-
-def _require_different_subjects(scans: Sequence[_Scan]) -> None:
-    seen: dict[str, Path] = {}
-    for scan in scans:
-        other = seen.setdefault(scan.volume.subject, scan.path)
-        if other != scan.path:
-            raise InputError(
-                f"{other} and {scan.path} would both be written as subject "
-                f"{scan.volume.subject!r}; rename one (sub-<label>_T1w.nii.gz) or run them apart."
-            )
-
-
-def _require_target(options: ScanOptions, outputs: int) -> None:
-    names = options.class_names or ()
-    classes = max(outputs, 2)
-    if isinstance(options.target, int) and not 0 <= options.target < classes:
-        raise InputError(
-            f"Target class {options.target} is out of range: the network tells {classes} classes "
-            f"apart, numbered 0 to {classes - 1}."
-        )
-    if isinstance(options.target, str) and options.target not in ("predicted", *names):
-        raise unknown_name(
-            "target", options.target, ["predicted", *names, *map(str, range(classes))]
-        )
-
-
-def _predicted(chance: Any, names: Sequence[str]) -> str:
-    if len(chance) == 1:
-        return names[int(chance[0] > 0.5)] if len(names) > 1 else str(int(chance[0] > 0.5))
-    return names[int(chance.argmax())]
-
-
-def _file_hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,16 @@ class ScanOptions:
         Options of methods, each as ``method:name=value``. ``regions`` is the name of an atlas or
         the path of an image of labels.
     class_names : tuple of str, optional
-    classes : int
+        Of a single output, the name of class 0 and that of class 1, whose logit it is.
+    classes : int, optional
+        Number of the network's outputs; found by trying where it is left out.
+    task : {"auto", "classification", "regression"}
+        Whether the output is a number; a unit or bins say so too.
+    unit : str, optional
+        Of the number, such as ``"years"``.
+    bins : str, optional
+        Where the outputs are a distribution over bins of the number: ``"42:82"``, the edges of all
+        of them together, or the value of each, with commas between them.
     device, precision : str
     seed : int
     """
@@ -64,7 +74,10 @@ class ScanOptions:
     layer: str = "auto"
     options: tuple[str, ...] = ()
     class_names: tuple[str, ...] | None = None
-    classes: int = 2
+    classes: int | None = None
+    task: str = "auto"
+    unit: str | None = None
+    bins: str | None = None
     device: str = "auto"
     precision: str = "auto"
     seed: int = 0
@@ -82,17 +95,52 @@ class ScanOptions:
             raise InputError(
                 "A mask is used by a preset alone; give --preset, or leave out --mask."
             )
-        if self.class_names and len(self.class_names) != self.classes:
-            raise InputError(
-                f"{len(self.class_names)} class names were given for {self.classes} classes; give "
-                "one name per class."
-            )
+        if self.classes is not None and self.classes < 1:
+            raise InputError(f"--classes must be 1 or more; {self.classes} was given.")
+        self._settle_task()
         for name in self.methods:
             options = self.options_of(name)
             if "regions" in options:
                 METHODS[name].require_known(options)
                 require_regions(options.pop("regions"))
             make_method(name, options)
+
+    def _settle_task(self) -> None:
+        if self.task not in ("auto", "classification", "regression"):
+            raise InputError(
+                f"--task must be auto, classification or regression; {self.task!r} was given."
+            )
+        if self.unit is not None and not self.unit.strip():
+            raise InputError("--unit must be a word such as years; an empty one was given.")
+        if self.bins is not None:
+            self.centres(2)
+        if self.unit is None and self.bins is None and self.task != "regression":
+            return
+        if self.task == "classification" or self.class_names:
+            raise InputError(
+                "--unit, --bins and --task regression say that the output is a number, "
+                "--class-names and --task classification that it tells classes apart; give one "
+                "or the other."
+            )
+        object.__setattr__(self, "task", "regression")
+
+    def centres(self, count: int) -> tuple[float, ...]:
+        """Return the value of each of `count` bins."""
+        text = self.bins or ""
+        try:
+            numbers = [float(part) for part in text.replace(":", ",").split(",")]
+        except ValueError:
+            numbers = []
+        ordered = len(numbers) > 1 and all(math.isfinite(n) for n in numbers)
+        if not ordered or (":" in text and (len(numbers) != 2 or numbers[0] >= numbers[1])):
+            raise InputError(
+                f"--bins must be the outer edges of all bins (42:82) or the value of each "
+                f"(42.5,43.5,...); {text!r} was given."
+            )
+        if ":" not in text:
+            return tuple(numbers)
+        low, high = numbers
+        return tuple(low + (high - low) * (i + 0.5) / count for i in range(count))
 
     def options_of(self, method: str) -> dict[str, Any]:
         """Return the options given for one method, numbers and truth values read as such."""

@@ -1,0 +1,167 @@
+"""A folder of results: whole files or none, and what is done already."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxplain.atomic import cannot_write, read_json, write_atomically
+from voxplain.errors import StudyError
+from voxplain.grid import Grid
+from voxplain.study.requests import same_request
+
+__all__ = ["Folder", "nifti_bytes", "plain"]
+
+_NOT_IN_BIDS = (
+    *("cohort/", "group/", "model/", "figures/", "phantom/", "*.html", "**/*_statmap.*"),
+    *("cohort.json", "demo.json", "exclusions.tsv", "explain.json", "summary.json"),
+)
+
+
+class Folder:
+    """A folder of results laid out like a BIDS derivative.
+
+    Every file appears by atomic rename, so that a reader never meets half of one.
+
+    Parameters
+    ----------
+    folder : path
+        Made when it is missing.
+    name : str
+        Name of the data set, for ``dataset_description.json``.
+    version : str
+        Version of voxplain.
+
+    Raises
+    ------
+    StudyError
+        If the folder holds something that voxplain did not write, or cannot be written to.
+    """
+
+    def __init__(self, folder: str | Path, name: str, version: str) -> None:
+        self.folder = Path(folder)
+        if self.folder.exists() and not self.folder.is_dir():
+            raise StudyError(f"{self.folder} is a file; give a folder for the results.")
+        try:
+            ours = not self.folder.exists() or not any(self.folder.iterdir()) or self._is_ours()
+        except OSError as error:
+            raise cannot_write(error, self.folder) from error
+        if not ours:
+            raise StudyError(
+                f"{self.folder} holds files that voxplain did not write; give a new or an empty "
+                "folder."
+            )
+        description = {
+            "Name": name,
+            "BIDSVersion": "1.10.0",
+            "DatasetType": "derivative",
+            "GeneratedBy": [{"Name": "voxplain", "Version": version}],
+        }
+        self.write_json("dataset_description.json", description)
+        self.write_text(".bidsignore", "\n".join(_NOT_IN_BIDS) + "\n")
+
+    def _is_ours(self) -> bool:
+        try:
+            text = (self.folder / "dataset_description.json").read_text(encoding="utf-8")
+            makers = json.loads(text)["GeneratedBy"]
+            return any(maker["Name"] == "voxplain" for maker in makers)
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return False
+
+    def write_bytes(self, name: str, content: bytes) -> Path:
+        """Write one file whole or not at all, and return its path.
+
+        Raises
+        ------
+        StudyError
+            If it cannot be written, as on a full disk; what stood there before stays.
+        """
+        path = self.folder / name
+        write_atomically(path, content)
+        return path
+
+    def write_text(self, name: str, content: str) -> Path:
+        """Write a text file in UTF-8."""
+        return self.write_bytes(name, content.encode("utf-8"))
+
+    def write_json(self, name: str, content: Mapping[str, Any]) -> Path:
+        """Write a JSON file; values that are not finite become null."""
+        text = json.dumps(plain(content), indent=2, ensure_ascii=False, allow_nan=False)
+        return self.write_text(name, text + "\n")
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """Return a JSON file's content, empty where there is none that is whole."""
+        return read_json(self.folder / name) or {}
+
+    def find_json(self, name: str, request: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return a JSON file's content if its ``request`` asks for the same, else None."""
+        content = self.read_json(name)
+        return content if same_request(content.get("request"), plain(request)) else None
+
+    def changed_json(self, name: str, request: Mapping[str, Any]) -> list[str]:
+        """Name the entries in which a JSON file's ``request`` differs; none where it is missing."""
+        kept, wanted = self.read_json(name).get("request", {}), plain(request)
+        return [key for key in {**kept, **wanted} if kept and kept.get(key) != wanted.get(key)]
+
+    def claim(self, name: str, request: Mapping[str, Any]) -> None:
+        """Keep the folder for one request: results of different ones are never mixed.
+
+        Parameters
+        ----------
+        name : str
+            Of the JSON file that remembers the request.
+        request : mapping
+
+        Raises
+        ------
+        StudyError
+            If the folder was claimed for another request before.
+        """
+        if (self.folder / name).exists() and self.find_json(name, request) is None:
+            raise StudyError(
+                f"{self.folder} holds results made with other options (see its {name}); give "
+                "another folder, or the same options to go on."
+            )
+        self.write_json(name, {"request": request})
+
+    def write_volume(self, name: str, values: NDArray[Any], grid: Grid) -> Path:
+        """Write an array on its grid as ``name``.nii.gz."""
+        return self.write_bytes(f"{name}.nii.gz", nifti_bytes(values, grid))
+
+
+def nifti_bytes(values: NDArray[Any], grid: Grid) -> bytes:
+    """Return an array on its grid as the bytes of a compressed NIfTI-1 file.
+
+    Masks become uint8, all else float32; equal input gives equal bytes.
+    """
+    import nibabel
+
+    kind = np.uint8 if values.dtype == bool else np.float32
+    image = nibabel.Nifti1Image(np.asarray(values, dtype=kind), grid.affine)
+    image.set_sform(grid.affine, code="scanner")
+    image.set_qform(grid.affine, code="scanner")
+    image.header.set_xyzt_units("mm")
+    return gzip.compress(image.to_bytes(), compresslevel=4, mtime=0)
+
+
+def plain(value: Any) -> Any:
+    """Turn arrays, NumPy numbers and paths into what JSON holds."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    if isinstance(value, Path):
+        return str(value)
+    return value

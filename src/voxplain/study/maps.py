@@ -1,0 +1,222 @@
+"""Maps in a study: where each lies, what it was made from, and whether it is there already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxplain.atomic import read_json
+from voxplain.grid import Grid
+from voxplain.maps import AttributionMap, GroupMap, Provenance
+from voxplain.study.folder import Folder, nifti_bytes, plain
+from voxplain.study.names import MapName, described, mark, spelled
+from voxplain.study.requests import changed, same_request
+
+__all__ = ["Study"]
+
+
+class Study(Folder):
+    """A folder of results with maps of scans and of groups; see `Folder`."""
+
+    def map_place(self, map_: AttributionMap, label: str, network: str = "") -> str:
+        """Find the path, in the study, where a map belongs, without its ending.
+
+        Where the plain name is that of another network's map, or of another scan, target or method
+        that is spelled alike, the name says more, and nothing is written over.
+
+        Parameters
+        ----------
+        map_ : AttributionMap
+        label : str
+            Label of the method, such as ``"Grad-CAM"``.
+        network : str
+            Name of the network, in a study that may hold several.
+        """
+        name = MapName(map_.subject, label, map_.target)
+        scan = self._holds_another(name.start(), {"Subject": map_.subject})
+        own = {"Method": map_.method, "Target": map_.target}
+        text = self._holds_another(name.start(other_scan=scan), own)
+        start = name.start(other_scan=scan, other_text=text)
+        if self._holds_another(start, {"Network": network}):
+            return name.start(network, other_scan=scan, other_text=text)
+        return start
+
+    def _holds_another(self, start: str, own: Mapping[str, str]) -> bool:
+        """Tell whether the sidecar of a map is there and says something else."""
+        held = self.read_json(f"{start}_statmap.json")
+        return any(held.get(key, value) != value for key, value in own.items())
+
+    def write_map(
+        self,
+        map_: AttributionMap,
+        label: str,
+        request: Mapping[str, Any],
+        seconds: float,
+        network: str = "",
+        sources: Mapping[str, Any] | None = None,
+    ) -> Path:
+        """Write a map as NIfTI, and then its sidecar, which says that the map is whole.
+
+        The spread of a map, where it has one, is written beside it.
+
+        Parameters
+        ----------
+        map_ : AttributionMap
+        label : str
+            Label of the method, such as ``"Grad-CAM"``.
+        request : mapping
+            What was asked for; a rerun with an equal request finds the map done.
+        seconds : float
+            Time that the map took.
+        network : str
+            See `map_place`.
+        sources : mapping, optional
+            The files that the scan and the weights were read from, and their hashes.
+
+        Returns
+        -------
+        pathlib.Path
+            Of the NIfTI file.
+        """
+        start = self.map_place(map_, label, network)
+        name, spread = f"{start}_statmap", f"{start}Spread_statmap.nii.gz"
+        sidecar = {
+            "Description": f"{label} for {map_.target}, raw and signed",
+            "Units": map_.unit,
+            "Sign": map_.sign,
+            "Subject": map_.subject,
+            "Method": map_.method,
+            "Target": map_.target,
+            "Network": network,
+            "Sources": sources or {},
+            "Grid": map_.grid.to_dict(),
+            "Provenance": map_.provenance.to_dict(),
+            "Seconds": seconds,
+            "request": request,
+        }
+        (self.folder / f"{name}.json").unlink(missing_ok=True)
+        path = self.write_bytes(f"{name}.nii.gz", nifti_bytes(map_.values, map_.grid))
+        if map_.spread is not None:
+            self.write_bytes(spread, nifti_bytes(map_.spread, map_.grid))
+            sidecar["Spread"] = Path(spread).name
+        self.write_json(f"{name}.json", sidecar)
+        return path
+
+    def made_otherwise(
+        self, map_: AttributionMap, label: str, request: Mapping[str, Any], network: str = ""
+    ) -> list[str]:
+        """Name in what a request differs from that of the map which `write_map` would replace."""
+        place = self.map_place(map_, label, network)
+        before = self.read_json(f"{place}_statmap.json").get("request")
+        return changed(before, plain(request)) if before else []
+
+    def find_map(
+        self, subject: str, method: str, request: Mapping[str, Any], network: str = ""
+    ) -> tuple[AttributionMap, float, Path] | None:
+        """Return a finished map, its seconds and its path, if made for an equal request.
+
+        Parameters
+        ----------
+        subject, method : str
+            Label of the scan, and registry name of the method.
+        request : mapping
+        network : str
+            See `map_place`.
+        """
+        for path, sidecar in self._sidecars(subject):
+            asked = {"method": method, "network": network, "request": plain(request)}
+            if not _answers(sidecar, asked):
+                continue
+            values = _read_values(path.with_suffix(".nii.gz"))
+            spread = (
+                _read_values(path.with_name(sidecar["Spread"])) if "Spread" in sidecar else None
+            )
+            if values is None or ("Spread" in sidecar and spread is None):
+                continue
+            notes = tuple(sidecar["Provenance"]["notes"])
+            found = AttributionMap(
+                values=values,
+                grid=Grid.from_dict(sidecar["Grid"]),
+                subject=subject,
+                method=method,
+                target=sidecar["Target"],
+                unit=sidecar["Units"],
+                sign=sidecar["Sign"],
+                provenance=Provenance(**{**sidecar["Provenance"], "notes": notes}),
+                spread=spread,
+            )
+            return found, float(sidecar["Seconds"]), path.with_suffix(".nii.gz")
+        return None
+
+    def sources(self, subject: str) -> list[dict[str, Any]]:
+        """Return from which files each map of a scan was made, as `write_map` was told."""
+        return [sidecar.get("Sources") or {} for _, sidecar in self._sidecars(subject)]
+
+    def _sidecars(self, subject: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """Go through the whole maps of a scan."""
+        name = MapName(subject, "", "")
+        for start in dict.fromkeys((name.start(), name.start(other_scan=True))):
+            for path in sorted((self.folder / start).parent.glob("*_statmap.json")):
+                sidecar = read_json(path) or {}
+                if sidecar.get("Subject") == subject and "Provenance" in sidecar:
+                    yield path, sidecar
+
+    def write_group_map(
+        self, map_: GroupMap, label: str, network: str = "", rule: str = ""
+    ) -> Path:
+        """Write a statistic over subjects, and its sidecar.
+
+        Parameters
+        ----------
+        map_ : GroupMap
+        label : str
+            Label of the method.
+        network : str
+            Whose maps it sums up, in a study that may hold several networks'.
+        rule : str
+            How the target of each scan was chosen: ``"predicted"``, ``"own"``, or a class. Where
+            the plain name is that of another network or rule, the name tells both.
+
+        Returns
+        -------
+        pathlib.Path
+            Of the NIfTI file.
+        """
+        own = {"Method": map_.method, "Target": map_.target, "Network": network, "Rule": rule}
+        plain_name = f"desc-{described('', label, map_.target)}_stat-{map_.statistic}"
+        told = f"model-{spelled(network)}_target-{spelled(rule)}_" * bool(network or rule)
+        names = [plain_name, f"{told}{plain_name}", f"{told}x{mark(map_.target)}_{plain_name}"]
+        free = (n for n in names if not self._holds_another(f"group/{n}", own))
+        start = f"{next(free, names[-1])}_statmap"
+        path = self.write_volume(f"group/{start}", map_.values, map_.grid)
+        self.write_json(
+            f"group/{start}.json",
+            {
+                "Description": f"{map_.statistic} of {label} over subjects, for {map_.target}",
+                "Units": map_.unit,
+                "NumberOfSubjects": map_.n_subjects,
+                **own,
+            },
+        )
+        return path
+
+
+def _read_values(path: Path) -> NDArray[np.float32] | None:
+    import nibabel
+
+    try:
+        return np.asarray(nibabel.nifti1.load(path).dataobj, dtype=np.float32)
+    except (OSError, ValueError, EOFError, nibabel.filebasedimages.ImageFileError):
+        return None
+
+
+def _answers(sidecar: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
+    return bool(
+        sidecar["Provenance"]["method"] == asked["method"]
+        and sidecar.get("Network", "") == asked["network"]
+        and same_request(sidecar.get("request"), asked["request"])
+    )
