@@ -246,7 +246,7 @@ def test_a_network_that_changes_its_mind_is_refused() -> None:
 
         def relu(self, x: torch.Tensor) -> torch.Tensor:
             self.calls += 1
-            return x.tanh() if self.calls > 4 else x.relu()
+            return x.tanh() if self.calls > 8 else x.relu()
 
     with pytest.raises(NetworkError, match="other activations on this pass than on the one before"):
         explain(Moody("functional"), ITEM, "captum:DeepLift", 1, engine=EXACT)

@@ -100,8 +100,8 @@ def lower(
 
     The network runs on `x` alone; the copy on `x` alone, and on `x` beside another scan. For `x`
     they must give the same outputs, the same gradients and the same activation of `layer`, as near
-    as `agree` asks; so that what is shown to agree is also steady, and keeps samples apart.
-    Whatever breaks that, in any way, is undone.
+    as `agree` asks; and the same for a darker scan where the method goes far from it. What agrees is
+    also steady, and keeps samples apart. Whatever breaks that, in any way, is undone.
 
     Parameters
     ----------
@@ -146,7 +146,9 @@ def lower(
         plain, reason = None, f"the network cannot be copied: {type(error).__name__}"
     own = {*model.modules(), *strangers}
     # Kernels for one scan and for several are not the same ones.
-    batches = [x, torch.cat([x, another(x)])] if beside else [x]
+    batches = [(before, x), (before, torch.cat([x, another(x)]))][: 1 + beside]
+    if needs.far:
+        batches.append((look(model, x / 2, layer, needs, head, score), x / 2))
     if plain is not None and not calls.draws:
         for plan in _plans(half=half_pays(x.device) and not needs.float32, fuse=not needs.modules):
             made = copy.deepcopy(plain)
@@ -155,12 +157,12 @@ def lower(
                 with only_its_own(made) as foreign:
                     same = all(
                         agree(
-                            before,
+                            seen,
                             look(made, batch, layer, needs, head, score).first(),
                             other,
                             plan.half,
                         )
-                        for batch in batches
+                        for seen, batch in batches
                     )
             except Exception as error:
                 # The copy may break a network's own code in any way, which the given one does not.

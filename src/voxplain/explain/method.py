@@ -78,6 +78,8 @@ class Needs:
     gradient : bool, default=True
         The gradient with respect to the input, or as much as it; False where outputs, or the
         layer and its gradient, are all that is used.
+    far : bool, default=False
+        Images far from the scan are run too, such as those on the way to a reference.
     numbers : bool, default=False
         Outputs are read as they are, also where they look like probabilities.
     """
@@ -86,6 +88,7 @@ class Needs:
     modules: bool = False
     float32: bool = False
     gradient: bool = True
+    far: bool = False
     numbers: bool = False
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from voxplain.errors import InputError
-from voxplain.explain.method import Attribution, Method, MethodInfo, Note
+from voxplain.explain.method import Attribution, Method, MethodInfo, Needs, Note
 from voxplain.explain.passes import each_gradient
 from voxplain.explain.perturb import ReferenceLike, blurred, make_reference
 from voxplain.explain.target import SCORE_WORDS, check_score
@@ -79,6 +79,7 @@ class IntegratedGradients(Method):
         complete=True,
         passes="34 forward and 32 backward",
     )
+    needs: ClassVar[Needs] = Needs(far=True)
 
     def __post_init__(self) -> None:
         check_score(self.score)
