@@ -70,14 +70,13 @@ class Carrier:
             array * self._factor,
             self._to_source,
             output_shape=self._shape,
+            output=np.float32,
             order=1,
             mode="grid-constant",
         )
         x, y, z = self.target.shape
         a, b, c = self.parts
-        whole: NDArray[np.float32] = (
-            points.reshape(x, a, y, b, z, c).sum(axis=(1, 3, 5)).astype(np.float32)
-        )
+        whole: NDArray[np.float32] = points.reshape(x, a, y, b, z, c).sum(axis=(1, 3, 5))
         return whole
 
 
