@@ -58,7 +58,10 @@ class _Scan:
                 f"the sum over voxels is {before:.6g} on the network's grid and {after:.6g} on "
                 "the scan's"
             )
-            seen = float(self.prepared.back(map_.values, outside=False).sum(dtype=np.float64))
+            inside = values
+            if method.info.complete:
+                inside = self.prepared.back(map_.values, outside=False)
+            seen = float(inside.sum(dtype=np.float64))
             if abs(before - seen) > _LOST * np.abs(map_.values).sum(dtype=np.float64):
                 told += f"; {before - seen:.3g} lies outside the scan's field of view and was "
                 told += "put on its border" if method.info.complete else "left out"
