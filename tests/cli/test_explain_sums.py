@@ -95,7 +95,8 @@ def _maps(folder: Path, ending: str) -> tuple[np.ndarray, dict]:
 def test_the_sum_is_kept_and_noted(run, asked, tmp_path, method, label) -> None:
     sums = {}
     for grid in ("network", "input"):
-        code, _, err = run(*asked, "--method", method, "--grid", grid, "--out", grid)
+        few = ["--option", f"{method}:steps=6"] * (method == "integrated-gradients")
+        code, _, err = run(*asked, "--method", method, *few, "--grid", grid, "--out", grid)
         assert (code, err) == (0, "")
         values, sidecar = _maps(tmp_path / grid, "")
         sums[grid] = values.sum()
@@ -127,8 +128,8 @@ def test_a_map_of_places_keeps_its_values(run, asked, tmp_path) -> None:
 def test_a_spread_shrinks_with_the_voxels(run, asked, tmp_path) -> None:
     for grid in ("network", "input"):
         code, _, err = run(
-            *asked, "--weights", "w2.pt", "--method", "integrated-gradients", "--grid", grid,
-            "--out", grid,
+            *asked, "--weights", "w2.pt", "--method", "integrated-gradients", "--option",
+            "integrated-gradients:steps=6", "--grid", grid, "--out", grid,
         )  # fmt: skip
         assert (code, err) == (0, "")
     before, after = (_maps(tmp_path / grid, "Spread")[0] for grid in ("network", "input"))

@@ -70,7 +70,30 @@ def test_each_voxel_is_shared_out_by_its_tent(awkward_grids) -> None:
         values = np.where(rng.random(source.shape) < 0.2, rng.normal(size=source.shape), 0)
         carrier = Carrier(source, target)
         wanted = written_out(values, source, target, carrier.parts)
-        np.testing.assert_allclose(carrier(values), wanted, atol=2e-6)
+        np.testing.assert_allclose(carrier(values, outside=False), wanted, atol=2e-6)
+
+
+def test_what_lies_outside_goes_to_the_nearest_voxel_that_has_a_place(awkward_grids) -> None:
+    """Each voxel by itself: its share arrives where the nearest one inside sends its own."""
+    target = awkward_grids["oblique, flipped, anisotropic"].moved((6, -4, 5))
+    for source in awkward_grids.values():
+        carrier = Carrier(source, target)
+        held = inside(target, centres(source))
+        places = centres(source)[held]
+        assert not held.all()
+        for index in np.argwhere(~held)[::23]:
+            away = np.linalg.norm(places - source.to_world(index), axis=-1)
+            one = np.zeros(source.shape)
+            one[tuple(index)] = 2.5
+            found = carrier(one)
+            assert found.sum(dtype=float) == pytest.approx(2.5, rel=1e-6)
+            candidates = np.argwhere(held)[np.isclose(away, away.min(), rtol=1e-9)]
+            sent = []
+            for nearest in candidates:
+                there = np.zeros(source.shape)
+                there[tuple(nearest)] = 2.5
+                sent.append(carrier(there, outside=False))
+            assert min(np.abs(found - other).max() for other in sent) < 1e-6
 
 
 @pytest.mark.parametrize("scan", SCANS.values(), ids=SCANS.keys())
@@ -81,9 +104,11 @@ def test_sum_place_and_density_are_kept(scan) -> None:
     np.testing.assert_array_equal(carrier.held, held)
     signed = rng.normal(size=NETWORK.shape)
     signed += 1e-3 - signed[held].mean()  # a small sum of large terms
-    back = carrier(signed)
+    back = carrier(signed, outside=False)
     total = np.abs(signed).sum()
     assert back.sum(dtype=float) == pytest.approx(signed[held].sum(), abs=1e-6 * total)
+    whole = carrier(signed)
+    assert whole.sum(dtype=float) == pytest.approx(signed.sum(), abs=1e-6 * total)
 
     bump = np.exp(-(((centres(NETWORK) - [2, -3, 4]) / 7) ** 2).sum(-1))
     back = carrier(bump)
@@ -92,7 +117,7 @@ def test_sum_place_and_density_are_kept(scan) -> None:
     there = (bump[..., None] * centres(NETWORK)).sum((0, 1, 2)) / bump.sum()
     np.testing.assert_allclose(mean, there, atol=0.2 + 0.02 * max(scan.voxel_size))
 
-    even = carrier(np.ones(NETWORK.shape))
+    even = carrier(np.ones(NETWORK.shape), outside=False)
     size = np.array(NETWORK.shape) * NETWORK.voxel_size
     deep = (np.abs(centres(scan)) < size / 2 - 2 * np.max([NETWORK.voxel_size], axis=1)).all(-1)
     deep &= (np.abs(centres(scan)) < 10).all(-1)
@@ -117,9 +142,13 @@ def test_no_share_is_lost_on_any_grid(angles, size, shape, centre, mirror) -> No
     at = scan.to_voxel(centres(source))
     rim = np.abs(np.abs(at - (np.array(shape) - 1) / 2) - np.array(shape) / 2).min(-1)
     values[rim < 1e-9] = 0  # on a face: rounding decides
-    back = Carrier(source, scan)(values)
+    carrier = Carrier(source, scan)
+    back = carrier(values, outside=False)
     wanted = values[inside(scan, centres(source))].sum()
     assert back.sum(dtype=float) == pytest.approx(wanted, abs=1e-5 * np.abs(values).sum())
+    if carrier.held.any():
+        whole = carrier(values).sum(dtype=float)
+        assert whole == pytest.approx(values.sum(), abs=1e-5 * np.abs(values).sum())
 
 
 @pytest.mark.parametrize("scan", list(SCANS.values())[:3], ids=list(SCANS)[:3])

@@ -62,6 +62,12 @@ def test_left_and_right_must_be_chosen(tmp_path, sform, qform, name) -> None:
     np.testing.assert_allclose(quietly(path, orientation="qform").grid.affine, qform, atol=1e-4)
 
 
+def test_a_warning_made_an_error_is_not_taken_for_damage(tmp_path) -> None:
+    path = save(tmp_path / "x.nii", RAS, affine_of(np.eye(3), shift=(-20, -24, -9)))
+    with pytest.raises(VoxplainWarning, match="says twice where it lies"):
+        quietly(path)
+
+
 def test_a_shift_and_a_turn_are_measured(tmp_path) -> None:
     turn = Rotation.from_euler("xyz", [3, -4, 12], degrees=True)
     qform = affine_of(turn.as_matrix(), shift=(-10, -29, 12))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from itertools import product
 
 import numpy as np
@@ -26,7 +27,8 @@ class Carrier:
     the shares of one source voxel add up to its value. So where the target's voxels are smaller,
     the map is the interpolated one times the ratio of the voxels' volumes, and the sum over any
     region stays what it was but for the voxels at its rim. Source voxels whose centre lies outside
-    the target's field of view are left out.
+    the target's field of view have no place there: their values go to the nearest source voxel
+    that has one, or are left out.
 
     Parameters
     ----------
@@ -48,37 +50,56 @@ class Carrier:
         self.held &= seen > 0
         self._factor = np.where(self.held, 1 / np.where(self.held, seen, 1), 0)
 
-    def __call__(self, values: ArrayLike) -> NDArray[np.float32]:
+    def __call__(self, values: ArrayLike, outside: bool = True) -> NDArray[np.float32]:
         """Carry a map.
 
         Parameters
         ----------
         values : array (X, Y, Z)
             On the source grid.
+        outside : bool, default=True
+            Whether values outside the target's field of view go to its border, so that the whole
+            sum is kept, or only that of the voxels that are `held`.
 
         Returns
         -------
         array (X', Y', Z'), float32
-            On the target grid, with the sum that `values` have where `held`.
+            On the target grid.
         """
         from scipy.ndimage import affine_transform
 
         array = np.asarray(values, dtype=np.float64)
         if array.shape != self.source.shape:
             raise GridError(f"The values have shape {array.shape}, their grid {self.source.shape}.")
+        if outside:
+            gathered = np.bincount(self._nearest, weights=array.ravel(), minlength=array.size)
+            array = gathered.astype(np.float64).reshape(array.shape)
         points = affine_transform(
             array * self._factor,
             self._to_source,
             output_shape=self._shape,
+            output=np.float32,
             order=1,
             mode="grid-constant",
         )
         x, y, z = self.target.shape
         a, b, c = self.parts
-        whole: NDArray[np.float32] = (
-            points.reshape(x, a, y, b, z, c).sum(axis=(1, 3, 5)).astype(np.float32)
-        )
+        whole: NDArray[np.float32] = points.reshape(x, a, y, b, z, c).sum(axis=(1, 3, 5))
         return whole
+
+    @cached_property
+    def _nearest(self) -> NDArray[np.int64]:
+        """Number of the nearest voxel that is held, for each source voxel."""
+        from scipy.ndimage import distance_transform_edt
+
+        index = distance_transform_edt(
+            np.asarray(~self.held),
+            sampling=list(self.source.voxel_size),
+            return_distances=False,
+            return_indices=True,
+        )
+        flat: NDArray[np.int64] = np.ravel_multi_index(tuple(index), self.held.shape).ravel()
+        return flat
 
 
 def _parts(matrix: NDArray[np.float64]) -> NDArray[np.int64]:

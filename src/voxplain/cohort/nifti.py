@@ -27,7 +27,7 @@ from voxplain.cohort.files import (
 )
 from voxplain.cohort.names import subject_label
 from voxplain.cohort.orientation import no_place, place_of
-from voxplain.errors import GridError, InputError, VoxplainError, VoxplainWarning
+from voxplain.errors import GridError, InputError, VoxplainError, VoxplainWarning, remarks
 from voxplain.grid import Grid
 from voxplain.volume import Volume
 
@@ -104,8 +104,8 @@ def read_image(
     grid : Grid
     """
     try:
-        with _quiet_header_log(), np.errstate(all="ignore"):
-            return _read_checked(image, orientation, exact)
+        with _quiet_header_log(), np.errstate(all="ignore"), remarks() as said:
+            found = _read_checked(image, orientation, exact)
     except VoxplainError:
         raise
     except PermissionError as error:
@@ -120,6 +120,9 @@ def read_image(
             f"{image} is not an image that can be read: it is damaged or of another format; "
             "download or convert it again."
         ) from error
+    for remark in said:
+        warnings.warn(remark, VoxplainWarning, stacklevel=3)
+    return found
 
 
 def _read_checked(
@@ -230,7 +233,7 @@ def _grid(
     if isinstance(stored, nib.Nifti1Pair):
         grid, remark = place_of(image, stored.header, shape, orientation)
         if remark:
-            warnings.warn(remark, VoxplainWarning, stacklevel=2)
+            warnings.warn(remark, VoxplainWarning, stacklevel=1)
         return grid
     try:
         return Grid(shape, stored.affine)

@@ -56,7 +56,9 @@ class Prepared:
     notes: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
 
-    def back(self, values: ArrayLike, additive: bool = True) -> NDArray[np.float32]:
+    def back(
+        self, values: ArrayLike, additive: bool = True, outside: bool = True
+    ) -> NDArray[np.float32]:
         """Carry a map from the network's grid to the scan's own voxels.
 
         Parameters
@@ -68,12 +70,14 @@ class Prepared:
             Shapley values (`voxplain.explain.method.MethodInfo.additive`). The sum over voxels is
             then kept, place by place: smaller voxels hold smaller values. Otherwise a value
             belongs to a place, as of Grad-CAM, occlusion or a mask, and is interpolated.
+        outside : bool, default=True
+            Whether shares that lie outside the scan's field of view go to its border, so that the
+            whole sum is kept; or are left out, as a gradient there tells nothing of the scan.
 
         Returns
         -------
         array (X', Y', Z'), float32
-            On the grid `source`; 0 outside the network's field of view. What lies outside the
-            scan's field of view is left out, also of the sum.
+            On the grid `source`; 0 outside the network's field of view.
 
         Raises
         ------
@@ -81,7 +85,7 @@ class Prepared:
             If the shape is not that of `volume`.
         """
         if additive and not self.volume.grid.same_as(self.placed):
-            return self._carrier(values)
+            return self._carrier(values, outside)
         return resample(values, self.volume.grid, self.placed)
 
     @cached_property

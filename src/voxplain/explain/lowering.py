@@ -100,7 +100,7 @@ def lower(
 
     The network runs on `x` alone; the copy on `x` alone, and on `x` beside another scan. For `x`
     they must give the same outputs, the same gradients and the same activation of `layer`, as near
-    as `agree` asks; and the same for a darker scan where the method goes far from it. What agrees is
+    as `agree` asks, and for a darker scan too where the method goes far from it. What agrees is
     also steady, and keeps samples apart. Whatever breaks that, in any way, is undone.
 
     Parameters

@@ -16,7 +16,7 @@ from torch import nn
 from voxplain import __version__
 from voxplain.cohort import PRESETS, Prepared, prepare, read_mask, read_volume
 from voxplain.errors import InputError, NetworkError, remarks
-from voxplain.explain import METHODS, Engine, weights_sha256
+from voxplain.explain import METHODS, Engine, Method, weights_sha256
 from voxplain.explain.methods import make_method
 from voxplain.explain.probe import layer_name
 from voxplain.maps import AttributionMap
@@ -53,22 +53,28 @@ class _Scan:
     prepared: Prepared | None
     notes: tuple[str, ...]
 
-    def back(self, map_: AttributionMap, additive: bool) -> AttributionMap:
+    def back(self, map_: AttributionMap, method: Method) -> AttributionMap:
         """Carry a map to the scan's own grid, and note the sum on both where it has a meaning."""
         if self.prepared is None:
             return map_
-        values = self.prepared.back(map_.values, additive)
+        how = method.additive, method.info.complete
+        values = self.prepared.back(map_.values, *how)
         # Of shares in a sum, that of the spread is as large as it can be: where voxels vary as one.
-        spread = None if map_.spread is None else self.prepared.back(map_.spread, additive)
+        spread = None if map_.spread is None else self.prepared.back(map_.spread, *how)
         provenance = map_.provenance
-        if additive:
+        if method.additive:
             before, after = (float(part.sum(dtype=np.float64)) for part in (map_.values, values))
             told = (
                 f"the sum over voxels is {before:.6g} on the network's grid and {after:.6g} on "
                 "the scan's"
             )
-            if abs(before - after) > _LOST * np.abs(map_.values).sum(dtype=np.float64):
-                told += "; the rest lies outside the scan's field of view"
+            inside = values
+            if method.info.complete:
+                inside = self.prepared.back(map_.values, outside=False)
+            seen = float(inside.sum(dtype=np.float64))
+            if abs(before - seen) > _LOST * np.abs(map_.values).sum(dtype=np.float64):
+                told += f"; {before - seen:.3g} lies outside the scan's field of view and was "
+                told += "put on its border" if method.info.complete else "left out"
             provenance = replace(provenance, notes=(*provenance.notes, told))
         return replace(
             map_, values=values, spread=spread, grid=self.original.grid, provenance=provenance
@@ -153,10 +159,10 @@ def explain_scans(options: ScanOptions, progress: Progress) -> dict[str, Any]:
             output_unit=outputs.unit,
         )
         label = METHODS[name].info.label
-        additive = make_method(name, given[name]).additive
+        ready = make_method(name, given[name])
 
-        def to_input(map_: AttributionMap, additive: bool = additive) -> AttributionMap:
-            return by_subject[map_.subject].back(map_, additive)
+        def to_input(map_: AttributionMap, method: Method = ready) -> AttributionMap:
+            return by_subject[map_.subject].back(map_, method)
 
         explained = explain_and_write(
             study,
