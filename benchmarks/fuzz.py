@@ -1,7 +1,8 @@
 """``python -m benchmarks.fuzz``: damaged input of every reader ends in a sentence, never a crash.
 
 Each target takes a valid input, damages it at random (bytes flipped, cut out, repeated, cut short;
-in tables also whole cells) and reads it. Only voxplain's own errors may come out, of one line.
+in tables also whole cells and the encoding) and reads it. Only voxplain's own errors may come out,
+of one line.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import io
 import sys
 import tempfile
 import traceback
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -36,7 +38,7 @@ from voxplain.cohort.sources import (
     from_table,
 )
 from voxplain.console import make_progress
-from voxplain.errors import InputError, VoxplainError
+from voxplain.errors import InputError, VoxplainError, VoxplainWarning
 
 Read = Callable[[], object]
 VALUES = np.random.default_rng(0).integers(0, 200, size=(7, 8, 9)).astype(np.int16)
@@ -54,7 +56,18 @@ CELLS = (
     b"\t\t",
     b"\xff",
     b"\0",
+    b"1,234",
+    b"045Y",
+    b"-9",
+    b"unknown",
+    b"-",
+    b'="01"',
+    b"01_ses-2",
+    b"1_2",
+    b"\xc2\xa0",
+    b"\r",
 )
+ENCODINGS = ("utf-8-sig", "utf-16", "utf-32", "cp1252")
 
 
 def main() -> None:
@@ -85,6 +98,8 @@ def _fuzz(
     table = file.suffix in (".tsv", ".csv")
     good = refused = crashed = 0
     read()
+    # What becomes of strange cells is a matter of `benchmarks.tables`; here it may only not crash.
+    warnings.simplefilter("ignore", VoxplainWarning)
     with make_progress(console).step(target, options.inputs) as advance:
         for i in range(options.inputs):
             file.write_bytes(_damaged(whole, rng, table))
@@ -117,6 +132,9 @@ def _damaged(whole: bytes, rng: np.random.Generator, table: bool) -> bytes:
                 n = int(rng.integers(len(separators) - 1))
                 start, stop = separators[n] + 1, separators[n + 1]
                 content[start:stop] = CELLS[rng.integers(len(CELLS))]
+        elif table and kind == 3 and rng.random() < 0.2:
+            text = content.decode("utf-8", errors="ignore")
+            content[:] = text.encode(ENCODINGS[rng.integers(len(ENCODINGS))], errors="ignore")
         elif kind == 0:
             content[at : at + 1] = bytes([rng.integers(256)])
         elif kind == 1:

@@ -25,7 +25,7 @@ def dataset(folder: Path, rows: str) -> Path:
 @pytest.mark.parametrize("style", ["{}.0", "{}", "sub-{:02d}", "Sub{}"])
 def test_each_scan_gets_its_own_label(tmp_path: Path, style: str) -> None:
     rows = "".join(f"{style.format(number)}\t{SEX[number]}\n" for number in PEOPLE)
-    with pytest.warns(VoxplainWarning, match="are joined although they are written differently"):
+    with pytest.warns(VoxplainWarning, match="are joined although their names are written"):
         found = from_bids(dataset(tmp_path, rows), "sex")
     told = {
         int(s.subject): c for s, c in zip(found.scans, found.participants["label"], strict=True)

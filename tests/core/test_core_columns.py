@@ -88,6 +88,8 @@ def test_sizes_as_people_write_them(cells: list[object], numbers: list[float]) -
         (["1503 ml", "1.5 l"], ("1503 ml", "1.5 l")),
         (["45", "26-30", ">89", "90+", "50", "60", "70"], ("26-30", ">89", "90+")),
         (["12 34", "5"], ("12 34",)),
+        (["45.5", "12.03.1950", "50,5"], ("12.03.1950",)),
+        (["1", "2", "3", "4A", "5"], ("4A",)),
     ],
 )
 def test_what_may_mean_two_numbers_is_not_read(cells: list[object], unread: tuple[str]) -> None:
@@ -146,6 +148,10 @@ class TestNumbersOrWords:
     def test_sites_are_groups_whatever_they_look_like(self) -> None:
         for cells in (["1", "2", "1"], [1, 2, 1], [1.0, 2.0, 1.0]):
             assert numbers_or_words(column(cells, "site")).tolist() == ["1", "2", "1"]
+
+    def test_codes_with_letters_are_words(self) -> None:
+        for cells in (["1A", "2B", "1A", "3C"], ["1A", "2A", "1A", "2A"], ["1st", "2nd", "3rd"]):
+            assert numbers_or_words(column(cells, "arm")).tolist() == cells
 
     def test_dozens_of_single_words_are_no_groups(self) -> None:
         days = [f"1950-01-{day:02d}" for day in range(1, 29)]

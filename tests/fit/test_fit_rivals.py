@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,6 +17,8 @@ from voxplain.fit import Fold, make_folds, outcome_of, voxels
 from voxplain.fit.confounds import confound_columns, confounds_alone, design, residual_outputs
 from voxplain.fit.morphometry import Features, fit_table, ranked, read_features, table_models
 from voxplain.fit.voxels import Products, inner_products, voxel_models
+from voxplain.pipeline.rivals import features_of
+from voxplain.pipeline.setting import Setting
 
 VOXEL_MODELS = voxel_models(classes=True)
 
@@ -146,6 +151,34 @@ class TestTables:
         with pytest.raises(InputError, match="no measure that varies"):
             read_features(table[["Gender", "Same"]], classes(*values))
 
+    def test_numbers_as_people_write_them(self) -> None:
+        table, values = measured()
+        commas = table.assign(FS_A=table["FS_A"].str.replace(".", ","), FS_B="unknown")
+        found = read_features(commas, classes(*values, names=("F", "M")))
+        plain = read_features(table, classes(*values, names=("F", "M")))
+        np.testing.assert_allclose(found.values[:, 0], plain.values[:, 0])
+        assert "FS_B" not in found.names
+        mixed = table.assign(FS_B=["1,234", *table["FS_B"][1:]])
+        with pytest.raises(InputError, match=r"Column 'FS_B' holds numbers, but for '1,234'"):
+            read_features(mixed, classes(*values))
+
+    def test_a_row_for_each_session(self, tmp_path: Path) -> None:
+        """Each scan gets its own session's row, or its participant's where there is but one."""
+        cohort = make_cohort(6)
+        people = cohort.participants.assign(
+            participant_id=["sub-OAS10001", "sub-OAS10001", *[f"sub-1{i}" for i in range(4)]],
+            session_id=["ses-1", "ses-2", *[""] * 4],
+        ).assign(source_id=["OAS1_0001", "OAS1_0001", "10", "11", "12", "1_3"])
+        setting = Setting(
+            replace(cohort, participants=people), outcome_of(cohort), [], None, seed=0
+        )
+        path = tmp_path / "t.csv"
+        path.write_text("id,m\nOAS1_0001_ses-02,2\nOAS1_0001_ses-01,1\n12,5\n11,4\n10,3\n1_3,6\n")
+        assert features_of(path, setting).values[:, 0].tolist() == [1, 2, 3, 4, 5, 6]
+        path.write_text("id,m\nOAS1_0001,1\n12,5\n11,4\n10,3\n13,6\n")
+        with pytest.raises(InputError, match=r"no row for 1 of 5 .*1_3 of the scans and 13 of the"):
+            features_of(path, setting)
+
     @pytest.mark.parametrize("name", table_models(classes=True))
     def test_models_find_the_measure_that_tells(self, name: str) -> None:
         table, values = measured(80)
@@ -202,6 +235,17 @@ class TestConfounds:
         assert confound_columns(table, classes(0, 1), ["IQ"]) == ["iq"]
         with pytest.raises(InputError, match="no column 'height' to control for"):
             confound_columns(table, classes(0, 1), ["height"])
+
+    def test_the_column_that_is_called_just_so_comes_first(self) -> None:
+        table = pd.DataFrame({"age": [1, 2], "Age": [3, 3], "AGE": [5, 6]})
+        assert confound_columns(table, classes(0, 1)) == ["age"]
+        assert confound_columns(table, classes(0, 1), ["AGE"]) == ["AGE"]
+
+    def test_a_site_with_a_number_is_a_group(self) -> None:
+        train = np.arange(6)
+        for site in ([1, 2, 3] * 2, ["1", "2", "3"] * 2, ["a", "A ", "unknown"] * 2):
+            made = design(pd.Series(site, name="site"), train)
+            assert made.shape == (6, len({str(s).strip().lower() for s in site}))
 
     def test_design_of_words_gaps_and_numbers(self) -> None:
         train = np.array([0, 1, 2])

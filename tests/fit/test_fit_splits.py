@@ -133,6 +133,19 @@ class TestFindGroups:
         assert len(set(groups)) == 4
         assert said == "Scans of one participant_id or family stay together."
 
+    def test_a_family_that_nobody_knows_joins_nobody(self) -> None:
+        unknown = ["unknown", "Unknown", "-", "?", "", None]
+        groups, said = find_groups(self.table(family=unknown), classes(0, 1, 0, 1, 0, 1), 2)
+        assert groups is None
+        assert said == "No participant, family or site has to be kept together."
+
+    def test_a_family_is_one_however_it_is_written(self) -> None:
+        table = self.table(family=["F1 ", "f1", "3", "3.0", "n/a", "F2"])
+        groups, _ = find_groups(table, classes(0, 1, 0, 1, 0, 1), 2)
+        assert groups is not None
+        assert (groups[0] == groups[1], groups[2] == groups[3]) == (True, True)
+        assert len(set(groups)) == 4
+
     def test_sites_where_there_are_enough(self) -> None:
         outcome = classes(*([0, 1] * 6))
         table = self.table(site=[i // 2 for i in range(12)])

@@ -118,7 +118,7 @@ def join(scans: Iterable[str], table: Iterable[str]) -> Joined:
         loose |= {} if silent else new
     told = [f"{one} = {other}" for one, other in loose.items()]
     said = (
-        f"{len(told)} scans and rows of the table are joined although they are written differently "
+        f"Scans and rows of the table are joined although their names are written differently "
         f"(scan = table: {some_of(told)}); correct the table if any are different people."
         if told
         else ""

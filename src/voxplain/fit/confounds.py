@@ -38,18 +38,18 @@ def confound_columns(table: pd.DataFrame, outcome: Outcome, asked: Sequence[str]
     InputError
         If a column that was asked for is missing, or holds neither numbers nor groups.
     """
-    # A column that is called just so comes before one that differs by case.
     exact = {str(name): str(name) for name in table.columns}
+    # A column that is called just so comes before one that differs by case.
     names = {name.lower(): name for name in exact} | exact
-    for name in asked:
-        if name.lower() not in names:
+    found = [names.get(name, names.get(name.lower(), "")) for name in asked or _USUAL]
+    for name, column in zip(asked, found, strict=False):
+        if not column:
             raise InputError(
                 f"The participants have no column {name!r} to control for; they have: "
                 f"{', '.join(map(str, table.columns))}."
             )
-    wanted = [name.lower() for name in asked] or list(_USUAL)
-    found = [names[name] for name in wanted if name in names and names[name] != outcome.name]
-    return [name for name in found if _usable(table[name], asked=bool(asked))]
+    used = [name for name in dict.fromkeys(found) if name and name != outcome.name]
+    return [name for name in used if _usable(table[name], asked=bool(asked))]
 
 
 def _usable(column: pd.Series[Any], asked: bool) -> bool:
