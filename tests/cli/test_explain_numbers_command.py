@@ -156,6 +156,10 @@ def test_bins_on_the_command_line(
     assert told["prediction"] == pytest.approx(mean.item(), rel=1e-5)
     made = nib.load(tmp_path / "out" / told["maps"]["gradient"]["map"]).get_fdata()
     np.testing.assert_allclose(made, gradient[0, 0].numpy(), rtol=1e-3, atol=1e-6)
+    code, shown, _ = run(*asked)
+    assert code == 0
+    assert shown.count("p(class ") == 5
+    assert "and 15 classes less probable" in shown
     for more, message in (
         (("--unit", "years"), "has 20 outputs, which are not one number; if they are bins"),
         (("--bins", "42:82", "--target", "1"), "Target 1 is a class"),
@@ -276,3 +280,43 @@ def test_fit_goes_on_with_the_same_code_alone(
     assert "before the code of edited_fit:build was changed" in error
     assert fit("Tanh", "--replace")[0] == 0
     assert fit("Tanh")[0] == 0
+
+
+def test_a_training_cut_short_begins_anew_with_other_code(
+    run: Run, study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from voxplain.fit import Training
+
+    code = (
+        "from torch import nn\n"
+        "def build(): return nn.Sequential(nn.AvgPool3d(6), nn.Conv3d(1, 3, 3), nn.{}(), "
+        "nn.Flatten(), nn.Linear(24, 2))\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    whole = Training._epoch
+
+    def cut(self: Training, on_batch: object) -> None:
+        if self.history:
+            raise KeyboardInterrupt
+        whole(self, on_batch)
+
+    def fit(act: str) -> str:
+        (tmp_path / "cut_net.py").write_text(code.format(act))
+        sys.modules.pop("cut_net", None)
+        asked = ("--network", "cut_net:build", "--no-baselines")
+        return run("fit", study, *asked, *QUICK)[1]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "_epoch", cut)
+        fit("ReLU")
+    assert len(list(study.rglob("checkpoint.pt"))) == 1
+    shown = fit("Tanh")
+    assert "has changed: its training begins anew" in shown
+    assert "Going on after epoch" not in shown
+    (tmp_path / "again").mkdir()
+    fresh = make_study(tmp_path / "again/study")
+    run("fit", fresh, "--network", "cut_net:build", "--no-baselines", *QUICK)
+    for path in study.rglob("fold-01/weights.safetensors"):
+        other = fresh / path.relative_to(study)
+        assert path.read_bytes() == other.read_bytes()

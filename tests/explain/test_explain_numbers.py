@@ -64,7 +64,7 @@ def test_a_scaled_output_is_explained_in_its_own_unit() -> None:
 
     def age(values: np.ndarray) -> float:
         x = torch.from_numpy(values)[None, None].double()
-        return float(mean + scale * net.double()(x)[0, 0])
+        return float(mean + scale * net.double()(x).detach()[0, 0])
 
     step = np.zeros(SHAPE)
     for voxel in ((3, 4, 2), (0, 0, 0), (5, 2, 3)):
@@ -123,7 +123,7 @@ def test_centres_that_are_no_bins(centres: list) -> None:
 def test_a_named_logit_predicts_by_its_sign() -> None:
     for seed in range(6):
         net = Head(1, seed)
-        z = float(net(torch.from_numpy(volume().values)[None, None])[0, 0])
+        z = net(torch.from_numpy(volume().values)[None, None]).item()
         made = voxplain.explain(net, volume(), class_names=("no", "yes"), engine=EXACT)
         raw = voxplain.explain(net, volume(), engine=EXACT)
         assert made.target == ("yes" if z > 0 else "no")

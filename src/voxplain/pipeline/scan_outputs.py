@@ -27,6 +27,7 @@ from voxplain.pipeline.scan_options import ScanOptions
 __all__ = ["Outputs", "Said", "likely_counts", "read_said"]
 
 _GUESSES = 8
+_TOLD = 5
 
 
 @dataclass(frozen=True)
@@ -141,8 +142,11 @@ class Outputs:
     def words(self, told: Mapping[str, Any]) -> str:
         """Say what was predicted of a scan, on one line."""
         if self.task == "classification":
-            pairs = zip(self.names, told["probabilities"], strict=True)
-            return ", ".join(f"p({name}) = {p:.3f}" for name, p in pairs)
+            pairs = list(zip(self.names, told["probabilities"], strict=True))
+            if more := len(pairs) - _TOLD if len(pairs) > _TOLD + 1 else 0:
+                pairs = sorted(pairs, key=lambda pair: -pair[1])[:_TOLD]
+            words = ", ".join(f"p({name}) = {p:.3f}" for name, p in pairs)
+            return words + f" and {more} classes less probable" * bool(more)
         number = told["prediction"]
         text = f"{number:.1f}" if abs(number) >= 10 else f"{number:.3g}"
         if self.task == "unknown" or self.unit == OUTPUT:
