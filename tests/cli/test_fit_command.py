@@ -421,7 +421,7 @@ def puzzled() -> object:
     class Puzzled(nn.Linear):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             if self.training:
-                raise ValueError("what [bold]am I[/x]\nto do?")
+                raise AttributeError("what [bold]am I[/x]\nto do?")
             return super().forward(x)
 
     return nn.Sequential(nn.AvgPool3d(4), nn.Flatten(), Puzzled(216, 2))
@@ -434,7 +434,7 @@ def test_a_network_that_fails_leaves_the_others(run: Run, study: Path, first: bo
     code, shown, error = run("fit", study, *networks, *QUICK, "--no-baselines")
     assert (code, error) == (0, "")
     assert "test_fit_command:exploding failed, and is left out: The loss is no longer" in shown
-    assert "failed in training, ValueError: what [bold]am I[/x] to do?" in shown
+    assert "failed in training, AttributeError: what [bold]am I[/x] to do?" in shown
     found = fitted(study)
     assert [*found["models"]] == [TINY]
     assert [*found["failed"]] == ["test_fit_command:exploding", "test_fit_command:puzzled"]

@@ -247,6 +247,7 @@ def test_where_the_wrong_one_is_no_layer_all_run_in_float32(way: str) -> None:
     assert training(Functional()).settle() == Arithmetic(True)
     found = training(Functional(way)).settle()
     assert not found.bfloat16
+    assert found.wrong == ("weight",)
     assert "float32 throughout: a gradient through the whole network" in found.describe()
 
 

@@ -306,3 +306,18 @@ def test_intervals_that_json_lost_are_left_out() -> None:
 def test_too_few_folds_are_warned_of(folds: int, repeats: int, few: bool) -> None:
     html = render(fit_page(fit_of() | {"folds": folds, "repeats": repeats}, {}))
     assert (f"There are too few folds, {folds}, to know how much they differ" in html) == few
+
+
+def test_a_network_that_failed_is_named_with_the_reason() -> None:
+    fit = fit_of() | {"failed": {"resnet10": "The loss is no longer <finite> in epoch 3."}}
+    fit["models"]["mrinet"]["arithmetic"] = {"words": "bfloat16; in float32 1 layer (a)"}
+    page = fit_page(fit, {})
+    *others, last = page.sections[0].items[0].findings
+    assert [f.standing for f in others] == ["good", "good"]
+    assert last.standing == "chance"
+    assert last.sentence.startswith("The loss is no longer <finite> in epoch 3.")
+    html = render(page)
+    assert "resnet10, failed" in html
+    assert "no longer &lt;finite&gt; in epoch 3" in html
+    assert "arithmetic of mrinet" in html
+    assert "in float32 1 layer (a)" in html

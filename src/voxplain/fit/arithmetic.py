@@ -35,7 +35,8 @@ class Arithmetic:
     cut : tuple of str
         Convolutions in float32 because their kernel nowhere lies wholly inside the image.
     wrong : tuple of str
-        Layers in float32 because they failed the check of gradients.
+        Layers in float32 because they failed the check of gradients; where all are in float32 for
+        that, parameters as well.
     why : str
         The reason for float32 throughout; empty with bfloat16.
     """

@@ -63,9 +63,11 @@ def checked(
             chosen = replace(chosen, wrong=tuple(trial.wrong))
         rest = [n for n, p in network.named_parameters() if p.requires_grad]
         rest = [n for n in rest if n not in trial.tried]
-        if rest and not _agree(rest, low, _gradients(network, loss(False))):
+        failed = _unlike(rest, low, _gradients(network, loss(False))) if rest else []
+        if failed:
             why = "a gradient through the whole network failed the check"
-            return replace(chosen, bfloat16=False, why=why)
+            wrong = (*chosen.wrong, *failed)
+            return replace(chosen, bfloat16=False, wrong=wrong, why=why)
     return chosen
 
 
@@ -195,11 +197,15 @@ def _gradients(network: nn.Module, loss: torch.Tensor) -> dict[str, torch.Tensor
     return {name: p.grad.clone() for name, p in named if p.grad is not None}
 
 
-def _agree(names: list[str], low: dict[str, torch.Tensor], exact: dict[str, torch.Tensor]) -> bool:
+def _unlike(
+    names: list[str], low: dict[str, torch.Tensor], exact: dict[str, torch.Tensor]
+) -> list[str]:
+    """Name the parameters whose gradients differ."""
+    found = []
     for name in names:
         if name not in exact or not torch.isfinite(exact[name]).all():
             continue
         size = float(exact[name].norm())
         if name not in low or not float((low[name] - exact[name]).norm()) <= _WHOLE * size:
-            return False
-    return True
+            found.append(name)
+    return found

@@ -135,8 +135,7 @@ class Training:
     def settle(self) -> Arithmetic:
         """Choose the arithmetic, unless it is chosen: by layers' shapes and a check of gradients.
 
-        Costs about three passes of the first batch. Weights, buffers and random numbers are left
-        as they are.
+        Costs about four steps. Weights, buffers and random numbers are left as they are.
         """
         if self.arithmetic is None:
             plan, learners = self.schedule, self.learners

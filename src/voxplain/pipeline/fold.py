@@ -264,7 +264,7 @@ class Learner:
     def _remember(self, found: Arithmetic, progress: Progress) -> None:
         """Remember what a training computes in, and say what is out of the ordinary."""
         joined = found.joined(self.arithmetic)
-        if joined != self.arithmetic and (found.cut or found.wrong or not found.bfloat16):
+        if joined != self.arithmetic and (found.cut or found.wrong):
             progress.say(f"{self.name} computes in {joined.describe()}.")
         self.arithmetic = joined
 
@@ -272,9 +272,9 @@ class Learner:
         """Do a part of a training, and say in a sentence what it failed of."""
         try:
             return work()
-        except VoxplainError:
+        except (VoxplainError, OSError):
             raise
-        except (RuntimeError, ValueError, TypeError, MemoryError) as error:
+        except Exception as error:
             raise training_error(error, self.name, self.schedule) from error
 
     def _resume(
