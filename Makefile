@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 DEMO_OUT ?= demo
 
-.PHONY: help setup demo test check format bench docs clean
+.PHONY: help setup demo test cases check format bench docs clean
 
 help: ## show what make can do
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -22,6 +22,9 @@ demo: $(READY) ## run the main job on a phantom cohort; results in demo/ (3 to 7
 
 test: $(READY) ## run the tests
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+cases: $(READY) ## run the tests made after public problem reports (part of make test)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/cases
 
 check: $(READY) ## formatting, lint, types and import contracts
 	@$(BIN)/ruff format --check src tests benchmarks

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+from voxplain.errors import NetworkError
 from voxplain.explain import METHODS
 from voxplain.explain.methods.guided_backprop import GuidedBackprop
 from voxplain.nets import MRINet, serialise
@@ -446,12 +447,14 @@ def test_a_network_with_a_fault_ends_in_a_sentence_too(
     image = write_nifti(np.random.default_rng(0).random((7, 8, 9)), np.eye(4))
     call = ["explain", "--network", "faultynet:Net", "--weights", "w.pt", "--image", image]
     code, _, err = run(*call, "--out", "out")
-    assert code == 1
-    assert err.startswith("voxplain: unexpected KeyError: 'gone'. This is a fault of")
+    assert code == 2
+    assert err.startswith("voxplain: Net's own forward fails on an input of shape (1, 1, 7, 8, 9)")
+    assert "(KeyError: 'gone')" in err
     assert len(err.splitlines()) == 1
     monkeypatch.setenv("VOXPLAIN_TRACEBACK", "1")
-    with pytest.raises(KeyError, match="gone"):
+    with pytest.raises(NetworkError, match="gone") as caught:
         run(*call, "--out", "out")
+    assert isinstance(caught.value.__cause__, KeyError)
     sys.modules.pop("faultynet")
 
 

@@ -174,12 +174,18 @@ def _method_lines(kind: type[Method]) -> list[tuple[str, str]]:
 
 
 def main() -> None:
-    """Run the command line; a mistake ends in one sentence and exit code 2."""
+    """Run the command line; a mistake ends in one sentence and exit code 2.
+
+    Where ``VOXPLAIN_TRACEBACK`` is set, errors of voxplain's or of the network's code are raised.
+    """
     # Torch reads it at its first allocation: huge pages spare a training step most page faults.
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     try:
         app()
     except VoxplainError as error:
+        # What a network's own code raised is its cause, and interests whoever wrote it.
+        if os.environ.get("VOXPLAIN_TRACEBACK") and error.__cause__ is not None:
+            raise
         typer.echo(f"voxplain: {error}", err=True)
         sys.exit(2)
     except SystemExit as end:

@@ -114,7 +114,7 @@ def _source(**defaults: str) -> Callable[[Callable[..., Listing]], None]:
             with remarks() as said:
                 listing = read(**mine)
             for remark in said:
-                Console().print(remark, highlight=False, markup=False, soft_wrap=True)
+                make_console().print(remark, highlight=False, soft_wrap=True)
             _make(listing, **values)
 
         command.__signature__ = inspect.Signature(given)  # type: ignore[attr-defined]

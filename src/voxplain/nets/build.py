@@ -83,6 +83,14 @@ def _imported(name: str) -> Callable[..., nn.Module]:
             f"The network's module {module_name!r} cannot be imported ({error}); install it, or "
             "run from the folder that holds it."
         ) from error
+    except (Exception, SystemExit) as error:
+        # It is anybody's code, and runs when it is imported.
+        first = (str(error).strip() or "no message").splitlines()[0].rstrip(".")
+        raise InputError(
+            f"The network's module {module_name!r} fails while it is imported "
+            f"({type(error).__name__}: {first}); repair it, or put what it runs under "
+            "if __name__ == '__main__'."
+        ) from error
     maker = getattr(module, attribute, None)
     if not callable(maker):
         public = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
