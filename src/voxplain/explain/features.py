@@ -10,9 +10,10 @@ import torch
 from numpy.typing import NDArray
 
 from voxplain.errors import InputError
-from voxplain.explain.engine import Engine, full_precision
+from voxplain.explain.engine import Engine
 from voxplain.explain.job import alike
 from voxplain.explain.method import Needs
+from voxplain.explain.placed import full_precision
 from voxplain.explain.probe import layer_name
 
 if TYPE_CHECKING:

@@ -15,9 +15,10 @@ from torch import nn
 
 from voxplain.errors import VoxplainWarning
 from voxplain.explain.arguments import require_volume
-from voxplain.explain.engine import Engine, Placed, full_precision, weights_sha256
+from voxplain.explain.engine import Engine, weights_sha256
 from voxplain.explain.method import Attribution, Method, describe_options
 from voxplain.explain.numbers import ExpectedValue, Output, in_unit, number_sign, unit_word
+from voxplain.explain.placed import Placed, full_precision
 from voxplain.explain.survey import Survey
 from voxplain.explain.target import SCORE_WORDS
 from voxplain.maps import AttributionMap, Provenance

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from voxplain.errors import InputError
-from voxplain.explain.engine import Placed, full_precision
+from voxplain.explain.placed import Placed, full_precision
 
 if TYPE_CHECKING:
     import torch
