@@ -12,6 +12,7 @@ from case_material import AUTO, EXACT, OPTIONS, correlation, scan
 from torch import nn
 
 import voxplain
+from voxplain.errors import NetworkError
 from voxplain.explain import Engine
 
 
@@ -35,3 +36,14 @@ def test_maps_are_made_in_float32(method: str, kind: torch.dtype, engine: Engine
     assert (made.values != 0).mean() == pytest.approx((wanted.values != 0).mean(), abs=0.02)
     assert f"from {str(kind)[6:]} weights" in made.provenance.precision
     assert np.isfinite(made.values).all()
+
+
+@pytest.mark.parametrize("engine", [AUTO, EXACT], ids=["auto", "exact"])
+def test_a_network_that_cannot_be_brought_to_float32_is_refused(engine: Engine) -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv3d(1, 4, 3), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(4, 2))
+    net.half()
+    old = net.forward
+    net.forward = lambda x: old(x.half())
+    with pytest.raises(NetworkError, match="cannot be copied to cpu in float32"):
+        voxplain.explain(net, scan(), target=1, engine=engine)

@@ -16,7 +16,7 @@ from torch import nn
 from voxplain.errors import InputError, NetworkError, VoxplainWarning
 from voxplain.explain.batches import TOO_LARGE, Batcher
 from voxplain.explain.failures import out_of_memory
-from voxplain.explain.insides import require_ready
+from voxplain.explain.insides import require_ready, shares_itself
 from voxplain.explain.layers import auto_layer
 from voxplain.explain.lowering import as_given, lower
 from voxplain.explain.method import Needs
@@ -153,6 +153,8 @@ class Engine:
         narrow = first.dtype if first.dtype in (torch.float16, torch.bfloat16) else None
         if device != first.device or narrow is not None:
             try:
+                if shares_itself(model):
+                    raise TypeError("A copy would run the network itself.")
                 model = copy.deepcopy(model).to(device)
                 if narrow is not None:
                     model = model.float()

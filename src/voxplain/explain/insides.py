@@ -16,7 +16,7 @@ from voxplain.errors import NetworkError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["is_scripted", "only_its_own", "require_ready", "why_not_copied"]
+__all__ = ["is_scripted", "only_its_own", "require_ready", "shares_itself", "why_not_copied"]
 
 # Modules of torch that do nothing else while they are trained.
 _ALWAYS_THE_SAME = "torch.nn.modules."
@@ -91,10 +91,15 @@ def is_scripted(model: nn.Module) -> bool:
     return any(isinstance(module, torch.jit.ScriptModule) for module in model.modules())
 
 
+def shares_itself(model: nn.Module) -> bool:
+    """Tell whether a forward was replaced by a function, which a copy would share."""
+    return any("forward" in vars(module) for module in model.modules())
+
+
 def why_not_copied(model: nn.Module) -> str | None:
     """Say why a network is better not copied."""
     if is_scripted(model):
         return "it is TorchScript"
-    if any("forward" in vars(module) for module in model.modules()):
+    if shares_itself(model):
         return "its forward was replaced by a function, which a copy would share"
     return None
