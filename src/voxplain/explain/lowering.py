@@ -98,8 +98,8 @@ def lower(
     (`voxplain.explain.winograd`); other ReLUs after them work in place; weights are stored channels
     last; and convolutions run in bfloat16 where the device is made for it and the method allows it.
 
-    The network runs on `x` alone; the copy on `x` alone, and on `x` beside another scan. For `x`
-    they must give the same outputs, the same gradients and the same activation of `layer`, as near
+    The network runs on `x` alone; the copy on `x` beside another scan, and alone too where the
+    method takes the input's gradient. For `x` they must give the same outputs, the same gradients and the same activation of `layer`, as near
     as `agree` asks, and for a darker scan too where the method goes far from it. What agrees is
     also steady, and keeps samples apart. Whatever breaks that, in any way, is undone.
 
@@ -145,8 +145,10 @@ def lower(
         # A copy may fail in any way; the network still runs as given.
         plain, reason = None, f"the network cannot be copied: {type(error).__name__}"
     own = {*model.modules(), *strangers}
-    # Kernels for one scan and for several are not the same ones.
-    batches = [(before, x), (before, torch.cat([x, another(x)]))][: 1 + beside]
+    batches = [(before, torch.cat([x, another(x)]) if beside else x)]
+    if beside and needs.gradient:
+        # Gradients of one scan and of several come from other kernels.
+        batches.append((before, x))
     if needs.far:
         batches.append((look(model, x / 2, layer, needs, head, score), x / 2))
     if plain is not None and not calls.draws:
