@@ -99,9 +99,10 @@ def lower(
     last; and convolutions run in bfloat16 where the device is made for it and the method allows it.
 
     The network runs on `x` alone; the copy on `x` beside another scan, and alone too where the
-    method takes the input's gradient. For `x` they must give the same outputs, the same gradients and the same activation of `layer`, as near
-    as `agree` asks, and for a darker scan too where the method goes far from it. What agrees is
-    also steady, and keeps samples apart. Whatever breaks that, in any way, is undone.
+    method takes the input's gradient. For `x` they must give the same outputs, the same gradients
+    and the same activation of `layer`, as near as `agree` asks, and for a darker scan too where the
+    method goes far from it. What agrees is also steady, and keeps samples apart. Whatever breaks
+    that, in any way, is undone.
 
     Parameters
     ----------
