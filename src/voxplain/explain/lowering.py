@@ -69,7 +69,7 @@ class Lowered:
         if self.alone:
             found.append(
                 f"{network} does not keep the scans of a batch apart, as batch norm without "
-                "running statistics does not: each scan is run alone, so that no neighbour "
+                "running statistics does not; each scan is run alone, so that no neighbour "
                 "changes its map"
             )
         return tuple(found)

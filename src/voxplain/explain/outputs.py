@@ -134,10 +134,10 @@ def head_words(head: Head, network: str) -> str:
     """Say what was found and what follows from it."""
     if head == "softmax":
         return (
-            f"{network} ends in a softmax: its probabilities are turned into logits by their "
+            f"{network} ends in a softmax, so its probabilities are turned into logits by their "
             "logarithm, and the log-odds are explained"
         )
     return (
-        f"{network} ends in a sigmoid: its probabilities are turned into logits, and the log-odds "
-        "are explained"
+        f"{network} ends in a sigmoid, so its probabilities are turned into logits, and the "
+        "log-odds are explained"
     )

@@ -121,7 +121,10 @@ def explain_scans(options: ScanOptions, progress: Progress) -> dict[str, Any]:
     networks = [_network(options, said, state, volumes[0], progress) for state in states]
     engine = Engine(device=options.device, precision=options.precision)  # type: ignore[arg-type]
     numbers = options.task == "regression" and not options.bins
-    of_networks = [engine.logits(network, volumes, numbers) for network in networks]
+    with remarks() as found:
+        of_networks = [engine.logits(network, volumes, numbers) for network in networks]
+    for remark in dict.fromkeys(found):
+        progress.say(remark)
     _require_one_size(of_networks)
     outputs = Outputs.of(options, said, of_networks[0].shape[1])
     if options.layer != "auto":
