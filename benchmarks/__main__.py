@@ -24,7 +24,7 @@ from benchmarks.figure import draw
 from benchmarks.material import Material, material
 from benchmarks.peers import REMARKS, SAMPLES, STEPS
 from benchmarks.perturbation import compare_perturbation, perturbation_table
-from benchmarks.rows import AS_GIVEN, MANY_PASSES, OURS, PASSES, Maps, make_rows
+from benchmarks.rows import AS_GIVEN, CHECKS, MANY_PASSES, OURS, PASSES, Maps, make_rows
 from benchmarks.timing import medians, peak_memory
 from voxplain.console import make_progress
 from voxplain.explain.lowering import half_pays
@@ -132,8 +132,9 @@ def _timed(
         seconds, maps = medians(works, rounds, advance)
     rows = []
     for (method, tool), value in seconds.items():
-        if method not in methods:
+        if method not in methods or tool == CHECKS:
             continue
+        checks = seconds.get((method, CHECKS)) if tool == OURS else None
         unit = OURS if tool.startswith(OURS) else AS_GIVEN
         passes = seconds[PASSES, OURS] / SAMPLES if method in MANY_PASSES else None
         rows.append(
@@ -142,6 +143,10 @@ def _timed(
                 "tool": tool,
                 "batch": batch,
                 "ms_per_image": 1000 * value / len(volumes),
+                "ms_of_checks": None if checks is None else 1000 * checks,
+                "ms_per_further_image": (
+                    None if checks is None else 1000 * (value - checks) / len(volumes)
+                ),
                 "peak_rss_mb": None,
                 "agreement": None if tool == OURS else _correlation(maps, method, tool),
                 "times_forward": value / seconds["forward", unit],
@@ -196,17 +201,22 @@ def _bars(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         }
         return min(_of(rows, method, tool) for tool in peers)
 
+    def later(method: str) -> float:
+        return _of(rows, method, OURS, what="ms_per_further_image")
+
+    bar = ("at least", 3.0)
     forward, gradient = _of(rows, "forward", OURS), _of(rows, "gradient", OURS)
     cam, guided = _of(rows, "grad-cam", OURS), _of(rows, "guided-backprop", OURS)
     smooth, path = (_of(rows, method, OURS, what="times_gradient") for method in MANY_PASSES)
     asked = [
         ("Grad-CAM / own forward pass", cam / forward, "at most", 1.15),
-        ("fastest peer's Grad-CAM / ours", fastest("grad-cam") / cam, "at least", 3.0),
+        ("fastest peer's Grad-CAM / ours", fastest("grad-cam") / cam, *bar),
+        ("the same, checks once a run aside", fastest("grad-cam") / later("grad-cam"), *bar),
+        ("fastest peer's guided backprop / ours", fastest("guided-backprop") / guided, *bar),
         (
-            "fastest peer's guided backprop / ours",
-            fastest("guided-backprop") / guided,
-            "at least",
-            3.0,
+            "the same, checks once a run aside",
+            fastest("guided-backprop") / later("guided-backprop"),
+            *bar,
         ),
         ("guided backprop / own forward + gradient", guided / gradient, "at most", 1.1),
         (f"SmoothGrad / {SAMPLES} such passes", smooth / SAMPLES, "at most", 1.1),
@@ -216,10 +226,10 @@ def _bars(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         {
             "what": what,
             "measured": ratio,
-            "asked": f"{sense} {bar}",
-            "met": ratio <= bar if sense == "at most" else ratio >= bar,
+            "asked": f"{sense} {limit}",
+            "met": ratio <= limit if sense == "at most" else ratio >= limit,
         }
-        for what, ratio, sense, bar in asked
+        for what, ratio, sense, limit in asked
     ]
 
 
@@ -236,7 +246,7 @@ def _table(rows: list[dict[str, Any]], batch: int) -> Table:
     table = Table(title=f"58×70×58, batches of {batch}; ratio: its time over voxplain's")
     for column in ("method", "tool"):
         table.add_column(column)
-    for column in ("ms per image", "ratio", "× forward", "peak MB", "agreement"):
+    for column in ("ms per image", "of it checks", "ratio", "× forward", "peak MB", "agreement"):
         table.add_column(column, justify="right")
     last = ""
     order = (*ONE_PASS, *MANY_PASSES)
@@ -246,11 +256,13 @@ def _table(rows: list[dict[str, Any]], batch: int) -> Table:
             table.add_section()
         last = row["method"]
         peak, agreement = row["peak_rss_mb"], row["agreement"]
+        further = row["ms_per_further_image"]
         told = "–" if agreement is None else f"{agreement:.3f}"
         table.add_row(
             row["method"],
             row["tool"],
             f"{row['ms_per_image']:.1f}",
+            "–" if further is None else f"{row['ms_per_image'] - further:.1f}",
             f"{row['ms_per_image'] / _of(rows, row['method'], OURS, batch):.2f}",
             f"{row['times_forward']:.2f}",
             "–" if peak is None else f"{peak:.0f}",

@@ -17,12 +17,15 @@ from torch import Tensor, nn
 from benchmarks.peers import PEERS, SAMPLES, STEPS, TARGET, Peer, quietly
 from voxplain.errors import VoxplainWarning
 from voxplain.explain import Engine
+from voxplain.explain.methods import make_method
 from voxplain.explain.run import explain
 from voxplain.volume import Volume
 
-__all__ = ["AS_GIVEN", "MANY_PASSES", "OURS", "PASSES", "Maps", "make_rows"]
+__all__ = ["AS_GIVEN", "CHECKS", "MANY_PASSES", "OURS", "PASSES", "Maps", "make_rows"]
 
 OURS, EXACT, AS_GIVEN = "voxplain", "voxplain, exact", "PyTorch, as given"
+# What comes before the first map, once a run: the faster copy, and the checks of the network.
+CHECKS = "voxplain, checks"
 
 Maps = NDArray[np.float32]
 
@@ -50,8 +53,9 @@ def make_rows(
     """Make one callable per method and tool for some methods, and say why a peer has none.
 
     A row of ours is the user's whole call: hashing the weights, making the faster copy and
-    checking it are inside. A peer's row is its call for each batch in turn. On an accelerator
-    both begin with images in the machine's memory and end with maps there.
+    checking it are inside; they have a row of their own besides, as they come once a run. A peer's
+    row is its call for each batch in turn. On an accelerator both begin with images in the
+    machine's memory and end with maps there.
     """
     x = torch.from_numpy(np.stack([v.values for v in volumes]))[:, None]
     batches = list(x.split(batch))
@@ -70,6 +74,7 @@ def make_rows(
             continue
         engine = Engine(device, batch_size=batch)
         rows[method, OURS] = partial(_ours, network, volumes, method, engine, options)
+        rows[method, CHECKS] = partial(_checks, network, volumes, method, engine, options)
         if method in _ALSO_EXACT:
             exact = replace(engine, precision="exact")
             rows[method, EXACT] = partial(_ours, network, volumes, method, exact, options)
@@ -104,6 +109,18 @@ def _ours(
         warnings.simplefilter("ignore", VoxplainWarning)
         found = explain(network, volumes, method, TARGET, engine=engine, **options)
     return np.stack([one.values for one in found])
+
+
+def _checks(
+    network: nn.Module,
+    volumes: list[Volume],
+    method: str,
+    engine: Engine,
+    options: dict[str, Any],
+) -> Maps:
+    needs = make_method(method, options).requires
+    engine.place(network, volumes[0], "auto" if needs.layer else None, needs)
+    return np.empty((0, 0, 0, 0), dtype=np.float32)
 
 
 def _theirs(peer: Peer, network: nn.Module, batches: list[Tensor], device: str) -> Maps:

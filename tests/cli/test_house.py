@@ -36,6 +36,21 @@ def test_help_loads_nothing_heavy() -> None:
     assert not set(HEAVY) & set(loaded.split())
 
 
+def test_a_warning_is_one_sentence_without_a_line_of_code() -> None:
+    code = (
+        "import sys, warnings\nfrom voxplain import cli, errors\nsys.stderr = sys.stdout\n"
+        "def app():\n    for kind in (errors.VoxplainWarning, UserWarning):\n"
+        "        warnings.warn('A mask is odd.', kind)\n"
+        "cli.app = app\ncli.main()\nwarnings.warn('Later.', errors.VoxplainWarning)"
+    )
+    ours, *others = python(code).splitlines()
+    assert ours == "voxplain: A mask is odd."
+    assert others == [
+        "<string>:6: UserWarning: A mask is odd.",
+        "<string>:9: VoxplainWarning: Later.",
+    ]
+
+
 def test_every_public_name_loads() -> None:
     assert python("import voxplain; [getattr(voxplain, n) for n in voxplain.__all__]") == ""
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):

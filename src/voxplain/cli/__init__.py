@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,7 +19,7 @@ from voxplain.cli.features import features
 from voxplain.cli.fit import fit, phantom
 from voxplain.cli.reclassify import reclassify
 from voxplain.console import make_console, make_progress
-from voxplain.errors import VoxplainError
+from voxplain.errors import VoxplainError, VoxplainWarning
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -173,6 +175,29 @@ def _method_lines(kind: type[Method]) -> list[tuple[str, str]]:
     ]
 
 
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Show each of voxplain's warnings as one sentence, without the line of code it came from."""
+    formatted = warnings.formatwarning
+
+    def told(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        line: str | None = None,
+    ) -> str:
+        if issubclass(category, VoxplainWarning):
+            return f"voxplain: {message}\n"
+        return formatted(message, category, filename, lineno, line)
+
+    warnings.formatwarning = told
+    try:
+        yield
+    finally:
+        warnings.formatwarning = formatted
+
+
 def main() -> None:
     """Run the command line; a mistake ends in one sentence and exit code 2.
 
@@ -181,7 +206,8 @@ def main() -> None:
     # Torch reads it at its first allocation: huge pages spare a training step most page faults.
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     try:
-        app()
+        with _plain_warnings():
+            app()
     except VoxplainError as error:
         # What a network's own code raised is its cause, and interests whoever wrote it.
         if os.environ.get("VOXPLAIN_TRACEBACK") and error.__cause__ is not None:
