@@ -26,8 +26,8 @@ from benchmarks.peers import REMARKS, SAMPLES, STEPS
 from benchmarks.perturbation import compare_perturbation, perturbation_table
 from benchmarks.rows import AS_GIVEN, CHECKS, MANY_PASSES, OURS, PASSES, Maps, make_rows
 from benchmarks.timing import medians, peak_memory
+from voxplain.attribution.fast.lowering import half_pays
 from voxplain.console import make_progress
-from voxplain.explain.lowering import half_pays
 from voxplain.volume import Volume
 
 HERE = Path(__file__).parent

@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from voxplain.explain import METHODS, Engine
-from voxplain.explain.method import Needs
+from voxplain.attribution import METHODS, Engine
+from voxplain.attribution.network.needs import Needs
 from voxplain.grid import KAN2020_GRID
 from voxplain.nets import build_network
 from voxplain.volume import Volume

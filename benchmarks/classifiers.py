@@ -21,14 +21,14 @@ from rich.table import Table
 
 from benchmarks.classifiers_figure import draw
 from benchmarks.material import FOLDER, SEED
-from voxplain.cohort.store import open_store
+from voxplain.cohort.store.reader import open_store
 from voxplain.console import make_progress
 from voxplain.fit.arithmetic import cut_convolutions
 from voxplain.nets import NETWORKS, build_network
-from voxplain.pipeline.fit import FitOptions, run_fit
+from voxplain.pipeline.fit.run import FitOptions, run_fit
 from voxplain.pipeline.phantom import make_phantom_study
 from voxplain.progress import Progress
-from voxplain.report.score_words import score_row
+from voxplain.report.words.scores import score_row
 
 HERE = Path(__file__).parent
 JSON = HERE / "classifiers.json"

@@ -24,7 +24,7 @@ from rich.table import Table
 
 from voxplain.cohort import PRESETS, mni152_template
 from voxplain.cohort.build import build_store
-from voxplain.cohort.sources import from_table
+from voxplain.cohort.find.sources import from_table
 from voxplain.console import make_progress
 from voxplain.grid import Grid
 from voxplain.volume import resample

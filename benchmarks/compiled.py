@@ -13,7 +13,7 @@ import torch
 from rich.console import Console
 from torch import nn
 
-from voxplain.explain.lowering import lower
+from voxplain.attribution.fast.lowering import lower
 from voxplain.nets import MRINet
 
 COHORT, BATCH, ROUNDS = 20, 4, 5

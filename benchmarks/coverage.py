@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.coverage_folds import fold_rows, permutation_rows
-from voxplain.cohort.separation import separation_of_levels
+from voxplain.cohort.check.separation import separation_of_levels
 from voxplain.fit import Outcome, bootstrap, classification_scores
 from voxplain.grid import Grid
 from voxplain.group.contrast import compare_classes, mean_by_participant

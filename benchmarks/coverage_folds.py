@@ -17,7 +17,7 @@ from voxplain.fit import (
     measures,
     permutation_p,
 )
-from voxplain.pipeline.scores import widest_intervals
+from voxplain.pipeline.fit.scores import widest_intervals
 
 NAMES = ("control", "case")
 FEATURES = 10

@@ -25,9 +25,9 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from voxplain.cohort import read_volume, sources
-from voxplain.cohort.files import ImageFile
-from voxplain.cohort.sources import (
+from voxplain.cohort import read_volume
+from voxplain.cohort.find import sources
+from voxplain.cohort.find.sources import (
     from_bids,
     from_cat12,
     from_freesurfer,
@@ -37,6 +37,7 @@ from voxplain.cohort.sources import (
     from_openbhb,
     from_table,
 )
+from voxplain.cohort.read.files import ImageFile
 from voxplain.console import make_progress
 from voxplain.errors import InputError, VoxplainError, VoxplainWarning
 

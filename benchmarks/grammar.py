@@ -20,10 +20,11 @@ from rich.console import Console
 from torch import Tensor, nn
 from torch.nn import functional
 
+from voxplain.attribution import Engine
+from voxplain.attribution.fast import lowering
+from voxplain.attribution.run import explain
 from voxplain.console import make_progress
 from voxplain.errors import VoxplainError, VoxplainWarning
-from voxplain.explain import Engine, lowering
-from voxplain.explain.run import explain
 from voxplain.grid import Grid
 from voxplain.volume import Volume
 

@@ -17,13 +17,13 @@ from rich.console import Console
 from rich.table import Table
 from sklearn.metrics import roc_auc_score
 
+from voxplain.attribution import Engine
 from voxplain.cohort import PRESETS
 from voxplain.cohort.build import build_store
-from voxplain.cohort.files import ImageFile
-from voxplain.cohort.listing import Listing
-from voxplain.cohort.sources import from_bids
+from voxplain.cohort.find.listing import Listing
+from voxplain.cohort.find.sources import from_bids
+from voxplain.cohort.read.files import ImageFile
 from voxplain.console import make_progress
-from voxplain.explain import Engine
 from voxplain.nets import build_network, load_into, read_weights
 from voxplain.volume import Cohort
 

@@ -18,11 +18,11 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.material import SEED, Material, material
+from voxplain.attribution import METHODS, Engine
 from voxplain.cohort import load_atlas
 from voxplain.console import make_progress
-from voxplain.explain import METHODS, Engine
+from voxplain.pipeline.demo.judge import AFFECTED_CLASS, Judge, controls, group_maps
 from voxplain.pipeline.maps import Question, explain_and_write
-from voxplain.pipeline.score import AFFECTED_CLASS, Judge, controls, group_maps
 
 HERE = Path(__file__).parent
 # Subjects that each method explains, as many of either class; fewer where it takes many passes.

@@ -12,7 +12,7 @@ from voxplain.cohort import load_atlas, mni152_template
 from voxplain.console import make_progress
 from voxplain.fit import Schedule
 from voxplain.phantom import Phantom, make_phantom
-from voxplain.pipeline.learn import Trained, train_network
+from voxplain.pipeline.demo.learn import Trained, train_network
 from voxplain.study import Study
 
 __all__ = ["Material", "material"]

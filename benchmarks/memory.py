@@ -16,8 +16,8 @@ import torch
 from torch import nn
 
 from benchmarks.peers import PEERS, TARGET, quietly
-from voxplain.explain import Engine
-from voxplain.explain.run import explain
+from voxplain.attribution import Engine
+from voxplain.attribution.run import explain
 from voxplain.grid import Grid
 from voxplain.nets import MRINet
 from voxplain.volume import Volume

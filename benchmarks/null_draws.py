@@ -20,7 +20,7 @@ from rich.table import Table
 from benchmarks.classifiers import FAMILIES, FOLDS, phantom_study
 from benchmarks.material import FOLDER
 from voxplain.console import make_progress
-from voxplain.pipeline.fit import FitOptions, run_fit
+from voxplain.pipeline.fit.run import FitOptions, run_fit
 
 HERE = Path(__file__).parent
 FIRST_SEED = 100

@@ -29,10 +29,10 @@ from benchmarks.kan2020_loop import (
     run_loops,
 )
 from benchmarks.material import Material
+from voxplain.attribution import Engine, weights_sha256
+from voxplain.attribution.methods.reference import MaskGrid
+from voxplain.attribution.run import explain
 from voxplain.errors import VoxplainWarning
-from voxplain.explain import Engine, weights_sha256
-from voxplain.explain.perturb import MaskGrid
-from voxplain.explain.run import explain
 from voxplain.maps import AttributionMap
 from voxplain.progress import Progress
 from voxplain.volume import Volume

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from benchmarks.peers import PEERS, SAMPLES, STEPS, TARGET, Peer, quietly
+from voxplain.attribution import Engine
+from voxplain.attribution.methods import make_method
+from voxplain.attribution.run import explain
 from voxplain.errors import VoxplainWarning
-from voxplain.explain import Engine
-from voxplain.explain.methods import make_method
-from voxplain.explain.run import explain
 from voxplain.volume import Volume
 
 __all__ = ["AS_GIVEN", "CHECKS", "MANY_PASSES", "OURS", "PASSES", "Maps", "make_rows"]

@@ -20,7 +20,7 @@ from benchmarks.classifiers import FOLDS, phantom_study
 from benchmarks.material import FOLDER
 from voxplain.console import make_progress
 from voxplain.fit import PAPER_SCHEDULE, Schedule
-from voxplain.pipeline.fit import FitOptions, run_fit
+from voxplain.pipeline.fit.run import FitOptions, run_fit
 
 HERE = Path(__file__).parent
 PHANTOM_SEED = 2

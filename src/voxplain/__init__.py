@@ -16,13 +16,13 @@ _HOMES = {
     "Cohort": "voxplain.volume",
     "Grid": "voxplain.grid",
     "GroupMap": "voxplain.maps",
-    "METHODS": "voxplain.explain.methods",
+    "METHODS": "voxplain.attribution.methods",
     "Provenance": "voxplain.maps",
     "RegionTable": "voxplain.maps",
     "Volume": "voxplain.volume",
     "VoxplainError": "voxplain.errors",
     "VoxplainWarning": "voxplain.errors",
-    "explain": "voxplain.explain",
+    "explain": "voxplain.attribution",
     "read_volume": "voxplain.cohort",
 }
 
@@ -30,10 +30,10 @@ __all__ = sorted(_HOMES)  # noqa: PLE0605
 
 if TYPE_CHECKING:
     from voxplain.atlas import Atlas
+    from voxplain.attribution import explain
+    from voxplain.attribution.methods import METHODS
     from voxplain.cohort import read_volume
     from voxplain.errors import VoxplainError, VoxplainWarning
-    from voxplain.explain import explain
-    from voxplain.explain.methods import METHODS
     from voxplain.grid import Grid
     from voxplain.maps import AttributionMap, GroupMap, Provenance, RegionTable
     from voxplain.volume import Cohort, Volume

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from voxplain.explain import Engine
+from voxplain.attribution import Engine
 from voxplain.grid import Grid
 from voxplain.volume import Volume
 

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 import voxplain
-from voxplain.explain import lowering
+from voxplain.attribution.fast import lowering
 
 
 class Asks(nn.Module):

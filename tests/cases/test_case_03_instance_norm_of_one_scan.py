@@ -13,7 +13,7 @@ from case_material import AUTO, correlation, gradient_of, scan
 from torch import nn
 
 import voxplain
-from voxplain.explain import lowering
+from voxplain.attribution.fast import lowering
 
 
 @pytest.mark.parametrize("half", [False, True])

@@ -13,8 +13,8 @@ from torch import nn
 from torch.nn import functional
 
 import voxplain
+from voxplain.attribution import Engine
 from voxplain.errors import VoxplainWarning
-from voxplain.explain import Engine
 
 
 class Mixing(nn.Module):

@@ -12,8 +12,8 @@ from torch import nn
 from torch.nn import functional
 
 import voxplain
+from voxplain.attribution import Engine
 from voxplain.errors import NetworkError
-from voxplain.explain import Engine
 
 
 class Random(nn.Module):

@@ -15,8 +15,8 @@ from case_material import AUTO, EXACT, scan, tensor
 from torch import nn
 
 import voxplain
+from voxplain.attribution import Engine, probabilities
 from voxplain.errors import VoxplainWarning
-from voxplain.explain import Engine, probabilities
 
 
 class Net(nn.Module):

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from voxplain.errors import InputError
-from voxplain.pipeline.scan import explain_scans
-from voxplain.pipeline.scan_options import ScanOptions
+from voxplain.pipeline.explain.options import ScanOptions
+from voxplain.pipeline.explain.scan import explain_scans
 
 NETWORK = """
 import torch

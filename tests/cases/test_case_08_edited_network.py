@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from voxplain.pipeline.scan import explain_scans
-from voxplain.pipeline.scan_options import ScanOptions
+from voxplain.pipeline.explain.options import ScanOptions
+from voxplain.pipeline.explain.scan import explain_scans
 from voxplain.progress import Silent
 
 NETWORK = """

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from voxplain.cohort.sources import from_bids
+from voxplain.cohort.find.sources import from_bids
 from voxplain.errors import InputError, VoxplainWarning
 
 PEOPLE = (1, 2, 3, 10, 11, 20, 30)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from voxplain.cohort.balance import balance
+from voxplain.cohort.check.balance import balance
 from voxplain.errors import InputError, VoxplainWarning
 from voxplain.fit.confounds import confound_columns, confounds_alone, design
 from voxplain.fit.outcome import Outcome, outcome_of

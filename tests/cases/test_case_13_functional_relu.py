@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from voxplain.explain import Engine, explain
+from voxplain.attribution import Engine, explain
 from voxplain.grid import Grid
 from voxplain.volume import Volume
 

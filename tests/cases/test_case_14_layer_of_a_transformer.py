@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from voxplain.explain import Engine, explain
+from voxplain.attribution import Engine, explain
 from voxplain.grid import Grid
 from voxplain.volume import Volume
 

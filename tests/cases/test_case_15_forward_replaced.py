@@ -80,7 +80,7 @@ def test_dropout_is_off_and_the_network_stays_as_it_was(
 
 
 @pytest.mark.parametrize("engine", [AUTO, EXACT], ids=["auto", "exact"])
-def test_a_hidden_network_in_training_mode_is_refused(engine: voxplain.explain.Engine) -> None:
+def test_a_hidden_network_in_training_mode_is_refused(engine: voxplain.attribution.Engine) -> None:
     class Hides(First):
         def __init__(self, given: nn.Module) -> None:
             super().__init__()

@@ -12,8 +12,8 @@ from case_material import AUTO, EXACT, OPTIONS, correlation, scan
 from torch import nn
 
 import voxplain
+from voxplain.attribution import Engine
 from voxplain.errors import NetworkError
-from voxplain.explain import Engine
 
 
 @pytest.mark.parametrize("engine", [AUTO, EXACT], ids=["auto", "exact"])

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from voxplain.cohort.labels import parse_coding
-from voxplain.cohort.sources import from_table
+from voxplain.cohort.find.labels import parse_coding
+from voxplain.cohort.find.sources import from_table
 
 
 @pytest.mark.parametrize("odd", ["unknown", "-", "?", "#N/A", "U", "not reported", "N/A", "–"])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from voxplain.cohort import read_mask, read_volume
-from voxplain.cohort.sources import from_bids
+from voxplain.cohort.find.sources import from_bids
 from voxplain.errors import InputError
 
 

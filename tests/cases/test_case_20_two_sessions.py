@@ -12,8 +12,8 @@ import torch
 
 from voxplain.errors import InputError
 from voxplain.nets import SliceNet, serialise
-from voxplain.pipeline.scan import explain_scans
-from voxplain.pipeline.scan_options import ScanOptions
+from voxplain.pipeline.explain.options import ScanOptions
+from voxplain.pipeline.explain.scan import explain_scans
 from voxplain.progress import Silent
 
 SHAPE = (20, 24, 22)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from voxplain.cohort.sources import from_cat12, from_freesurfer
+from voxplain.cohort.find.sources import from_cat12, from_freesurfer
 from voxplain.fit import find_groups, make_folds
 from voxplain.fit.outcome import Outcome
 

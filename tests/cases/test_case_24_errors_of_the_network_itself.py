@@ -12,8 +12,8 @@ from case_material import AUTO, EXACT, scan
 from torch import nn
 
 import voxplain
+from voxplain.attribution import Engine
 from voxplain.errors import NetworkError
-from voxplain.explain import Engine
 
 
 class Base(nn.Module):

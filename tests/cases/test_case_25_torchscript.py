@@ -13,8 +13,8 @@ from case_material import AUTO, EXACT, OPTIONS, correlation, gradient_of, scan, 
 from torch import nn
 
 import voxplain
+from voxplain.attribution import Engine
 from voxplain.errors import NetworkError
-from voxplain.explain import Engine
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 

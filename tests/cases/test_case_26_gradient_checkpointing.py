@@ -12,8 +12,8 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 import voxplain
+from voxplain.attribution import Engine
 from voxplain.errors import NetworkError
-from voxplain.explain import Engine
 
 pytestmark = pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad")
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from voxplain.cohort.labels import parse_coding
-from voxplain.cohort.sources import from_openbhb
+from voxplain.cohort.find.labels import parse_coding
+from voxplain.cohort.find.sources import from_openbhb
 from voxplain.errors import InputError, VoxplainWarning
 
 ROWS = [["participant_id", "sex", "town"], ["1", "F", "Genève"], ["2", "M", "Zürich"]]

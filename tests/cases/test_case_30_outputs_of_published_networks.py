@@ -14,8 +14,8 @@ from case_material import AUTO, EXACT, correlation, scan, tensor
 from torch import nn
 
 import voxplain
+from voxplain.attribution import Engine
 from voxplain.errors import NetworkError
-from voxplain.explain import Engine
 
 
 class Net(nn.Module):

@@ -13,7 +13,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from voxplain.cohort.store import open_store
+from voxplain.cohort.store.reader import open_store
 
 AFFINE = np.array([[-4.0, 0, 0, 90], [0, 4, 0, -126], [0, 0, 4, -72], [0, 0, 0, 1]])
 SHAPE = (46, 55, 46)

@@ -89,7 +89,7 @@ def test_the_method_in_contributing_works() -> None:
     import torch
 
     import voxplain
-    from voxplain.explain import METHODS, Attribution, Method, MethodInfo
+    from voxplain.attribution import METHODS, Attribution, Method, MethodInfo
 
     scope = {
         "dataclass": dataclass,

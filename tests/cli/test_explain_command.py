@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 import torch
 
+from voxplain.attribution import METHODS
+from voxplain.attribution.methods.gradients.guided_backprop import GuidedBackprop
 from voxplain.errors import NetworkError
-from voxplain.explain import METHODS
-from voxplain.explain.methods.guided_backprop import GuidedBackprop
 from voxplain.nets import MRINet, serialise
 
 AFFINE = np.array([[0, 0, 4.0, -88], [-4, 0, 0, 88], [0, 4, 0, -66], [0, 0, 0, 1]])

@@ -13,7 +13,7 @@ import pytest
 import torch
 from test_fit_command import QUICK, TINY, make_study, tiny_number
 
-from voxplain.cohort.store import open_store
+from voxplain.cohort.store.reader import open_store
 from voxplain.nets import MRINet, load_into, read_weights
 
 Run = Callable[..., tuple[int, str, str]]

@@ -13,9 +13,9 @@ from scipy.ndimage import gaussian_filter
 from sklearn.metrics import average_precision_score
 from test_fit_command import QUICK, TINY, make_study, tiny, write_block_truth
 
-from voxplain.cohort.store import open_store
-from voxplain.explain import Engine
-from voxplain.explain.run import explain
+from voxplain.attribution import Engine
+from voxplain.attribution.run import explain
+from voxplain.cohort.store.reader import open_store
 from voxplain.nets import load_into, read_weights
 
 Run = Callable[..., tuple[int, str, str]]

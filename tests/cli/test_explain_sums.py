@@ -9,8 +9,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from voxplain.explain import METHODS
-from voxplain.explain.methods import make_method
+from voxplain.attribution import METHODS
+from voxplain.attribution.methods import make_method
 
 NETWORK = """
 from torch import nn

@@ -17,8 +17,8 @@ import pandas as pd
 import pytest
 from safetensors.torch import load_file
 
-from voxplain.cohort.store import open_store
-from voxplain.cohort.writer import write_store
+from voxplain.cohort.store.reader import open_store
+from voxplain.cohort.store.writer import write_store
 from voxplain.grid import Grid
 from voxplain.pipeline.truth import read_truth
 from voxplain.study import Study

@@ -89,7 +89,7 @@ def test_the_masks_that_are_drawn_are_means_over_folds(
         drawn.update(masks)
         return {}
 
-    monkeypatch.setattr("voxplain.pipeline.reclassify.reclassify_pictures", keep)
+    monkeypatch.setattr("voxplain.pipeline.reclassify.run.reclassify_pictures", keep)
     phantom = json.dumps({"phantom": {"bayes_accuracy": 0.9}})
     (study / "summary.json").write_text(phantom)
     run("reclassify", study, *NET[:-1], 2, "--no-retrain")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from voxplain.cohort.sources import from_bids, from_cat12, from_freesurfer, from_table
+from voxplain.cohort.find.sources import from_bids, from_cat12, from_freesurfer, from_table
 from voxplain.errors import VoxplainError, VoxplainWarning
 from voxplain.fit.confounds import design
 

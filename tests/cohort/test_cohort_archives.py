@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from voxplain.cohort import read_volume
-from voxplain.cohort.archives import open_archive
-from voxplain.cohort.files import ImageFile
+from voxplain.cohort.read.archives import open_archive
+from voxplain.cohort.read.files import ImageFile
 from voxplain.errors import InputError
 
 VALUES = np.random.default_rng(0).integers(0, 200, size=(7, 8, 9)).astype(np.int16)

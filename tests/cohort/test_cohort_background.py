@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxplain.cohort import PRESETS, prepare
-from voxplain.cohort.background import find_tissue
+from voxplain.cohort.prepare.background import find_tissue
 from voxplain.errors import InputError, VoxplainWarning
 from voxplain.grid import Grid
 from voxplain.volume import Volume

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from voxplain.cohort.bias import without_bias_field
+from voxplain.cohort.prepare.bias import without_bias_field
 from voxplain.errors import InputError
 from voxplain.grid import Grid
 

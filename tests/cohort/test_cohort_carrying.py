@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from voxplain.cohort import PRESETS, Recipe, prepare
-from voxplain.cohort.carrying import Carrier
+from voxplain.cohort.prepare.carrying import Carrier
 from voxplain.errors import GridError
 from voxplain.grid import Grid
 from voxplain.volume import Volume

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from voxplain.cohort.intensity import scaled
-from voxplain.cohort.recipe import PRESETS
-from voxplain.cohort.templates import mni152_template
+from voxplain.cohort.prepare.intensity import scaled
+from voxplain.cohort.prepare.recipe import PRESETS
+from voxplain.cohort.prepare.templates import mni152_template
 from voxplain.errors import InputError
 
 RNG = np.random.default_rng(0)

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxplain.cohort.labels import parse_coding, read_labels
-from voxplain.cohort.participants import join, plain_label, session_label
-from voxplain.cohort.sessions import read_name, read_names
-from voxplain.cohort.sources import from_bids, from_cat12, from_freesurfer, from_table
+from voxplain.cohort.find.labels import parse_coding, read_labels
+from voxplain.cohort.find.participants import join, plain_label, session_label
+from voxplain.cohort.find.sessions import read_name, read_names
+from voxplain.cohort.find.sources import from_bids, from_cat12, from_freesurfer, from_table
 from voxplain.errors import InputError, VoxplainWarning
 from voxplain.fit import find_groups
 from voxplain.fit.outcome import Outcome

@@ -9,7 +9,7 @@ import pytest
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 from voxplain.cohort import PRESETS, Recipe, prepare
-from voxplain.cohort.templates import mni152_centre
+from voxplain.cohort.prepare.templates import mni152_centre
 from voxplain.errors import GridError, InputError, VoxplainWarning
 from voxplain.grid import KAN2020_GRID, Grid
 from voxplain.volume import Volume

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from voxplain.cohort import read_volume
-from voxplain.cohort.listing import Listing
-from voxplain.cohort.sources import (
+from voxplain.cohort.find.listing import Listing
+from voxplain.cohort.find.sources import (
     from_bids,
     from_cat12,
     from_freesurfer,

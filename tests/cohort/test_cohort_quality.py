@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from voxplain.cohort.quality import measure_quality
+from voxplain.cohort.check.quality import measure_quality
 from voxplain.grid import Grid
 from voxplain.volume import Cohort
 

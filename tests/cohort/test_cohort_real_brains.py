@@ -14,9 +14,9 @@ import pytest
 
 from voxplain.cohort import PRESETS, mni152_brain_mask, prepare, read_mask, read_volume
 from voxplain.cohort.build import build_store
-from voxplain.cohort.sources import from_bids
-from voxplain.cohort.store import open_store
-from voxplain.cohort.templates import mni152_centre
+from voxplain.cohort.find.sources import from_bids
+from voxplain.cohort.prepare.templates import mni152_centre
+from voxplain.cohort.store.reader import open_store
 from voxplain.errors import VoxplainWarning
 from voxplain.volume import Volume
 

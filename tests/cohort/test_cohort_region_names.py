@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from voxplain.atlas import Atlas
 from voxplain.cohort import read_atlas
 from voxplain.cohort.atlases import read_label_image
-from voxplain.cohort.region_names import read_region_names
+from voxplain.cohort.read.region_names import read_region_names
 from voxplain.errors import InputError, VoxplainWarning
 from voxplain.grid import Grid
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from voxplain.cohort.resampling import downsample
+from voxplain.cohort.prepare.resampling import downsample
 from voxplain.grid import Grid
 from voxplain.volume import resample
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from scipy.optimize import brentq
 from sklearn.metrics import roc_auc_score
 
-from voxplain.cohort.balance import balance
-from voxplain.cohort.separation import separation_of_levels, separation_of_numbers
+from voxplain.cohort.check.balance import balance
+from voxplain.cohort.check.separation import separation_of_levels, separation_of_numbers
 from voxplain.grid import Grid
 from voxplain.volume import Cohort
 

@@ -10,8 +10,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from voxplain.cohort import skullstrip
-from voxplain.cohort.skullstrip import find_brain
+from voxplain.cohort.prepare import skullstrip
+from voxplain.cohort.prepare.skullstrip import find_brain
 from voxplain.errors import InputError
 from voxplain.grid import Grid
 from voxplain.volume import Volume

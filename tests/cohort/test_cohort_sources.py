@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from voxplain.cohort import read_volume
-from voxplain.cohort.labels import parse_coding
-from voxplain.cohort.listing import Listing
-from voxplain.cohort.sources import (
+from voxplain.cohort.find.labels import parse_coding
+from voxplain.cohort.find.listing import Listing
+from voxplain.cohort.find.sources import (
     from_bids,
     from_cat12,
     from_freesurfer,

@@ -17,12 +17,12 @@ from scipy.ndimage import gaussian_filter
 
 from voxplain.atomic import cannot_write
 from voxplain.cohort import build, prepare, read_volume
-from voxplain.cohort.balance import balance, matched_by_size
 from voxplain.cohort.build import Built, build_store
-from voxplain.cohort.listing import Listing
-from voxplain.cohort.recipe import PRESETS, Recipe
-from voxplain.cohort.sources import from_table
-from voxplain.cohort.store import check_store, open_store
+from voxplain.cohort.check.balance import balance, matched_by_size
+from voxplain.cohort.find.listing import Listing
+from voxplain.cohort.find.sources import from_table
+from voxplain.cohort.prepare.recipe import PRESETS, Recipe
+from voxplain.cohort.store.reader import check_store, open_store
 from voxplain.errors import InputError, StudyError
 from voxplain.grid import Grid
 from voxplain.volume import Cohort

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from table_grammar import judge, make_table
 
-from voxplain.cohort.tables import participant_key, read_table
+from voxplain.cohort.find.tables import participant_key, read_table
 from voxplain.errors import InputError, VoxplainWarning
 
 BLOCK = 50

@@ -5,7 +5,7 @@ import pytest
 from nilearn.datasets import load_mni152_template
 
 from voxplain.cohort import mni152_brain_mask, mni152_template
-from voxplain.cohort.templates import mni152_centre
+from voxplain.cohort.prepare.templates import mni152_centre
 from voxplain.errors import InputError
 from voxplain.grid import KAN2020_GRID, Grid
 

@@ -17,8 +17,8 @@ from voxplain.fit import Fold, make_folds, outcome_of, voxels
 from voxplain.fit.confounds import confound_columns, confounds_alone, design, residual_outputs
 from voxplain.fit.morphometry import Features, fit_table, ranked, read_features, table_models
 from voxplain.fit.voxels import Products, inner_products, voxel_models
-from voxplain.pipeline.rivals import features_of
-from voxplain.pipeline.setting import Setting
+from voxplain.pipeline.fit.baselines import features_of
+from voxplain.pipeline.fit.setting import Setting
 
 VOXEL_MODELS = voxel_models(classes=True)
 

@@ -17,7 +17,7 @@ from sklearn.metrics import average_precision_score
 
 from voxplain.cli import _demo_table, main
 from voxplain.errors import InputError, StudyError
-from voxplain.pipeline.demo import DemoOptions, run_demo
+from voxplain.pipeline.demo.run import DemoOptions, run_demo
 
 METHODS = ("gradient", "grad-cam", "guided-backprop", "meaningful-perturbation")
 

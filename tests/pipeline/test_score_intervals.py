@@ -9,9 +9,9 @@ from scipy import stats
 
 from voxplain.fit import Fold, Outcome, bootstrap, make_folds
 from voxplain.grid import Grid
-from voxplain.pipeline.score import _bootstrap_mean
-from voxplain.pipeline.scores import score_model, widest_intervals
-from voxplain.pipeline.setting import Setting
+from voxplain.pipeline.demo.judge import _bootstrap_mean
+from voxplain.pipeline.fit.scores import score_model, widest_intervals
+from voxplain.pipeline.fit.setting import Setting
 from voxplain.volume import Cohort
 
 GRID = Grid((2, 2, 2), np.eye(4))

@@ -11,9 +11,9 @@ from matplotlib.image import imread
 
 from voxplain.errors import GridError, InputError
 from voxplain.grid import KAN2020_GRID, Grid
-from voxplain.report.cohort_page import cohort_page
 from voxplain.report.figures import contact_sheet, covariates, intensities
-from voxplain.report.render import render
+from voxplain.report.html.render import render
+from voxplain.report.pages.cohort import cohort_page
 
 GRID = Grid.covering((-60, -72, -48), (60, 72, 48), (30, 36, 24), flip_x=True)
 

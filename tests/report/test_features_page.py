@@ -11,9 +11,9 @@ from matplotlib.collections import LineCollection
 from scipy import stats
 
 from voxplain.errors import InputError
-from voxplain.report.features_page import MEASURES, features_page
 from voxplain.report.figures import feature_contrasts
-from voxplain.report.render import render
+from voxplain.report.html.render import render
+from voxplain.report.pages.features import MEASURES, features_page
 
 NAMES = ("women", "men")
 
@@ -124,7 +124,7 @@ def test_the_figure_numbers_maps_as_the_tables_do(monkeypatch: pytest.MonkeyPatc
         drawn.append([tick.get_text() for tick in figure.axes[0].get_xticklabels()])
         return b""
 
-    monkeypatch.setattr("voxplain.report.figures.features.png_bytes", keep)
+    monkeypatch.setattr("voxplain.report.figures.charts.features.png_bytes", keep)
     feature_contrasts({"Mean": table_of([0.5, -1.0, 2.0])}, NAMES, (3, 3))
     assert drawn == [["1", "0", "2"]]
     many = np.random.default_rng(0).permutation(60).astype(float)
@@ -141,7 +141,7 @@ def test_the_legend_lies_beside_what_is_drawn(monkeypatch: pytest.MonkeyPatch) -
         assert [text.get_text() for text in legend.get_texts()] == ["women (3)", "men (4)"]
         return b""
 
-    monkeypatch.setattr("voxplain.report.figures.features.png_bytes", check)
+    monkeypatch.setattr("voxplain.report.figures.charts.features.png_bytes", check)
     feature_contrasts({"Mean": table_of([0.5, -1.0])}, NAMES, (3, 4))
 
 
@@ -156,7 +156,7 @@ def test_an_interval_is_of_95_percent_and_of_its_number_of_participants(
         drawn.extend(np.diff(one.get_segments()[0][:, 1])[0] / 2 for one in lines)
         return b""
 
-    monkeypatch.setattr("voxplain.report.figures.features.png_bytes", keep)
+    monkeypatch.setattr("voxplain.report.figures.charts.features.png_bytes", keep)
     feature_contrasts({"Mean": table_of([0.5, -1.0])}, NAMES, counts)
     assert drawn == pytest.approx([stats.t.isf(0.025, n - 1) / n**0.5 for n in counts])
 

@@ -11,10 +11,10 @@ from matplotlib.image import imread
 
 from voxplain.errors import InputError
 from voxplain.report.figures import calibration_curves, importances, model_scores
-from voxplain.report.figures.fit import predicted_numbers
-from voxplain.report.fit_page import fit_page, score_rows
-from voxplain.report.render import render
-from voxplain.report.score_words import chance_level
+from voxplain.report.figures.charts.fit import predicted_numbers
+from voxplain.report.html.render import render
+from voxplain.report.pages.fit import fit_page, score_rows
+from voxplain.report.words.scores import chance_level
 
 ORANGE, BLUE, GREEN = (0.835, 0.369, 0.0), (0.0, 0.447, 0.698), (0.0, 0.62, 0.451)
 NAMES = {

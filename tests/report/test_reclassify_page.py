@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from voxplain.report.figures import model_scores
-from voxplain.report.reclassify_findings import reclassify_findings
-from voxplain.report.reclassify_page import condition_rows, reclassify_page
-from voxplain.report.render import render
-from voxplain.report.score_words import apart
+from voxplain.report.html.render import render
+from voxplain.report.pages.reclassify import condition_rows, reclassify_page
+from voxplain.report.pages.reclassify_findings import reclassify_findings
+from voxplain.report.words.scores import apart
 
 HIGH, MIDDLE, LOW = (0.8, 0.9, 1.0), (0.6, 0.75, 0.9), (0.3, 0.45, 0.58)
 WHOLE, JOINT, RANDOM = (

@@ -11,12 +11,12 @@ from report_scenes import head_on, slab_on
 
 from voxplain.errors import GridError, InputError
 from voxplain.grid import KAN2020_GRID, Grid
-from voxplain.report.figures.cohort import cohort_strip
-from voxplain.report.figures.gallery import gallery
-from voxplain.report.figures.head import head_mask
-from voxplain.report.figures.maps import draw_mosaic, mosaic, overlay
-from voxplain.report.figures.paint import Look
-from voxplain.report.figures.planes import Scene, choose_cuts, to_ras
+from voxplain.report.figures.brain.cohort import cohort_strip
+from voxplain.report.figures.brain.gallery import gallery
+from voxplain.report.figures.brain.head import head_mask
+from voxplain.report.figures.brain.maps import draw_mosaic, mosaic, overlay
+from voxplain.report.figures.brain.paint import Look
+from voxplain.report.figures.brain.planes import Scene, choose_cuts, to_ras
 from voxplain.report.figures.style import house_style
 
 

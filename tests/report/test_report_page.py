@@ -13,10 +13,9 @@ from report_scenes import head_on, slab_on
 from voxplain.errors import GridError, InputError, VoxplainError
 from voxplain.grid import Grid
 from voxplain.report import viewer as viewer_module
-from voxplain.report.demo_page import demo_page
-from voxplain.report.figures.bars import region_bars
-from voxplain.report.render import render
-from voxplain.report.sections import (
+from voxplain.report.figures.charts.bars import region_bars
+from voxplain.report.html.render import render
+from voxplain.report.html.sections import (
     Fact,
     Page,
     Picture,
@@ -25,7 +24,8 @@ from voxplain.report.sections import (
     Text,
     Viewer,
 )
-from voxplain.report.viewer import outside_loads, slice_viewer
+from voxplain.report.html.viewer import outside_loads, slice_viewer
+from voxplain.report.pages.demo import demo_page
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 

@@ -10,10 +10,10 @@ from PIL import Image
 from sklearn.metrics import roc_curve
 
 from voxplain.errors import InputError
-from voxplain.report.figures.bars import localisation_bars, region_bars
-from voxplain.report.figures.matrix import agreement_matrix
-from voxplain.report.figures.scores import _roc, predictions, training_curve
-from voxplain.report.numbers import cell, duration, interval, number
+from voxplain.report.figures.charts.bars import localisation_bars, region_bars
+from voxplain.report.figures.charts.matrix import agreement_matrix
+from voxplain.report.figures.charts.scores import _roc, predictions, training_curve
+from voxplain.report.words.numbers import cell, duration, interval, number
 
 
 def pixels(png: bytes) -> np.ndarray:

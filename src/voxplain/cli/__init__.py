@@ -24,7 +24,7 @@ from voxplain.errors import VoxplainError, VoxplainWarning
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from voxplain.explain import Method
+    from voxplain.attribution import Method
 
 __all__ = ["app", "main"]
 
@@ -75,7 +75,7 @@ def demo(
     epochs: Annotated[int | None, typer.Option(help="Passes over the training part.")] = None,
 ) -> None:
     """Run the whole job on a phantom cohort whose truth is known."""
-    from voxplain.pipeline.demo import DemoOptions, run_demo
+    from voxplain.pipeline.demo.run import DemoOptions, run_demo
 
     console = make_console()
     given = {} if epochs is None else {"epochs": epochs}
@@ -99,7 +99,7 @@ def methods(
     name: Annotated[str | None, typer.Argument(help="One method, to be told in full.")] = None,
 ) -> None:
     """List the methods with the cost of each, or tell all about one."""
-    from voxplain.explain import METHODS
+    from voxplain.attribution import METHODS
 
     console = make_console()
     if name is None:

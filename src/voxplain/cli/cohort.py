@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from voxplain.cohort.listing import Listing
+from voxplain.cohort.find.listing import Listing
 from voxplain.console import make_console, make_progress
 
 __all__ = ["app"]
@@ -131,7 +131,7 @@ def table(
     coding: Coding = None,
 ) -> Listing:
     """Read a cohort from a table with the path of each image."""
-    from voxplain.cohort.sources import from_table
+    from voxplain.cohort.find.sources import from_table
 
     return from_table(path, label, _coding(coding))
 
@@ -151,7 +151,7 @@ def bids(
     all_scans: AllScans = False,
 ) -> Listing:
     """Read a cohort from a BIDS dataset or derivative."""
-    from voxplain.cohort.sources import from_bids
+    from voxplain.cohort.find.sources import from_bids
 
     return from_bids(folder, label, _coding(coding), session, space, participants, all_scans)
 
@@ -166,7 +166,7 @@ def freesurfer(
     all_scans: AllScans = False,
 ) -> Listing:
     """Read a cohort from a subjects folder, whose scans lie in no common space."""
-    from voxplain.cohort.sources import from_freesurfer
+    from voxplain.cohort.find.sources import from_freesurfer
 
     return from_freesurfer(folder, participants, label, _coding(coding), session, all_scans)
 
@@ -181,7 +181,7 @@ def cat12(
     all_scans: AllScans = False,
 ) -> Listing:
     """Read a cohort from CAT12's grey matter maps."""
-    from voxplain.cohort.sources import from_cat12
+    from voxplain.cohort.find.sources import from_cat12
 
     return from_cat12(folder, participants, label, _coding(coding), session, all_scans)
 
@@ -200,7 +200,7 @@ def hcp(
     ] = None,
 ) -> Listing:
     """Read the Human Connectome Project's young adults, without unpacking them."""
-    from voxplain.cohort.sources import from_hcp
+    from voxplain.cohort.find.sources import from_hcp
 
     return from_hcp(folder, participants, label, _coding(coding), image, restricted)
 
@@ -214,7 +214,7 @@ def ixi(
     ] = None,
 ) -> Listing:
     """Read IXI as it is downloaded, with sex as label."""
-    from voxplain.cohort.sources import from_ixi
+    from voxplain.cohort.find.sources import from_ixi
 
     return from_ixi(folder, participants, masks)
 
@@ -229,7 +229,7 @@ def oasis(
     subjects: Annotated[int | None, typer.Option(help="How many; all by default.")] = None,
 ) -> Listing:
     """Read OASIS-1's grey matter maps, as nilearn fetches them."""
-    from voxplain.cohort.sources import from_oasis
+    from voxplain.cohort.find.sources import from_oasis
 
     return from_oasis(folder, label, _coding(coding), subjects)
 
@@ -245,7 +245,7 @@ def openbhb(
     ] = None,
 ) -> Listing:
     """Read a cohort from OpenBHB."""
-    from voxplain.cohort.sources import from_openbhb
+    from voxplain.cohort.find.sources import from_openbhb
 
     return from_openbhb(folder, label, _coding(coding), kind, participants)
 
@@ -259,7 +259,7 @@ def check(study: Annotated[Path, typer.Argument(help="Folder of the study.")]) -
 
 
 def _coding(text: str | None) -> dict[str, str] | None:
-    from voxplain.cohort.labels import parse_coding
+    from voxplain.cohort.find.labels import parse_coding
 
     return None if text is None else parse_coding(text)
 

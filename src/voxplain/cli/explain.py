@@ -81,9 +81,9 @@ def explain(
     seed: Annotated[int, typer.Option(help="Same seed, same maps.")] = 0,
 ) -> None:
     """Explain what a network makes of real scans."""
-    from voxplain.pipeline.explain_study import explain_study
-    from voxplain.pipeline.scan import explain_scans
-    from voxplain.pipeline.scan_options import ScanOptions
+    from voxplain.pipeline.explain.options import ScanOptions
+    from voxplain.pipeline.explain.scan import explain_scans
+    from voxplain.pipeline.explain.study import explain_study
 
     _one_of("--align", align, ("affine", "centre"))
     _one_of("--grid", grid, ("input", "network"))

@@ -81,7 +81,7 @@ def fit(
     from voxplain.errors import unknown_name
     from voxplain.fit.augment import CHANGES
     from voxplain.fit.schedule import PAPER_SCHEDULE, Schedule
-    from voxplain.pipeline.fit import FitOptions, run_fit
+    from voxplain.pipeline.fit.run import FitOptions, run_fit
 
     schedules = {"default": Schedule(), "kan2020": PAPER_SCHEDULE}
     if schedule not in schedules:
@@ -158,7 +158,7 @@ def phantom(
 def _tell(console: Console, result: dict[str, Any]) -> None:
     from rich.table import Table
 
-    from voxplain.report.score_words import few_folds
+    from voxplain.report.words.scores import few_folds
 
     names = [name for name in _SHOWN if name in result]
     table = Table(title=f"{result['folds']} folds, held-out scans, 95 % intervals")

@@ -46,12 +46,12 @@ def reclassify(
     seed: Annotated[int, typer.Option(help="Same seed, same masks.")] = 0,
 ) -> None:
     """Classify held-out scans again from behind masks of where the evidence lies."""
+    from voxplain.attribution import METHODS
     from voxplain.errors import unknown_name
-    from voxplain.explain import METHODS
     from voxplain.fit import Schedule
-    from voxplain.pipeline.reclassify import ReclassifyOptions
-    from voxplain.pipeline.reclassify import reclassify as run
-    from voxplain.report.score_words import few_folds
+    from voxplain.pipeline.reclassify.run import ReclassifyOptions
+    from voxplain.pipeline.reclassify.run import reclassify as run
+    from voxplain.report.words.scores import few_folds
 
     if method not in METHODS and not method.startswith("captum:"):
         raise unknown_name("method", method, METHODS)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from voxplain.cohort.atlases import ATLASES, load_atlas, read_atlas
-from voxplain.cohort.masks import read_mask
-from voxplain.cohort.names import subject_label, subject_labels
-from voxplain.cohort.nifti import read_volume
-from voxplain.cohort.preprocess import Prepared, prepare
-from voxplain.cohort.recipe import PRESETS, Recipe
-from voxplain.cohort.store import check_store, open_store
-from voxplain.cohort.templates import mni152_brain_mask, mni152_template
+from voxplain.cohort.prepare.preprocess import Prepared, prepare
+from voxplain.cohort.prepare.recipe import PRESETS, Recipe
+from voxplain.cohort.prepare.templates import mni152_brain_mask, mni152_template
+from voxplain.cohort.read.masks import read_mask
+from voxplain.cohort.read.names import subject_label, subject_labels
+from voxplain.cohort.read.nifti import read_volume
+from voxplain.cohort.store.reader import check_store, open_store
 
 __all__ = [
     "ATLASES",

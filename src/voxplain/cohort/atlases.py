@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxplain.atlas import Atlas
-from voxplain.cohort.files import ImageFile
-from voxplain.cohort.nifti import read_image
-from voxplain.cohort.region_names import read_region_names
+from voxplain.cohort.read.files import ImageFile
+from voxplain.cohort.read.nifti import read_image
+from voxplain.cohort.read.region_names import read_region_names
 from voxplain.errors import InputError, VoxplainWarning, unknown_name
 from voxplain.grid import Grid
 
@@ -122,7 +122,7 @@ def read_atlas(
     image : path
         A file as for `read_volume`, with 0 for background.
     names : path
-        See `voxplain.cohort.region_names.read_region_names`: BIDS's ``dseg.tsv``, a FreeSurfer
+        See `voxplain.cohort.read.region_names.read_region_names`: BIDS's ``dseg.tsv``, a FreeSurfer
         lookup table, ITK-SNAP's label descriptions, or a label and a name a line.
     name : str
         Name of the atlas.

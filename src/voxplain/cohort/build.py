@@ -9,16 +9,16 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
-from voxplain.cohort.balance import matched_by_size
-from voxplain.cohort.doubts import Doubt, doubts_of
-from voxplain.cohort.listing import Exclusion, Listing, Scan
-from voxplain.cohort.masks import read_mask
-from voxplain.cohort.nifti import read_volume
-from voxplain.cohort.preprocess import Prepared, prepare
-from voxplain.cohort.recipe import Recipe
-from voxplain.cohort.skullstrip import find_brain
-from voxplain.cohort.templates import mni152_centre
-from voxplain.cohort.writer import Row, StoreWriter, write_row
+from voxplain.cohort.check.balance import matched_by_size
+from voxplain.cohort.check.doubts import Doubt, doubts_of
+from voxplain.cohort.find.listing import Exclusion, Listing, Scan
+from voxplain.cohort.prepare.preprocess import Prepared, prepare
+from voxplain.cohort.prepare.recipe import Recipe
+from voxplain.cohort.prepare.skullstrip import find_brain
+from voxplain.cohort.prepare.templates import mni152_centre
+from voxplain.cohort.read.masks import read_mask
+from voxplain.cohort.read.nifti import read_volume
+from voxplain.cohort.store.writer import Row, StoreWriter, write_row
 from voxplain.errors import InputError, StudyError, remarks
 from voxplain.progress import Progress
 from voxplain.volume import Cohort

@@ -12,18 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxplain import __version__
-from voxplain.cohort.balance import Balance, balance
 from voxplain.cohort.build import Built, build_store
-from voxplain.cohort.listing import Listing
-from voxplain.cohort.quality import measure_quality
-from voxplain.cohort.recipe import Recipe
-from voxplain.cohort.store import check_store, open_store
+from voxplain.cohort.check.balance import Balance, balance
+from voxplain.cohort.check.quality import measure_quality
+from voxplain.cohort.find.listing import Listing
+from voxplain.cohort.prepare.recipe import Recipe
+from voxplain.cohort.store.reader import check_store, open_store
 from voxplain.columns import read_numbers
 from voxplain.errors import StudyError
 from voxplain.progress import Progress
-from voxplain.report.cohort_page import cohort_page
 from voxplain.report.figures import contact_sheet, covariates, intensities
-from voxplain.report.render import render
+from voxplain.report.html.render import render
+from voxplain.report.pages.cohort import cohort_page
 from voxplain.study import Study
 from voxplain.volume import Cohort
 

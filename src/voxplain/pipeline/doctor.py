@@ -10,7 +10,7 @@ from importlib.util import find_spec
 import torch
 
 from voxplain import __version__
-from voxplain.explain.lowering import half_pays
+from voxplain.attribution.fast.lowering import half_pays
 
 __all__ = ["findings"]
 

@@ -10,19 +10,19 @@ import numpy as np
 import torch
 
 from voxplain import __version__
-from voxplain.cohort.store import open_store
+from voxplain.attribution import Engine
+from voxplain.attribution.examine.layers import first_features
+from voxplain.attribution.examine.trace import trace
+from voxplain.attribution.features import feature_summaries
+from voxplain.cohort.store.reader import open_store
 from voxplain.errors import InputError, StudyError
-from voxplain.explain import Engine
-from voxplain.explain.features import feature_summaries
-from voxplain.explain.layers import first_features
-from voxplain.explain.trace import trace
 from voxplain.group.contrast import compare_classes, mean_by_participant
 from voxplain.nets import build_network, load_into, read_weights
-from voxplain.pipeline.fold import folder_of
+from voxplain.pipeline.fit.learner import folder_of
 from voxplain.progress import Progress
-from voxplain.report.features_page import MEASURES, features_page
 from voxplain.report.figures import feature_contrasts
-from voxplain.report.render import render
+from voxplain.report.html.render import render
+from voxplain.report.pages.features import MEASURES, features_page
 from voxplain.study import Study
 
 if TYPE_CHECKING:

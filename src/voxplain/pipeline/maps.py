@@ -13,13 +13,13 @@ from typing import Any, TypeVar
 from torch import nn
 
 from voxplain import __version__
+from voxplain.attribution import METHODS, Engine, Method, iter_explain, weights_sha256
+from voxplain.attribution.method import describe_options
+from voxplain.attribution.methods import make_method
+from voxplain.attribution.network.identity import code_name, logits_on_noise
+from voxplain.attribution.network.target import TargetLike
+from voxplain.attribution.run import prepare_method
 from voxplain.errors import VoxplainWarning
-from voxplain.explain import METHODS, Engine, Method, iter_explain, weights_sha256
-from voxplain.explain.identity import code_name, logits_on_noise
-from voxplain.explain.method import describe_options
-from voxplain.explain.methods import make_method
-from voxplain.explain.run import prepare_method
-from voxplain.explain.target import TargetLike
 from voxplain.maps import AttributionMap
 from voxplain.progress import Progress
 from voxplain.study import LOGITS, Study

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from voxplain import __version__
 from voxplain.cohort import load_atlas, mni152_template
-from voxplain.cohort.writer import write_store
+from voxplain.cohort.store.writer import write_store
 from voxplain.errors import InputError
 from voxplain.phantom import Scenario, make_phantom
 from voxplain.pipeline.truth import write_truth

@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from voxplain.cohort import read_volume
 from voxplain.maps import GroupMap
 from voxplain.phantom import Phantom
-from voxplain.pipeline.score import FWHM_MM, luck_of
 from voxplain.progress import Progress
 from voxplain.study import Study
-from voxplain.trust import localise, strength
+from voxplain.trust import FWHM_MM, chance_of, localise, strength
 
 __all__ = ["Truth", "read_truth", "write_truth"]
 
@@ -36,11 +35,11 @@ class Truth(NamedTuple):
         """Give a mean map's average precision, smoothed as the demo's maps are, and chance's."""
         score = strength(map_.values, map_.grid, FWHM_MM)
         found = localise(score, self.support, self.brain)
-        luck = luck_of(map_, self.support, self.brain, seed)
+        null = chance_of(map_.values, self.support, self.brain, map_.grid, FWHM_MM, seed)
         return {
             "average_precision": found.average_precision,
             "chance_ap": found.chance_ap,
-            "chance_ap_95": luck.percentile_95,
+            "chance_ap_95": null.percentile_95,
         }
 
 

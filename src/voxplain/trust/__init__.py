@@ -4,10 +4,11 @@ from voxplain.trust.agreement import Agreement, agreement, dice_top, spearman
 from voxplain.trust.chance import ChanceInterval, chance_interval, chance_of
 from voxplain.trust.controls import TMap, edge_filter
 from voxplain.trust.fields import fwhm_of
-from voxplain.trust.localisation import Localisation, localise, strength
+from voxplain.trust.localisation import FWHM_MM, Localisation, localise, strength
 from voxplain.trust.verdict import Verdict, say
 
 __all__ = [
+    "FWHM_MM",
     "Agreement",
     "ChanceInterval",
     "Localisation",

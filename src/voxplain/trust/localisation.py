@@ -13,7 +13,11 @@ from voxplain.grid import Grid
 from voxplain.trust.ranks import brain_mask, inside, top_membership
 from voxplain.volume import smooth
 
-__all__ = ["Localisation", "average_precision", "localise", "strength", "truth_inside"]
+__all__ = ["FWHM_MM", "Localisation", "average_precision", "localise", "strength", "truth_inside"]
+
+FWHM_MM = 8.0
+"""Every map of a phantom is smoothed by this much before it is scored, the controls' too: the usual
+kernel of voxel-based morphometry."""
 
 
 @dataclass(frozen=True)

@@ -82,13 +82,13 @@ def say(
         if not (math.isfinite(value) and 0 <= value <= 1):
             raise InputError(f"The {name} of {method} must lie between 0 and 1; it is {value}.")
     places = _places(ap, chance_95, edge_ap, t_map_ap)
-    own, chance, luck, edge, t_map = (_plain(v, places) for v in figures.values())
+    own, chance, null, edge, t_map = (_plain(v, places) for v in figures.values())
     own = f"of class “{class_name}” {own}" if class_name else own
     better, edges, beats_t = ap > chance_95, ap > edge_ap, ap > t_map_ap
     if not better:
         sentence = (
             f"{method} is no better than chance at finding the truth (average precision {own}, "
-            f"chance {chance}, 95 % of random smooth maps stay below {luck})."
+            f"chance {chance}, 95 % of random smooth maps stay below {null})."
         )
     elif not edges:
         sentence = (

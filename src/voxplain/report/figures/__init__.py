@@ -1,19 +1,19 @@
 """Figures as PNG bytes; nothing here is written to disk."""
 
-from voxplain.report.figures.bars import localisation_bars, region_bars
-from voxplain.report.figures.cohort import cohort_strip
-from voxplain.report.figures.features import feature_contrasts
-from voxplain.report.figures.fit import (
+from voxplain.report.figures.brain.cohort import cohort_strip
+from voxplain.report.figures.brain.gallery import gallery
+from voxplain.report.figures.brain.maps import mosaic, overlay
+from voxplain.report.figures.brain.quality import contact_sheet, covariates, intensities
+from voxplain.report.figures.charts.bars import localisation_bars, region_bars
+from voxplain.report.figures.charts.features import feature_contrasts
+from voxplain.report.figures.charts.fit import (
     calibration_curves,
     importances,
     model_scores,
     predicted_numbers,
 )
-from voxplain.report.figures.gallery import gallery
-from voxplain.report.figures.maps import mosaic, overlay
-from voxplain.report.figures.matrix import agreement_matrix
-from voxplain.report.figures.quality import contact_sheet, covariates, intensities
-from voxplain.report.figures.scores import predictions, training_curve
+from voxplain.report.figures.charts.matrix import agreement_matrix
+from voxplain.report.figures.charts.scores import predictions, training_curve
 
 __all__ = [
     "agreement_matrix",

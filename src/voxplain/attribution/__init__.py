@@ -1,0 +1,29 @@
+"""Where the network looked: maps from networks."""
+
+from __future__ import annotations
+
+from voxplain.attribution.engine import Engine, probabilities, weights_sha256
+from voxplain.attribution.method import Attribution, Method, MethodInfo, Note
+from voxplain.attribution.methods import METHODS
+from voxplain.attribution.network.numbers import expected_value
+from voxplain.attribution.network.probe import Probe, probe
+from voxplain.attribution.network.target import Chosen, Target
+from voxplain.attribution.run import explain, iter_explain
+
+__all__ = [
+    "METHODS",
+    "Attribution",
+    "Chosen",
+    "Engine",
+    "Method",
+    "MethodInfo",
+    "Note",
+    "Probe",
+    "Target",
+    "expected_value",
+    "explain",
+    "iter_explain",
+    "probabilities",
+    "probe",
+    "weights_sha256",
+]

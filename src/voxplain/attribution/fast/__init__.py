@@ -1,0 +1,1 @@
+"""A copy of a network that gives the same, sooner."""

@@ -1,0 +1,1 @@
+"""Methods of a layer's activation and its gradient."""

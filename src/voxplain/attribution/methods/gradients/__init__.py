@@ -1,0 +1,1 @@
+"""Methods of the gradient with respect to the input."""

@@ -1,0 +1,1 @@
+"""Methods that hand relevance back, layer by layer."""

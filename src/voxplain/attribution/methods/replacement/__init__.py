@@ -1,0 +1,1 @@
+"""Methods that replace a part of the image and run the network again."""

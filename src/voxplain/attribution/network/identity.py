@@ -1,0 +1,56 @@
+"""What a network computes, told apart from others that hold the same numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from voxplain.attribution.network.probe import probe
+from voxplain.errors import VoxplainError
+
+__all__ = ["code_name", "logits_on_noise"]
+
+_SCALES = (1.0, 100.0)
+"""Intensities after a z-score, and such as those of scanners."""
+
+
+def code_name(model: nn.Module) -> str:
+    """Name a network's class and the module that it is written in."""
+    kind = type(model)
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def logits_on_noise(model: nn.Module, shape: Sequence[int]) -> list[list[float]] | None:
+    """Run a network, as it is given, on noise that is the same everywhere.
+
+    Two networks of the same parameters whose code differs, such as by another activation, differ
+    here, beyond the rounding that depends on threads and machines.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    shape : sequence of 3 ints
+        Of the volumes that it takes.
+
+    Returns
+    -------
+    list of list of float, or None
+        Outputs for noise of two scales; None where the network does not take noise.
+    """
+    count = math.prod(shape)
+    first = next(model.parameters(), torch.empty(0))
+    rows = []
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        for scale in _SCALES:
+            torch.manual_seed(0)
+            noise = torch.rand(count).reshape(1, 1, *shape) * scale
+            try:
+                with probe(model) as p, torch.no_grad():
+                    found = p.logits(noise.to(first.device, first.dtype))
+            except VoxplainError:
+                return None
+            rows.append(found[0].double().tolist())
+    return rows

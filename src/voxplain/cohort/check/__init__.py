@@ -1,0 +1,1 @@
+"""What of a cohort could mislead a network."""

@@ -1,0 +1,1 @@
+"""Which scans there are, of whom, with which label."""

@@ -1,0 +1,1 @@
+"""Files of scans, masks and atlases."""

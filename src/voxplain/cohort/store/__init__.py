@@ -1,0 +1,1 @@
+"""Prepared scans in one file."""

@@ -1,0 +1,1 @@
+"""The whole job on a phantom cohort whose truth is known."""

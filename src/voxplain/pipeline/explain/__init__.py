@@ -1,0 +1,1 @@
+"""Maps of single scans, and of a study."""

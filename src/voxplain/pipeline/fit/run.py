@@ -1,0 +1,240 @@
+"""Cross-validate networks and baselines on a study's cohort, on the same folds."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from voxplain import __version__
+from voxplain.attribution import Engine
+from voxplain.cohort.store.reader import open_store
+from voxplain.errors import NetworkError, VoxplainError
+from voxplain.fit import Fold, Schedule, find_groups, make_folds, outcome_of
+from voxplain.fit.confounds import confound_columns
+from voxplain.fit.processes import helping, joined
+from voxplain.pipeline.fit.baselines import (
+    Rivals,
+    confound_scores,
+    features_of,
+    table_rivals,
+    voxel_rivals,
+)
+from voxplain.pipeline.fit.learner import Learner
+from voxplain.pipeline.fit.pictures import fit_pictures
+from voxplain.pipeline.fit.scores import predictions_table, score_model
+from voxplain.pipeline.fit.setting import Setting, ceiling_of
+from voxplain.progress import Progress, Silent
+from voxplain.report.html.render import render
+from voxplain.report.pages.fit import fit_page
+from voxplain.study import Study
+from voxplain.volume import Cohort
+
+__all__ = ["FitOptions", "run_fit"]
+
+Outputs = Sequence[NDArray[np.floating]]
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """What is trained, and how it is judged.
+
+    Parameters
+    ----------
+    study : path
+        With the cohort that `voxplain cohort` made.
+    out : path
+        The study that is written to; the same one, or another.
+    networks : tuple of str
+        Names of `voxplain.nets.NETWORKS`, or ``package.module:function``.
+    outcome : str
+        ``label``, or a column of numbers such as age.
+    folds : int
+        0 leaves one scan, or one group, out at a time.
+    repeats : int
+    group : str
+        See `voxplain.fit.find_groups`.
+    schedule : Schedule
+    final : bool
+        Whether a network is trained on all scans as well, to be used on others.
+    baselines : bool
+        Whether linear and kernel models are fitted on the voxels.
+    table : path, optional
+        Of measures, such as FreeSurfer's, for models on these.
+    confounds : tuple of str
+        Columns of the participants' table; brain volume, age and site by default.
+    seed : int
+    device : str
+    replace : bool
+        Whether networks that were trained with other options are trained anew.
+    """
+
+    study: Path
+    out: Path
+    networks: tuple[str, ...] = ("mrinet",)
+    outcome: str = "label"
+    folds: int = 10
+    repeats: int = 1
+    group: str = "auto"
+    schedule: Schedule = field(default_factory=Schedule)
+    final: bool = True
+    baselines: bool = True
+    table: Path | None = None
+    confounds: tuple[str, ...] = ()
+    seed: int = 0
+    device: str = "auto"
+    replace: bool = False
+
+
+def run_fit(options: FitOptions, progress: Progress) -> dict[str, Any]:
+    """Train and score every network on every fold.
+
+    Writes below ``options.out`` the folds (``model/folds.tsv``), for each network its weights,
+    losses and held-out predictions a fold (``model/<network>/``), and ``summary.json`` last. What
+    an earlier run with the same options has finished is kept, and a fold that was cut short goes
+    on from its last whole epoch. A network that fails while it is trained leaves the others: it is
+    named, with the reason, in ``failed``.
+
+    Parameters
+    ----------
+    options : FitOptions
+    progress : Progress
+
+    Returns
+    -------
+    dict
+        The part ``fit`` of ``summary.json``; empty in a process that helps another.
+
+    Raises
+    ------
+    VoxplainError
+        If the cohort, an option or a network cannot be used, or training failed for all networks.
+    """
+    began = time.perf_counter()
+    progress = Silent() if helping() else progress
+    study = Study(options.out, "voxplain study", __version__)
+    setting, said = _setting(options, progress)
+    outcome, folds = setting.outcome, setting.folds
+    columns = confound_columns(setting.cohort.participants, outcome, options.confounds)
+    features = None if options.table is None else features_of(options.table, setting)
+    every, models, failed = _trained(options, study, setting, progress)
+    if helping():
+        return {}
+    networks = list(models)
+    for name, words in models.items():
+        words |= score_model(setting, every[name])
+    voxels = voxel_rivals(setting, progress) if options.baselines else Rivals({})
+    measures = table_rivals(features, setting, progress) if features else Rivals({})
+    for rivals in (voxels, measures):
+        for name, given in rivals.outputs.items():
+            every[name] = given
+            models[name] = {"name": name, **score_model(setting, given, name in rivals.likely)}
+        for note in rivals.notes:
+            progress.say(note)
+    result = {
+        "outcome": options.outcome,
+        "class_names": list(outcome.class_names),
+        "class_counts": np.bincount(outcome.strata).tolist() if outcome.class_names else [],
+        "ceiling": ceiling_of(options.study) if options.outcome == "label" else None,
+        "scans": len(outcome),
+        "folds": len(folds) // options.repeats,
+        "repeats": options.repeats,
+        "grouping": said,
+        "schedule": options.schedule.describe(),
+        "options": {k: str(v) if isinstance(v, Path) else v for k, v in asdict(options).items()},
+        **{k: v for k, v in models[networks[0]].items() if k != "name"},
+        "confounds": confound_scores(setting, columns, every, voxels.products) if columns else {},
+        "importances": list(measures.importances),
+        "models": models,
+        "failed": failed,
+        "seconds": time.perf_counter() - began,
+        "versions": {"voxplain": __version__, "torch": torch.__version__},
+    }
+    pictures = fit_pictures(result, setting, {n: every[n] for n in networks})
+    study.write_text("fit.html", render(fit_page(result, pictures)))
+    for name, picture in pictures.items():
+        study.write_bytes(f"figures/fit-{_plain(name)}.png", picture)
+    summary = study.read_json("summary.json") | {"fit": result}
+    study.write_json("summary.json", summary)
+    return result
+
+
+def _setting(options: FitOptions, progress: Progress) -> tuple[Setting, str]:
+    """Open the cohort and split it; also say what stays together."""
+    cohort = open_store(options.study / "cohort")
+    outcome = outcome_of(cohort, options.outcome)
+    groups, said = find_groups(cohort.participants, outcome, options.folds, options.group)
+    units = len(cohort) if groups is None else len(np.unique(groups))
+    folds = make_folds(outcome, options.folds or units, options.repeats, groups, options.seed)
+    progress.say(f"{outcome.counts()}. {said}")
+    if not options.folds and outcome.class_names:
+        progress.say(
+            "With one scan left out its class is the rarer one in training, so that a model that "
+            "knows nothing is right less often than by chance."
+        )
+    return Setting(cohort, outcome, folds, groups, options.seed), said
+
+
+def _trained(
+    options: FitOptions, study: Study, setting: Setting, progress: Progress
+) -> tuple[dict[str, Outputs], dict[str, dict[str, Any]], dict[str, str]]:
+    """Train every network on every fold.
+
+    Returns outputs for held-out scans, words on each network, and why others failed.
+    """
+    outputs: dict[str, Outputs] = {}
+    models, failed = {}, dict[str, str]()
+    device = Engine(device=options.device).resolve_device().type
+    with joined(device) as processes:
+        learners = [
+            Learner(study, name, setting, options.schedule, processes) for name in options.networks
+        ]
+        # All that can be wrong is found before hours of training.
+        described = [learner.describe() for learner in learners]
+        if not options.replace:
+            for learner in learners:
+                learner.refuse_others(setting.folds)
+        study.write_text("model/folds.tsv", _folds_table(setting.cohort, setting.folds))
+        for learner, words in zip(learners, described, strict=True):
+            try:
+                made = [learner.held_out(fold, progress) for fold in setting.folds]
+                if options.final:
+                    learner.all_scans(progress)
+            except VoxplainError as error:
+                # Processes that train together would wait for each other for ever.
+                if len(learners) == 1 or processes.count > 1:
+                    raise
+                failed[learner.name] = str(error)
+                progress.say(f"{learner.name} failed, and is left out: {error}")
+                continue
+            outputs[learner.name] = made
+            spent: dict[str, Any] = {"training_seconds": learner.seconds}
+            if learner.arithmetic is not None:
+                words_of = {"words": learner.arithmetic.describe()}
+                spent["arithmetic"] = learner.arithmetic.to_dict() | words_of
+            models[learner.name] = words | spent
+            if processes.first:
+                table = predictions_table(setting.cohort, setting.outcome, setting.folds, made)
+                study.write_text(f"{learner.folder}/predictions.tsv", table)
+    if not models:
+        reasons = " ".join(f"{name}: {reason}" for name, reason in failed.items())
+        raise NetworkError(f"No network could be trained. {reasons}")
+    return outputs, models, failed
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^0-9A-Za-z]+", "-", name).strip("-")
+
+
+def _folds_table(cohort: Cohort, folds: Sequence[Fold]) -> str:
+    lines = ["scan\trepeat\tfold"]
+    for fold in folds:
+        lines += [f"sub-{cohort.subjects[i]}\t{fold.repeat}\t{fold.number}" for i in fold.test]
+    return "\n".join(lines) + "\n"

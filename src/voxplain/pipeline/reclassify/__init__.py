@@ -1,0 +1,1 @@
+"""Whether masked scans can still be told apart."""

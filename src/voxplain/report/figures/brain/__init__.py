@@ -1,0 +1,1 @@
+"""Figures of brains, sections with or without a map."""

@@ -1,0 +1,1 @@
+"""The page: its sections, its template, its viewer."""

@@ -1,0 +1,265 @@
+"""The page of a fit: how good each model is on held-out scans, and what that may rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from voxplain.report.html.sections import Fact, Finding, Findings, Item, Page, Section, Table, Text
+from voxplain.report.pages.demo_words import captioned, listed
+from voxplain.report.words.numbers import MISSING, duration
+from voxplain.report.words.scores import (
+    INTERVALS,
+    at_chance,
+    beats,
+    chance_level,
+    few_folds,
+    score_cell,
+    score_row,
+    score_text,
+    score_value,
+)
+
+__all__ = ["fit_page", "score_rows"]
+
+Fit = Mapping[str, Any]
+Model = Mapping[str, Any]
+Pictures = Mapping[str, bytes]
+
+_CLASSES: Final = ("accuracy", "balanced_accuracy", "roc_auc", "brier")
+_NUMBERS: Final = ("mae", "r", "r2")
+_WORDS: Final = {
+    "roc_auc": "ROC AUC",
+    "brier": "Brier score",
+    "mae": "mean absolute error",
+    "r2": "R²",
+    "brain_ml": "brain volume",
+    "tiv_ml": "intracranial volume",
+    "etiv": "intracranial volume",
+    "age_in_yrs": "age",
+    "age_at_scan": "age",
+    "site_id": "site",
+    "all of them": "all confounds",
+}
+_SCORES: Final = (
+    "Mean over folds, or pooled where a fold is a single scan; in brackets the 95 % interval. p is "
+    "that of a permutation test of the held-out predictions, not corrected for the number of "
+    "models; marked models cannot be distinguished from chance (p ≥ 0.05). Less is better for the "
+)
+_SCORES_FIGURE: Final = (
+    "Large marks: means over folds, or pooled scores where folds are single scans. Lines: 95 % "
+    "intervals. Small dots: single folds. Diamonds: pooled scores of a linear model of confounds."
+)
+_NO_CONFOUNDS: Final = (
+    "Not examined: the participants' table has no brain volume, age or site that varies, and no "
+    "other column was named. The scores above may rest on such differences."
+)
+_CONFOUNDS: Final = (
+    "Alone: a linear model of these columns, on the same folds and without any image. A model of "
+    "images that does no better may have learned nothing else. Without confounds: the part of the "
+    "held-out outputs that is linear in the confounds, as estimated on the other folds, is "
+    "subtracted; models on voxels are instead fitted again after the confounds were regressed out "
+    "of the voxels within the training part. Effects that are not linear remain. Of matched size: "
+    "the same predictions, scored on pairs of two classes with like brain volume, if there are any."
+)
+_CALIBRATION: Final = (
+    "A model is calibrated when 80 % of what it predicts with a probability of 0.8 is right: its "
+    "points then lie on the dashed line. Below it, a model is overconfident. The (expected) "
+    "calibration error is the mean distance from the line, weighted by the number of scans."
+)
+_CALIBRATION_FIGURE: Final = (
+    "Area: number of scans. Vertical lines: 95 % Wilson intervals. Support vector machines give no "
+    "probabilities and are left out."
+)
+_IMPORTANCES: Final = (
+    "What models on the table lose on held-out scans when one measure is shuffled, as their mean. "
+    "Measures that are correlated stand in for each other, so that each may look unimportant "
+    "alone. Values about zero or below are noise."
+)
+_IMPORTANCES_FIGURE: Final = "Permutation importance of the first measures of the table."
+_INTERVALS: Final = (
+    f"{INTERVALS} It covers neither another scanner nor another population. Where a fold is a "
+    "single scan, folds have no spread, and a classifier without information falls below chance: "
+    "it names the class that was left more frequent.",
+    "The permutation test shuffles the truth against the held-out predictions. Networks are not "
+    "trained again: it asks whether these predictions are related to the truth.",
+)
+
+
+def score_rows(fit: Fit) -> list[dict[str, Any]]:
+    """Give `figures.model_scores` its rows: accuracy of classes, mean absolute error of numbers."""
+    rows: list[dict[str, Any]] = []
+    for name, model in fit["models"].items():
+        group, _, label = ("network", "", name) if "class" in model else name.partition(", ")
+        rows.append(score_row(fit, label or name, group, model[_main(fit)]))
+    for name, scores in fit["confounds"].get("alone", {}).items():
+        rows.append({"label": _word(name), "group": "confound", "value": scores[_main(fit)]})
+    return rows
+
+
+def fit_page(fit: Fit, pictures: Pictures) -> Page:
+    """Assemble the page.
+
+    Parameters
+    ----------
+    fit : mapping
+        The part ``fit`` of ``summary.json``; also ``class_counts`` where known (`chance_level`).
+        Networks in ``failed`` are named with the reason.
+    pictures : mapping of str to bytes
+        PNGs under ``scores``, ``calibration``, ``importances`` and, for the held-out predictions
+        of a model, ``predictions:<model>``; what is missing is left out.
+
+    Returns
+    -------
+    Page
+    """
+    outcome, classes, main = fit["outcome"], fit["class_names"], _main(fit)
+    name, model = next(iter(fit["models"].items()))
+    how = "held-out scans are classified" if classes else f"{outcome} is predicted"
+    columns = list(dict.fromkeys(map(_word, fit["confounds"].get("columns", ()))))
+    alone = f"{listed(columns)} {'do' if columns[1:] else 'does'}" if columns else "confounds do"
+    made = [
+        Section(f"How well {how}", "scores", _scores(fit, pictures)),
+        Section(f"What {alone} alone", "confounds", _confounds(fit)),
+    ]
+    for key, title, text, caption in (
+        ("calibration", "Are the probabilities right?", _CALIBRATION, _CALIBRATION_FIGURE),
+        ("importances", "What the table's models use", _IMPORTANCES, _IMPORTANCES_FIGURE),
+    ):
+        shown = captioned(pictures, key, caption, caption)
+        made += [Section(title, key, [Text((text,)), *shown])] if shown else []
+    made.append(Section("How it was done", "methods", _methods(fit)))
+    bounds = " to ".join(score_text(bound, main) for bound in model[main]["ci"])
+    facts = (
+        Fact(
+            score_text(score_value(model[main]), main),
+            f"{_word(main)} of {name}",
+            f"95 % interval {bounds}",
+        ),
+        Fact(score_text(model["permutation"]["p"]), "p of the permutation test", name),
+        Fact(str(len(fit["models"])), "models", "networks and baselines"),
+        Fact(str(fit["scans"]), "scans", _folds(fit)),
+    )
+    what = f"{' or '.join(classes) or outcome}, predicted for {fit['scans']} held-out scans."
+    return Page("Cross-validated models", what, tuple(made), facts)
+
+
+def _scores(fit: Fit, pictures: Pictures) -> list[Item]:
+    measures, models = _CLASSES if fit["class_names"] else _NUMBERS, fit["models"]
+    rows = [
+        (name, *(score_cell(model, key) for key in measures), score_text(model["permutation"]["p"]))
+        for name, model in models.items()
+    ]
+    few = few_folds(fit)
+    warned = [Finding("Warning", few, "chance", "too few folds")] if few else []
+    told = [_verdict(fit, name, m) for name, m in models.items() if "class" in m]
+    failed = [
+        Finding(name, f"{reason} The other models are not touched by it.", "chance", "failed")
+        for name, reason in fit.get("failed", {}).items()
+    ]
+    items: list[Item] = [
+        Findings((*warned, *told, *failed)),
+        *captioned(pictures, "scores", _SCORES_FIGURE, "Scores of all models side by side."),
+        Table(
+            ("model", *map(_word, measures), "p"),
+            tuple(rows),
+            caption="Scores of held-out scans",
+            note=_SCORES + ("Brier score." if fit["class_names"] else "mean absolute error."),
+            highlight=frozenset(n for n, m in enumerate(models.values()) if at_chance(m)),
+        ),
+    ]
+    for name in models:
+        words = f"Held-out predictions of {name} against the truth, a dot a scan."
+        items += captioned(pictures, f"predictions:{name}", words, words)
+    return items
+
+
+def _verdict(fit: Fit, name: str, model: Model) -> Finding:
+    """Say whether a network does better than chance, or than the mean of all numbers."""
+    main, chance = _main(fit), chance_level(fit)
+    score = score_cell(model, main).replace("(", "(95 % interval ")
+    said = f"The {_word(main)} of {name} is {score}; "
+    mean = f"R² is {score_cell(model, 'r2')}, where predicting the mean gives 0"
+    said += mean if chance is None else f"chance is {score_text(chance)}"
+    said += f". The permutation test gives p = {score_text(model['permutation']['p'])}"
+    key, floor = ("r2", 0.0) if chance is None else (main, chance)
+    if at_chance(model):
+        words = f"{said}: the held-out predictions cannot be distinguished from chance."
+        return Finding(name, words, "chance", "at chance")
+    if not beats(model, key, floor):
+        words = f"{said}, but the interval of {_word(key)} does not lie above {floor:.3g}."
+        return Finding(name, words, "weak", "not clearly better than chance")
+    return Finding(name, f"{said}: better than chance.", "good", "better than chance")
+
+
+def _confounds(fit: Fit) -> list[Item]:
+    if not fit["confounds"]:
+        return [Text((_NO_CONFOUNDS,))]
+    alone, removed = fit["confounds"]["alone"], fit["confounds"]["removed"]
+    # An error says nothing once the mean is subtracted with the confounds; a correlation does.
+    matched, key = fit["confounds"].get("matched", {}), "accuracy" if fit["class_names"] else "r"
+    rows: list[tuple[object, ...]] = [
+        (f"{_word(name)} alone", score_text(scores[key]), MISSING, MISSING)
+        for name, scores in alone.items()
+    ]
+    for name, model in fit["models"].items():
+        three = (model[key]["pooled"], removed[name][key], matched.get(name, {}).get(key))
+        rows.append((name, *map(score_text, three)))
+    width = 4 if matched else 3
+    same = f"{matched.get('scans') or 'none'} of matched size"
+    return [
+        Findings((_against_confounds(fit),)),
+        Table(
+            ("model", "as it is", "without confounds", same)[:width],
+            tuple(row[:width] for row in rows),
+            caption=f"Pooled held-out predictions: {_word(key)}",
+        ),
+        Text((_CONFOUNDS,)),
+    ]
+
+
+def _against_confounds(fit: Fit) -> Finding:
+    """Warn where the first network is not shown to do better than the best of the confounds."""
+    (name, model), main = next(iter(fit["models"].items())), _main(fit)
+    alone = {k: s[main] for k, s in fit["confounds"]["alone"].items()}
+    best = (min if main == "mae" else max)(alone, key=lambda k: alone[k])
+    word = _word(best)
+    said = f"Without any image, the {_word(main)} of a linear model of {word} is "
+    said += f"{score_text(alone[best], main)}; that of {name} is {score_cell(model, main)}"
+    if not beats(model, main, alone[best]):
+        words = f"{said}. What {name} knows, and what its maps show, may come from {word} alone."
+        return Finding("Warning", words, "chance", f"{name} does not beat confounds alone")
+    if at_chance(model):
+        return Finding(word, f"{said}, which is at chance.", "weak", "nothing to compare")
+    words = f"{said}, which is better. It may still use {word} in part; see the table."
+    return Finding(word, words, "good", f"{name} beats confounds alone")
+
+
+def _methods(fit: Fit) -> list[Item]:
+    rows = [
+        ("outcome", fit["outcome"]),
+        ("cross-validation", _folds(fit)),
+        ("kept together", fit["grouping"]),
+        ("schedule", fit["schedule"]),
+    ]
+    for name, m in fit["models"].items():
+        if "class" in m:
+            words = f"{m['class']}, {m['parameters']:,} parameters, all trainings "
+            rows.append((name, words + duration(m["training_seconds"])))
+            if "arithmetic" in m:
+                rows.append((f"arithmetic of {name}", m["arithmetic"]["words"]))
+    rows += [(f"{name}, failed", reason) for name, reason in fit.get("failed", {}).items()]
+    rows += [(f"version of {name}", str(version)) for name, version in fit["versions"].items()]
+    return [Table(("what", "value"), tuple(rows)), Text(_INTERVALS)]
+
+
+def _main(fit: Fit) -> str:
+    return "accuracy" if fit["class_names"] else "mae"
+
+
+def _folds(fit: Fit) -> str:
+    return f"{fit['folds']} folds" + f", {fit['repeats']} repeats" * int(fit["repeats"] > 1)
+
+
+def _word(name: str) -> str:
+    return _WORDS.get(name.lower(), name.replace("_", " "))

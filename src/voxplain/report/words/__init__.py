@@ -1,0 +1,1 @@
+"""Numbers and scores as they are written."""
