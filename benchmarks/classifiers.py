@@ -23,7 +23,7 @@ from benchmarks.classifiers_figure import draw
 from benchmarks.material import FOLDER, SEED
 from voxplain.cohort.store.reader import open_store
 from voxplain.console import make_progress
-from voxplain.fit.arithmetic import cut_convolutions
+from voxplain.fit.training.arithmetic import cut_convolutions
 from voxplain.nets import NETWORKS, build_network
 from voxplain.pipeline.fit.run import FitOptions, run_fit
 from voxplain.pipeline.phantom import make_phantom_study

@@ -60,9 +60,24 @@ def test_every_public_name_loads() -> None:
 @pytest.mark.parametrize(
     ("file", "line", "contract"),
     [
-        ("report/render.py", "import torch", "need no torch"),
-        ("explain/target.py", "import nibabel", "no input or output"),
-        ("explain/probe.py", "from voxplain.cohort import read_volume", "know only the core"),
+        ("report/html/render.py", "import torch", "need no torch"),
+        ("attribution/network/target.py", "import nibabel", "no input or output"),
+        (
+            "attribution/network/probe.py",
+            "from voxplain.cohort import read_volume",
+            "know only the core",
+        ),
+        (
+            "attribution/methods/cams/grad_cam.py",
+            "from voxplain.attribution.methods.gradients.gradient import Gradient",
+            "know nothing of each other",
+        ),
+        (
+            "attribution/network/target.py",
+            "from voxplain.attribution.engine import Engine",
+            "a method the network that the engine prepared",
+        ),
+        ("fit/outcome.py", "from voxplain.fit.splits import Split", "no circle"),
         ("grid.py", "from voxplain.maps import GroupMap", "order in which a reader"),
         ("nets/mrinet.py", "from voxplain.grid import Grid", "nothing of voxplain but errors"),
     ],

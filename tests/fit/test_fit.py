@@ -13,7 +13,7 @@ from torch import nn
 
 from voxplain.errors import InputError
 from voxplain.fit import PAPER_SCHEDULE, Schedule, classification_scores, hold_out, predict, train
-from voxplain.fit.augment import mirror
+from voxplain.fit.training.augment import mirror
 from voxplain.grid import Grid
 from voxplain.volume import Cohort
 

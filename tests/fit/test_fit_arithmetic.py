@@ -16,7 +16,7 @@ from torch.utils.checkpoint import checkpoint
 
 from voxplain.errors import InputError
 from voxplain.fit import Schedule, Training, outcome_of
-from voxplain.fit.arithmetic import Arithmetic, arithmetic_of, cut_convolutions, in_float32
+from voxplain.fit.training.arithmetic import Arithmetic, arithmetic_of, cut_convolutions, in_float32
 from voxplain.nets import build_network
 
 CONVS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
@@ -183,7 +183,7 @@ def test_exact_is_float32_throughout() -> None:
 
 
 def test_without_native_bfloat16_there_is_nothing_to_try(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("voxplain.fit.arithmetic.has_bfloat16", lambda device: False)
+    monkeypatch.setattr("voxplain.fit.training.arithmetic.has_bfloat16", lambda device: False)
     found = arithmetic_of(deep(), torch.zeros(1, 1, 7, 8, 9), "cpu", "auto")
     assert found == Arithmetic(False, why="the device does not compute bfloat16 natively")
 
@@ -404,7 +404,9 @@ def test_two_trainings_of_a_network_are_told_as_one() -> None:
 def test_the_check_finds_wrong_gradients_that_shapes_did_not_tell(
     sides: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("voxplain.fit.arithmetic.cut_convolutions", lambda network, example: ())
+    monkeypatch.setattr(
+        "voxplain.fit.training.arithmetic.cut_convolutions", lambda network, example: ()
+    )
     torch.manual_seed(0)
     network = nn.Sequential(
         nn.AdaptiveAvgPool3d(sides), nn.Conv3d(1, 64, 1), nn.ReLU(),

@@ -13,7 +13,7 @@ from torch import nn
 
 from voxplain.errors import InputError
 from voxplain.fit import Schedule, Training, outcome_of, predict
-from voxplain.fit.augment import CHANGES, changer
+from voxplain.fit.training.augment import CHANGES, changer
 from voxplain.grid import Grid
 
 SHORT = Schedule(epochs=5, batch_size=4, learning_rate=3e-3, augment=("noise",))

@@ -12,8 +12,8 @@ from report_scenes import head_on, slab_on
 
 from voxplain.errors import GridError, InputError, VoxplainError
 from voxplain.grid import Grid
-from voxplain.report import viewer as viewer_module
 from voxplain.report.figures.charts.bars import region_bars
+from voxplain.report.html import viewer as viewer_module
 from voxplain.report.html.render import render
 from voxplain.report.html.sections import (
     Fact,

@@ -79,8 +79,8 @@ def fit(
 ) -> None:
     """Train and cross-validate networks on a study's cohort."""
     from voxplain.errors import unknown_name
-    from voxplain.fit.augment import CHANGES
-    from voxplain.fit.schedule import PAPER_SCHEDULE, Schedule
+    from voxplain.fit.training.augment import CHANGES
+    from voxplain.fit.training.schedule import PAPER_SCHEDULE, Schedule
     from voxplain.pipeline.fit.run import FitOptions, run_fit
 
     schedules = {"default": Schedule(), "kan2020": PAPER_SCHEDULE}

@@ -11,10 +11,10 @@ from voxplain.fit.inference import (
 from voxplain.fit.metrics import Score, calibration, classification_scores, measures
 from voxplain.fit.outcome import Outcome, outcome_of, unit_of
 from voxplain.fit.prediction import predict
-from voxplain.fit.processes import Processes
-from voxplain.fit.schedule import PAPER_SCHEDULE, Schedule
 from voxplain.fit.splits import Fold, hold_out, inner_split, make_folds
-from voxplain.fit.training import Epoch, Training, train
+from voxplain.fit.training.loop import Epoch, Training, train
+from voxplain.fit.training.processes import Processes
+from voxplain.fit.training.schedule import PAPER_SCHEDULE, Schedule
 
 __all__ = [
     "Epoch",

@@ -20,8 +20,8 @@ from voxplain import __version__
 from voxplain.attribution.network.probe import probe
 from voxplain.errors import NetworkError, StudyError, VoxplainError
 from voxplain.fit import Epoch, Fold, Processes, Schedule, Training, inner_split, predict, unit_of
-from voxplain.fit.arithmetic import Arithmetic, arithmetic_of
 from voxplain.fit.prediction import as_tensor
+from voxplain.fit.training.arithmetic import Arithmetic, arithmetic_of
 from voxplain.nets import (
     WeightsRecord,
     build_network,

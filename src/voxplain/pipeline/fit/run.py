@@ -19,7 +19,7 @@ from voxplain.cohort.store.reader import open_store
 from voxplain.errors import NetworkError, VoxplainError
 from voxplain.fit import Fold, Schedule, find_groups, make_folds, outcome_of
 from voxplain.fit.confounds import confound_columns
-from voxplain.fit.processes import helping, joined
+from voxplain.fit.training.processes import helping, joined
 from voxplain.pipeline.fit.baselines import (
     Rivals,
     confound_scores,

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from voxplain.errors import InputError, unknown_name
-from voxplain.fit.arithmetic import PRECISIONS
+from voxplain.fit.training.arithmetic import PRECISIONS
 
 __all__ = ["PAPER_SCHEDULE", "Schedule", "rate_of"]
 
@@ -33,7 +33,7 @@ class Schedule:
     mirror : bool
         Show each image with left and right exchanged half of the time, at random.
     augment : tuple of {"affine", "noise", "intensity"}
-        Small random changes of each image, by MONAI; see `voxplain.fit.augment`.
+        Small random changes of each image, by MONAI; see `voxplain.fit.training.augment`.
     class_weights : bool
         Weigh each class by the inverse of its share of the training part.
     parts : int

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from torch import nn
 
 from voxplain.errors import InputError
-from voxplain.fit.arithmetic import Arithmetic, arithmetic_of, in_float32
-from voxplain.fit.batches import Batches
-from voxplain.fit.gradients import checked
-from voxplain.fit.objective import Objective
 from voxplain.fit.outcome import Outcome, outcome_of
 from voxplain.fit.prediction import as_tensor, autocast, predict
-from voxplain.fit.processes import Processes
-from voxplain.fit.schedule import Schedule, rate_of
+from voxplain.fit.training.arithmetic import Arithmetic, arithmetic_of, in_float32
+from voxplain.fit.training.batches import Batches
+from voxplain.fit.training.gradients import checked
+from voxplain.fit.training.objective import Objective
+from voxplain.fit.training.processes import Processes
+from voxplain.fit.training.schedule import Schedule, rate_of
 from voxplain.volume import Cohort
 
 __all__ = ["Epoch", "Training", "train"]

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxplain.errors import InputError
-from voxplain.fit.augment import changer, mirror
-from voxplain.fit.processes import Processes
-from voxplain.fit.schedule import Schedule
+from voxplain.fit.training.augment import changer, mirror
+from voxplain.fit.training.processes import Processes
+from voxplain.fit.training.schedule import Schedule
 from voxplain.volume import Cohort
 
 __all__ = ["Batches", "Loaded"]

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from voxplain.fit.arithmetic import Arithmetic, in_float32, undisturbed, widen
 from voxplain.fit.prediction import autocast
+from voxplain.fit.training.arithmetic import Arithmetic, in_float32, undisturbed, widen
 
 __all__ = ["checked"]
 
