@@ -34,7 +34,7 @@ class Material:
 def material(console: Console, device: str = "cpu") -> Material:
     """Make the demo's cohort, and train on it unless that was done before."""
     progress = make_progress(console)
-    study = Study(FOLDER, "voxplain benchmarks", __version__)
+    study = Study(FOLDER / "demo", "voxplain benchmarks", __version__)
     with progress.step(f"Phantom cohort of {SUBJECTS} subjects", SUBJECTS) as advance:
         phantom = make_phantom(
             SUBJECTS,
