@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from voxplain.explain import METHODS
+from voxplain.attribution import METHODS
 
 PAGE = Path(__file__).with_name("methods.md")
 COLUMNS = ("name", "method", "unit", "sums up", "cost in passes")

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from voxplain.attribution import probe
 from voxplain.attribution.methods import make_method
-from voxplain.attribution.network import probe
 from voxplain.attribution.network.target import make_target
 
 TINY = (4, 3, 5)

@@ -12,9 +12,8 @@ from explain_hand import relative
 from explain_nets import OBLIQUE, SHAPE, Linear, batch, paper_like, volumes
 from torch import nn
 
-from voxplain.attribution import METHODS, Engine, Target
+from voxplain.attribution import METHODS, Engine, Target, probe
 from voxplain.attribution.methods.reference import gaussian_matrix
-from voxplain.attribution.network import probe
 from voxplain.attribution.run import explain
 from voxplain.errors import InputError, VoxplainWarning
 from voxplain.grid import Grid

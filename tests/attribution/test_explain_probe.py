@@ -9,9 +9,8 @@ from explain_nets import SHAPE, batch, paper_like, volumes
 from torch import nn
 from torch.nn import functional
 
-from voxplain.attribution import Chosen, Engine, Probe, Target
+from voxplain.attribution import Chosen, Engine, Probe, Target, probe
 from voxplain.attribution.examine.layers import auto_layer
-from voxplain.attribution.network import probe
 from voxplain.attribution.network.outputs import as_logits
 from voxplain.attribution.network.probe import layer_name
 from voxplain.attribution.network.target import make_target

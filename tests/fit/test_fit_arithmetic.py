@@ -27,7 +27,7 @@ PLAIN = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 @pytest.fixture(autouse=True)
 def native(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compute in bfloat16 on every processor; where it is not native, PyTorch does so slowly."""
-    for place in ("arithmetic", "prediction"):
+    for place in ("training.arithmetic", "prediction"):
         monkeypatch.setattr(f"voxplain.fit.{place}.has_bfloat16", lambda device: True)
 
 
