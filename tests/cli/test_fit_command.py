@@ -462,7 +462,7 @@ def test_where_all_networks_fail_each_is_named(run: Run, study: Path) -> None:
 def test_precision_is_part_of_what_a_rerun_finds(
     run: Run, study: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for place in ("arithmetic", "prediction"):
+    for place in ("training.arithmetic", "prediction"):
         monkeypatch.setattr(f"voxplain.fit.{place}.has_bfloat16", lambda device: True)
     network = ("--network", "test_fit_command:cut")
     asked = ("fit", study, *network, *QUICK, "--no-baselines")
@@ -495,7 +495,7 @@ def test_what_was_trained_with_wrong_gradients_is_not_taken_for_right(
     run: Run, study: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As earlier versions wrote it: without a word on layers in float32."""
-    for place in ("arithmetic", "prediction"):
+    for place in ("training.arithmetic", "prediction"):
         monkeypatch.setattr(f"voxplain.fit.{place}.has_bfloat16", lambda device: True)
     both = ("--network", TINY, "--network", "test_fit_command:cut")
     assert run("fit", study, *both, *QUICK, "--no-baselines")[0] == 0
