@@ -31,9 +31,9 @@ def filled(path: Path) -> str:
     text = path.read_text(encoding="utf-8")
 
     def block(match: re.Match[str]) -> str:
-        return f"{match[1]}\n{TABLES[match[2]]()}\n{match[3]}"
+        return f"{match[1]}{TABLES[match[2]]()}\n{match[3]}"
 
-    return re.sub(r"(<!-- table: (\w+) -->)\n.*?\n(<!-- end -->)", block, text, flags=re.DOTALL)
+    return re.sub(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", block, text, flags=re.DOTALL)
 
 
 def speed() -> str:
