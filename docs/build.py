@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from docs.measured import PAGES as MEASURED
 from docs.measured import filled
-from docs.reference import pages
+from docs.reference import MODULES, pages
 from voxplain.attribution import METHODS
 
 HERE = Path(__file__).parent
+__all__ = ["MEASURED", "MODULES", "PAGE", "filled", "main", "page", "pages"]
+
 PAGE = HERE / "methods.md"
 REFERENCE = HERE / "api"
 COLUMNS = ("name", "method", "unit", "sums up", "cost in passes")
@@ -43,14 +46,15 @@ def page() -> str:
     return "\n".join(lines) + "\n"
 
 
-def anchors_of(names: object) -> list[str]:
+def anchors_of(names: Iterable[str]) -> list[str]:
     """Name the anchors that GitHub and MyST give to headings, a repeated one with a number."""
     seen: dict[str, int] = {}
     found = []
-    for name in names:  # type: ignore[attr-defined]
+    for name in names:
         plain = "".join(c for c in name if c.isalnum() or c == "-")
-        found.append(plain + f"-{seen[plain]}" * (plain in seen))
-        seen[plain] = seen.get(plain, 0) + 1
+        count = seen.get(plain, 0)
+        found.append(f"{plain}-{count}" if count else plain)
+        seen[plain] = count + 1
     return found
 
 

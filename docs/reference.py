@@ -9,8 +9,6 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-from sphinx.pycode import ModuleAnalyzer
-
 from voxplain.attribution import METHODS
 
 __all__ = ["MODULES", "pages", "public_names"]
@@ -99,6 +97,8 @@ def _entry(module: ModuleType, key: str) -> Iterator[str]:
 
 def _told_of_constant(module: ModuleType, key: str) -> list[str]:
     """Return the docstring below a constant, from the module that defines it."""
+    from sphinx.pycode import ModuleAnalyzer
+
     home = _homes(module).get(key, module.__name__)
     told = ModuleAnalyzer.for_module(home).find_attr_docs().get(("", key))
     if told is None:
