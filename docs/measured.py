@@ -59,7 +59,7 @@ def speed() -> str:
 
 
 def checks() -> str:
-    """Say what comes once a run, what each scan costs after it, and when a ratio of 3 is reached."""
+    """Say what comes once a run, what each scan costs, and from when on a ratio of 3 is reached."""
     rows = _rows(_read("results.json"))
     lines = [
         "| | once a run, ms | each scan, ms | fastest peer, ms | 3 times as fast from |",

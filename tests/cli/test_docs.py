@@ -173,7 +173,9 @@ def test_every_public_name_is_in_the_reference(build: ModuleType) -> None:
     text = "\n".join(build.pages().values())
     for module in build.MODULES:
         for name in import_module(module).__all__:
-            documented = re.search(rf"\.\. (auto\w+|py:data):: {re.escape(name)}$", text, re.MULTILINE)
+            documented = re.search(
+                rf"\.\. (auto\w+|py:data):: {re.escape(name)}$", text, re.MULTILINE
+            )
             assert documented, f"{module}.{name}"
 
 
