@@ -218,3 +218,15 @@ def test_the_method_in_contributing_works() -> None:
         del METHODS[name]
     weight = (network[1].weight[1] - network[1].weight[0]).detach().numpy().reshape(3, 4, 5)
     np.testing.assert_allclose(found.values, weight**2, rtol=1e-5)
+
+
+def test_what_the_plan_names_is_there() -> None:
+    text = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    within = ("", "attribution/")
+    places = set(re.findall(r"`((?:[a-z_]+/)+[a-z_]+)(?:/|\.py)?`", text))
+    assert len(places) > 40
+    for place in places:
+        paths = [ROOT / "src/voxplain" / start / place for start in within]
+        assert any(path.is_dir() or path.with_suffix(".py").is_file() for path in paths), place
+    rooms = {path.name for path in (ROOT / "src/voxplain").iterdir() if path.is_dir()}
+    assert rooms - {"__pycache__"} <= set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
