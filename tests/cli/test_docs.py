@@ -7,12 +7,16 @@ import json
 import re
 import shlex
 import sys
+import textwrap
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 
 from voxplain.errors import VoxplainWarning
@@ -179,26 +183,21 @@ def test_every_public_name_is_in_the_reference(build: ModuleType) -> None:
             assert documented, f"{module}.{name}"
 
 
+def contributed(number: int) -> str:
+    """An example of CONTRIBUTING.md, by its number."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    examples = re.findall(r"^ *```python\n(.*?)```", text, flags=re.DOTALL | re.MULTILINE)
+    return textwrap.dedent(examples[number - 1])
+
+
 def test_the_method_in_contributing_works() -> None:
     """Adding a method really is one file and one line."""
-    block = next(
-        iter(
-            re.findall(
-                r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), flags=re.DOTALL
-            )
-        )
-    )
-    import textwrap
-    from dataclasses import dataclass
-    from typing import ClassVar
-
-    import numpy as np
     import torch
 
     import voxplain
     from voxplain.attribution import METHODS, Attribution, Method, MethodInfo
 
-    scope = {
+    scope: dict[str, Any] = {
         "dataclass": dataclass,
         "ClassVar": ClassVar,
         "Attribution": Attribution,
@@ -206,7 +205,7 @@ def test_the_method_in_contributing_works() -> None:
         "MethodInfo": MethodInfo,
         "__name__": "contributed",
     }
-    exec(compile(textwrap.dedent(block), "CONTRIBUTING.md", "exec", dont_inherit=True), scope)
+    exec(compile(contributed(1), "CONTRIBUTING.md", "exec", dont_inherit=True), scope)
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(60, 2))
     grid = voxplain.Grid((3, 4, 5), np.eye(4))
     volume = voxplain.Volume(np.arange(60, dtype=np.float32).reshape(3, 4, 5), grid)
@@ -218,6 +217,41 @@ def test_the_method_in_contributing_works() -> None:
         del METHODS[name]
     weight = (network[1].weight[1] - network[1].weight[0]).detach().numpy().reshape(3, 4, 5)
     np.testing.assert_allclose(found.values, weight**2, rtol=1e-5)
+
+
+def test_the_reader_in_contributing_works(tmp_path: Path) -> None:
+    from voxplain.errors import InputError
+
+    scope: dict[str, Any] = {"__name__": "contributed"}
+    exec(compile(contributed(2), "CONTRIBUTING.md", "exec", dont_inherit=True), scope)
+    table = tmp_path / "people.tsv"
+    table.write_text("participant_id\tsex\n01\tM\n02\tF\n03\tF\n")
+    with pytest.raises(InputError, match="holds no <id>"):
+        scope["from_folder"](tmp_path, table)
+    for name in ("01", "02"):
+        (tmp_path / f"{name}.nii.gz").touch()
+    for name in ("01", "02", "03"):
+        (tmp_path / f"{name}_mask.nii.gz").touch()
+    found = scope["from_folder"](tmp_path, table)
+    assert [scan.subject for scan in found.scans] == ["01", "02"]
+    assert [scan.mask.path.name for scan in found.scans] == ["01_mask.nii.gz", "02_mask.nii.gz"]
+    assert found.participants["label"].tolist() == ["male", "female"]
+    assert [(one.subject, one.reason) for one in found.exclusions] == [
+        ("03", "there is no scan beside the mask")
+    ]
+
+
+def test_the_section_in_contributing_works() -> None:
+    from voxplain.report.html.render import render
+    from voxplain.report.html.sections import Page
+
+    scope: dict[str, Any] = {"__name__": "contributed"}
+    exec(compile(contributed(3), "CONTRIBUTING.md", "exec", dont_inherit=True), scope)
+    fit = {"models": {"mrinet": {"training_seconds": 90.0}, "linear SVM": {}}}
+    html = render(Page("A page", "of a test", (scope["training_time"](fit),)))
+    assert "Time of training" in html
+    assert "1.500" in html
+    assert "linear SVM" not in html
 
 
 def test_what_the_plan_names_is_there() -> None:
