@@ -23,6 +23,7 @@ autosummary_generate = False
 numpydoc_show_class_members = False
 numpydoc_validation_checks = {"GL01", "GL02", "GL05", "GL06", "GL07", "PR06", "RT02", "SS02"}
 default_role = "py:obj"
+highlight_language = "none"
 nitpicky = False
 
 html_theme = "pydata_sphinx_theme"

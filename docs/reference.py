@@ -125,9 +125,11 @@ def _page_of_methods() -> str:
         "Each method is a class of options. `voxplain.explain` takes its name with the options, or",
         "the class with its options set.",
         "",
+        f".. currentmodule:: {_METHODS}",
+        "",
     ]
     for name, kind in METHODS.items():
-        lines += [*_title(name, "-"), f".. autoclass:: {kind.__module__}.{kind.__name__}", ""]
+        lines += [*_title(name, "-"), f".. autoclass:: {kind.__name__}", ""]
     return "\n".join(lines) + "\n"
 
 
