@@ -20,6 +20,8 @@ from voxplain.volume import Cohort, Volume, resample, smooth
 __all__ = ["CLASS_NAMES", "Phantom", "Scenario", "make_phantom"]
 
 CLASS_NAMES = ("control", "case")
+"""Of every phantom cohort, in the order of the labels."""
+
 # Sets the draws of families apart from those of subjects.
 _FAMILY = 1
 _PER_FWHM = np.sqrt(8 * np.log(2))
