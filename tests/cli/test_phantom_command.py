@@ -94,3 +94,41 @@ def test_the_study_itself_is_not_written_to(run: Run, study: Path) -> None:
     code, _, error = run("phantom", study, "--spike", "random", "--dprime", 2, "--out", study)
     assert code == 2
     assert "another folder" in error
+
+
+@pytest.mark.parametrize(
+    ("name", "masks"),
+    [
+        ("interaction", {"effect", "brain"}),
+        ("suppressor", {"effect", "brain", "suppressor"}),
+        ("shortcut", {"effect", "brain"}),
+        ("head-size", set()),
+        ("null", set()),
+    ],
+)
+def test_scenarios_by_name(run: Run, tmp_path: Path, name: str, masks: set[str]) -> None:
+    out = tmp_path / "s"
+    small = ("--subjects", 4, "--voxel-size", 8)
+    code, _, error = run("phantom", "--scenario", name, "--dprime", 2, "--out", out, *small)
+    assert code == 0, error
+    found = {path.name.split("-")[1].split("_")[0] for path in out.glob("phantom/*_mask.nii.gz")}
+    assert found == masks
+    told = json.loads((out / "summary.json").read_text())["phantom"]
+    accuracy = 0.5 if name == "null" else 0.8413447
+    assert told["bayes_accuracy"] == pytest.approx(accuracy)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--scenario", "xor"), "scenario"),
+        (("--dprime", 2), "--scenario or --spike"),
+        (("--scenario", "additive", "--strength", 0.3), "--dprime in place of --strength"),
+    ],
+)
+def test_bad_scenarios_are_one_sentence(
+    run: Run, tmp_path: Path, options: tuple[object, ...], said: str
+) -> None:
+    code, _, error = run("phantom", "--out", tmp_path / "s", "--subjects", 4, *options)
+    assert code == 2
+    assert said in error

@@ -36,8 +36,16 @@ def phantom(
     dprime: Annotated[
         float | None,
         typer.Option(
-            help="Difference of the two groups in standard deviations; else that at which the best "
-            "observer is as often right as the study's best network."
+            help="Difference of the two groups in standard deviations: the best observer is right "
+            "Phi(d'/2) of the time. For --spike, by default that of the study's best network; for "
+            "--scenario, 3."
+        ),
+    ] = None,
+    scenario: Annotated[
+        str | None,
+        typer.Option(
+            help="What makes a case a case: additive, interaction, suppressor, head-size, "
+            "head-size-and-effect, shortcut, families or null."
         ),
     ] = None,
     subjects: Annotated[int, typer.Option(help="Size of a cohort of phantoms.")] = 120,
@@ -62,12 +70,18 @@ def phantom(
 
         _spike(SpikeOptions(study, out, spike, kind, dprime, seed=seed))
         return
+    if scenario is None and dprime is not None:
+        raise InputError("--dprime is for --scenario or --spike; give one of them.")
+    if scenario is not None and strength is not None:
+        raise InputError("--scenario takes --dprime in place of --strength.")
+    from voxplain.phantom import make_scenario
     from voxplain.pipeline.phantom import make_phantom_study
 
+    made = None if scenario is None else make_scenario(scenario, 3.0 if dprime is None else dprime)
     console = make_console()
     progress = make_progress(console)
     cohort = make_phantom_study(
-        out, subjects, strength, family_size, seed, progress, voxel_size=voxel_size
+        out, subjects, strength, family_size, seed, progress, voxel_size, made
     )
     console.print(f"{len(cohort)} brains in {out / 'cohort'}", highlight=False, soft_wrap=True)
 

@@ -5,7 +5,9 @@ from voxplain.phantom.cohort import CLASS_NAMES, Phantom, Scenario, make_phantom
 from voxplain.phantom.division import Division, divide
 from voxplain.phantom.effects import MEDIAL_TEMPORAL, Effect
 from voxplain.phantom.expansion import Flow
+from voxplain.phantom.patterns import Interaction, Suppression
 from voxplain.phantom.scanner import Scanner
+from voxplain.phantom.scenarios import SCENARIOS, make_scenario
 from voxplain.phantom.spike import Darkening, Expansion, Spike, background_of, dprime_of
 
 __all__ = [
@@ -16,13 +18,17 @@ __all__ = [
     "Effect",
     "Expansion",
     "Flow",
+    "Interaction",
     "MEDIAL_TEMPORAL",
     "Phantom",
+    "SCENARIOS",
     "Scanner",
     "Scenario",
     "Spike",
+    "Suppression",
     "background_of",
     "divide",
     "dprime_of",
     "make_phantom",
+    "make_scenario",
 ]

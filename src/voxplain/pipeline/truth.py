@@ -19,6 +19,7 @@ from voxplain.volume import Cohort
 __all__ = ["Truth", "read_truth", "write_planted", "write_truth"]
 
 _EFFECT, _BRAIN = "phantom/template_desc-effect_mask", "phantom/template_desc-brain_mask"
+_DECOY = "phantom/template_desc-suppressor_mask"
 _CHANGE = "phantom/template_desc-effect_statmap"
 
 
@@ -62,6 +63,8 @@ def write_truth(study: Study, phantom: Phantom, progress: Progress) -> None:
             advance(i + 1)
     study.write_volume("phantom/template_T1w", phantom.template.values, grid)
     study.write_volume(_BRAIN, phantom.brain, grid)
+    if phantom.decoy.any():
+        study.write_volume(_DECOY, phantom.decoy, grid)
     study.write_volume(_EFFECT, phantom.support, grid)
 
 
