@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from voxplain.errors import StudyError
 from voxplain.grid import Grid
 from voxplain.volume import Cohort
 
-__all__ = ["IMAGES", "PLAN", "STORE", "TABLE", "check_store", "open_store"]
+__all__ = ["IMAGES", "PLAN", "STORE", "TABLE", "check_store", "open_store", "read_steps"]
 
 IMAGES = "images.npy"
 PLAN = "plan.json"
@@ -73,6 +74,22 @@ def open_store(folder: Path) -> Cohort:
         return np.array(images[rows[index]])
 
     return Cohort(table, tuple(content["class_names"]), grid, load)
+
+
+def read_steps(folder: Path) -> list[dict[str, Any]]:
+    """Read how the scans of a store were prepared.
+
+    Parameters
+    ----------
+    folder : path
+
+    Returns
+    -------
+    list of dict
+        The steps of the recipe; empty where the scans were made and not read.
+    """
+    steps = (read_json(folder / STORE) or {}).get("steps", [])
+    return [step for step in steps if isinstance(step, dict)]
 
 
 def check_store(folder: Path) -> list[str]:
