@@ -26,7 +26,7 @@ from voxplain.pipeline.explain.options import ScanOptions
 from voxplain.pipeline.explain.record import with_earlier_groups
 from voxplain.pipeline.explain.regions import with_regions
 from voxplain.pipeline.fit.kept import same_code
-from voxplain.pipeline.fit.learner import folder_of
+from voxplain.pipeline.fit.places import folder_of
 from voxplain.pipeline.maps import Question, explain_and_write, identity_of
 from voxplain.pipeline.truth import read_truth
 from voxplain.progress import Progress

@@ -29,6 +29,7 @@ from voxplain.pipeline.fit.baselines import (
 )
 from voxplain.pipeline.fit.learner import Learner
 from voxplain.pipeline.fit.pictures import fit_pictures
+from voxplain.pipeline.fit.places import FOLDS
 from voxplain.pipeline.fit.scores import predictions_table, score_model
 from voxplain.pipeline.fit.setting import Setting, ceiling_of
 from voxplain.progress import Progress, Silent
@@ -201,7 +202,7 @@ def _trained(
         if not options.replace:
             for learner in learners:
                 learner.refuse_others(setting.folds)
-        study.write_text("model/folds.tsv", _folds_table(setting.cohort, setting.folds))
+        study.write_text(FOLDS, _folds_table(setting.cohort, setting.folds))
         for learner, words in zip(learners, described, strict=True):
             try:
                 made = [learner.held_out(fold, progress) for fold in setting.folds]
