@@ -222,16 +222,11 @@ class Learner:
         seconds = before + time.perf_counter() - began
         self.seconds += seconds
         if self.processes.first:
-            subjects = self.cohort.subjects
+            subjects, meaning = self.cohort.subjects, meaning_of(self.outcome, training.scale)
+            hashes = write_weights(self.study, part.place, self.name, network, meaning)
             TrainingRecord(
                 checkpoint.request,
-                **write_weights(
-                    self.study,
-                    part.place,
-                    self.name,
-                    network,
-                    meaning_of(self.outcome, training.scale),
-                ),
+                **hashes,
                 scale=training.scale,
                 train=tuple(subjects[i] for i in learn),
                 validation=tuple(subjects[i] for i in validate),
