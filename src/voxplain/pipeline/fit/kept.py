@@ -19,7 +19,6 @@ __all__ = [
     "TrainingRecord",
     "load_weights",
     "meaning_of",
-    "same_code",
     "same_identity",
     "write_weights",
 ]
@@ -188,11 +187,6 @@ def write_weights(
 def load_weights(study: StudyReader, place: str, network: nn.Module) -> None:
     """Fill a network, in place, with the weights of a training."""
     load_into(network, read_weights(study.folder / place / _WEIGHTS))
-
-
-def same_code(kept: Mapping[str, Any], identity: Mapping[str, Any]) -> bool:
-    """Compare the ``identity`` in the JSON of a record with one found now; see `same_identity`."""
-    return same_identity(kept.get("identity"), identity)
 
 
 def same_identity(kept: Mapping[str, Any] | None, identity: Mapping[str, Any]) -> bool:
