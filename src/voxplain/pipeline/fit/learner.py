@@ -132,8 +132,8 @@ class Learner:
         setting = replace(self.setting, cohort=cohort)
         return Learner(self.study, self.name, setting, self.schedule, self.processes, variant)
 
-    def describe(self) -> dict[str, Any]:
-        """Build the network, try it on a scan, and say what it is.
+    def describe(self) -> tuple[str, int]:
+        """Build the network, try it on a scan, and name its class and count its parameters.
 
         Raises
         ------
@@ -150,11 +150,7 @@ class Learner:
                 f"{self.name} gives {given} output(s), and {self.outcome.name} needs "
                 f"{self.outcome.outputs}; let the function that builds it take 'classes'."
             )
-        return {
-            "name": self.name,
-            "class": type(network).__name__,
-            "parameters": count_parameters(network),
-        }
+        return type(network).__name__, count_parameters(network)
 
     def _identity(self, network: nn.Module) -> dict[str, Any]:
         return identity_of(network, self.cohort.grid.shape)

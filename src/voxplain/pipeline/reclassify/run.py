@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -27,6 +26,14 @@ from voxplain.pipeline.truth import read_truth
 from voxplain.progress import Progress
 from voxplain.report.html.render import render
 from voxplain.report.pages.reclassify import reclassify_page
+from voxplain.results.reclassify import (
+    RANDOM,
+    Condition,
+    MaskMaking,
+    MaskOverlap,
+    ReclassifyResult,
+)
+from voxplain.results.summary import reclassify_json
 from voxplain.study import Study
 from voxplain.trust.localisation import strength
 from voxplain.trust.masks import Overlap, hard_mask, overlap, random_score, soft_mask
@@ -37,33 +44,7 @@ __all__ = ["ReclassifyOptions", "reclassify"]
 Mask = NDArray[np.float32]
 
 _BRAIN = 0.05
-_JOINT, _RANDOM = "joint", "random"
-
-
-@dataclass(frozen=True)
-class Condition:
-    """What a network was trained on, and what held-out scans are seen through.
-
-    Parameters
-    ----------
-    trained : {"whole", "inside", "outside"}
-        Whole images, or images inside or outside the mask.
-    mask : str, default=""
-        Name of the mask; empty for none.
-    """
-
-    trained: str
-    mask: str = ""
-
-    @property
-    def place(self) -> str:
-        """Where a network sees, in words: ``"inside the joint mask"``."""
-        return f"{self.trained} {'a' if self.mask == _RANDOM else 'the'} {self.mask} mask"
-
-    def __str__(self) -> str:
-        if self.trained == "whole":
-            return f"tested behind the {self.mask} mask" if self.mask else "whole images"
-        return f"trained and tested {self.place}"
+_JOINT, _RANDOM = "joint", RANDOM
 
 
 Outputs = dict[Condition, list[NDArray[np.float32]]]
@@ -124,8 +105,20 @@ class ReclassifyOptions:
                 "nothing; give --no-retrain with --paper."
             )
 
+    def making(self) -> MaskMaking:
+        """Return what masks depend on."""
+        return MaskMaking(
+            share=self.share,
+            soft=self.soft,
+            fwhm=self.fwhm,
+            explained=self.explained,
+            retrain=self.retrain,
+            leaky=self.leaky,
+            seed=self.seed,
+        )
 
-def reclassify(options: ReclassifyOptions, progress: Progress) -> dict[str, Any]:
+
+def reclassify(options: ReclassifyOptions, progress: Progress) -> ReclassifyResult:
     """Mask scans by where the evidence lies, and classify them again.
 
     In each fold a network is trained on whole images. Its maps of training scans, averaged by
@@ -142,8 +135,8 @@ def reclassify(options: ReclassifyOptions, progress: Progress) -> dict[str, Any]
 
     Returns
     -------
-    dict
-        The part ``reclassify`` of ``summary.json``.
+    ReclassifyResult
+        As the part ``reclassify`` of ``summary.json`` has it.
 
     Raises
     ------
@@ -190,34 +183,32 @@ def reclassify(options: ReclassifyOptions, progress: Progress) -> dict[str, Any]
                 overlaps.setdefault(name, []).append(overlap(mask, truth.support))
         for condition, given in _asked(options, learner, fold, masks, progress).items():
             outputs.setdefault(condition, []).append(given)
-    result = {
-        "network": options.network,
-        "method": options.method,
-        "class_names": list(outcome.class_names),
-        "class_counts": np.bincount(outcome.strata).tolist(),
-        "ceiling": ceiling_of(options.study),
-        "scans": len(outcome),
-        "folds": len(folds),
-        "schedule": options.schedule.describe(),
-        "options": {k: str(v) if isinstance(v, Path) else v for k, v in asdict(options).items()},
-        "grouping": said,
-        "conditions": {
-            str(condition): asdict(condition) | score_model(setting, given)
-            for condition, given in outputs.items()
+    result = ReclassifyResult(
+        network=options.network,
+        method=options.method,
+        class_names=outcome.class_names,
+        class_counts=tuple(np.bincount(outcome.strata).tolist()),
+        ceiling=ceiling_of(options.study),
+        scans=len(outcome),
+        folds=len(folds),
+        schedule=options.schedule.describe(),
+        options={k: str(v) if isinstance(v, Path) else v for k, v in asdict(options).items()},
+        making=options.making(),
+        grouping=said,
+        conditions={condition: score_model(setting, given) for condition, given in outputs.items()},
+        overlap={
+            name: MaskOverlap(*np.mean(found, axis=0).tolist()) for name, found in overlaps.items()
         },
-        "overlap": {
-            name: Overlap(*np.mean(found, axis=0).tolist())._asdict()
-            for name, found in overlaps.items()
-        },
-        "seconds": time.perf_counter() - began,
-        "versions": {"voxplain": __version__, "torch": torch.__version__},
-    }
+        seconds=time.perf_counter() - began,
+        versions={"voxplain": __version__, "torch": torch.__version__},
+    )
     shown = {f"{name}\nmask": means[name] for name in (_JOINT, *cohort.class_names)}
     pictures = reclassify_pictures(result, setting, shown, truth and truth.support)
     study.write_text("reclassify.html", render(reclassify_page(result, pictures)))
     for name, picture in pictures.items():
         study.write_bytes(f"figures/reclassify-{name}.png", picture)
-    study.write_json("summary.json", study.read_json("summary.json") | {"reclassify": result})
+    summary = study.read_json("summary.json") | {"reclassify": reclassify_json(result)}
+    study.write_json("summary.json", summary)
     return result
 
 
