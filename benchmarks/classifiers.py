@@ -66,7 +66,6 @@ def main() -> None:
         if names and title in asked.studies:
             options = FitOptions(study, out, tuple(names), folds=FOLDS, group=group, final=False)
             found = run_fit(options, progress)
-            assert found is not None
             made = _kept(fit_json(found))
             kept = fits.get(title, {"models": {}})["models"] | made["models"]
             order = [*(n for n in NETWORKS if n in kept), *(n for n in kept if n not in NETWORKS)]

@@ -45,7 +45,6 @@ def main() -> None:
         study = phantom_study(out, progress, **FAMILIES | {"seed": seed})
         options = FitOptions(study, study, TRAINED, folds=FOLDS, final=False)
         fit = run_fit(options, progress)
-        assert fit is not None
         for name, model in fit.models.items():
             drawn.setdefault(name, []).append(model.judged.scores["accuracy"])
     if only is not None:

@@ -55,7 +55,6 @@ def main() -> None:
             study, out, folds=FOLDS, schedule=schedule, final=False, baselines=False
         )
         found = run_fit(options, progress)
-        assert found is not None
         fit = fit_json(found)
         rows.append({"schedule": name, "words": fit["schedule"], **_kept(fit["models"]["mrinet"])})
     table = Table("schedule", "accuracy (95 %)", "ROC AUC", "Brier", "s a fold")
