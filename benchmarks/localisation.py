@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +80,8 @@ def main() -> None:
             advance(done)
     chance, chance_95 = judge.chance()
     result = {
-        "methods": scores,
-        "controls": judge.control_scores(),
+        "methods": {name: asdict(found) for name, found in scores.items()},
+        "controls": {name: asdict(found) for name, found in judge.control_scores().items()},
         "chance_ap": chance,
         "chance_ap_95": chance_95,
     }

@@ -5,7 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from voxplain.grid import Grid
+from voxplain.report.figures.charts.bars import LocalisationRow
 from voxplain.report.words.scores import ScoreRow
+from voxplain.results.demo import (
+    AgreementPair,
+    AgreementResult,
+    CohortFacts,
+    ControlResult,
+    DemoResult,
+    EffectFacts,
+    Estimate,
+    MethodResult,
+    NetworkFacts,
+    RegionRanks,
+    RegionRow,
+    RegionsResult,
+    TrainingFacts,
+)
 from voxplain.results.fit import (
     Confounds,
     FitResult,
@@ -16,6 +33,7 @@ from voxplain.results.fit import (
 )
 from voxplain.results.reclassify import Condition, MaskMaking, MaskOverlap, ReclassifyResult
 from voxplain.results.scores import Calibrated, HeldOut, Judged, Permutation
+from voxplain.results.training import Epoch
 
 Told = Mapping[str, Any]
 
@@ -106,6 +124,84 @@ def reclassify_result(told: Told) -> ReclassifyResult:
         overlap={name: MaskOverlap(**one) for name, one in told.get("overlap", {}).items()},
         seconds=told["seconds"],
         versions=told["versions"],
+    )
+
+
+def localisation_row(told: Told) -> LocalisationRow:
+    ends = told.get("subject_ap_ci")
+    return LocalisationRow(
+        told["label"],
+        told["group_ap"],
+        told.get("subject_ap"),
+        None if ends is None else tuple(ends),
+        told.get("group_class", ""),
+        told.get("control", False),
+    )
+
+
+def agreement_result(told: Told) -> AgreementResult:
+    unseen = {"dice_surrogates": 0.0, "draws": 0}
+    pairs = tuple(AgreementPair(**unseen | one) for one in told.get("pairs", ()))
+    return AgreementResult(told.get("fraction", 0.05), told.get("class", "case"), pairs)
+
+
+def demo_result(told: Told, grid: Grid) -> DemoResult:
+    """Fill in what a scene of the tests leaves out, as no test looks at it."""
+    cohort = dict(told["cohort"])
+    unseen = {"strength": 0.2, "spread": 0.1, "bayes_accuracy": 0.99}
+    cohort["effect"] = EffectFacts(**unseen | cohort["effect"])
+    estimates = {
+        name: Estimate(told[name], tuple(told[f"{name}_ci"]))
+        for name in ("accuracy", "balanced_accuracy", "roc_auc")
+    }
+    training = told["training"]
+    regions = {
+        name: {
+            label: RegionRanks(
+                tuple(RegionRow(**row) for row in one["top"]), one["affected_ranks"], 116
+            )
+            for label, one in by_class.items()
+        }
+        for name, by_class in told["regions"]["methods"].items()
+    }
+    method = {
+        "subject_ap_by_class": {},
+        "group_class": "case",
+        "mass": 0.1,
+        "group_subjects": {},
+        "group_fwhm_mm": 12.0,
+        "chance_ap_95": 0.035,
+        "one_sided": False,
+    }
+    return DemoResult(
+        title=told["title"],
+        command=told["command"],
+        seed=told["seed"],
+        target=told["target"],
+        grid=grid,
+        cohort=CohortFacts(**{"class_counts": {"control": 10, "case": 10}} | cohort),
+        **estimates,
+        network=NetworkFacts(**{"precision": "exact", "device": "cpu"} | told["network"]),
+        training=TrainingFacts(
+            training["schedule"],
+            tuple(Epoch(**one) for one in training["history"]),
+            training["seconds"],
+        ),
+        fwhm_mm=told["scoring"]["fwhm_mm"],
+        scoring=told["scoring"]["description"],
+        chance_ap=told["chance_ap"],
+        chance_ap_95=told["chance_ap_95"],
+        methods={name: MethodResult(**method | one) for name, one in told["methods"].items()},
+        controls={
+            name: ControlResult(**{"mass": 0.1} | one) for name, one in told["controls"].items()
+        },
+        agreement=agreement_result(told.get("agreement", {})),
+        regions=RegionsResult(
+            told["regions"]["atlas"], tuple(told["regions"]["affected"]), regions
+        ),
+        versions=told["versions"],
+        seconds=told["seconds"],
+        peak_rss_mb=told["peak_rss_mb"],
     )
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from voxplain.results.demo import DemoResult, Estimate
 from voxplain.results.fit import Confounds, FitResult, ModelResult
 from voxplain.results.reclassify import ReclassifyResult
 from voxplain.results.scores import Judged
 
-__all__ = ["fit_json", "judged_json", "reclassify_json"]
+__all__ = ["demo_json", "fit_json", "judged_json", "reclassify_json"]
 
 
 def fit_json(result: FitResult) -> dict[str, Any]:
@@ -57,6 +58,40 @@ def reclassify_json(result: ReclassifyResult) -> dict[str, Any]:
         "overlap": {name: asdict(one) for name, one in result.overlap.items()},
         "seconds": result.seconds,
         "versions": result.versions,
+    }
+
+
+def demo_json(result: DemoResult) -> dict[str, Any]:
+    """Lay out all that the demonstration found."""
+    estimates: dict[str, Any] = {}
+    for name in ("accuracy", "balanced_accuracy", "roc_auc"):
+        estimate: Estimate = getattr(result, name)
+        estimates |= {name: estimate.value, f"{name}_ci": estimate.ci}
+    agreement = result.agreement
+    return {
+        "title": result.title,
+        "command": result.command,
+        "seed": result.seed,
+        "target": result.target,
+        "grid": result.grid.to_dict() | {"text": str(result.grid)},
+        "cohort": asdict(result.cohort),
+        **estimates,
+        "network": asdict(result.network),
+        "training": asdict(result.training),
+        "scoring": {"fwhm_mm": result.fwhm_mm, "description": result.scoring},
+        "chance_ap": result.chance_ap,
+        "chance_ap_95": result.chance_ap_95,
+        "methods": {name: asdict(one) for name, one in result.methods.items()},
+        "controls": {name: asdict(one) for name, one in result.controls.items()},
+        "agreement": {
+            "fraction": agreement.fraction,
+            "class": agreement.class_name,
+            "pairs": [asdict(pair) for pair in agreement.pairs],
+        },
+        "regions": asdict(result.regions),
+        "versions": result.versions,
+        "seconds": result.seconds,
+        "peak_rss_mb": result.peak_rss_mb,
     }
 
 
