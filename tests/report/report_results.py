@@ -9,18 +9,11 @@ from voxplain.grid import Grid
 from voxplain.report.figures.charts.bars import LocalisationRow
 from voxplain.report.words.scores import ScoreRow
 from voxplain.results.demo import (
-    AgreementPair,
-    AgreementResult,
     CohortFacts,
-    ControlResult,
     DemoResult,
     EffectFacts,
     Estimate,
-    MethodResult,
     NetworkFacts,
-    RegionRanks,
-    RegionRow,
-    RegionsResult,
     TrainingFacts,
 )
 from voxplain.results.fit import (
@@ -30,6 +23,15 @@ from voxplain.results.fit import (
     Matched,
     ModelResult,
     TrainedNetwork,
+)
+from voxplain.results.localisation import (
+    AgreementPair,
+    AgreementResult,
+    ControlResult,
+    MethodResult,
+    RegionRanks,
+    RegionRow,
+    RegionsResult,
 )
 from voxplain.results.reclassify import Condition, MaskMaking, MaskOverlap, ReclassifyResult
 from voxplain.results.scores import Calibrated, HeldOut, Judged, Permutation

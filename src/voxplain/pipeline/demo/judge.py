@@ -16,7 +16,12 @@ from voxplain.group import mean_map
 from voxplain.maps import AttributionMap, GroupMap
 from voxplain.phantom import Phantom
 from voxplain.pipeline.maps import Explained, Question
-from voxplain.results.demo import AgreementPair, AgreementResult, ControlResult, MethodResult
+from voxplain.results.localisation import (
+    AgreementPair,
+    AgreementResult,
+    ControlResult,
+    MethodResult,
+)
 from voxplain.trust import (
     FWHM_MM,
     Localisation,

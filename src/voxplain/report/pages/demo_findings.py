@@ -28,7 +28,8 @@ from voxplain.report.pages.demo_words import (
     whose_figures,
 )
 from voxplain.report.words.numbers import duration, number
-from voxplain.results.demo import DemoResult, MethodResult, RegionRow
+from voxplain.results.demo import DemoResult
+from voxplain.results.localisation import MethodResult, RegionRow
 
 __all__ = ["agreement", "localisation", "localisation_rows", "maps", "provenance", "regions"]
 
@@ -250,8 +251,10 @@ def _top_regions(top: tuple[RegionRow, ...], method: str, label: str) -> Table:
         for r in top
     )
     marked = frozenset(n for n, r in enumerate(top) if r.affected)
-    columns = ("Rank", "Region", "Mean", "Peak", "Share", "Density")
-    return Table(columns, rows, f"{method}, class “{label}”", highlight=marked)
+    measures = ("Mean", "Peak", "Share", "Density") if top else ()
+    return Table(
+        ("Rank", "Region", *measures), rows, f"{method}, class “{label}”", highlight=marked
+    )
 
 
 def provenance(result: DemoResult) -> list[Item]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from voxplain.report.html.sections import Picture
-from voxplain.results.demo import MethodResult
+from voxplain.results.localisation import MethodResult
 
 __all__ = [
     "captioned",

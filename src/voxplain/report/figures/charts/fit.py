@@ -268,7 +268,7 @@ def predicted_numbers(truth: ArrayLike, predicted: ArrayLike, name: str, unit: s
     InputError
         If the arrays are empty or differ in length, or hold what is not finite.
     """
-    x, y = np.asarray(truth, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
+    x, y = (np.asarray(given, dtype=np.float64) for given in (truth, predicted))
     if x.ndim != 1 or x.shape != y.shape or not len(x) or not np.isfinite([x, y]).all():
         raise InputError("True and predicted numbers must be two finite lists of one length.")
     margin = 0.04 * (np.ptp([x, y]) or 1.0)
@@ -278,11 +278,10 @@ def predicted_numbers(truth: ArrayLike, predicted: ArrayLike, name: str, unit: s
         axes = figure.subplots()
         axes.plot(limits, limits, color=GREY, lw=0.9, ls=_DASHED, zorder=1.8)
         axes.plot(x, y, "o", ms=4, mew=0, color=BLUE, alpha=min(0.75, 0.15 + 5 / len(x) ** 0.5))
-        axes.set(xlim=limits, ylim=limits, aspect="equal")
-        axes.set_yticks(axes.get_xticks()[1:-1])
-        axes.set_xticks(axes.get_yticks())
         of = f"{name} ({unit})" if unit else name
-        axes.set(xlabel=f"true {of}", ylabel=f"predicted {of}")
+        axes.set(xlim=limits, ylim=limits, xlabel=f"true {of}", ylabel=f"predicted {of}")
+        axes.set(aspect="equal", yticks=axes.get_xticks()[1:-1])
+        axes.set_xticks(axes.get_yticks())
         error = f"{number(float(np.abs(y - x).mean()), 3)} {unit}".rstrip()
         words = f"n = {len(x)}\nmean absolute error {error}"
         if np.ptp(x) > 0 and np.ptp(y) > 0:

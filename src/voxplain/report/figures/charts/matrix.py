@@ -19,7 +19,7 @@ from voxplain.report.figures.style import (
     new_figure,
     png_bytes,
 )
-from voxplain.results.demo import AgreementPair, AgreementResult
+from voxplain.results.localisation import AgreementPair, AgreementResult
 
 __all__ = ["agreement_matrix"]
 
