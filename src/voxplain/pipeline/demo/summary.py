@@ -20,7 +20,7 @@ from voxplain.maps import RegionTable
 from voxplain.nets import count_parameters
 from voxplain.phantom import Phantom
 from voxplain.pipeline.demo.learn import Trained
-from voxplain.pipeline.maps import Explained
+from voxplain.pipeline.writing import Explained
 from voxplain.trust import FWHM_MM
 
 __all__ = [
