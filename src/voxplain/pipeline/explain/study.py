@@ -72,15 +72,11 @@ def explain_study(options: ScanOptions, progress: Progress) -> dict[str, Any]:
     rule = _rule(options, folds[0])
     if options.layer != "auto":
         layer_name(folds[0].load(), options.layer)
-    means = _mean_maps(options, study, cohort, folds, progress)
-    background, truth = cohort.mean(np.arange(len(cohort))), read_truth(options.out)
-    groups = {
-        method: [
-            _written(options, study, rule, mean, method, background, truth)
-            for _, mean in sorted(by_target.items())
-        ]
-        for method, by_target in means.items()
-    }
+    means = _Means(options, study, cohort)
+    for fold in folds:
+        # One network is held at a time.
+        means.take_fold(fold, progress)
+    groups = means.write(rule)
     result = {
         "network": options.network,
         "folds": len(folds),
@@ -98,73 +94,83 @@ def explain_study(options: ScanOptions, progress: Progress) -> dict[str, Any]:
     return result
 
 
-Means = dict[str, dict[str, RunningMean]]
+class _Means:
+    """The mean maps of a study, by method and target, summed up as maps are written."""
 
+    def __init__(self, options: ScanOptions, study: Study, cohort: Cohort) -> None:
+        self.options, self.study, self.cohort = options, study, cohort
+        self.engine = Engine(
+            device=options.device,
+            precision=options.precision,  # type: ignore[arg-type]
+        )
+        self.given = {
+            name: with_regions(options.options_of(name), [cohort[0]]) for name in options.methods
+        }
+        self.found: dict[str, dict[str, RunningMean]] = {name: {} for name in options.methods}
 
-def _mean_maps(
-    options: ScanOptions, study: Study, cohort: Cohort, folds: list[Fitted], progress: Progress
-) -> Means:
-    """Write the maps of all scans, fold by fold; return the means by method and target.
-
-    One network is held at a time, one batch of scans, and no map that was written.
-    """
-    engine = Engine(device=options.device, precision=options.precision)  # type: ignore[arg-type]
-    given = {name: with_regions(options.options_of(name), [cohort[0]]) for name in options.methods}
-    means: Means = {name: {} for name in options.methods}
-    for fold in folds:
-        network, volumes = fold.load(), Some(cohort, fold.rows)
-        with engine.run() as shared:
+    def take_fold(self, fold: Fitted, progress: Progress) -> None:
+        """Write the maps of the scans that a fold held out, and add them to the means."""
+        options, network = self.options, fold.load()
+        with self.engine.run() as shared:
             for name in options.methods:
                 question = Question(
                     name,
-                    _target(options, cohort, fold),
+                    _target(options, self.cohort, fold),
                     options.layer,
                     fold.class_names or None,
-                    given[name],
+                    self.given[name],
                     options.seed,
                     fold.identity,
                     _unit(options, fold),
                     options.network,
                 )
-                writer = MapWriter(study, network, volumes, question, shared, progress)
-                writer.write(partial(_add, means[name]))
-    return means
+                scans = Some(self.cohort, fold.rows)
+                writer = MapWriter(self.study, network, scans, question, shared, progress)
+                writer.write(partial(self._add, name))
 
+    def _add(self, method: str, position: int, map_: AttributionMap, path: Path) -> None:
+        self.found[method].setdefault(map_.target, RunningMean()).add(map_)
 
-def _add(means: dict[str, RunningMean], position: int, map_: AttributionMap, path: Path) -> None:
-    means.setdefault(map_.target, RunningMean()).add(map_)
+    def write(self, rule: str) -> dict[str, list[dict[str, Any]]]:
+        """Write and draw all mean maps, judge them where the truth is known, and list them."""
+        background = self.cohort.mean(np.arange(len(self.cohort)))
+        truth = read_truth(self.study.folder)
+        return {
+            method: [
+                self._write_one(method, of_target, rule, background, truth)
+                for _, of_target in sorted(by_target.items())
+            ]
+            for method, by_target in self.found.items()
+        }
 
-
-def _written(
-    options: ScanOptions,
-    study: Study,
-    rule: str,
-    of_target: RunningMean,
-    method: str,
-    background: NDArray[np.float32],
-    truth: Truth | None,
-) -> dict[str, Any]:
-    """Write and draw a mean map, judge it where the truth is known, and say what it is."""
-    mean, label = of_target.map(), METHODS[method].info.label
-    path = study.write_group_map(mean, label, options.network, rule)
-    picture = overlay(
-        mean.values,
-        background,
-        mean.grid,
-        truth=truth and truth.support,
-        title=f"{label} for {mean.target}, mean of {mean.n_subjects} participants",
-        unit=mean.unit,
-    )
-    study.write_bytes(f"figures/{path.name.removesuffix('.nii.gz')}.png", picture)
-    return {
-        "target": mean.target,
-        "scans": of_target.count,
-        "map": f"group/{path.name}",
-        "network": options.network,
-        "rule": rule,
-        "unit": mean.unit,
-        **(truth.judge(mean, options.seed) if truth else {}),
-    }
+    def _write_one(
+        self,
+        method: str,
+        of_target: RunningMean,
+        rule: str,
+        background: NDArray[np.float32],
+        truth: Truth | None,
+    ) -> dict[str, Any]:
+        options, mean, label = self.options, of_target.map(), METHODS[method].info.label
+        path = self.study.write_group_map(mean, label, options.network, rule)
+        picture = overlay(
+            mean.values,
+            background,
+            mean.grid,
+            truth=truth and truth.support,
+            title=f"{label} for {mean.target}, mean of {mean.n_subjects} participants",
+            unit=mean.unit,
+        )
+        self.study.write_bytes(f"figures/{path.name.removesuffix('.nii.gz')}.png", picture)
+        return {
+            "target": mean.target,
+            "scans": of_target.count,
+            "map": f"group/{path.name}",
+            "network": options.network,
+            "rule": rule,
+            "unit": mean.unit,
+            **(truth.judge(mean, options.seed) if truth else {}),
+        }
 
 
 def _unit(options: ScanOptions, fitted: Fitted) -> str | None:
