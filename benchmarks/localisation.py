@@ -23,7 +23,8 @@ from voxplain.attribution import METHODS, Engine
 from voxplain.cohort import load_atlas
 from voxplain.console import make_progress
 from voxplain.pipeline.demo.judge import AFFECTED_CLASS, Judge, controls, group_maps
-from voxplain.pipeline.maps import Question, explain_and_write
+from voxplain.pipeline.maps import Question
+from voxplain.pipeline.writing import explain_and_write
 
 HERE = Path(__file__).parent
 # Subjects that each method explains, as many of either class; fewer where it takes many passes.

@@ -17,7 +17,7 @@ from voxplain.attribution.features import feature_summaries
 from voxplain.cohort.store.reader import open_store
 from voxplain.errors import InputError
 from voxplain.group.contrast import compare_classes, mean_by_participant
-from voxplain.pipeline.fit.fitted import load_fitted
+from voxplain.pipeline.fit.fitted import find_fitted
 from voxplain.pipeline.fit.places import ALL, folder_of
 from voxplain.progress import Progress
 from voxplain.report.figures import feature_contrasts
@@ -88,8 +88,8 @@ def compare_features(options: FeatureOptions, progress: Progress) -> dict[str, A
         )
     study = Study(options.study, "voxplain study", __version__)
     which = (1, options.fold) if options.fold else ALL
-    fitted = load_fitted(study, options.network, which, cohort)
-    network = fitted.network
+    fitted = find_fitted(study, options.network, which, cohort)
+    network = fitted.load()
     rows = fitted.rows if options.fold else list(range(len(cohort)))
     layer = options.layer
     if layer == "auto":

@@ -8,7 +8,10 @@ from typing import Any
 
 from voxplain.results.scores import Judged
 
-__all__ = ["RANDOM", "Condition", "MaskMaking", "MaskOverlap", "ReclassifyResult"]
+__all__ = ["JOINT", "RANDOM", "Condition", "MaskMaking", "MaskOverlap", "ReclassifyResult"]
+
+JOINT = "joint"
+"""The mask of all classes together."""
 
 RANDOM = "random"
 """The mask that is made of noise."""

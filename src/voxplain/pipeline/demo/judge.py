@@ -15,7 +15,8 @@ from voxplain.attribution.methods import make_method
 from voxplain.group import mean_map
 from voxplain.maps import AttributionMap, GroupMap
 from voxplain.phantom import Phantom
-from voxplain.pipeline.maps import Explained, Question
+from voxplain.pipeline.maps import Question
+from voxplain.pipeline.writing import Explained
 from voxplain.results.localisation import (
     AgreementPair,
     AgreementResult,

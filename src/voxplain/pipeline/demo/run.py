@@ -34,7 +34,9 @@ from voxplain.pipeline.demo.summary import (
     training_facts,
     versions,
 )
-from voxplain.pipeline.maps import Question, explain_and_write
+from voxplain.pipeline.maps import Question
+from voxplain.pipeline.streams import Some
+from voxplain.pipeline.writing import explain_and_write
 from voxplain.progress import Progress
 from voxplain.report.html.render import render
 from voxplain.report.pages.demo import demo_page
@@ -128,11 +130,12 @@ def run_demo(options: DemoOptions, progress: Progress) -> DemoResult:
     trained = train_network(study, phantom, schedule, options.seed, device, progress)
     clock.lap("training")
     explained, questions = {}, _questions(phantom, trained, options)
-    for name, (question, chosen) in questions.items():
-        volumes = [phantom.cohort[int(i)] for i in chosen]
-        explained[name] = explain_and_write(
-            study, trained.network, volumes, question, engine, progress
-        )
+    with engine.run() as shared:
+        for name, (question, chosen) in questions.items():
+            volumes = Some(phantom.cohort, chosen.tolist())
+            explained[name] = explain_and_write(
+                study, trained.network, volumes, question, shared, progress
+            )
     clock.lap("explain")
 
     with progress.step("Scoring against truth, chance and controls", 1) as advance:

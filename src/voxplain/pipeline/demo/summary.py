@@ -19,7 +19,7 @@ from voxplain.maps import RegionTable
 from voxplain.nets import count_parameters
 from voxplain.phantom import Phantom
 from voxplain.pipeline.demo.learn import Trained
-from voxplain.pipeline.maps import Explained
+from voxplain.pipeline.writing import Explained
 from voxplain.results.demo import CohortFacts, EffectFacts, Estimate, NetworkFacts, TrainingFacts
 from voxplain.results.localisation import RegionRanks, RegionRow, RegionsResult
 from voxplain.trust import FWHM_MM

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,21 +16,26 @@ from voxplain.pipeline.maps import identity_of
 from voxplain.study import StudyReader
 from voxplain.volume import Cohort
 
-__all__ = ["Fitted", "load_fitted", "networks_of_folds"]
+__all__ = ["Fitted", "find_fitted", "networks_of_folds"]
 
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """A trained network, what it was trained to tell, and on which scans of a cohort.
+    """A trained network, what it was trained to tell, and the scans that it has not seen.
 
     Parameters
     ----------
-    network : torch.nn.Module
-        In eval mode.
+    study : StudyReader
+    name : str
+        Of the network.
+    place : str
+        Its folder in the study.
+    shape : tuple of 3 ints
+        Of the volumes that it takes.
     identity : mapping
         See `voxplain.pipeline.maps.identity_of`.
     rows : list of int
-        Positions of the scans that it has not seen.
+        Positions of the scans in the cohort.
     outcome : str
         ``label``, or a column of numbers.
     class_names : tuple of str
@@ -39,18 +44,25 @@ class Fitted:
         A number is the first plus so many times the second as the output says.
     """
 
-    network: nn.Module
+    study: StudyReader
+    name: str
+    place: str
+    shape: tuple[int, ...]
     identity: Mapping[str, Any]
     rows: list[int]
     outcome: str
     class_names: tuple[str, ...]
     scale: tuple[float, float]
 
+    def load(self) -> nn.Module:
+        """Return the network, in eval mode."""
+        return _load(self.study, self.name, self.place, self.shape, len(self.class_names))
 
-def load_fitted(
+
+def find_fitted(
     study: StudyReader, name: str, which: tuple[int, int] | str, cohort: Cohort
 ) -> Fitted:
-    """Load one trained network of a study.
+    """Find one trained network of a study, and try it.
 
     Parameters
     ----------
@@ -79,9 +91,8 @@ def load_fitted(
             f"{study.folder / place} was trained on the classes {', '.join(told.class_names)}, and "
             f"the cohort has {', '.join(cohort.class_names)}; run 'voxplain fit' on it again."
         )
-    network = build_network(name, cohort.grid.shape, len(told.class_names) or 1)
-    load_weights(study, place, network)
-    identity = identity_of(network, cohort.grid.shape)
+    shape = cohort.grid.shape
+    identity = identity_of(_load(study, name, place, shape, len(told.class_names)), shape)
     if not same_identity(told.identity, identity):
         raise StudyError(
             f"{study.folder / place} was trained before the code of {name} was changed: with the "
@@ -89,11 +100,13 @@ def load_fitted(
         )
     seen = {*told.train, *told.validation}
     rows = [i for i, subject in enumerate(cohort.subjects) if subject not in seen]
-    return Fitted(network.eval(), identity, rows, told.outcome, told.class_names, told.scale)
+    return Fitted(
+        study, name, place, shape, identity, rows, told.outcome, told.class_names, told.scale
+    )
 
 
 def networks_of_folds(study: StudyReader, name: str, cohort: Cohort) -> list[Fitted]:
-    """Load the network of each fold of the first repeat, with the scans that it held out.
+    """Find the network of each fold of the first repeat, and try each, one after the other.
 
     Parameters
     ----------
@@ -111,7 +124,7 @@ def networks_of_folds(study: StudyReader, name: str, cohort: Cohort) -> list[Fit
     Raises
     ------
     StudyError
-        If a scan of the cohort was not held out by one of them, or as `load_fitted`.
+        If a scan of the cohort was not held out by one of them, or as `find_fitted`.
     """
     position = {subject: i for i, subject in enumerate(cohort.subjects)}
     folds: dict[int, list[int]] = {}
@@ -128,9 +141,17 @@ def networks_of_folds(study: StudyReader, name: str, cohort: Cohort) -> list[Fit
             f"with --network {name} first, to the end."
         )
     return [
-        replace(load_fitted(study, name, (1, number), cohort), rows=folds[number])
+        replace(find_fitted(study, name, (1, number), cohort), rows=folds[number])
         for number in records
     ]
+
+
+def _load(
+    study: StudyReader, name: str, place: str, shape: Sequence[int], classes: int
+) -> nn.Module:
+    network = build_network(name, shape, classes or 1)
+    load_weights(study, place, network)
+    return network.eval()
 
 
 def _held_out(study: StudyReader) -> list[tuple[str, int]]:

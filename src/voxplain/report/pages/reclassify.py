@@ -18,7 +18,7 @@ from voxplain.report.words.scores import (
     score_text,
     score_value,
 )
-from voxplain.results.reclassify import Condition, ReclassifyResult
+from voxplain.results.reclassify import JOINT, Condition, ReclassifyResult
 
 __all__ = ["condition_rows", "reclassify_page"]
 
@@ -30,9 +30,9 @@ _MEASURES: Final = {
 _WHOLE, _AGAIN = "Trained on whole images", "Trained on masked images"
 _FACTS: Final = {
     Condition("whole"): "whole images",
-    Condition("whole", "joint"): "tested behind the joint mask",
-    Condition("inside", "joint"): "trained and tested inside it",
-    Condition("outside", "joint"): "trained and tested outside it",
+    Condition("whole", JOINT): "tested behind the joint mask",
+    Condition("inside", JOINT): "trained and tested inside it",
+    Condition("outside", JOINT): "trained and tested outside it",
 }
 _SCORES_FIGURE: Final = (
     "Accuracy of held-out scans under each condition. Large marks: means over folds, or pooled "

@@ -14,7 +14,7 @@ from voxplain.report.words.scores import (
     few_folds,
     score_cell,
 )
-from voxplain.results.reclassify import RANDOM, Condition, ReclassifyResult
+from voxplain.results.reclassify import JOINT, RANDOM, Condition, ReclassifyResult
 from voxplain.results.scores import Judged
 
 __all__ = ["reclassify_findings"]
@@ -46,7 +46,7 @@ def reclassify_findings(result: ReclassifyResult) -> tuple[Finding, ...]:
     """
     chance = chance_level(result.class_names, result.class_counts) or 0.0
     found, leaky = result.conditions, result.making.leaky
-    whole, joint = found[Condition("whole")], found[Condition("whole", "joint")]
+    whole, joint = found[Condition("whole")], found[Condition("whole", JOINT)]
     few = few_folds(result.folds)
     warning: tuple[Finding, ...] = (_LEAK,) if leaky else ()
     warning += (Finding("Warning", few, "chance", "too few folds"),) if few else ()
@@ -65,8 +65,8 @@ def reclassify_findings(result: ReclassifyResult) -> tuple[Finding, ...]:
             else one
             for one in said
         ]
-    elif (again := Condition("inside", "joint")) in found:
-        inside, outside = found[again], found[Condition("outside", "joint")]
+    elif (again := Condition("inside", JOINT)) in found:
+        inside, outside = found[again], found[Condition("outside", JOINT)]
         said.append(_trained_inside(inside, found[Condition("inside", RANDOM)], chance))
         said.append(_outside(outside, whole, chance))
     return (*warning, *said)
@@ -74,7 +74,7 @@ def reclassify_findings(result: ReclassifyResult) -> tuple[Finding, ...]:
 
 def _no_evidence(result: ReclassifyResult, whole: Judged) -> str:
     """Say what is left to say of masks where whole images are not clearly told apart."""
-    held = result.overlap.get("joint")
+    held = result.overlap.get(JOINT)
     known = held and f"the joint mask holds {100 * held.sensitivity:.0f} % of the true region"
     if at_chance(whole):
         words = "No evidence is shown that a mask could hold, and masks that are made of its maps "
