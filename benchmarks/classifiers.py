@@ -28,7 +28,9 @@ from voxplain.nets import NETWORKS, build_network
 from voxplain.pipeline.fit.run import FitOptions, run_fit
 from voxplain.pipeline.phantom import make_phantom_study
 from voxplain.progress import Progress
-from voxplain.report.words.scores import score_row
+from voxplain.report.words.scores import ScoreRow, score_row
+from voxplain.results.scores import HeldOut
+from voxplain.results.summary import fit_json
 
 HERE = Path(__file__).parent
 JSON = HERE / "classifiers.json"
@@ -63,7 +65,8 @@ def main() -> None:
         names = [n for n in asked.networks if n in SPLIT or title != STUDIES[2]]
         if names and title in asked.studies:
             options = FitOptions(study, out, tuple(names), folds=FOLDS, group=group, final=False)
-            made = _kept(run_fit(options, progress))
+            found = run_fit(options, progress)
+            made = _kept(fit_json(found))
             kept = fits.get(title, {"models": {}})["models"] | made["models"]
             order = [*(n for n in NETWORKS if n in kept), *(n for n in kept if n not in NETWORKS)]
             fits[title] = made | {"models": {name: kept[name] for name in order}}
@@ -145,11 +148,11 @@ def _believed(before: dict[str, Any], shape: tuple[int, int, int]) -> dict[str, 
     }
 
 
-def _rows(fit: dict[str, Any]) -> list[dict[str, Any]]:
+def _rows(fit: dict[str, Any]) -> list[ScoreRow]:
     rows = []
     for name, model in fit["models"].items():
         group, _, label = ("network", "", name) if name in NETWORKS else name.partition(", ")
-        rows.append(score_row(fit, label, group, model["accuracy"]))
+        rows.append(score_row(label, group, HeldOut(**model["accuracy"]), single=False))
     return rows
 
 

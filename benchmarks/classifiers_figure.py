@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,10 +19,11 @@ from voxplain.report.figures.style import (
     new_figure,
     png_bytes,
 )
+from voxplain.report.words.scores import ScoreRow
 
 __all__ = ["draw"]
 
-Rows = Sequence[Mapping[str, Any]]
+Rows = Sequence[ScoreRow]
 HEADINGS = {"network": "Networks", "voxels": "Baselines on voxels"}
 CHANCE = 0.5
 DASHED = (0, (4, 2.5))
@@ -29,7 +31,7 @@ DASHED = (0, (4, 2.5))
 
 def draw(studies: Mapping[str, Rows], fits: Mapping[str, Mapping[str, Any]]) -> bytes:
     """Draw accuracies with 95 % intervals, PNG; an interval without chance is coloured."""
-    every = {row["label"]: row["group"] for rows in studies.values() for row in rows}
+    every = {row.label: row.group for rows in studies.values() for row in rows}
     places, names, place = {}, [], 0.0
     for group, heading in HEADINGS.items():
         names.append((place, heading, True))
@@ -43,7 +45,7 @@ def draw(studies: Mapping[str, Rows], fits: Mapping[str, Mapping[str, Any]]) -> 
         panels = figure.subplots(1, len(studies), sharey=True)
         for axes, (title, rows) in zip(panels, studies.items(), strict=True):
             for row in rows:
-                _score(axes, places[row["label"]], row)
+                _score(axes, places[row.label], row)
             fit = fits[title]
             _level(axes, CHANCE, GREY, "chance")
             if title == "effect":
@@ -61,11 +63,11 @@ def draw(studies: Mapping[str, Rows], fits: Mapping[str, Mapping[str, Any]]) -> 
         return png_bytes(figure)
 
 
-def _score(axes: Axes, place: float, row: Mapping[str, Any]) -> None:
-    low, high = row["ci"]
+def _score(axes: Axes, place: float, row: ScoreRow) -> None:
+    low, high = (math.nan if end is None else end for end in row.ci or (None, None))
     colour = BLUE if low > CHANCE else ACCENT if high < CHANCE else INK
     axes.plot([low, high], [place, place], color=colour, lw=1.4)
-    axes.plot(row["value"], place, "o", color=colour, ms=4.6)
+    axes.plot(row.value, place, "o", color=colour, ms=4.6)
 
 
 def _level(axes: Axes, at: float, colour: str, words: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from voxplain.attribution import METHODS, Engine
 from voxplain.cohort import load_atlas
 from voxplain.console import make_progress
 from voxplain.pipeline.demo.judge import AFFECTED_CLASS, Judge, controls, group_maps
-from voxplain.pipeline.maps import Question, explain_and_write
+from voxplain.pipeline.maps import Question
+from voxplain.pipeline.writing import explain_and_write
 
 HERE = Path(__file__).parent
 # Subjects that each method explains, as many of either class; fewer where it takes many passes.
@@ -79,8 +81,8 @@ def main() -> None:
             advance(done)
     chance, chance_95 = judge.chance()
     result = {
-        "methods": scores,
-        "controls": judge.control_scores(),
+        "methods": {name: asdict(found) for name, found in scores.items()},
+        "controls": {name: asdict(found) for name, found in judge.control_scores().items()},
         "chance_ap": chance,
         "chance_ap_95": chance_95,
     }

@@ -21,6 +21,7 @@ from benchmarks.classifiers import FAMILIES, FOLDS, phantom_study
 from benchmarks.material import FOLDER
 from voxplain.console import make_progress
 from voxplain.pipeline.fit.run import FitOptions, run_fit
+from voxplain.results.scores import HeldOut
 
 HERE = Path(__file__).parent
 FIRST_SEED = 100
@@ -37,17 +38,18 @@ def main() -> None:
     only = parser.parse_args().only
     console = Console(width=110)
     progress = make_progress(console)
-    drawn: dict[str, list[dict[str, Any]]] = {}
+    drawn: dict[str, list[HeldOut]] = {}
     for number in range(DRAWS) if only is None else only:
         seed = FIRST_SEED + number
         out = FOLDER / "null-draws" / f"seed-{seed}"
         study = phantom_study(out, progress, **FAMILIES | {"seed": seed})
-        fit = run_fit(FitOptions(study, study, TRAINED, folds=FOLDS, final=False), progress)
-        for name, model in fit["models"].items():
-            drawn.setdefault(name, []).append(model)
+        options = FitOptions(study, study, TRAINED, folds=FOLDS, final=False)
+        fit = run_fit(options, progress)
+        for name, model in fit.models.items():
+            drawn.setdefault(name, []).append(model.judged.scores["accuracy"])
     if only is not None:
         return
-    rows = [{"model": name, **_told(models)} for name, models in drawn.items()]
+    rows = [{"model": name, **_told(accuracies)} for name, accuracies in drawn.items()]
     table = Table("model", "mean accuracy ± standard error", "from", "to", "intervals over chance")
     for row in rows:
         table.add_row(
@@ -58,13 +60,13 @@ def main() -> None:
             f"{row['covered']} of {DRAWS}",
         )
     console.print(table)
-    result = {"draws": DRAWS, "scans": fit["scans"], "folds": fit["folds"], "rows": rows}
+    result = {"draws": DRAWS, "scans": fit.scans, "folds": fit.folds, "rows": rows}
     (HERE / "null_draws.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
 
-def _told(models: list[dict[str, Any]]) -> dict[str, Any]:
-    scores = np.array([model["accuracy"]["mean"] for model in models])
-    low, high = np.array([model["accuracy"]["ci"] for model in models]).T
+def _told(accuracies: list[HeldOut]) -> dict[str, Any]:
+    scores = np.array([one.mean for one in accuracies])
+    low, high = np.array([one.ci for one in accuracies]).T
     return {
         "mean": float(scores.mean()),
         "error": float(scores.std(ddof=1) / np.sqrt(len(scores))),

@@ -21,6 +21,7 @@ from benchmarks.material import FOLDER
 from voxplain.console import make_progress
 from voxplain.fit import PAPER_SCHEDULE, Schedule
 from voxplain.pipeline.fit.run import FitOptions, run_fit
+from voxplain.results.summary import fit_json
 
 HERE = Path(__file__).parent
 PHANTOM_SEED = 2
@@ -53,7 +54,8 @@ def main() -> None:
         options = FitOptions(
             study, out, folds=FOLDS, schedule=schedule, final=False, baselines=False
         )
-        fit = run_fit(options, progress)
+        found = run_fit(options, progress)
+        fit = fit_json(found)
         rows.append({"schedule": name, "words": fit["schedule"], **_kept(fit["models"]["mrinet"])})
     table = Table("schedule", "accuracy (95 %)", "ROC AUC", "Brier", "s a fold")
     for row in rows:

@@ -15,7 +15,7 @@ from voxplain.attribution import Engine
 from voxplain.attribution.examine import checks
 from voxplain.attribution.examine.layers import auto_layer
 from voxplain.attribution.examine.trace import Trace, trace
-from voxplain.attribution.fast import lowering, slabs
+from voxplain.attribution.fast import known, lowering, slabs
 from voxplain.attribution.fast.convolution import channels_last_weight
 from voxplain.attribution.fast.fused import ConvReluPool
 from voxplain.attribution.fast.lowering import lower
@@ -236,15 +236,17 @@ def test_a_processor_without_bfloat16_is_left_alone(monkeypatch: pytest.MonkeyPa
 def test_a_large_volume_is_compared_on_its_middle(
     monkeypatch: pytest.MonkeyPatch, head: nn.Module
 ) -> None:
-    monkeypatch.setattr(lowering, "_LARGE", 1000)
-    monkeypatch.setattr(lowering, "_MIDDLE", 6)
+    monkeypatch.setattr(known, "_LARGE", 1000)
+    monkeypatch.setattr(known, "_MIDDLE", 6)
     x = batch(volumes(1, (12, 11, 10)))
     model = nn.Sequential(
         nn.Conv3d(1, 2, 3), nn.ReLU(), nn.MaxPool3d(2), head, nn.Flatten(), nn.LazyLinear(2)
     )
     model(x)
     seen: list[tuple[int, ...]] = []
-    part, before, _ = lowering._reference(model, x, None, Needs())
+    examined, ask = known.Known(model, x), known.Ask(None, Needs(), None)
+    assert examined.head(ask) == "logits"
+    part, before = examined.part, examined.sight(ask, "logits")
     seen.append(tuple(part.shape))
     wide = isinstance(head, nn.Identity)  # its linear layer takes one size alone
     assert seen == [(1, 1, 12, 11, 10) if wide else (1, 1, 6, 6, 6)]

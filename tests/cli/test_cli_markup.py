@@ -80,8 +80,6 @@ def test_a_path_that_is_wrong_is_named_as_it_is(
             given.append(nowhere)
         elif parameter.required:
             given += [parameter.opts[0], "mrinet" if parameter.name == "network" else nowhere]
-    if path == ("explain",):
-        given += ["--study", nowhere]
     code, shown, error = run(*path, *given)
     assert code == 2, error
     assert NASTY in " ".join(error.split()), error

@@ -39,7 +39,7 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_study_of_ages_is_explained_in_years(run: Run, study: Path) -> None:
     run("fit", study, "--network", NUMBER, *QUICK, "--no-baselines", "--outcome", "age")
-    asked = ("explain", "--study", study, "--network", NUMBER, "--device", "cpu")
+    asked = ("explain", study, "--network", NUMBER, "--device", "cpu")
     code, shown, error = run(*asked, "--method", "gradient", "--precision", "exact")
     assert (code, error) == (0, "")
     assert "p(" not in shown
@@ -203,7 +203,7 @@ def test_other_networks_and_targets_are_written_beside(run: Run, study: Path) ->
     for name in (TINY, other):
         for target in ("predicted", "own", "case"):
             code, _, error = run(
-                "explain", "--study", study, "--network", name, "--device", "cpu",
+                "explain", study, "--network", name, "--device", "cpu",
                 "--method", "gradient", "--target", target,
             )  # fmt: skip
             assert (code, error) == (0, "")
@@ -273,9 +273,7 @@ def test_fit_goes_on_with_the_same_code_alone(
     returned, _, error = fit("Tanh")
     assert returned == 2
     assert "were trained otherwise (network's code)" in error
-    code_, _, error = run(
-        "explain", "--study", study, "--network", "edited_fit:build", "--device", "cpu"
-    )
+    code_, _, error = run("explain", study, "--network", "edited_fit:build", "--device", "cpu")
     assert code_ == 2
     assert "before the code of edited_fit:build was changed" in error
     assert fit("Tanh", "--replace")[0] == 0

@@ -1,8 +1,9 @@
-"""``voxplain explain --study``: each scan by the network that has not seen it."""
+"""``voxplain explain STUDY``: each scan by the network that has not seen it."""
 
 from __future__ import annotations
 
 import json
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +17,10 @@ from test_fit_command import QUICK, TINY, make_study, tiny, write_block_truth
 from voxplain.attribution import Engine
 from voxplain.attribution.run import explain
 from voxplain.cohort.store.reader import open_store
+from voxplain.errors import VoxplainWarning
+from voxplain.maps import AttributionMap
 from voxplain.nets import load_into, read_weights
+from voxplain.pipeline.explain import folds
 
 Run = Callable[..., tuple[int, str, str]]
 NET = ("--network", TINY, "--device", "cpu")
@@ -29,13 +33,11 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_maps_of_held_out_scans(run: Run, study: Path) -> None:
-    code, _, error = run("explain", "--study", study, *NET)
+    code, _, error = run("explain", study, *NET)
     assert code == 2
     assert f"has no {TINY} for every fold of its cohort; run 'voxplain fit'" in error
     run("fit", study, "--network", TINY, *QUICK, "--no-baselines")
-    code, shown, error = run(
-        "explain", "--study", study, *NET, "--method", "gradient", "--target", "own"
-    )
+    code, shown, error = run("explain", study, *NET, "--method", "gradient", "--target", "own")
     assert (code, error) == (0, "")
     assert shown.count("statmap.nii.gz") == 2
     cohort = open_store(study / "cohort")
@@ -63,7 +65,7 @@ def test_maps_of_held_out_scans(run: Run, study: Path) -> None:
     found = json.loads((study / "explain.json").read_text())
     assert [one["scans"] for one in found["group"]["gradient"]] == [12, 12]
     assert len(list((study / "figures").glob("desc-Gradient*"))) == 2
-    _, shown, _ = run("explain", "--study", study, *NET, "--method", "gradient", "--target", "own")
+    _, shown, _ = run("explain", study, *NET, "--method", "gradient", "--target", "own")
     assert "8 of 8 maps are there already" in shown
 
 
@@ -73,7 +75,7 @@ def test_folds_of_an_earlier_fit_are_in_nobodys_way(run: Run, study: Path) -> No
     weights = sorted((study / "model").rglob("weights.safetensors"))
     assert len(weights) == 4
     before = [path.read_bytes() for path in weights]
-    code, _, error = run("explain", "--study", study, *NET, "--method", "gradient")
+    code, _, error = run("explain", study, *NET, "--method", "gradient")
     assert (code, error) == (0, "")
     assert json.loads((study / "explain.json").read_text())["folds"] == 3
     run("reclassify", study, *NET, "--cv", 2, "--epochs", 1, "--no-retrain")
@@ -84,15 +86,17 @@ def test_folds_of_an_earlier_fit_are_in_nobodys_way(run: Run, study: Path) -> No
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--study", "x", "--weights", "y"), "A study has its own weights"),
-        (("--study", "x", "--preset", "kan2020"), "A study has its own weights"),
-        (("--study", "x", "--grid", "network"), "A study has its own weights"),
-        (("--study", "x", "--align", "centre"), "A study has its own weights"),
-        (("--study", "x", "--classes", 3), "A study has its own weights"),
-        (("--study", "x", "--class-names", "a,b"), "A study has its own weights"),
+        (("x", "--weights", "y"), "A study has its own weights"),
+        (("x", "--preset", "kan2020"), "A study has its own weights"),
+        (("x", "--grid", "network"), "A study has its own weights"),
+        (("x", "--align", "centre"), "A study has its own weights"),
+        (("x", "--classes", 3), "A study has its own weights"),
+        (("x", "--class-names", "a,b"), "A study has its own weights"),
+        (("x", "--image", "y"), "A study has its own weights"),
+        (("x", "--study", "y"), "was given twice, as x and as --study y; leave out --study"),
         (("--image", "x", "--out", "y"), "missing: --weights. To"),
         ((), "missing: --weights, --image, --out. To explain a study"),
-        (("--study", "x"), "There is no cohort in"),
+        (("x",), "There is no cohort in"),
     ],
 )
 def test_mistakes(run: Run, options: tuple[str, ...], message: str) -> None:
@@ -101,17 +105,65 @@ def test_mistakes(run: Run, options: tuple[str, ...], message: str) -> None:
     assert message in error
 
 
+def test_the_former_spelling_works_and_says_the_new_one(run: Run, tmp_path: Path) -> None:
+    where = tmp_path / "study"
+    with pytest.warns(VoxplainWarning, match="--study is the former spelling and will go; write: "):
+        code, _, error = run("explain", "--study", where, *NET)
+    assert code == 2
+    assert f"There is no cohort in {where}" in error
+    with pytest.warns(VoxplainWarning, match="former spelling"):
+        _, _, error = run("explain", "--study", where, "--image", "x", *NET)
+    assert "give STUDY without options of them" in error
+
+
+def test_no_more_maps_are_held_than_a_batch(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(__file__).parent)
+    study = make_study(tmp_path / "study", n=90)
+    run("fit", study, "--network", TINY, *QUICK, "--epochs", 1, "--no-baselines")
+    held, most = set[int](), [0]
+    settle = AttributionMap.__post_init__
+
+    def counted(map_: AttributionMap) -> None:
+        settle(map_)
+        held.add(id(map_))
+        weakref.finalize(map_, held.discard, id(map_))
+        most[0] = max(most[0], len(held))
+
+    monkeypatch.setattr(AttributionMap, "__post_init__", counted)
+    asked = ("explain", study, *NET, "--method", "gradient", "--method", "grad-cam")
+    networks: set[int] = set()
+
+    def loaded(*given: object) -> object:
+        network = load(*given)
+        networks.add(id(network))
+        weakref.finalize(network, networks.discard, id(network))
+        assert len(networks) == 1
+        return network
+
+    load = folds._load
+    monkeypatch.setattr(folds, "_load", loaded)
+    assert run(*asked)[0] == 0
+    # The map that is written, and the one that is being made: not those of 30 scans of a fold.
+    assert 1 <= most[0] <= 4
+    most[0] = 0
+    code, shown, _ = run(*asked)
+    assert (code, shown.count("30 of 30 maps are there already")) == (0, 6)
+    assert 1 <= most[0] <= 4
+
+
 def test_targets_that_are_not_there(run: Run, study: Path) -> None:
     run("fit", study, "--network", TINY, *QUICK, "--no-baselines")
     for target, message in (("man", "target 'man'"), ("2", "Target class 2 is out of range")):
-        code, _, error = run("explain", "--study", study, *NET, "--target", target)
+        code, _, error = run("explain", study, *NET, "--target", target)
         assert code == 2
         assert message in error
 
 
 def test_mean_maps_are_held_against_a_known_truth(run: Run, study: Path) -> None:
     run("fit", study, "--network", TINY, *QUICK, "--epochs", 8, "--no-baselines")
-    asked = ("explain", "--study", study, *NET, "--method", "gradient", "--target", "case")
+    asked = ("explain", study, *NET, "--method", "gradient", "--target", "case")
     _, shown, _ = run(*asked)
     assert "against the truth" not in shown
     plain = (study / "figures/desc-GradientCase_stat-mean_statmap.png").read_bytes()

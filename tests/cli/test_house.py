@@ -79,6 +79,7 @@ def test_every_public_name_loads() -> None:
         ),
         ("fit/outcome.py", "from voxplain.fit.splits import Split", "no circle"),
         ("grid.py", "from voxplain.maps import GroupMap", "order in which a reader"),
+        ("pipeline/doctor.py", "from voxplain.atomic import read_json", "files are written by"),
         ("nets/mrinet.py", "from voxplain.grid import Grid", "nothing of voxplain but errors"),
     ],
 )

@@ -189,7 +189,7 @@ class TestTables:
         right = np.concatenate([o.argmax(1) for o in made.outputs])
         truth = np.concatenate([values[f.test] for f in folds])
         assert (right == truth).mean() > 0.8
-        assert ranked(features, {name: made})[0]["measure"] == "FS_A"
+        assert ranked(features, {name: made})[0].measure == "FS_A"
         assert (made.own is not None) == (name == "XGBoost")
 
     def test_nothing_is_fitted_on_held_out_rows(self) -> None:

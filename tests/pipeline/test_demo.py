@@ -17,7 +17,10 @@ from sklearn.metrics import average_precision_score
 
 from voxplain.cli import _demo_table, main
 from voxplain.errors import InputError, StudyError
+from voxplain.nets import read_record
 from voxplain.pipeline.demo.run import DemoOptions, run_demo
+from voxplain.results.demo import DemoResult
+from voxplain.results.summary import demo_json
 
 METHODS = ("gradient", "grad-cam", "guided-backprop", "meaningful-perturbation")
 
@@ -45,8 +48,13 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> DemoOptions:
 
 
 @pytest.fixture(scope="module")
-def summary(options: DemoOptions) -> dict:
+def result(options: DemoOptions) -> DemoResult:
     return run_demo(options, Recorder())
+
+
+@pytest.fixture(scope="module")
+def summary(result: DemoResult) -> dict:
+    return demo_json(result)
 
 
 def test_summary_holds_what_is_promised(summary: dict, options: DemoOptions) -> None:
@@ -70,7 +78,9 @@ def test_summary_holds_what_is_promised(summary: dict, options: DemoOptions) -> 
             assert set(ranks) == {"Hippocampus_L", "Hippocampus_R", "Amygdala_L", "Amygdala_R"}
 
 
-def test_the_headline_says_whose_it_is(summary: dict, options: DemoOptions) -> None:
+def test_the_headline_says_whose_it_is(
+    result: DemoResult, summary: dict, options: DemoOptions
+) -> None:
     page = (options.out / "report.html").read_text()
     best = max(method["group_ap"] for method in summary["methods"].values())
     assert "best average precision, class “case”" in page
@@ -82,7 +92,7 @@ def test_the_headline_says_whose_it_is(summary: dict, options: DemoOptions) -> N
         assert "of class “case” ." in method["verdict"]
     table = Console(width=200)
     with table.capture() as capture:
-        table.print(_demo_table(summary))
+        table.print(_demo_table(result))
     assert "group: mean map of class case" in capture.get()
 
 
@@ -191,6 +201,27 @@ def test_group_map_is_the_mean_of_the_class_s_maps(summary: dict, options: DemoO
     mean = nib.load(options.out / "group/desc-GradientCase_stat-mean_statmap.nii.gz").get_fdata()
     assert len(maps) == 3
     np.testing.assert_allclose(mean, np.mean(maps, axis=0), atol=1e-9)
+
+
+def test_the_network_is_kept_as_a_fit_keeps_its_networks(
+    result: DemoResult, options: DemoOptions
+) -> None:
+    """One trainer: the same files, and the same table of held-out predictions, as of a fit."""
+    place = options.out / "model/mrinet/hold-out"
+    names = sorted(path.name for path in place.iterdir())
+    assert names == ["training.json", "weights.json", "weights.safetensors"]
+    record, why = read_record(place / "weights.safetensors")
+    assert (record and record.class_names, why) == (("control", "case"), "")
+    told = json.loads((place / "training.json").read_text())
+    assert told["weights_sha256"] == result.network.weights_sha256
+    table = pd.read_csv(options.out / "model/mrinet/predictions.tsv", sep="\t")
+    assert [*table] == [
+        *("scan", "repeat", "fold", "truth", "predicted"),
+        *("logit_control", "logit_case", "p_control", "p_case"),
+    ]
+    assert len(table) == result.cohort.held_out
+    assert not set(table["scan"].str.removeprefix("sub-")) & set(told["train"])
+    assert (table["truth"] == table["predicted"]).mean() == pytest.approx(result.accuracy.value)
 
 
 def test_another_seed_needs_another_folder(summary: dict, options: DemoOptions) -> None:

@@ -10,7 +10,7 @@ from scipy import stats
 from voxplain.fit import Fold, Outcome, bootstrap, make_folds
 from voxplain.grid import Grid
 from voxplain.pipeline.demo.judge import _bootstrap_mean
-from voxplain.pipeline.fit.scores import score_model, widest_intervals
+from voxplain.pipeline.fit.scores import Intervals, score_model, widest_intervals
 from voxplain.pipeline.fit.setting import Setting
 from voxplain.volume import Cohort
 
@@ -49,26 +49,26 @@ def outputs_of(setting: Setting, shares: list[float]) -> list[np.ndarray]:
 def test_few_folds_do_not_make_an_interval_say_nothing(shares: list[float]) -> None:
     """The spread over folds alone reached below 0 or above 1, and all between was left open."""
     setting = setting_of(120, len(shares))
-    told = score_model(setting, outputs_of(setting, shares))["accuracy"]
-    low, high = told["ci"]
-    assert told["folds_ci"][1] - told["folds_ci"][0] > high - low
-    assert 0.25 < low < told["mean"] < high <= 1
-    for part in ("moderated_ci", "pooled_ci"):
-        assert low <= max(told[part][0], 0)
-        assert high >= min(told[part][1], 1)
+    told = score_model(setting, outputs_of(setting, shares)).scores["accuracy"]
+    low, high = told.ci
+    assert told.folds_ci[1] - told.folds_ci[0] > high - low
+    assert 0.25 < low < told.mean < high <= 1
+    for part in (told.moderated_ci, told.pooled_ci):
+        assert low <= max(part[0], 0)
+        assert high >= min(part[1], 1)
 
 
 def test_five_folds_and_more_have_a_say_of_their_own() -> None:
     setting = setting_of(100, 5)
-    told = score_model(setting, outputs_of(setting, [0.2, 1.0, 0.4, 1.0, 0.6]))["accuracy"]
-    assert told["ci"] == [max(0.0, told["folds_ci"][0]), min(1.0, told["folds_ci"][1])]
+    told = score_model(setting, outputs_of(setting, [0.2, 1.0, 0.4, 1.0, 0.6])).scores["accuracy"]
+    assert told.ci == (max(0.0, told.folds_ci[0]), min(1.0, told.folds_ci[1]))
 
 
 def test_single_scans_left_out_know_of_other_trainings() -> None:
     setting = setting_of(30, 30)
-    told = score_model(setting, outputs_of(setting, [1.0, 1.0, 0.0] * 10))["accuracy"]
-    assert told["folds_ci"] is None
-    pooled, joint = (told[key][1] - told[key][0] for key in ("pooled_ci", "ci"))
+    told = score_model(setting, outputs_of(setting, [1.0, 1.0, 0.0] * 10)).scores["accuracy"]
+    assert told.folds_ci is None
+    pooled, joint = (ends[1] - ends[0] for ends in (told.pooled_ci, told.ci))
     assert joint > 1.25 * pooled
 
 
@@ -76,8 +76,8 @@ def test_a_perfect_score_is_not_certain() -> None:
     setting = setting_of(20, 5)
     told = score_model(setting, outputs_of(setting, [1.0] * 5))
     for name in ("accuracy", "balanced_accuracy", "roc_auc"):
-        assert told[name]["ci"][0] < 0.85
-        assert told[name]["ci"][1] == 1
+        assert told.scores[name].ci[0] < 0.85
+        assert told.scores[name].ci[1] == 1
 
 
 @pytest.mark.parametrize(("people", "folds"), [(24, 2), (24, 3), (48, 2), (24, 5)])
@@ -92,9 +92,9 @@ def test_the_interval_covers_and_the_pooled_one_does_not(people: int, folds: int
         made = make_folds(Outcome("label", labels, NAMES), folds, 1, None, run)
         rights = [rng.random(len(fold.test)) < p for fold, p in zip(made, own, strict=True)]
         found = intervals(labels, made, rights)
-        for i, key in enumerate(("ci", "pooled_ci")):
-            covered[i] += found[key][0] <= 0.75 <= found[key][1]
-        widths.append(found["ci"][1] - found["ci"][0])
+        for i, (low, high) in enumerate((found.ci, found.pooled_ci)):
+            covered[i] += low <= 0.75 <= high
+        widths.append(found.ci[1] - found.ci[0])
     assert covered[0] >= 75
     assert covered[1] < covered[0]
     assert np.mean(widths) < 0.72
@@ -107,11 +107,9 @@ def test_the_mean_over_subjects_has_a_95_percent_interval() -> None:
     assert _bootstrap_mean(values.tolist(), 0) == pytest.approx(expected, abs=0.08 * half)
 
 
-def intervals(
-    labels: np.ndarray, folds: list[Fold], rights: list[np.ndarray]
-) -> dict[str, list[float]]:
+def intervals(labels: np.ndarray, folds: list[Fold], rights: list[np.ndarray]) -> Intervals:
     rows = np.concatenate([fold.test for fold in folds])
     logits = answers(labels[rows], np.concatenate(rights))
     pooled = bootstrap(Outcome("label", labels[rows], NAMES), logits, draws=60)["accuracy"]
     values = [float(right.mean()) for right in rights]
-    return widest_intervals("accuracy", values, folds, pooled, one_out=False)  # type: ignore[return-value]
+    return widest_intervals("accuracy", values, folds, pooled, one_out=False)

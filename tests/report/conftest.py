@@ -124,7 +124,11 @@ def summary(las_grid: Grid, agreement_of: dict[str, Any]) -> dict[str, Any]:
             "train": 14,
             "held_out": 6,
             "classes": ["control", "case"],
-            "effect": {"regions": AFFECTED, "description": "Darker there.", "volume_ml": 9.25},
+            "effect": {
+                "regions": AFFECTED,
+                "description": "Darker there, as in sub-<01>.",
+                "volume_ml": 9.25,
+            },
             "seconds_per_subject": 0.12,
         },
         "accuracy": 0.93,
@@ -144,7 +148,7 @@ def summary(las_grid: Grid, agreement_of: dict[str, Any]) -> dict[str, Any]:
             "seconds": 92.4,
             "history": [{"epoch": 1, "train_loss": 0.7, "train_accuracy": 0.55}],
         },
-        "scoring": {"fwhm_mm": 6.0, "description": ""},
+        "scoring": {"fwhm_mm": 6.0, "description": "Maps are smoothed by 6 mm first."},
         "chance_ap": 0.011,
         "chance_ap_95": 0.035,
         "methods": methods,
@@ -157,5 +161,4 @@ def summary(las_grid: Grid, agreement_of: dict[str, Any]) -> dict[str, Any]:
         "versions": {"voxplain": "0.1.0", "torch": "2.13.0"},
         "seconds": {"total": 241.0, "phantom": 15.6},
         "peak_rss_mb": 2210.0,
-        "notes": ["Subject sub-<01> was slow."],
     }

@@ -8,13 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.image import imread
+from report_results import fit_result, importance, judged, typed_row
 
 from voxplain.errors import InputError
-from voxplain.report.figures import calibration_curves, importances, model_scores
+from voxplain.report import figures
 from voxplain.report.figures.charts.fit import predicted_numbers
 from voxplain.report.html.render import render
-from voxplain.report.pages.fit import fit_page, score_rows
-from voxplain.report.words.scores import chance_level
+from voxplain.report.html.sections import Page
+from voxplain.report.pages import fit as pages
+from voxplain.report.words import scores
+from voxplain.report.words.scores import ScoreRow
 
 ORANGE, BLUE, GREEN = (0.835, 0.369, 0.0), (0.0, 0.447, 0.698), (0.0, 0.62, 0.451)
 NAMES = {
@@ -24,6 +27,30 @@ NAMES = {
     "voxels, PCA and logistic regression": "voxels",
     "table, k-NN (15)": "table",
 }
+
+
+def fit_page(fit: dict[str, Any], pictures: dict[str, bytes]) -> Page:
+    return pages.fit_page(fit_result(fit), pictures)
+
+
+def score_rows(fit: dict[str, Any]) -> list[ScoreRow]:
+    return pages.score_rows(fit_result(fit))
+
+
+def chance_level(fit: dict[str, Any]) -> float | None:
+    return scores.chance_level(fit["class_names"], fit.get("class_counts", ()))
+
+
+def importances(rows: list[dict[str, Any]], **options: int) -> bytes:
+    return figures.importances([importance(one) for one in rows], **options)
+
+
+def calibration_curves(models: dict[str, Any]) -> bytes:
+    return figures.calibration_curves({name: judged(one) for name, one in models.items()})
+
+
+def model_scores(rows: list[Any], *options: Any) -> bytes:
+    return figures.model_scores([typed_row(one) for one in rows], *options)
 
 
 def pixels(png: bytes) -> np.ndarray:
@@ -139,16 +166,16 @@ def test_every_kind_of_fit_has_its_figures_and_names_every_model(
 
 
 def test_groups_and_folds_of_the_rows() -> None:
-    rows = {row["label"]: row for row in score_rows(fit_of())}
-    assert rows["mrinet"]["group"] == "network"
-    assert rows["PCA and logistic regression"]["group"] == "voxels"
-    assert rows["k-NN (15)"]["group"] == "table"
-    assert rows["brain volume"] == {"label": "brain volume", "group": "confound", "value": 0.6}
-    assert len(rows["mrinet"]["per_fold"]) == 5
+    rows = {row.label: row for row in score_rows(fit_of())}
+    assert rows["mrinet"].group == "network"
+    assert rows["PCA and logistic regression"].group == "voxels"
+    assert rows["k-NN (15)"].group == "table"
+    assert rows["brain volume"] == ScoreRow("brain volume", "confound", 0.6)
+    assert len(rows["mrinet"].per_fold) == 5
     for one_out in (fit_of(one_out=True), fit_of((), one_out=True)):
-        (row,) = (row for row in score_rows(one_out) if row["label"] == "mrinet")
-        assert row["value"] == 0.8
-        assert len(row["per_fold"]) == 0
+        (row,) = (row for row in score_rows(one_out) if row.label == "mrinet")
+        assert row.value == 0.8
+        assert len(row.per_fold) == 0
 
 
 def test_folds_chance_and_ceiling_are_drawn() -> None:
@@ -185,7 +212,7 @@ def test_calibration_leaves_out_models_without_probabilities() -> None:
     models = fit_of()["models"]
     likely = {name: model for name, model in models.items() if "SVC" not in name}
     assert calibration_curves(models) == calibration_curves(likely)
-    one, other = ({"mrinet": {"calibration": bins(last)}} for last in (20, 2))
+    one, other = ({"mrinet": models["mrinet"] | {"calibration": bins(last)}} for last in (20, 2))
     assert calibration_curves(one) != calibration_curves(other)
     with pytest.raises(InputError, match="needs a model with probabilities"):
         calibration_curves({"voxels, linear SVC": models["voxels, linear SVC"]})

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from report_results import reclassify_result
 
 from voxplain.report.figures import model_scores
 from voxplain.report.html.render import render
-from voxplain.report.pages.reclassify import condition_rows, reclassify_page
-from voxplain.report.pages.reclassify_findings import reclassify_findings
-from voxplain.report.words.scores import apart
+from voxplain.report.html.sections import Finding, Page
+from voxplain.report.pages import reclassify as pages
+from voxplain.report.pages import reclassify_findings as findings
+from voxplain.report.words.scores import ScoreRow, apart
+from voxplain.results.scores import HeldOut, Judged, Permutation
 
 HIGH, MIDDLE, LOW = (0.8, 0.9, 1.0), (0.6, 0.75, 0.9), (0.3, 0.45, 0.58)
 WHOLE, JOINT, RANDOM = (
@@ -18,7 +21,11 @@ WHOLE, JOINT, RANDOM = (
     "tested behind the joint mask",
     "tested behind the random mask",
 )
-INSIDE, OUTSIDE, ELSEWHERE = "inside the joint mask", "outside it", "inside a random mask"
+INSIDE, OUTSIDE, ELSEWHERE = (
+    "trained and tested inside the joint mask",
+    "trained and tested outside the joint mask",
+    "trained and tested inside a random mask",
+)
 PLACES = {
     WHOLE: ("whole", ""),
     JOINT: ("whole", "joint"),
@@ -27,6 +34,18 @@ PLACES = {
     OUTSIDE: ("outside", "joint"),
     ELSEWHERE: ("inside", "random"),
 }
+
+
+def condition_rows(part: dict[str, Any]) -> list[ScoreRow]:
+    return pages.condition_rows(reclassify_result(part))
+
+
+def reclassify_page(part: dict[str, Any], pictures: dict[str, bytes]) -> Page:
+    return pages.reclassify_page(reclassify_result(part), pictures)
+
+
+def reclassify_findings(part: dict[str, Any]) -> tuple[Finding, ...]:
+    return findings.reclassify_findings(reclassify_result(part))
 
 
 def condition(name: str, bounds: tuple[float, float, float], p: float | None) -> dict[str, Any]:
@@ -218,12 +237,16 @@ def test_masks_that_leak_are_warned_of_and_praised_by_nothing() -> None:
     ],
 )
 def test_intervals_apart(one: tuple[Any, Any], other: tuple[Any, Any], side: int) -> None:
-    assert apart({"accuracy": {"ci": one}}, {"accuracy": {"ci": other}}) == side
+    first, second = (
+        Judged({"accuracy": HeldOut(None, None, (), None, ci)}, Permutation("accuracy", None))
+        for ci in (one, other)
+    )
+    assert apart(first, second) == side
 
 
 def test_rows_of_the_figure_start_with_whole_images() -> None:
     rows = condition_rows(part_of())
-    assert [(row["group"], row["label"]) for row in rows] == [
+    assert [(row.group, row.label) for row in rows] == [
         ("Trained on whole images", "whole images"),
         ("Trained on whole images", "joint mask"),
         ("Trained on whole images", "random mask"),
@@ -231,8 +254,8 @@ def test_rows_of_the_figure_start_with_whole_images() -> None:
         ("Trained on masked images", "outside the joint mask"),
         ("Trained on masked images", "inside the random mask"),
     ]
-    assert rows[0]["ci"] == [0.8, 1.0]
-    assert list(rows[0]["per_fold"]) == [0.8, 0.9, 1.0]
+    assert rows[0].ci == (0.8, 1.0)
+    assert list(rows[0].per_fold) == [0.8, 0.9, 1.0]
 
 
 def test_the_page_holds_all_of_it() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from report_results import demo_result
 from report_scenes import head_on, slab_on
 
 from voxplain.errors import GridError, InputError, VoxplainError
@@ -25,7 +26,7 @@ from voxplain.report.html.sections import (
     Viewer,
 )
 from voxplain.report.html.viewer import outside_loads, slice_viewer
-from voxplain.report.pages.demo import demo_page
+from voxplain.report.pages import demo as pages
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
@@ -55,6 +56,10 @@ class Reader(HTMLParser):
 
     def all(self, tag: str) -> list[dict[str, str | None]]:
         return [attrs for name, attrs in self.tags if name == tag]
+
+
+def demo_page(summary: dict[str, Any], pictures: dict[str, bytes], viewers: dict[str, str]) -> Page:
+    return pages.demo_page(demo_result(summary, Grid((22, 30, 20), np.eye(4))), pictures, viewers)
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from report_results import agreement_result, localisation_row
 from sklearn.metrics import roc_curve
 
 from voxplain.errors import InputError
@@ -67,8 +68,8 @@ def test_predictions_are_drawn_and_checked() -> None:
 
 
 def test_bars_mark_chance_and_order_by_score(summary: dict[str, Any]) -> None:
-    rows = list(summary["methods"].values())
-    controls = [c | {"control": True} for c in summary["controls"].values()]
+    rows = [localisation_row(m) for m in summary["methods"].values()]
+    controls = [localisation_row(c | {"control": True}) for c in summary["controls"].values()]
     first = localisation_bars([*rows, *controls], chance=0.011, chance_95=0.035)
     assert first == localisation_bars([*controls, *rows[::-1]], chance=0.011, chance_95=0.035)
     assert near(pixels(first), ORANGE).sum() > 300
@@ -78,11 +79,13 @@ def test_bars_mark_chance_and_order_by_score(summary: dict[str, Any]) -> None:
 
 
 def test_agreement_needs_pairs(agreement_of: dict[str, Any]) -> None:
-    pixels(agreement_matrix(agreement_of, {"gradient": "Gradient"}))
+    pixels(agreement_matrix(agreement_result(agreement_of), {"gradient": "Gradient"}))
     low = agreement_of | {"pairs": [p | {"dice": 0.01} for p in agreement_of["pairs"]]}
-    assert agreement_matrix(low) != agreement_matrix(agreement_of)
+    assert agreement_matrix(agreement_result(low)) != agreement_matrix(
+        agreement_result(agreement_of)
+    )
     with pytest.raises(InputError, match="at least two methods"):
-        agreement_matrix(agreement_of | {"pairs": []})
+        agreement_matrix(agreement_result(agreement_of | {"pairs": []}))
 
 
 def test_affected_regions_are_coloured(summary: dict[str, Any]) -> None:

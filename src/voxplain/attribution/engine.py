@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import re
 import warnings
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, TypeVar
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from torch import nn
 
-from voxplain.attribution.examine.layers import auto_layer
-from voxplain.attribution.examine.trace import trace
+from voxplain.attribution.fast.known import Known
 from voxplain.attribution.fast.lowering import as_given, lower
 from voxplain.attribution.network.batches import TOO_LARGE, Batcher
 from voxplain.attribution.network.failures import out_of_memory
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 
     from voxplain.attribution.examine.checks import Scalar
 
-__all__ = ["Engine", "probabilities", "weights_sha256"]
+__all__ = ["Engine"]
 
 Item = TypeVar("Item")
 
@@ -111,22 +110,17 @@ class Engine:
         Placed
         """
         require_ready(model)
-        model, first, before = self._moved(model)
-        dtype = str(first.dtype).removeprefix("torch.") + before
-        placed = Placed(model, first.device, first.dtype, dtype, Batcher(self.batch_size), layer)
-        x = placed.tensor([example])
-        beside = self.batch_size > 1
+        placed, known = self._examined(model, example)
+        placed, needs, beside = replace(placed, layer=layer), needs or Needs(), self.batch_size > 1
         try:
-            with full_precision(first.device):
-                calls = trace(model, x)
+            with full_precision(placed.device):
                 doubt = ""
                 if layer == "auto":
-                    chosen = auto_layer(model, x)
-                    layer, doubt = chosen.name, chosen.doubt
+                    layer, doubt = known.auto_layer.name, known.auto_layer.doubt
                 if self.precision == "exact":
-                    found = as_given(model, x, calls, needs or Needs(), beside)
+                    found = as_given(known, known.x, needs, beside)
                 else:
-                    found = lower(model, x, layer, needs or Needs(), calls, beside, score)
+                    found = lower(known.model, known.x, layer, needs, known, beside, score)
         except (RuntimeError, MemoryError) as error:
             if out_of_memory(error):
                 raise NetworkError(TOO_LARGE) from error
@@ -134,7 +128,7 @@ class Engine:
         placed = replace(
             placed,
             model=found.model,
-            precision=", ".join(filter(None, [dtype, found.words])),
+            precision=", ".join(filter(None, [placed.precision, found.words])),
             layer=layer,
             head=found.head,
             alone=found.alone,
@@ -144,6 +138,12 @@ class Engine:
         for note in placed.notes:
             warnings.warn(f"{note}.", VoxplainWarning, stacklevel=2)
         return placed
+
+    def _examined(self, model: nn.Module, example: Volume | NDArray[np.float32]) -> _Examined:
+        moved, first, before = self._moved(model)
+        dtype = str(first.dtype).removeprefix("torch.") + before
+        placed = Placed(moved, first.device, first.dtype, dtype, Batcher(self.batch_size))
+        return _Examined(placed, Known(moved, placed.tensor([example])))
 
     def _moved(self, model: nn.Module) -> tuple[nn.Module, torch.Tensor, str]:
         """Bring a network to its device, and out of a precision in which gradients vanish."""
@@ -205,6 +205,26 @@ class Engine:
         needs = Needs(gradient=False, numbers=numbers)
         return self.place(model, first, needs=needs).logits(_chain(first, stream))
 
+    @contextmanager
+    def run(self) -> Iterator[Engine]:
+        """Remember what is found out about networks, for all that they are asked in one run.
+
+        Within it, scoring and all methods share the examination of a network and its faster copies,
+        as far as they need the same; a plain engine finds all of it out at every call. What they
+        give stays the same. A network whose weights are changed meanwhile is examined anew;
+        otherwise it must not be changed.
+
+        Yields
+        ------
+        Engine
+            With the same options. It holds each network, and its copies, until the end of the run.
+        """
+        run = _Run(self.device, self.precision, self.batch_size)
+        try:
+            yield run
+        finally:
+            run.found.clear()
+
     def resolve_device(self, current: torch.device | None = None) -> torch.device:
         """Settle where networks run.
 
@@ -229,55 +249,50 @@ class Engine:
         return current
 
 
+class _Examined(NamedTuple):
+    """A network on its device, and what is known of it."""
+
+    placed: Placed
+    known: Known
+
+
+class _Found(NamedTuple):
+    """What a run remembers, and of which network."""
+
+    model: nn.Module
+    state: list[tuple[int, int]]
+    examined: _Examined
+
+
+@dataclass(frozen=True)
+class _Run(Engine):
+    """An engine that remembers."""
+
+    found: dict[tuple[int, tuple[int, ...]], _Found] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def _examined(self, model: nn.Module, example: Volume | NDArray[np.float32]) -> _Examined:
+        values = example.values if isinstance(example, Volume) else np.asarray(example)
+        key, state = (id(model), values.shape), _state(model)
+        known = self.found.get(key)
+        if known is None or known.state != state:
+            known = _Found(model, state, super()._examined(model, example))
+            self.found[key] = known
+        return known.examined
+
+    @contextmanager
+    def run(self) -> Iterator[Engine]:
+        """Go on with the same run."""
+        yield self
+
+
+def _state(model: nn.Module) -> list[tuple[int, int]]:
+    """Tell the weights of a network from what they were before they were changed in place."""
+    tensors = [*model.parameters(), *model.buffers()]
+    return [(id(t), 0 if t.is_inference() else t._version) for t in tensors]
+
+
 def _chain(first: Item, rest: Iterable[Item]) -> Iterator[Item]:
     yield first
     yield from rest
-
-
-def probabilities(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Turn logits into probabilities.
-
-    Parameters
-    ----------
-    logits : array (N, K), logit
-
-    Returns
-    -------
-    array (N, K), probability
-        Softmax over K >= 2 classes; for a single logit (N, 1) its sigmoid, the probability of
-        class 1.
-    """
-    z = np.asarray(logits, dtype=np.float64)
-    if z.shape[1] == 1:
-        p: NDArray[np.float64] = np.exp(-np.logaddexp(0, -z))
-        return p
-    e = np.exp(z - z.max(axis=1, keepdims=True))
-    shares: NDArray[np.float64] = e / e.sum(axis=1, keepdims=True)
-    return shares
-
-
-def weights_sha256(model: nn.Module) -> str:
-    """Hash the names and values of all parameters and buffers.
-
-    Parameters
-    ----------
-    model : torch.nn.Module
-
-    Returns
-    -------
-    str
-        64 hexadecimal digits, the same on every device.
-
-    Raises
-    ------
-    NetworkError
-        If a parameter has no values yet.
-    """
-    digest = hashlib.sha256()
-    require_ready(model)
-    tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    for name in sorted(tensors):
-        value = tensors[name].detach().cpu().contiguous().reshape(-1)
-        digest.update(f"{name} {tuple(tensors[name].shape)} {value.dtype}\n".encode())
-        digest.update(value.view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()

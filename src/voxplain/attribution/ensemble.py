@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from voxplain.attribution.engine import probabilities
 from voxplain.attribution.job import Job, alike
 from voxplain.attribution.network.needs import Needs
 from voxplain.attribution.network.numbers import PerNetwork
+from voxplain.attribution.network.outputs import probabilities
 from voxplain.errors import NetworkError
 
 if TYPE_CHECKING:
@@ -57,6 +57,14 @@ class Ensemble:
         AttributionMap
             The mean over the networks, with their standard deviation as `spread`.
         """
+        with self.job.engine.run() as engine:
+            yield from replace(self, job=replace(self.job, engine=engine))._maps(
+                volumes, on_progress
+            )
+
+    def _maps(
+        self, volumes: Iterable[Volume], on_progress: Callable[[float, int], None]
+    ) -> Iterator[AttributionMap]:
         on_progress(0, self.job.total)
         target, how = self._target(volumes)
         done = [0.0] * len(self.models)

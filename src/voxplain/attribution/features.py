@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -65,7 +66,7 @@ def feature_summaries(
     """
     engine = engine or Engine()
     name = layer_name(model, layer)
-    exact = Engine(engine.device, "exact", engine.batch_size)
+    exact = replace(engine, precision="exact")
     means, entropies = [], []
     placed = None
     for batch in alike(volumes, engine.batch_size):

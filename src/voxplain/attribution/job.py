@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -14,8 +14,9 @@ import torch
 from torch import nn
 
 from voxplain.attribution.arguments import require_volume
-from voxplain.attribution.engine import Engine, weights_sha256
+from voxplain.attribution.engine import Engine
 from voxplain.attribution.method import Attribution, Method, describe_options
+from voxplain.attribution.network.identity import weights_sha256
 from voxplain.attribution.network.numbers import (
     ExpectedValue,
     Output,
@@ -24,7 +25,7 @@ from voxplain.attribution.network.numbers import (
     unit_word,
 )
 from voxplain.attribution.network.placed import Placed, full_precision
-from voxplain.attribution.network.target import SCORE_WORDS
+from voxplain.attribution.network.target import SCORE_WORDS, Target
 from voxplain.attribution.survey import Survey
 from voxplain.errors import VoxplainWarning
 from voxplain.maps import AttributionMap, Provenance
@@ -33,7 +34,8 @@ from voxplain.volume import Cohort, Volume
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from voxplain.attribution.network.target import Chosen, Score, Target
+    from voxplain.attribution.network.numbers import Number
+    from voxplain.attribution.network.target import Chosen, Score
 
 __all__ = ["Job", "alike", "indexable"]
 
@@ -127,13 +129,27 @@ class Job:
         numbers = function is not None and not isinstance(function, ExpectedValue)
         needs = replace(self.method.requires, numbers=numbers)
         layer = self.layer if needs.layer else None
-        return self.engine.place(self.model, example, layer, needs, self._score)
-
-    def _score(self, logits: torch.Tensor) -> torch.Tensor:
-        """Reduce outputs to the scalar that is explained in the first volume."""
-        chosen = self.target.part(0, 1).choose(logits[:1].detach()).repeat(len(logits))
         kind: Score = getattr(self.method, "score", "logit")
-        return chosen.score(logits, kind if kind in SCORE_WORDS else "logit")
+        first = self.target.part(0, 1)
+        score = _FirstScore(
+            first.classes, first.function, first.names, kind if kind in SCORE_WORDS else "logit"
+        )
+        return self.engine.place(self.model, example, layer, needs, score)
+
+
+@dataclass(frozen=True)
+class _FirstScore:
+    """From outputs to the scalar that is explained in the first volume; equal where it is."""
+
+    classes: tuple[int, ...] | None
+    function: Number | None = field(hash=False)
+    names: int
+    kind: Score
+
+    def __call__(self, logits: torch.Tensor) -> torch.Tensor:
+        target = Target(self.classes, self.function, self.names)
+        chosen = target.choose(logits[:1].detach()).repeat(len(logits))
+        return chosen.score(logits, self.kind)
 
 
 @dataclass(frozen=True, eq=False)

@@ -102,7 +102,8 @@ def explain(  # noqa: PLR0913 - what a map depends on, each by its name
         ``"years"``. The target is then the output itself, or a function of it, such as
         `voxplain.attribution.expected_value`.
     engine : Engine, optional
-        Device, precision and batch size.
+        Device, precision and batch size; that of `Engine.run` shares what is found out about the
+        network with other calls.
     seed : int, default=0
         The only source of randomness.
     **options

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from voxplain.attribution import Method
+    from voxplain.results.demo import DemoResult
 
 __all__ = ["app", "main"]
 
@@ -81,15 +82,15 @@ def demo(
     console = make_console()
     given = {} if epochs is None else {"epochs": epochs}
     options = DemoOptions(out, subjects, seed, device, perturbed, **given)
-    summary = run_demo(options, make_progress(console))
-    console.print(_demo_table(summary))
-    for method in summary["methods"].values():
-        console.print(f"• {method['verdict']}", highlight=False)
-    low, high = summary["accuracy_ci"]
+    result = run_demo(options, make_progress(console))
+    console.print(_demo_table(result))
+    for method in result.methods.values():
+        console.print(f"• {method.verdict}", highlight=False)
+    low, high = result.accuracy.ci
     console.print(
-        f"Held-out accuracy {summary['accuracy']:.3f} (95 % interval {low:.3f} to {high:.3f}) on "
-        f"{summary['cohort']['held_out']} subjects; {summary['seconds']['total']:.0f} s, "
-        f"{summary['peak_rss_mb']:.0f} MB.",
+        f"Held-out accuracy {result.accuracy.value:.3f} (95 % interval {low:.3f} to {high:.3f}) on "
+        f"{result.cohort.held_out} subjects; {result.seconds['total']:.0f} s, "
+        f"{result.peak_rss_mb:.0f} MB.",
         highlight=False,
     )
     console.print(f"Report: {out / 'report.html'}", highlight=False, soft_wrap=True)
@@ -124,25 +125,25 @@ def doctor() -> None:
         console.print(f"{what:<24}{found}", highlight=False)
 
 
-def _demo_table(summary: dict[str, Any]) -> Table:
+def _demo_table(result: DemoResult) -> Table:
     from rich.table import Table
 
-    (whose,) = {method["group_class"] for method in summary["methods"].values()}
+    (whose,) = {method.group_class for method in result.methods.values()}
     table = Table(title=f"Average precision against the truth; group: mean map of class {whose}")
     for column in ("map", "one subject", "group", "subjects", "s/subject"):
         table.add_column(column, justify="left" if column == "map" else "right")
-    for method in summary["methods"].values():
+    for method in result.methods.values():
         table.add_row(
-            method["label"],
-            f"{method['subject_ap']:.3f}",
-            f"{method['group_ap']:.3f}",
-            str(method["subjects"]),
-            f"{method['seconds_per_subject']:.2f}",
+            method.label,
+            f"{method.subject_ap:.3f}",
+            f"{method.group_ap:.3f}",
+            str(method.subjects),
+            f"{method.seconds_per_subject:.2f}",
         )
     table.add_section()
-    for control in summary["controls"].values():
-        table.add_row(control["label"], "–", f"{control['group_ap']:.3f}", "–", "–")
-    table.add_row("Chance", "–", f"{summary['chance_ap']:.3f}", "–", "–")
+    for control in result.controls.values():
+        table.add_row(control.label, "–", f"{control.group_ap:.3f}", "–", "–")
+    table.add_row("Chance", "–", f"{result.chance_ap:.3f}", "–", "–")
     return table
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from voxplain.cli.modules import importable_here
 from voxplain.console import make_console, make_progress
-from voxplain.errors import InputError
+from voxplain.errors import InputError, VoxplainWarning
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 __all__ = ["explain"]
 
@@ -18,7 +23,13 @@ def explain(
     network: Annotated[str, typer.Option(help="mrinet, or package.module:function.")],
     study: Annotated[
         Path | None,
-        typer.Option(help="Study that was fitted: each scan by the network that held it out."),
+        typer.Argument(
+            help="Study that 'voxplain fit' has trained on: each scan by the network that held it "
+            "out. Scans of your own need none, but --weights, --image and --out."
+        ),
+    ] = None,
+    study_option: Annotated[
+        Path | None, typer.Option("--study", help="Former spelling of STUDY.")
     ] = None,
     weights: Annotated[
         list[Path] | None,
@@ -87,17 +98,20 @@ def explain(
 
     _one_of("--align", align, ("affine", "centre"))
     _one_of("--grid", grid, ("input", "network"))
+    study = _study(study, study_option)
     alone = {"--weights": weights, "--image": image, "--out": out}
-    wrong = [name for name, value in alone.items() if bool(value) == bool(study)]
     placed = (mask, preset, align != "affine", orientation, grid != "input")
     of_scans = (*placed, class_names, classes, bins, task != "auto")
-    if wrong or (study and any(of_scans)):
+    if study and any((*alone.values(), *of_scans)):
         raise InputError(
-            f"Scans need --weights, --image and --out; missing: {', '.join(wrong)}. To "
-            "explain a study that was fitted, give --study."
-            if not study
-            else "A study has its own weights, images, masks, grid, preset, task and classes; "
-            "give --study without options of them."
+            "A study has its own weights, images, masks, grid, preset, task and classes; give "
+            "STUDY without options of them."
+        )
+    if not study and not all(alone.values()):
+        missing = ", ".join(name for name, value in alone.items() if not value)
+        raise InputError(
+            f"Scans need --weights, --image and --out; missing: {missing}. To explain a study "
+            "that was fitted, give its folder: voxplain explain STUDY."
         )
     console = make_console()
     options = ScanOptions(
@@ -125,24 +139,45 @@ def explain(
     )
     with importable_here():
         if study:
-            result = explain_study(options, make_progress(console))
-            for told in (one for maps in result["group"].values() for one in maps):
-                console.print(str(study / told["map"]), highlight=False, soft_wrap=True)
-                if "average_precision" in told:
-                    console.print(
-                        f"  average precision against the truth {told['average_precision']:.3f}; "
-                        f"chance {told['chance_ap']:.3f}, 95 % of random maps below "
-                        f"{told['chance_ap_95']:.3f}",
-                        highlight=False,
-                        soft_wrap=True,
-                    )
-            console.print(f"Written: {study / 'explain.json'}", highlight=False, soft_wrap=True)
-            return
-        result = explain_scans(options, make_progress(console))
+            _tell_groups(explain_study(options, make_progress(console)), study, console)
+        else:
+            _tell_scans(explain_scans(options, make_progress(console)), options.out, console)
+    console.print(f"Written: {options.out / 'explain.json'}", highlight=False, soft_wrap=True)
+
+
+def _study(study: Path | None, former: Path | None) -> Path | None:
+    """Read the study, which was an option once."""
+    if former is None:
+        return study
+    if study is not None:
+        raise InputError(
+            f"The study was given twice, as {study} and as --study {former}; leave out --study."
+        )
+    warnings.warn(
+        f"--study is the former spelling and will go; write: voxplain explain {former}.",
+        VoxplainWarning,
+        stacklevel=2,
+    )
+    return former
+
+
+def _tell_groups(result: Mapping[str, Any], study: Path, console: Console) -> None:
+    for told in (one for maps in result["group"].values() for one in maps):
+        console.print(str(study / told["map"]), highlight=False, soft_wrap=True)
+        if "average_precision" in told:
+            console.print(
+                f"  average precision against the truth {told['average_precision']:.3f}; "
+                f"chance {told['chance_ap']:.3f}, 95 % of random maps below "
+                f"{told['chance_ap_95']:.3f}",
+                highlight=False,
+                soft_wrap=True,
+            )
+
+
+def _tell_scans(result: Mapping[str, Any], out: Path, console: Console) -> None:
     for scan in result["scans"]:
         for files in scan["maps"].values():
-            console.print(str(options.out / files["map"]), highlight=False, soft_wrap=True)
-    console.print(f"Written: {options.out / 'explain.json'}", highlight=False, soft_wrap=True)
+            console.print(str(out / files["map"]), highlight=False, soft_wrap=True)
 
 
 def _one_of(option: str, given: str, allowed: tuple[str, ...]) -> None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
 from voxplain.cli.modules import importable_here
 from voxplain.console import make_console, make_progress
+
+if TYPE_CHECKING:
+    from voxplain.results.fit import FitResult
+    from voxplain.results.scores import HeldOut
 
 __all__ = ["fit"]
 
@@ -123,30 +127,31 @@ def fit(
     console = make_console()
     with importable_here():
         result = run_fit(options, make_progress(console))
-    if not result:
+    if result is None:
         return
     _tell(console, result)
     for name in ("fit.html", "summary.json"):
         console.print(f"Written: {options.out / name}", highlight=False, soft_wrap=True)
 
 
-def _tell(console: Console, result: dict[str, Any]) -> None:
+def _tell(console: Console, result: FitResult) -> None:
     from rich.table import Table
 
     from voxplain.report.words.scores import few_folds
 
-    names = [name for name in _SHOWN if name in result]
-    table = Table(title=f"{result['folds']} folds, held-out scans, 95 % intervals")
+    first = result.first
+    names = [name for name in _SHOWN if name in first.judged.scores]
+    table = Table(title=f"{result.folds} folds, held-out scans, 95 % intervals")
     table.add_column("model", overflow="fold")
     for name in names:
         table.add_column(_SHOWN[name], justify="right")
-    for model, scores in result["models"].items():
-        table.add_row(model, *(_cell(scores.get(name)) for name in names))
+    for name, model in result.models.items():
+        table.add_row(name, *(_cell(model.judged.scores.get(measure)) for measure in names))
     console.print(table)
-    if few := few_folds(result):
+    if few := few_folds(result.folds, result.repeats):
         console.print(few, highlight=False, soft_wrap=True)
     _tell_confounds(console, result)
-    for name, reason in result["failed"].items():
+    for name, reason in result.failed.items():
         console.print(
             f"{name} failed, and is left out: {reason}",
             style="bold",
@@ -154,41 +159,43 @@ def _tell(console: Console, result: dict[str, Any]) -> None:
             highlight=False,
             soft_wrap=True,
         )
-    test = result["permutation"]
+    test = first.judged.permutation
     console.print(
-        f"{next(iter(result['models']))} against shuffled labels: p = {test['p']:.3g} "
-        f"({test['of']}). {result['grouping']}",
+        f"{first.name} against shuffled labels: p = {test.p:.3g} ({test.of}). {result.grouping}",
         highlight=False,
         soft_wrap=True,
     )
 
 
-def _tell_confounds(console: Console, result: dict[str, Any]) -> None:
+def _tell_confounds(console: Console, result: FitResult) -> None:
     from rich.table import Table
 
-    found = result["confounds"]
-    if not found:
+    found, name = result.confounds, result.main
+    if found is None:
         return
-    name = "accuracy" if result["class_names"] else "mae"
-    columns = ", ".join(found["columns"])
-    matched = found.get("matched", {"scans": 0})
+    columns, matched = ", ".join(found.columns), found.matched
+    count = matched.scans if matched else 0
     table = Table(title=f"Controls for {columns}: pooled {_SHOWN[name]}")
     table.add_column("model", overflow="fold")
-    for head in ("as it is", "without confounds", f"{matched['scans']} of matched size"):
+    for head in ("as it is", "without confounds", f"{count} of matched size"):
         table.add_column(head, justify="right")
-    for what, scores in found["alone"].items():
-        table.add_row(f"{what} alone", f"{scores[name]:.3f}", "–", "–")
+    for what, scores in found.alone.items():
+        table.add_row(f"{what} alone", _figure(scores[name]), "–", "–")
     table.add_section()
-    for model, scores in result["models"].items():
-        same_size = f"{matched[model][name]:.3f}" if matched["scans"] else "–"
-        left = found["removed"][model][name]
-        table.add_row(model, f"{scores[name]['pooled']:.3f}", f"{left:.3f}", same_size)
+    for model, one in result.models.items():
+        same_size = matched.scores[model][name] if matched and count else None
+        left = found.removed[model][name]
+        pooled = one.judged.scores[name].pooled
+        table.add_row(model, _figure(pooled), _figure(left), _figure(same_size))
     console.print(table)
 
 
-def _cell(score: dict[str, Any] | None) -> str:
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _cell(score: HeldOut | None) -> str:
     if score is None:
         return "–"
-    low, high = score["ci"]
-    value = score["mean"] if score["folds_ci"] else score["pooled"]
-    return f"{value:.3f} ({low:.2f} to {high:.2f})"
+    low, high = score.ci
+    return f"{_figure(score.mean if score.folds_ci else score.pooled)} ({low:.2f} to {high:.2f})"

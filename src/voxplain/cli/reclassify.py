@@ -79,16 +79,14 @@ def reclassify(
     shown = Table(title=f"{method}, {100 * share:g} % of the brain, held-out scans")
     for name in ("condition", "accuracy", "95 % interval", "ROC AUC"):
         shown.add_column(name, justify="left" if name == "condition" else "right")
-    for name, scores in result["conditions"].items():
-        low, high = scores["accuracy"]["ci"]
+    for condition, judged in result.conditions.items():
+        accuracy, area = judged.scores["accuracy"], judged.scores["roc_auc"]
+        low, high = accuracy.ci
         shown.add_row(
-            name,
-            f"{scores['accuracy']['mean']:.3f}",
-            f"{low:.2f} to {high:.2f}",
-            f"{scores['roc_auc']['mean']:.3f}",
+            str(condition), f"{accuracy.mean:.3f}", f"{low:.2f} to {high:.2f}", f"{area.mean:.3f}"
         )
     console.print(shown)
-    if few := few_folds(result):
+    if few := few_folds(result.folds):
         console.print(few, highlight=False, soft_wrap=True)
     if paper:
         console.print("The masks know the held-out scans: these figures are too good.")

@@ -12,9 +12,10 @@ from voxplain.fit.metrics import Score, calibration, classification_scores, meas
 from voxplain.fit.outcome import Outcome, outcome_of, unit_of
 from voxplain.fit.prediction import predict
 from voxplain.fit.splits import Fold, hold_out, inner_split, make_folds
-from voxplain.fit.training.loop import Epoch, Training, train
+from voxplain.fit.training.loop import Training, train
 from voxplain.fit.training.processes import Processes
 from voxplain.fit.training.schedule import PAPER_SCHEDULE, Schedule
+from voxplain.results.training import Epoch
 
 __all__ = [
     "Epoch",

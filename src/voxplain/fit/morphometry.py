@@ -15,6 +15,7 @@ from voxplain.columns import read_numbers
 from voxplain.errors import InputError
 from voxplain.fit.outcome import Outcome
 from voxplain.fit.splits import Fold
+from voxplain.results.fit import Importance
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -245,7 +246,7 @@ def _outputs(model: Any, test: Matrix, outcome: Outcome) -> Matrix:
     return np.stack([-scores / 2, scores / 2], axis=1) if scores.ndim == 1 else scores
 
 
-def ranked(features: Features, fits: Mapping[str, TableFit]) -> list[dict[str, Any]]:
+def ranked(features: Features, fits: Mapping[str, TableFit]) -> list[Importance]:
     """Rank measures by what shuffling them costs, mean over the models.
 
     Parameters
@@ -255,13 +256,12 @@ def ranked(features: Features, fits: Mapping[str, TableFit]) -> list[dict[str, A
 
     Returns
     -------
-    list of dict
-        Best first: ``measure``, ``permutation`` (mean over models) and, by model, its own
-        importance where it has one.
+    list of Importance
+        Best first.
     """
     mean = np.mean([fit.permutation for fit in fits.values()], axis=0)
     rows = []
     for i in np.argsort(-np.nan_to_num(mean, nan=-np.inf), kind="stable"):
         own = {name: float(fit.own[i]) for name, fit in fits.items() if fit.own is not None}
-        rows.append({"measure": features.names[i], "permutation": float(mean[i]), "own": own})
+        rows.append(Importance(features.names[i], float(mean[i]), own))
     return rows

@@ -25,7 +25,7 @@ class Fold:
     Parameters
     ----------
     repeat, number : int
-        From 1.
+        From 1; both 0 for the one split of `hold_out`.
     train, test : array (n,), positions in the cohort, ascending
     """
 

@@ -8,29 +8,104 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxplain.errors import InputError
-from voxplain.grid import require_same_grid
+from voxplain.grid import Grid, require_same_grid
 from voxplain.maps import AttributionMap, GroupMap
 
-__all__ = ["mean_map"]
+__all__ = ["RunningMean", "mean_map"]
+
+_TRAITS = ("method", "target", "unit")
+
+
+class RunningMean:
+    """The mean of signed maps that come one by one, none of which is held.
+
+    The sum is kept in float64. Nothing is made absolute, clipped or scaled first: what is noise in
+    one subject cancels in the mean.
+
+    Attributes
+    ----------
+    count : int
+        Maps so far.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._total: NDArray[np.float64] = np.zeros(())
+        self._first: tuple[Grid, str, dict[str, str]] | None = None
+        self._named: set[str] = set()
+        self._nameless = 0
+
+    def add(self, one: AttributionMap) -> None:
+        """Take in a map.
+
+        Parameters
+        ----------
+        one : AttributionMap
+            On the grid of the first, and of its method, target and unit.
+
+        Raises
+        ------
+        GridError
+            If it lies on another grid.
+        InputError
+            If it differs in method, target or unit.
+        """
+        traits = {name: getattr(one, name) for name in _TRAITS}
+        self._first = self._first or (one.grid, one.subject, traits)
+        grid, subject, wanted = self._first
+        for name, value in traits.items():
+            if value != wanted[name]:
+                raise InputError(
+                    f"A mean map needs maps of one {name}; {wanted[name]!r} and {value!r} were "
+                    "given: average each by itself."
+                )
+        require_same_grid(grid, one.grid, f"The maps of {subject!r} and {one.subject!r}")
+        self._total = self._total + one.values
+        self.count += 1
+        if one.subject:
+            self._named.add(one.subject)
+        else:
+            self._nameless += 1
+
+    def map(self) -> GroupMap:
+        """Return the mean.
+
+        Returns
+        -------
+        GroupMap
+            With `n_subjects` the number of different subjects: several maps of one subject, from
+            several networks or sessions, count as one subject. Maps without a subject label count
+            as one subject each.
+
+        Raises
+        ------
+        InputError
+            If there was no map.
+        """
+        if self._first is None:
+            raise InputError("A mean map needs at least one map; none was given.")
+        grid, _, traits = self._first
+        return GroupMap(
+            values=(self._total / self.count).astype(np.float32),
+            grid=grid,
+            statistic="mean",
+            n_subjects=len(self._named) + self._nameless,
+            **traits,
+        )
 
 
 def mean_map(maps: Iterable[AttributionMap]) -> GroupMap:
-    """Average the signed maps of several subjects.
-
-    Maps are taken one by one and may come from a generator; the sum is kept in float64. Nothing
-    is made absolute, clipped or scaled first: what is noise in one subject cancels in the mean.
+    """Average the signed maps of several subjects; see `RunningMean`.
 
     Parameters
     ----------
     maps : iterable of AttributionMap
-        On one grid, of one method, target and unit.
+        On one grid, of one method, target and unit. They are taken one by one and may come from a
+        generator.
 
     Returns
     -------
     GroupMap
-        With `n_subjects` the number of different subjects: several maps of one subject, from
-        several networks or sessions, count as one subject. Maps without a subject label count
-        as one subject each.
 
     Raises
     ------
@@ -39,34 +114,7 @@ def mean_map(maps: Iterable[AttributionMap]) -> GroupMap:
     InputError
         If there is no map, or the maps differ in method, target or unit.
     """
-    first: AttributionMap | None = None
-    total: NDArray[np.float64] = np.zeros(())
-    count = nameless = 0
-    named: set[str] = set()
+    mean = RunningMean()
     for one in maps:
-        first = first or one
-        for trait in ("method", "target", "unit"):
-            if getattr(one, trait) != getattr(first, trait):
-                raise InputError(
-                    f"A mean map needs maps of one {trait}; {getattr(first, trait)!r} and "
-                    f"{getattr(one, trait)!r} were given: average each by itself."
-                )
-        what = f"The maps of {first.subject!r} and {one.subject!r}"
-        require_same_grid(first.grid, one.grid, what)
-        total = total + one.values
-        count += 1
-        if one.subject:
-            named.add(one.subject)
-        else:
-            nameless += 1
-    if first is None:
-        raise InputError("A mean map needs at least one map; none was given.")
-    return GroupMap(
-        values=(total / count).astype(np.float32),
-        grid=first.grid,
-        method=first.method,
-        target=first.target,
-        statistic="mean",
-        n_subjects=len(named) + nameless,
-        unit=first.unit,
-    )
+        mean.add(one)
+    return mean.map()

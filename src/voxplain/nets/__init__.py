@@ -1,7 +1,7 @@
 """Networks and their weights."""
 
 from voxplain.nets.build import NETWORKS, build_network, count_parameters, takes
-from voxplain.nets.checkpoint import load_into, read_weights, serialise
+from voxplain.nets.checkpoint import load_into, pack, read_weights, serialise, unpack
 from voxplain.nets.matching import published_layout
 from voxplain.nets.mrinet import MRINet
 from voxplain.nets.record import WeightsRecord, file_sha256, read_record
@@ -18,9 +18,11 @@ __all__ = [
     "count_parameters",
     "file_sha256",
     "load_into",
+    "pack",
     "published_layout",
     "read_record",
     "read_weights",
     "serialise",
     "takes",
+    "unpack",
 ]

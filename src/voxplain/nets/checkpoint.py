@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -17,7 +19,7 @@ from voxplain.errors import InputError, NetworkError, VoxplainWarning
 from voxplain.nets.matching import match_names
 from voxplain.pointers import require_content
 
-__all__ = ["load_into", "read_weights", "serialise"]
+__all__ = ["load_into", "pack", "read_weights", "serialise", "unpack"]
 
 _NESTS = (
     *("state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "params"),
@@ -184,3 +186,20 @@ def serialise(network: nn.Module) -> bytes:
     """Return a network's weights as the bytes of a safetensors file, tied ones twice."""
     state = network.state_dict()
     return save({name: value.detach().cpu().contiguous().clone() for name, value in state.items()})
+
+
+def pack(content: Mapping[str, Any]) -> bytes:
+    """Return tensors and plain values, such as the state of a training, as bytes."""
+    stream = io.BytesIO()
+    torch.save(dict(content), stream)
+    return stream.getvalue()
+
+
+def unpack(packed: bytes, device: str) -> dict[str, Any] | None:
+    """Return what `pack` was given, tensors on a device; None where the bytes are damaged."""
+    try:
+        content = torch.load(io.BytesIO(packed), map_location=device, weights_only=True)
+    except Exception:
+        # Whatever a damaged file gives.
+        return None
+    return content if isinstance(content, dict) else None

@@ -15,10 +15,10 @@ from voxplain.attribution.examine.layers import first_features
 from voxplain.attribution.examine.trace import trace
 from voxplain.attribution.features import feature_summaries
 from voxplain.cohort.store.reader import open_store
-from voxplain.errors import InputError, StudyError
+from voxplain.errors import InputError
 from voxplain.group.contrast import compare_classes, mean_by_participant
-from voxplain.nets import build_network, load_into, read_weights
-from voxplain.pipeline.fit.learner import folder_of
+from voxplain.pipeline.fit.fitted import find_fitted
+from voxplain.pipeline.fit.places import ALL, folder_of
 from voxplain.progress import Progress
 from voxplain.report.figures import feature_contrasts
 from voxplain.report.html.render import render
@@ -87,19 +87,10 @@ def compare_features(options: FeatureOptions, progress: Progress) -> dict[str, A
             f"{len(cohort.class_names)}."
         )
     study = Study(options.study, "voxplain study", __version__)
-    folder = folder_of(options.network)
-    place = f"{folder}/all" if not options.fold else f"{folder}/repeat-01/fold-{options.fold:02d}"
-    told = study.read_json(f"{place}/training.json")
-    if not told:
-        raise StudyError(
-            f"{options.study / place} holds no trained network; run 'voxplain fit' on the study "
-            "first, with this --network."
-        )
-    seen = {*told["train"], *told["validation"]} if options.fold else set()
-    rows = [i for i, name in enumerate(cohort.subjects) if name not in seen]
-    network = build_network(options.network, cohort.grid.shape, 2)
-    load_into(network, read_weights(options.study / place / "weights.safetensors"))
-    network.eval()
+    which = (1, options.fold) if options.fold else ALL
+    fitted = find_fitted(study, options.network, which, cohort)
+    network = fitted.load()
+    rows = fitted.rows if options.fold else list(range(len(cohort)))
     layer = options.layer
     if layer == "auto":
         layer = first_features(network, trace(network, torch.zeros(1, 1, *cohort.grid.shape)))
@@ -113,7 +104,7 @@ def compare_features(options: FeatureOptions, progress: Progress) -> dict[str, A
         values, labels = mean_by_participant(scans, people, cohort.labels[rows])
         tables[key] = compare_classes(values, labels, cohort.class_names)
     counts = np.bincount(labels, minlength=2).tolist()
-    start = f"{folder}/features_{layer.replace('.', '-')}"
+    start = f"{folder_of(options.network)}/features_{layer.replace('.', '-')}"
     for key, table in tables.items():
         text = table.to_csv(sep="\t", index_label="feature_map", float_format="%.6g")
         study.write_text(f"{start}_{key}.tsv", text)

@@ -1,34 +1,24 @@
-"""Maps of many volumes: made, written as they come, and found again by a rerun."""
+"""What is asked of a network about many volumes, and what the answer depends on."""
 
 from __future__ import annotations
 
 import hashlib
-import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple
 
 from torch import nn
 
 from voxplain import __version__
-from voxplain.attribution import METHODS, Engine, Method, iter_explain, weights_sha256
+from voxplain.attribution import Engine, weights_sha256
 from voxplain.attribution.method import describe_options
 from voxplain.attribution.methods import make_method
 from voxplain.attribution.network.identity import code_name, logits_on_noise
 from voxplain.attribution.network.target import TargetLike
-from voxplain.attribution.run import prepare_method
-from voxplain.errors import VoxplainWarning
-from voxplain.maps import AttributionMap
-from voxplain.progress import Progress
-from voxplain.study import LOGITS, Study
+from voxplain.study import LOGITS
 from voxplain.volume import Volume
 
-__all__ = ["Explained", "Question", "explain_and_write", "identity_of", "voxels_sha256"]
-
-_NAMES_SHOWN = 6
-_Item = TypeVar("_Item")
+__all__ = ["Question", "Request", "identity_of", "requests_of", "voxels_sha256"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,25 +67,11 @@ class Question:
         return list(self.target)
 
 
-@dataclass(frozen=True, eq=False)
-class Explained:
-    """The maps of one method, in the order of the volumes.
+class Request(NamedTuple):
+    """What the map of one volume depends on, for a rerun to find it."""
 
-    Parameters
-    ----------
-    maps : list of AttributionMap
-    seconds : float
-        Mean time per map, writing left out.
-    kept : int
-        How many were there already.
-    paths : list of pathlib.Path
-        Where each map lies.
-    """
-
-    maps: list[AttributionMap]
-    seconds: float
-    kept: int
-    paths: list[Path]
+    subject: str
+    content: dict[str, Any]
 
 
 def identity_of(networks: nn.Module | Sequence[nn.Module], shape: Sequence[int]) -> dict[str, Any]:
@@ -119,160 +95,34 @@ def identity_of(networks: nn.Module | Sequence[nn.Module], shape: Sequence[int])
     }
 
 
-def explain_and_write(
-    study: Study,
+def requests_of(
     network: nn.Module | Sequence[nn.Module],
-    volumes: Sequence[Volume],
+    volumes: Iterable[Volume],
     question: Question,
     engine: Engine,
-    progress: Progress,
-    place: Callable[[AttributionMap], AttributionMap] | None = None,
-    sources: Sequence[Mapping[str, Any]] | None = None,
-) -> Explained:
-    """Explain volumes with one method and write each map as soon as it is there.
+    images: Sequence[str] = (),
+) -> list[Request]:
+    """Write for each volume what its map depends on.
 
-    Of several networks, the mean map is written, and its spread beside it.
-    `place` may carry a map to another grid before it is written; `sources` says which files each
-    volume and the weights come from. Maps that the study holds already, made from the same image
-    with the same network, weights and options, are kept; those that were made otherwise are made
-    anew. Remarks on a map are shown as lines, not as warnings.
+    Parameters
+    ----------
+    network : torch.nn.Module, or several
+    volumes : iterable of Volume
+        Gone through once, each held no longer than it takes.
+    question : Question
+    engine : Engine
+    images : sequence of str, optional
+        Hash of the file that each volume comes from.
     """
-    label = METHODS[question.method].info.label
-    targets = question.targets(len(volumes))
     method = make_method(question.method, question.options)
-    common = _request(network, volumes, method, question, engine)
-    hashes = [voxels_sha256(volume) for volume in volumes]
-    if method.surveys:
-        common["cohort_sha256"] = _joint(hashes, targets)
-    sources = sources or [{}] * len(volumes)
-    requests = [
-        common | {"target": target, "input_sha256": sha256, **_of_image(source)}
-        for sha256, target, source in zip(hashes, targets, sources, strict=True)
-    ]
-    maps: dict[int, AttributionMap] = {}
-    seconds: dict[int, float] = {}
-    paths: dict[int, Path] = {}
-    for i, volume in enumerate(volumes):
-        found = study.find_map(volume.subject, question.method, requests[i], question.network)
-        if found:
-            maps[i], seconds[i], paths[i] = found
-    kept = len(maps)
-    if kept:
-        progress.say(
-            f"{label}: {kept} of {len(volumes)} maps are there already, made with the same "
-            "options, and are kept."
-        )
-    missing = [i for i in range(len(volumes)) if i not in maps]
-    remarks: dict[str, list[str]] = {}
-    replaced: dict[str, list[str]] = {}
-    if missing:
-        with progress.step(_counted(label, len(missing)), len(missing)) as advance:
-            ready = prepare_method(
-                network,
-                volumes,
-                method,
-                question.target,
-                class_names=question.class_names,
-                engine=engine,
-                seed=question.seed,
-            )
-            stream = iter_explain(
-                network,
-                [volumes[i] for i in missing],
-                ready,
-                [targets[i] for i in missing] if question.per_volume else question.target,
-                layer=question.layer,
-                class_names=question.class_names,
-                output_unit=question.output_unit,
-                engine=engine,
-                seed=question.seed,
-                on_progress=lambda done, _: advance(done),
-            )
-            watch = _Stopwatch()
-            for i, (map_, said) in zip(missing, watch.timed(_with_remarks(stream)), strict=True):
-                for text in said:
-                    remarks.setdefault(text, []).append(map_.subject)
-                maps[i] = place(map_) if place else map_
-                seconds[i] = watch.seconds / (1 + missing.index(i))
-                if other := study.made_otherwise(maps[i], label, requests[i], question.network):
-                    replaced.setdefault(", ".join(other), []).append(map_.subject)
-                paths[i] = study.write_map(
-                    maps[i], label, requests[i], seconds[i], question.network, sources[i]
-                )
-            each = watch.seconds / len(missing)
-        seconds |= dict.fromkeys(missing, each)
-    for what, subjects in replaced.items():
-        progress.say(
-            f"{label}: the map of {_named(subjects)} was there, made otherwise ({what}), and was "
-            "made anew."
-        )
-    for text, subjects in remarks.items():
-        progress.say(f"{label}, note on {_named(subjects)}: {text}")
-    return Explained(
-        maps=[maps[i] for i in range(len(volumes))],
-        seconds=sum(seconds.values()) / len(seconds),
-        kept=kept,
-        paths=[paths[i] for i in range(len(volumes))],
-    )
-
-
-def _counted(label: str, count: int) -> str:
-    return f"{label}, {count} volume{'s' * (count != 1)}"
-
-
-def _named(subjects: Sequence[str]) -> str:
-    shown = ", ".join(subjects[:_NAMES_SHOWN])
-    return shown if len(subjects) <= _NAMES_SHOWN else f"{shown} and {len(subjects)} in all"
-
-
-class _Stopwatch:
-    """Time spent waiting for items, what is done with them left out."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def timed(self, items: Iterator[_Item]) -> Iterator[_Item]:
-        while True:
-            began = time.perf_counter()
-            item = next(items, None)
-            self.seconds += time.perf_counter() - began
-            if item is None:
-                return
-            yield item
-
-
-def _with_remarks(
-    stream: Iterator[AttributionMap],
-) -> Iterator[tuple[AttributionMap, list[str]]]:
-    """Hand on each map with the warnings that came with it."""
-    while True:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", VoxplainWarning)
-            map_ = next(stream, None)
-        said = []
-        for warning in caught:
-            if issubclass(warning.category, VoxplainWarning):
-                said.append(str(warning.message).partition(": ")[2] or str(warning.message))
-            else:
-                warnings.warn_explicit(
-                    warning.message, warning.category, warning.filename, warning.lineno
-                )
-        if map_ is None:
-            return
-        yield map_, said
-
-
-def _request(
-    network: nn.Module | Sequence[nn.Module],
-    volumes: Sequence[Volume],
-    method: Method,
-    question: Question,
-    engine: Engine,
-) -> dict[str, Any]:
+    subjects, hashes, shape = list[str](), list[str](), None
+    for volume in volumes:
+        subjects.append(volume.subject)
+        hashes.append(voxels_sha256(volume))
+        shape = shape or volume.grid.shape
     networks = [network] if isinstance(network, nn.Module) else network
-    context = question.context or {}
-    known = LOGITS in context or not len(volumes)
-    return {
+    targets, context = question.targets(len(subjects)), question.context or {}
+    common = {
         "method": question.method,
         "options": describe_options(method),
         "layer": question.layer,
@@ -282,13 +132,16 @@ def _request(
         "precision": engine.precision,
         "weights_sha256": ", ".join(weights_sha256(one) for one in networks),
         "version": __version__,
-        **({} if known else identity_of(networks, volumes[0].grid.shape)),
+        **({} if LOGITS in context or shape is None else identity_of(networks, shape)),
         **context,
     }
-
-
-def _of_image(sources: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: sources[key] for key in ("image_sha256",) if key in sources}
+    if method.surveys:
+        common["cohort_sha256"] = _joint(hashes, targets)
+    own = [{"image_sha256": one} for one in images] or [{}] * len(hashes)
+    return [
+        Request(subject, common | {"target": target, "input_sha256": sha256, **image})
+        for subject, sha256, target, image in zip(subjects, hashes, targets, own, strict=True)
+    ]
 
 
 def _joint(hashes: Sequence[str], targets: Sequence[int | str]) -> str:

@@ -12,7 +12,7 @@ from voxplain.cohort import read_volume
 from voxplain.maps import GroupMap
 from voxplain.phantom import Phantom
 from voxplain.progress import Progress
-from voxplain.study import Study
+from voxplain.study import Study, StudyReader
 from voxplain.trust import FWHM_MM, chance_of, localise, strength
 from voxplain.volume import Cohort
 
@@ -105,7 +105,8 @@ def write_planted(
 
 def read_truth(study: Path) -> Truth | None:
     """Return the truth of a phantom with an effect; None where there is no such phantom."""
-    paths = [study / f"{name}.nii.gz" for name in (_EFFECT, _BRAIN)]
-    if not all(path.exists() for path in paths):
+    paths = [StudyReader(study).find_file(f"{name}.nii.gz") for name in (_EFFECT, _BRAIN)]
+    found = [path for path in paths if path is not None]
+    if len(found) < len(paths):
         return None
-    return Truth(*(read_volume(path).values > 0.5 for path in paths))
+    return Truth(*(read_volume(path).values > 0.5 for path in found))

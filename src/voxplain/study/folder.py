@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxplain.atomic import cannot_write, read_json, write_atomically
+from voxplain.atomic import cannot_write, write_atomically
 from voxplain.errors import StudyError
 from voxplain.grid import Grid
-from voxplain.study.requests import same_request
+from voxplain.study.reading import StudyReader, plain
 
-__all__ = ["Folder", "nifti_bytes", "plain"]
+__all__ = ["Folder", "nifti_bytes"]
 
 _NOT_IN_BIDS = (
     *("cohort/", "group/", "model/", "figures/", "phantom/", "*.html", "**/*_statmap.*"),
@@ -24,7 +24,7 @@ _NOT_IN_BIDS = (
 )
 
 
-class Folder:
+class Folder(StudyReader):
     """A folder of results laid out like a BIDS derivative.
 
     Every file appears by atomic rename, so that a reader never meets half of one.
@@ -45,7 +45,7 @@ class Folder:
     """
 
     def __init__(self, folder: str | Path, name: str, version: str) -> None:
-        self.folder = Path(folder)
+        super().__init__(folder)
         if self.folder.exists() and not self.folder.is_dir():
             raise StudyError(f"{self.folder} is a file; give a folder for the results.")
         try:
@@ -95,19 +95,9 @@ class Folder:
         text = json.dumps(plain(content), indent=2, ensure_ascii=False, allow_nan=False)
         return self.write_text(name, text + "\n")
 
-    def read_json(self, name: str) -> dict[str, Any]:
-        """Return a JSON file's content, empty where there is none that is whole."""
-        return read_json(self.folder / name) or {}
-
-    def find_json(self, name: str, request: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Return a JSON file's content if its ``request`` asks for the same, else None."""
-        content = self.read_json(name)
-        return content if same_request(content.get("request"), plain(request)) else None
-
-    def changed_json(self, name: str, request: Mapping[str, Any]) -> list[str]:
-        """Name the entries in which a JSON file's ``request`` differs; none where it is missing."""
-        kept, wanted = self.read_json(name).get("request", {}), plain(request)
-        return [key for key in {**kept, **wanted} if kept and kept.get(key) != wanted.get(key)]
+    def remove(self, name: str) -> None:
+        """Delete a file, if it is there."""
+        (self.folder / name).unlink(missing_ok=True)
 
     def claim(self, name: str, request: Mapping[str, Any]) -> None:
         """Keep the folder for one request: results of different ones are never mixed.
@@ -148,20 +138,3 @@ def nifti_bytes(values: NDArray[Any], grid: Grid) -> bytes:
     image.set_qform(grid.affine, code="scanner")
     image.header.set_xyzt_units("mm")
     return gzip.compress(image.to_bytes(), compresslevel=4, mtime=0)
-
-
-def plain(value: Any) -> Any:
-    """Turn arrays, NumPy numbers and paths into what JSON holds."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, np.ndarray):
-        return plain(value.tolist())
-    if isinstance(value, np.generic):
-        return plain(value.item())
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    if isinstance(value, Path):
-        return str(value)
-    return value

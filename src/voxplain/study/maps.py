@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from voxplain.atomic import read_json
 from voxplain.grid import Grid
 from voxplain.maps import AttributionMap, GroupMap, Provenance
-from voxplain.study.folder import Folder, nifti_bytes, plain
+from voxplain.study.folder import Folder, nifti_bytes
 from voxplain.study.names import MapName, described, mark, spelled
+from voxplain.study.reading import plain
 from voxplain.study.requests import changed, same_request
 
 __all__ = ["Study"]

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from voxplain.attribution.examine.checks import Scalar, Sight, agree, another, look, require_steady
-from voxplain.attribution.examine.trace import trace
+from voxplain.attribution.examine.checks import agree, look
 from voxplain.attribution.fast.fused import ConvReluPool
+from voxplain.attribution.fast.known import Ask, Copy, Known
 from voxplain.attribution.fast.rewrites import (
     channels_last,
     fold_batch_norm,
@@ -23,23 +23,19 @@ from voxplain.attribution.fast.rewrites import (
 from voxplain.attribution.network.failures import out_of_memory
 from voxplain.attribution.network.insides import only_its_own, why_not_copied
 from voxplain.attribution.network.needs import Needs
-from voxplain.attribution.network.outputs import find_head, head_words
-from voxplain.attribution.network.probe import probe
-from voxplain.errors import NetworkError
+from voxplain.attribution.network.outputs import head_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from voxplain.attribution.examine.checks import Scalar, Sight
     from voxplain.attribution.examine.trace import Trace
     from voxplain.attribution.network.outputs import Head
 
 __all__ = ["Lowered", "as_given", "half_pays", "lower"]
 
-# Volumes above this size are compared on their middle part, where the network takes it.
-_LARGE = 128**3
-_MIDDLE = 96
 _ANYTHING = Needs()
-_FORWARD = Needs(gradient=False)
+_FORWARD = Ask(None, Needs(gradient=False), None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +83,7 @@ def lower(
     x: torch.Tensor,
     layer: str | None = None,
     needs: Needs = _ANYTHING,
-    calls: Trace | None = None,
+    known: Known | None = None,
     beside: bool = True,
     score: Scalar | None = None,
 ) -> Lowered:
@@ -114,8 +110,8 @@ def lower(
         Dotted path of a layer whose activation must stay the same too.
     needs : Needs, optional
         Of the method.
-    calls : Trace, optional
-        Of the network, where there is one already.
+    known : Known, optional
+        What is known of the network and the scan from methods before; it is added to.
     beside : bool, default=True
         Whether scans will run side by side.
     score : callable, optional
@@ -130,59 +126,41 @@ def lower(
     NetworkError
         If the network cannot take the scan, or gives other outputs each time it runs.
     """
-    x = x[:1]
-    calls = calls or trace(model, x)
-    x, before, strangers = _reference(model, x, layer, needs, score)
-    head = "logits" if needs.numbers else find_head(before.logits, calls.last)
-    if head != "logits":
-        before = look(model, x, layer, needs, head, score)
-    other = None
-    if needs.float32 or not (needs.gradient or layer):
-        other = look(model, another(x), None, _FORWARD, head).logits
+    known = known or Known(model, x[:1])
+    ask = Ask(layer, needs, score)
+    head = known.head(ask)
     reason = why_not_copied(model)
-    try:
-        plain = None if reason else copy.deepcopy(model)
-    except Exception as error:
-        # A copy may fail in any way; the network still runs as given.
-        plain, reason = None, f"the network cannot be copied: {type(error).__name__}"
-    own = {*model.modules(), *strangers}
-    batches = [(before, torch.cat([x, another(x)]) if beside else x)]
-    if beside and needs.gradient:
-        # Gradients of one scan and of several come from other kernels.
-        batches.append((before, x))
-    if needs.far:
-        batches.append((look(model, x / 2, layer, needs, head, score), x / 2))
-    if plain is not None and not calls.draws:
+    if reason is None and not known.calls.draws:
         for plan in _plans(half=half_pays(x.device) and not needs.float32, fuse=not needs.modules):
-            made = copy.deepcopy(plain)
+            checks = _checks(known, plan, ask, head, beside)
             try:
-                words = _rewrite(made, calls, plan, layer, needs)
-                with only_its_own(made) as foreign:
-                    same = all(
-                        agree(
-                            seen,
-                            look(made, batch, layer, needs, head, score).first(),
-                            other,
-                            plan.half,
-                        )
-                        for seen, batch in batches
-                    )
+                made = known.copies.get(_key(plan, ask)) or Copy(copy.deepcopy(model), "")
+            except Exception as error:
+                # A copy may fail in any way; the network still runs as given.
+                reason = f"the network cannot be copied: {type(error).__name__}"
+                break
+            try:
+                if not made.words:
+                    made = made._replace(words=_rewrite(made.model, known.calls, plan, ask))
+                with only_its_own(made.model) as foreign:
+                    same = all(check.holds(known, made.model) for check in checks)
             except Exception as error:
                 # The copy may break a network's own code in any way, which the given one does not.
                 if not out_of_memory(error):
                     continue
                 if not beside:
                     raise
-                return lower(model, x, layer, needs, calls, False, score)
-            if same and own.isdisjoint(foreign):
-                return Lowered(made, words, head)
-    return as_given(model, x, calls, needs, beside, reason or "no faster copy gives the same")
+                return lower(model, x, layer, needs, known, False, score)
+            if same and {*model.modules(), *known.strangers}.isdisjoint(foreign):
+                known.copies[_key(plan, ask)] = made
+                return Lowered(made.model, made.words, head)
+    why = reason or "no faster copy gives the same"
+    return as_given(known, known.part, needs, beside, why)
 
 
 def as_given(
-    model: nn.Module,
+    known: Known,
     x: torch.Tensor,
-    calls: Trace,
     needs: Needs = _ANYTHING,
     beside: bool = True,
     why: str | None = None,
@@ -191,11 +169,10 @@ def as_given(
 
     Parameters
     ----------
-    model : torch.nn.Module
+    known : Known
+        The network.
     x : tensor (1, 1, X, Y, Z)
-        A scan to try it on.
-    calls : Trace
-        Of the network.
+        The scan, or a part of it, to try it on.
     needs : Needs, optional
         Of the method.
     beside : bool, default=True
@@ -212,22 +189,69 @@ def as_given(
     NetworkError
         See `lower`.
     """
-    with only_its_own(model), probe(model) as p, torch.no_grad():
-        first = p.logits(x)
-        head: Head = "logits" if needs.numbers else find_head(first, calls.last)
-        alone = require_steady(p, x, first, beside, calls.draws)
-    return Lowered(model, "" if why is None else f"as given ({why})", head, alone)
+    head, alone = known.steady(x, needs.numbers, beside)
+    return Lowered(known.model, "" if why is None else f"as given ({why})", head, alone)
 
 
-def _rewrite(made: nn.Module, calls: Trace, plan: _Plan, layer: str | None, needs: Needs) -> str:
+@dataclass(frozen=True)
+class _Check:
+    """One comparison of a copy with the network."""
+
+    key: tuple[object, ...]
+    ask: Ask
+    head: Head
+    scan: str
+    half: bool
+    before: Sight
+    other: torch.Tensor | None
+
+    def holds(self, known: Known, made: nn.Module) -> bool:
+        if self.key in known.failed:
+            return False
+        batch, ask = known.batch(self.scan), self.ask
+        after = look(made, batch, ask.layer, ask.needs, self.head, ask.score).first()
+        same = agree(self.before, after, self.other, self.half)
+        (known.passed if same else known.failed).add(self.key)
+        return same
+
+
+def _checks(known: Known, plan: _Plan, ask: Ask, head: Head, beside: bool) -> list[_Check]:
+    """List what is still to be compared, after what was for other methods.
+
+    The gradient of another score is made of the same gradients of outputs. It is compared where it
+    is rounded to bfloat16, and then on the scan by itself, if the copy is shown that at all.
+    """
+    needs = ask.needs
+    # Gradients of one scan and of several come from other kernels.
+    scans = ["beside", *["scan"] * needs.gradient] if beside else ["scan"]
+    strict = needs.float32 or not (needs.gradient or ask.layer)
+    checks = []
+    for scan in scans + ["darker"] * needs.far:
+        of_score = plan.half and not (scan == "beside" and needs.gradient)
+        key = (*_key(plan, ask), needs.gradient, strict, head, scan, ask.score)
+        done = (k for k in known.passed if k == key or (not of_score and k[:-1] == key[:-1]))
+        if any(done):
+            continue
+        before = known.sight(ask, head, "scan" if scan == "beside" else scan)
+        other = known.sight(_FORWARD, head, "another").logits if strict else None
+        checks.append(_Check(key, ask, head, scan, plan.half, before, other))
+    return checks
+
+
+def _key(plan: _Plan, ask: Ask) -> tuple[object, ...]:
+    """How a copy is made."""
+    return plan, ask.layer, ask.needs.modules
+
+
+def _rewrite(made: nn.Module, calls: Trace, plan: _Plan, ask: Ask) -> str:
     words, left = [], calls
     pairs = len(list(foldable_pairs(made, calls)))
     if plan.fold and pairs:
-        left = calls.without(fold_batch_norm(made, calls, keep_class=not needs.modules))
+        left = calls.without(fold_batch_norm(made, calls, keep_class=not ask.needs.modules))
         words.append("batch norm folded")
     elif pairs:
         words.append("batch norm not folded (the outputs would change)")
-    if plan.fuse and fuse_blocks(made, left, layer):
+    if plan.fuse and fuse_blocks(made, left, ask.layer):
         words.append("conv-ReLU-pool fused")
     if plan.half and halve_convolutions(made):
         words.append("bfloat16 convolutions")
@@ -259,29 +283,3 @@ def half_pays(device: torch.device) -> bool:
     return device.type == "cpu" and bool(
         torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
     )
-
-
-def _reference(
-    model: nn.Module,
-    x: torch.Tensor,
-    layer: str | None,
-    needs: Needs,
-    score: Scalar | None = None,
-) -> tuple[torch.Tensor, Sight, list[nn.Module]]:
-    """Choose what to compare on, and run the given network on it.
-
-    Fusing and folding are local, so the middle of a large volume tells as much as all of it, and
-    the given network need not hold the feature maps of the whole.
-    """
-    with only_its_own(model) as strangers:
-        if x[0].numel() > _LARGE:
-            middle = tuple(
-                slice((n - min(n, _MIDDLE)) // 2, (n + min(n, _MIDDLE)) // 2) for n in x.shape[2:]
-            )
-            part = x[(slice(None), slice(None), *middle)]
-            try:
-                return part, look(model, part, layer, needs, score=score), strangers
-            except NetworkError:
-                # A linear layer that wants the whole volume's size.
-                pass
-        return x, look(model, x, layer, needs, score=score), strangers

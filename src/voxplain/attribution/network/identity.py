@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
 
 import torch
 from torch import nn
 
+from voxplain.attribution.network.insides import require_ready
 from voxplain.attribution.network.probe import probe
 from voxplain.errors import VoxplainError
 
-__all__ = ["code_name", "logits_on_noise"]
+__all__ = ["code_name", "logits_on_noise", "weights_sha256"]
 
 _SCALES = (1.0, 100.0)
 """Intensities after a z-score, and such as those of scanners."""
@@ -54,3 +56,30 @@ def logits_on_noise(model: nn.Module, shape: Sequence[int]) -> list[list[float]]
                 return None
             rows.append(found[0].double().tolist())
     return rows
+
+
+def weights_sha256(model: nn.Module) -> str:
+    """Hash the names and values of all parameters and buffers.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits, the same on every device.
+
+    Raises
+    ------
+    NetworkError
+        If a parameter has no values yet.
+    """
+    digest = hashlib.sha256()
+    require_ready(model)
+    tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    for name in sorted(tensors):
+        value = tensors[name].detach().cpu().contiguous().reshape(-1)
+        digest.update(f"{name} {tuple(tensors[name].shape)} {value.dtype}\n".encode())
+        digest.update(value.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from voxplain.errors import NetworkError
 
-__all__ = ["Head", "as_logits", "find_head", "head_words"]
+__all__ = ["Head", "as_logits", "find_head", "head_words", "probabilities"]
 
 Head = Literal["logits", "softmax", "sigmoid"]
 
@@ -141,3 +143,25 @@ def head_words(head: Head, network: str) -> str:
         f"{network} ends in a sigmoid, so its probabilities are turned into logits, and the "
         "log-odds are explained"
     )
+
+
+def probabilities(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Turn logits into probabilities.
+
+    Parameters
+    ----------
+    logits : array (N, K), logit
+
+    Returns
+    -------
+    array (N, K), probability
+        Softmax over K >= 2 classes; for a single logit (N, 1) its sigmoid, the probability of
+        class 1.
+    """
+    z = np.asarray(logits, dtype=np.float64)
+    if z.shape[1] == 1:
+        p: NDArray[np.float64] = np.exp(-np.logaddexp(0, -z))
+        return p
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    shares: NDArray[np.float64] = e / e.sum(axis=1, keepdims=True)
+    return shares

@@ -19,6 +19,7 @@ __all__ = [
     "TargetLike",
     "check_score",
     "make_target",
+    "require_class",
     "require_names",
 ]
 
@@ -164,13 +165,8 @@ class Target:
             if n_outputs == 1:
                 return Chosen(None, predicted=True)
             return Chosen(logits.detach().argmax(1), predicted=True)
-        n_classes = max(n_outputs, 2)
         for index in self.classes:
-            if not 0 <= index < n_classes:
-                raise InputError(
-                    f"Target class {index} is out of range: the network tells {n_classes} classes "
-                    f"apart, numbered 0 to {n_classes - 1}."
-                )
+            require_class(index, n_outputs)
         return Chosen(torch.tensor(self.classes, dtype=torch.int64, device=logits.device))
 
     def part(self, start: int, stop: int) -> Target:
@@ -181,6 +177,28 @@ class Target:
         """Keep the samples at some positions."""
         classes = None if self.classes is None else tuple(self.classes[i] for i in positions)
         return Target(classes, self.function, self.names)
+
+
+def require_class(index: int, outputs: int) -> None:
+    """Refuse a class that a network does not tell apart from others.
+
+    Parameters
+    ----------
+    index : int
+    outputs : int
+        Of the network; one output tells two classes apart.
+
+    Raises
+    ------
+    InputError
+        If it is none of them.
+    """
+    classes = max(outputs, 2)
+    if not 0 <= index < classes:
+        raise InputError(
+            f"Target class {index} is out of range: the network tells {classes} classes apart, "
+            f"numbered 0 to {classes - 1}."
+        )
 
 
 def require_names(names: int, outputs: int) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -22,28 +21,12 @@ from voxplain.fit.training.gradients import checked
 from voxplain.fit.training.objective import Objective
 from voxplain.fit.training.processes import Processes
 from voxplain.fit.training.schedule import Schedule, rate_of
+from voxplain.results.training import Epoch
 from voxplain.volume import Cohort
 
-__all__ = ["Epoch", "Training", "train"]
+__all__ = ["Training", "train"]
 
-OnBatch = Callable[[float, "Epoch | None"], None]
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One pass over the training part: mean loss and, for classes, accuracy while learning.
-
-    `validation_loss` is there where a validation part decides when to stop.
-    """
-
-    epoch: int
-    train_loss: float
-    train_accuracy: float | None = None
-    validation_loss: float | None = None
-
-    def to_dict(self) -> dict[str, float | None]:
-        """Return the fields as plain numbers."""
-        return asdict(self)
+OnBatch = Callable[[float, Epoch | None], None]
 
 
 class Training:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,14 @@ from voxplain.attribution.methods import make_method
 from voxplain.group import mean_map
 from voxplain.maps import AttributionMap, GroupMap
 from voxplain.phantom import Phantom
-from voxplain.pipeline.maps import Explained, Question
+from voxplain.pipeline.maps import Question
+from voxplain.pipeline.writing import Explained
+from voxplain.results.localisation import (
+    AgreementPair,
+    AgreementResult,
+    ControlResult,
+    MethodResult,
+)
 from voxplain.trust import (
     FWHM_MM,
     Localisation,
@@ -105,10 +111,10 @@ class Judge:
     groups: Mapping[tuple[str, str], GroupMap]
     seed: int
 
-    def control_scores(self) -> dict[str, dict[str, Any]]:
+    def control_scores(self) -> dict[str, ControlResult]:
         """Localisation of each control against the truth in template space."""
         return {
-            name: _group_figures(self._localised(values)) | {"label": CONTROL_LABELS[name]}
+            name: ControlResult(*_group_figures(self._localised(values)), CONTROL_LABELS[name])
             for name, values in self.controls.items()
         }
 
@@ -121,7 +127,7 @@ class Judge:
 
     def method_scores(
         self, question: Question, explained: Explained, class_name: str
-    ) -> dict[str, Any]:
+    ) -> MethodResult:
         """Every figure of one method: per subject, per group, against chance and controls.
 
         Parameters
@@ -161,49 +167,41 @@ class Judge:
             t_map_ap=bars["t-map"],
             class_name=class_name,
         )
-        return {
-            "label": info.label,
-            "citation": info.citation,
-            "unit": method.unit,
-            "sign": method.sign,
-            "complete": info.complete,
-            "passes": info.passes,
-            "options": describe_options(method),
-            "subjects": len(explained.maps),
-            "subject_ap": float(np.mean(per_subject)),
-            "subject_ap_ci": _bootstrap_mean(per_subject, self.seed),
-            "subject_ap_by_class": {
-                c: float(
-                    np.mean(
-                        [
-                            ap
-                            for ap, m in zip(per_subject, explained.maps, strict=True)
-                            if m.target == c
-                        ]
-                    )
-                )
-                for c in dict.fromkeys(map_.target for map_ in explained.maps)
+        group_ap, auroc, dice, mass = _group_figures(group)
+        own_groups = {c: map_ for (n, c), map_ in self.groups.items() if n == name}
+        return MethodResult(
+            label=info.label,
+            citation=info.citation,
+            unit=method.unit,
+            sign=method.sign,
+            complete=info.complete,
+            passes=info.passes,
+            options=describe_options(method),
+            subjects=len(explained.maps),
+            subject_ap=float(np.mean(per_subject)),
+            subject_ap_ci=_bootstrap_mean(per_subject, self.seed),
+            subject_ap_by_class=_mean_by_class(per_subject, explained.maps),
+            group_class=class_name,
+            group_ap=group_ap,
+            auroc=auroc,
+            dice=dice,
+            mass=mass,
+            group_ap_raw=raw.average_precision,
+            group_ap_by_class={
+                c: self._localised(map_.values).average_precision for c, map_ in own_groups.items()
             },
-            "group_class": class_name,
-            **_group_figures(group),
-            "group_ap_raw": raw.average_precision,
-            "group_ap_by_class": {
-                c: self._localised(map_.values).average_precision
-                for (n, c), map_ in self.groups.items()
-                if n == name
-            },
-            "group_subjects": {c: m.n_subjects for (n, c), m in self.groups.items() if n == name},
-            "group_fwhm_mm": null.fwhm,
-            "chance_ap_95": null.percentile_95,
-            "one_sided": null.one_sided,
-            "seconds_per_subject": explained.seconds,
-            "better_than_chance": verdict.better_than_chance,
-            "beats_edges": verdict.beats_edges,
-            "beats_t_map": verdict.beats_t_map,
-            "verdict": verdict.sentence,
-        }
+            group_subjects={c: map_.n_subjects for c, map_ in own_groups.items()},
+            group_fwhm_mm=null.fwhm,
+            chance_ap_95=null.percentile_95,
+            one_sided=null.one_sided,
+            seconds_per_subject=explained.seconds,
+            better_than_chance=verdict.better_than_chance,
+            beats_edges=verdict.beats_edges,
+            beats_t_map=verdict.beats_t_map,
+            verdict=verdict.sentence,
+        )
 
-    def agreements(self, class_name: str) -> dict[str, Any]:
+    def agreements(self, class_name: str) -> AgreementResult:
         """Agreement between the methods' group maps, pair by pair, with its chance levels."""
         grid, brain = self.phantom.cohort.grid, self.phantom.brain
         ready = {
@@ -214,8 +212,20 @@ class Judge:
         pairs = []
         for a, b in combinations(ready, 2):
             scores = agreement(ready[a], ready[b], brain, TOP_FRACTION, self.seed)
-            pairs.append({"a": a, "b": b} | _without(asdict(scores), "fraction"))
-        return {"fraction": TOP_FRACTION, "class": class_name, "pairs": pairs}
+            pairs.append(
+                AgreementPair(
+                    a,
+                    b,
+                    dice=scores.dice,
+                    dice_chance=scores.dice_chance,
+                    dice_surrogates=scores.dice_surrogates,
+                    dice_95=scores.dice_95,
+                    spearman=scores.spearman,
+                    spearman_95=scores.spearman_95,
+                    draws=scores.draws,
+                )
+            )
+        return AgreementResult(TOP_FRACTION, class_name, tuple(pairs))
 
     def _localised(self, values: NDArray[np.float32]) -> Localisation:
         score = strength(values, self.phantom.cohort.grid, FWHM_MM)
@@ -228,22 +238,21 @@ class Judge:
         return localise(strength(map_.values, map_.grid, FWHM_MM), truth, brain).average_precision
 
 
-def _group_figures(scores: Localisation) -> dict[str, float]:
-    return {
-        "group_ap": scores.average_precision,
-        "auroc": scores.auroc,
-        "dice": scores.dice_matched,
-        "mass": scores.mass,
-    }
+def _group_figures(scores: Localisation) -> tuple[float, float, float, float]:
+    """Return average precision, AUROC, Dice and mass."""
+    return scores.average_precision, scores.auroc, scores.dice_matched, scores.mass
 
 
-def _bootstrap_mean(values: Sequence[float], seed: int, draws: int = 2000) -> list[float]:
+def _mean_by_class(values: Sequence[float], maps: Sequence[AttributionMap]) -> dict[str, float]:
+    by_class: dict[str, list[float]] = {}
+    for value, map_ in zip(values, maps, strict=True):
+        by_class.setdefault(map_.target, []).append(value)
+    return {name: float(np.mean(own)) for name, own in by_class.items()}
+
+
+def _bootstrap_mean(values: Sequence[float], seed: int, draws: int = 2000) -> tuple[float, float]:
     rng = np.random.default_rng(seed)
     array = np.asarray(values)
     means = array[rng.integers(0, len(array), (draws, len(array)))].mean(axis=1)
     low, high = np.percentile(means, [2.5, 97.5])
-    return [float(low), float(high)]
-
-
-def _without(content: dict[str, Any], key: str) -> dict[str, Any]:
-    return {k: v for k, v in content.items() if k != key}
+    return float(low), float(high)

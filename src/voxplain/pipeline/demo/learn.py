@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+from torch import nn
 
-from voxplain import __version__
-from voxplain.attribution import weights_sha256
 from voxplain.cohort import load_atlas, mni152_template
-from voxplain.fit import Epoch, Schedule, hold_out, predict, train
-from voxplain.nets import MRINet, load_into, read_weights, serialise
-from voxplain.phantom import Phantom, Scenario, make_phantom
+from voxplain.fit import Epoch, Fold, Processes, Schedule, hold_out, outcome_of, predict
+from voxplain.phantom import Phantom, make_phantom
+from voxplain.pipeline.fit.learner import Learner
+from voxplain.pipeline.fit.scores import predictions_table
+from voxplain.pipeline.fit.setting import Setting
 from voxplain.pipeline.truth import write_truth
 from voxplain.progress import Progress
 from voxplain.study import Study
 
 __all__ = ["Trained", "prepare_phantom", "train_network"]
 
-HELD_OUT = 0.3
+NETWORK, HELD_OUT = "mrinet", 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,10 +31,10 @@ class Trained:
 
     Parameters
     ----------
-    network : MRINet
+    network : torch.nn.Module
     train, held_out : array (N,)
         Positions in the cohort.
-    history : list of Epoch
+    history : tuple of Epoch
     logits : array (N, 2), logit
         Of the held-out subjects, in order.
     schedule : Schedule
@@ -44,10 +42,10 @@ class Trained:
         Time that the training took, in this run or in the one that it is kept from.
     """
 
-    network: MRINet
+    network: nn.Module
     train: NDArray[np.int64]
     held_out: NDArray[np.int64]
-    history: list[Epoch]
+    history: tuple[Epoch, ...]
     logits: NDArray[np.float32]
     schedule: Schedule
     seconds: float
@@ -99,79 +97,25 @@ def train_network(
 ) -> Trained:
     """Train the paper's network on the cohort, or take it from the study if it is there.
 
-    Writes ``model/weights.safetensors``, ``model/predictions.tsv`` and, last,
-    ``model/training.json``.
+    Writes its weights and record below ``model/mrinet/``, as `voxplain fit` does, and the held-out
+    predictions to ``model/mrinet/predictions.tsv``.
     """
-    cohort = phantom.cohort
-    learners, held_out = hold_out(cohort, HELD_OUT, seed)
-    torch.manual_seed(seed)
-    network = MRINet(cohort.grid.shape, len(cohort.class_names))
-    request = _request(phantom.scenario, schedule, len(cohort), seed, device)
-    kept = study.find_json("model/training.json", request)
-    if kept is not None:
-        load_into(network, read_weights(study.folder / "model/weights.safetensors"))
-        network.eval()
-        history = [Epoch(**epoch) for epoch in kept["history"]]
-        seconds = float(kept["seconds"])
+    cohort, outcome = phantom.cohort, outcome_of(phantom.cohort)
+    fold = Fold(0, 0, *hold_out(cohort, HELD_OUT, seed))
+    setting = Setting(cohort, outcome, [fold], None, seed)
+    learner = Learner(study, NETWORK, setting, schedule, Processes(device=device))
+    if learner.has(fold):
         progress.say("Training: kept, it was done with the same options.")
-    else:
-        with progress.step(f"Training on {len(learners)} subjects", schedule.epochs) as advance:
-            began = time.perf_counter()
-            history = train(
-                network,
-                cohort,
-                learners,
-                schedule,
-                seed=seed,
-                device=device,
-                on_batch=lambda done, epoch: advance(done, note=_note(epoch)),
-            )
-            seconds = time.perf_counter() - began
-    logits = predict(network, cohort, held_out, device=device)
-    if kept is None:
-        study.write_bytes("model/weights.safetensors", serialise(network))
-        _write_predictions(study, phantom, held_out, logits)
-        study.write_json(
-            "model/training.json",
-            {
-                "request": request,
-                "schedule": schedule.describe(),
-                "seconds": seconds,
-                "weights_sha256": weights_sha256(network),
-                "train": [cohort.subjects[i] for i in learners],
-                "held_out": [cohort.subjects[i] for i in held_out],
-                "history": [epoch.to_dict() for epoch in history],
-            },
-        )
-    return Trained(network, learners, held_out, history, logits, schedule, seconds)
-
-
-def _request(
-    scenario: Scenario, schedule: Schedule, subjects: int, seed: int, device: str
-) -> Mapping[str, Any]:
-    return {
-        "effect": asdict(scenario.effect),
-        "anatomy": asdict(scenario.anatomy),
-        "scanner": asdict(scenario.scanner),
-        "grid": scenario.grid.to_dict(),
-        "schedule": schedule.to_dict(),
-        "subjects": subjects,
-        "seed": seed,
-        "device": device,
-        "versions": {"voxplain": __version__, "torch": torch.__version__},
-    }
-
-
-def _note(epoch: Epoch | None) -> str:
-    if epoch is None:
-        return ""
-    return f"loss {epoch.train_loss:.3f}, accuracy {epoch.train_accuracy:.2f}"
-
-
-def _write_predictions(
-    study: Study, phantom: Phantom, held_out: NDArray[np.int64], logits: NDArray[np.float32]
-) -> None:
-    table = phantom.cohort.participants.iloc[held_out][["participant_id", "label"]].copy()
-    for column, name in enumerate(phantom.cohort.class_names):
-        table[f"logit_{name}"] = logits[:, column]
-    study.write_text("model/predictions.tsv", table.to_csv(sep="\t", index=False))
+    network, _ = learner.trained(fold, progress)
+    logits = predict(network, cohort, fold.test, device=device)
+    table = predictions_table(cohort, outcome, [fold], [logits])
+    study.write_text(f"{learner.folder}/predictions.tsv", table)
+    return Trained(
+        network,
+        fold.train,
+        fold.test,
+        learner.history(fold),
+        logits,
+        schedule,
+        learner.seconds,
+    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from textwrap import wrap
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +16,8 @@ from voxplain.pipeline.demo.judge import AFFECTED_CLASS, CONTROL_LABELS
 from voxplain.pipeline.demo.learn import Trained
 from voxplain.report import figures
 from voxplain.report.html.viewer import slice_viewer
+from voxplain.report.pages.demo_findings import localisation_rows
+from voxplain.results.demo import DemoResult
 from voxplain.trust import FWHM_MM
 from voxplain.volume import smooth
 
@@ -29,7 +30,7 @@ _Groups = Mapping[tuple[str, str], GroupMap]
 def demo_pictures(
     phantom: Phantom,
     trained: Trained,
-    summary: Mapping[str, Any],
+    result: DemoResult,
     groups: _Groups,
     blind: Mapping[str, NDArray[np.float32]],
     tables: Mapping[tuple[str, str], RegionTable],
@@ -41,8 +42,7 @@ def demo_pictures(
     ----------
     phantom : Phantom
     trained : Trained
-    summary : mapping
-        The demo's figures.
+    result : DemoResult
     groups : mapping of (method, class) to GroupMap
     blind : mapping of str to array (X, Y, Z)
         The controls' maps.
@@ -55,28 +55,21 @@ def demo_pictures(
     dict of str to bytes
         Under the names that `voxplain.report.pages.demo` knows.
     """
-    methods = summary["methods"]
+    labels = {name: method.label for name, method in result.methods.items()}
     makers: dict[str, Callable[[], bytes]] = {
         "cohort": lambda: _cohort(phantom),
-        "training": lambda: figures.training_curve(summary["training"]["history"]),
+        "training": lambda: figures.training_curve([e.to_dict() for e in trained.history]),
         "predictions": lambda: figures.predictions(
             probabilities(trained.logits)[:, 1],
             phantom.cohort.labels[trained.held_out],
             phantom.cohort.class_names,
-            roc_auc=summary["roc_auc"],
-            roc_auc_ci=summary["roc_auc_ci"],
+            roc_auc=result.roc_auc.value,
+            roc_auc_ci=result.roc_auc.ci,
         ),
         "localisation": lambda: figures.localisation_bars(
-            [
-                *methods.values(),
-                *({**control, "control": True} for control in summary["controls"].values()),
-            ],
-            chance=summary["chance_ap"],
-            chance_95=summary["chance_ap_95"],
+            localisation_rows(result), chance=result.chance_ap, chance_95=result.chance_ap_95
         ),
-        "agreement": lambda: figures.agreement_matrix(
-            summary["agreement"], {name: method["label"] for name, method in methods.items()}
-        ),
+        "agreement": lambda: figures.agreement_matrix(result.agreement, labels),
         "gallery": lambda: _gallery(phantom, groups, blind),
     }
     for (name, class_name), map_ in groups.items():

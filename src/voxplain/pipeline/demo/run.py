@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,20 +24,24 @@ from voxplain.pipeline.demo.judge import AFFECTED_CLASS, Judge, controls, group_
 from voxplain.pipeline.demo.learn import Trained, prepare_phantom, train_network
 from voxplain.pipeline.demo.pictures import demo_pictures, demo_viewers
 from voxplain.pipeline.demo.summary import (
+    SCORING,
     Clock,
-    accuracy_figures,
-    cohort_figures,
-    network_figures,
+    cohort_facts,
+    estimates,
+    network_facts,
     peak_rss_mb,
-    region_figures,
-    scoring_figures,
-    training_figures,
+    region_ranks,
+    training_facts,
     versions,
 )
-from voxplain.pipeline.maps import Question, explain_and_write
+from voxplain.pipeline.maps import Question
+from voxplain.pipeline.streams import Some
+from voxplain.pipeline.writing import explain_and_write
 from voxplain.progress import Progress
 from voxplain.report.html.render import render
 from voxplain.report.pages.demo import demo_page
+from voxplain.results.demo import DemoResult
+from voxplain.results.summary import demo_json
 from voxplain.study import Study
 from voxplain.trust import FWHM_MM
 from voxplain.volume import smooth
@@ -93,8 +97,8 @@ class DemoOptions:
         )
 
 
-def run_demo(options: DemoOptions, progress: Progress) -> dict[str, Any]:
-    """Run the demonstration and return its summary.
+def run_demo(options: DemoOptions, progress: Progress) -> DemoResult:
+    """Run the demonstration and return what it found.
 
     Files appear in the study folder as they are made; ``summary.json`` and ``report.html`` come
     last. A rerun with the same options keeps the training and every map that is there.
@@ -106,8 +110,8 @@ def run_demo(options: DemoOptions, progress: Progress) -> dict[str, Any]:
 
     Returns
     -------
-    dict
-        What ``summary.json`` holds.
+    DemoResult
+        As ``summary.json`` has it.
 
     Raises
     ------
@@ -126,11 +130,12 @@ def run_demo(options: DemoOptions, progress: Progress) -> dict[str, Any]:
     trained = train_network(study, phantom, schedule, options.seed, device, progress)
     clock.lap("training")
     explained, questions = {}, _questions(phantom, trained, options)
-    for name, (question, chosen) in questions.items():
-        volumes = [phantom.cohort[int(i)] for i in chosen]
-        explained[name] = explain_and_write(
-            study, trained.network, volumes, question, engine, progress
-        )
+    with engine.run() as shared:
+        for name, (question, chosen) in questions.items():
+            volumes = Some(phantom.cohort, chosen.tolist())
+            explained[name] = explain_and_write(
+                study, trained.network, volumes, question, shared, progress
+            )
     clock.lap("explain")
 
     with progress.step("Scoring against truth, chance and controls", 1) as advance:
@@ -147,36 +152,39 @@ def run_demo(options: DemoOptions, progress: Progress) -> dict[str, Any]:
     _write_groups(study, groups, blind, tables, phantom)
     clock.lap("scoring")
 
-    summary: dict[str, Any] = {
-        "title": "A known effect, a trained network, and what its explanations found",
-        "command": options.command(),
-        "seed": options.seed,
-        "target": "each subject's own class",
-        "grid": phantom.cohort.grid.to_dict() | {"text": str(phantom.cohort.grid)},
-        "cohort": cohort_figures(phantom, trained, phantom_seconds),
-        **accuracy_figures(phantom, trained, options.seed),
-        "network": network_figures(trained, explained, device),
-        "training": training_figures(trained),
-        "scoring": scoring_figures(),
-        "chance_ap": chance_ap,
-        "chance_ap_95": chance_ap_95,
-        "methods": methods,
-        "controls": judge.control_scores(),
-        "agreement": judge.agreements(AFFECTED_CLASS),
-        "regions": region_figures(tables, atlas, phantom),
-        "versions": versions(),
-    }
+    held_out = estimates(phantom, trained, options.seed)
+    result = DemoResult(
+        title="A known effect, a trained network, and what its explanations found",
+        command=options.command(),
+        seed=options.seed,
+        target="each subject's own class",
+        grid=phantom.cohort.grid,
+        cohort=cohort_facts(phantom, trained, phantom_seconds),
+        accuracy=held_out["accuracy"],
+        balanced_accuracy=held_out["balanced_accuracy"],
+        roc_auc=held_out["roc_auc"],
+        network=network_facts(trained, explained, device),
+        training=training_facts(trained),
+        fwhm_mm=FWHM_MM,
+        scoring=SCORING,
+        chance_ap=chance_ap,
+        chance_ap_95=chance_ap_95,
+        methods=methods,
+        controls=judge.control_scores(),
+        agreement=judge.agreements(AFFECTED_CLASS),
+        regions=region_ranks(tables, atlas, phantom),
+        versions=versions(),
+    )
     with progress.step("Drawing figures and the report", 1) as advance:
-        pictures = demo_pictures(phantom, trained, summary, groups, blind, tables, advance)
+        pictures = demo_pictures(phantom, trained, result, groups, blind, tables, advance)
         viewers = demo_viewers(phantom, groups)
         for name, png in pictures.items():
             study.write_bytes(f"figures/{name.replace(':', '_')}.png", png)
         clock.lap("report")
-        summary["seconds"] = clock.seconds()
-        summary["peak_rss_mb"] = peak_rss_mb()
-        study.write_text("report.html", render(demo_page(summary, pictures, viewers)))
-    study.write_json("summary.json", summary)
-    return summary
+        result = replace(result, seconds=clock.seconds(), peak_rss_mb=peak_rss_mb())
+        study.write_text("report.html", render(demo_page(result, pictures, viewers)))
+    study.write_json("summary.json", demo_json(result))
+    return result
 
 
 def _questions(

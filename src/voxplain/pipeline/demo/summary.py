@@ -1,4 +1,4 @@
-"""What the demo's ``summary.json`` says of the cohort, the network, the regions and the run."""
+"""What the demo tells of the cohort, the network, the regions and the run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import resource
 import sys
 import time
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,22 +19,31 @@ from voxplain.maps import RegionTable
 from voxplain.nets import count_parameters
 from voxplain.phantom import Phantom
 from voxplain.pipeline.demo.learn import Trained
-from voxplain.pipeline.maps import Explained
+from voxplain.pipeline.writing import Explained
+from voxplain.results.demo import CohortFacts, EffectFacts, Estimate, NetworkFacts, TrainingFacts
+from voxplain.results.localisation import RegionRanks, RegionRow, RegionsResult
 from voxplain.trust import FWHM_MM
 
 __all__ = [
+    "SCORING",
     "Clock",
-    "accuracy_figures",
-    "cohort_figures",
-    "network_figures",
+    "cohort_facts",
+    "estimates",
+    "network_facts",
     "peak_rss_mb",
-    "region_figures",
-    "scoring_figures",
-    "training_figures",
+    "region_ranks",
+    "training_facts",
     "versions",
 ]
 
+SCORING = (
+    f"Signed maps are averaged over subjects, smoothed by {FWHM_MM:g} mm (full width at half "
+    "maximum), made absolute, and ranked inside the brain; the two controls are treated alike."
+)
+"""How a map becomes a ranking of voxels."""
+
 TOP_REGIONS = 10
+_COLUMNS = ["region", "mean", "peak", "share", "density", "rank"]
 
 
 class Clock:
@@ -56,95 +64,83 @@ class Clock:
         return {"total": time.perf_counter() - self._began} | self.laps
 
 
-def cohort_figures(phantom: Phantom, trained: Trained, seconds: float) -> dict[str, Any]:
+def cohort_facts(phantom: Phantom, trained: Trained, seconds: float) -> CohortFacts:
     """Sizes, classes, the effect, and what a subject cost."""
     cohort, effect = phantom.cohort, phantom.scenario.effect
-    return {
-        "subjects": len(cohort),
-        "train": len(trained.train),
-        "held_out": len(trained.held_out),
-        "classes": list(cohort.class_names),
-        "class_counts": {
+    return CohortFacts(
+        subjects=len(cohort),
+        train=len(trained.train),
+        held_out=len(trained.held_out),
+        classes=cohort.class_names,
+        class_counts={
             name: int((cohort.labels == c).sum()) for c, name in enumerate(cohort.class_names)
         },
-        "effect": {
-            "regions": list(effect.regions),
-            "description": effect.describe(),
-            "strength": effect.strength,
-            "spread": effect.spread,
-            "bayes_accuracy": effect.bayes_accuracy,
-            "volume_ml": float(phantom.support.sum() * cohort.grid.voxel_volume / 1000),
-        },
-        "seconds_per_subject": seconds / len(cohort),
-    }
+        effect=EffectFacts(
+            regions=tuple(effect.regions),
+            description=effect.describe(),
+            strength=effect.strength,
+            spread=effect.spread,
+            bayes_accuracy=effect.bayes_accuracy,
+            volume_ml=float(phantom.support.sum() * cohort.grid.voxel_volume / 1000),
+        ),
+        seconds_per_subject=seconds / len(cohort),
+    )
 
 
-def accuracy_figures(phantom: Phantom, trained: Trained, seed: int) -> dict[str, Any]:
-    """Accuracy, balanced accuracy and ROC AUC on held-out subjects, each with its interval."""
+def estimates(phantom: Phantom, trained: Trained, seed: int) -> dict[str, Estimate]:
+    """Accuracy, balanced accuracy and ROC AUC on held-out subjects, each with its interval.
+
+    Parameters
+    ----------
+    phantom : Phantom
+    trained : Trained
+    seed : int
+        Of the bootstrap.
+    """
     labels = phantom.cohort.labels[trained.held_out]
-    out: dict[str, Any] = {}
-    for name, score in classification_scores(trained.logits, labels, seed=seed).items():
-        out[name] = score.value
-        out[f"{name}_ci"] = [score.low, score.high]
-    return out
+    scores = classification_scores(trained.logits, labels, seed=seed)
+    return {name: Estimate(one.value, (one.low, one.high)) for name, one in scores.items()}
 
 
-def network_figures(
+def network_facts(
     trained: Trained, explained: Mapping[str, Explained], device: str
-) -> dict[str, Any]:
+) -> NetworkFacts:
     """Name, size, hash, and how the engine ran it."""
     first = {name: result.maps[0].provenance for name, result in explained.items()}
-    return {
-        "name": type(trained.network).__name__,
-        "parameters": count_parameters(trained.network),
-        "weights_sha256": weights_sha256(trained.network),
-        "layer": next((p.layer for p in first.values() if p.layer), None),
-        "precision": next(iter(first.values())).precision,
-        "device": device,
-    }
+    return NetworkFacts(
+        name=type(trained.network).__name__,
+        parameters=count_parameters(trained.network),
+        weights_sha256=weights_sha256(trained.network),
+        layer=next((p.layer for p in first.values() if p.layer), None),
+        precision=next(iter(first.values())).precision,
+        device=device,
+    )
 
 
-def training_figures(trained: Trained) -> dict[str, Any]:
+def training_facts(trained: Trained) -> TrainingFacts:
     """Report the schedule, the loss and accuracy of every epoch, and the time."""
-    return {
-        "schedule": trained.schedule.describe(),
-        "history": [epoch.to_dict() for epoch in trained.history],
-        "seconds": trained.seconds,
-    }
+    return TrainingFacts(trained.schedule.describe(), trained.history, trained.seconds)
 
 
-def scoring_figures() -> dict[str, Any]:
-    """How a map becomes a ranking of voxels."""
-    return {
-        "fwhm_mm": FWHM_MM,
-        "description": (
-            f"Signed maps are averaged over subjects, smoothed by {FWHM_MM:g} mm (full width at "
-            "half maximum), made absolute, and ranked inside the brain; the two controls are "
-            "treated alike."
-        ),
-    }
-
-
-def region_figures(
+def region_ranks(
     tables: Mapping[tuple[str, str], RegionTable], atlas: Atlas, phantom: Phantom
-) -> dict[str, Any]:
+) -> RegionsResult:
     """List the first regions of every table, and the ranks of those truly affected."""
-    affected = list(phantom.scenario.effect.regions)
-    methods: dict[str, dict[str, Any]] = {}
+    affected = tuple(phantom.scenario.effect.regions)
+    methods: dict[str, dict[str, RegionRanks]] = {}
     for (name, class_name), table in tables.items():
         regions = table.frame[table.frame["label"] > 0]
         top = regions.dropna(subset=["rank"]).nsmallest(TOP_REGIONS, "rank")
-        columns = ["region", "mean", "peak", "share", "density", "rank"]
-        methods.setdefault(name, {})[class_name] = {
-            "top": [
-                {str(k): v for k, v in row.items()}
-                | {"rank": int(row["rank"]), "affected": row["region"] in affected}
-                for row in top[columns].to_dict(orient="records")
-            ],
-            "affected_ranks": (dict.fromkeys(affected) if top.empty else ranks_of(table, affected)),
-            "n_regions": int((regions["voxels"] > 0).sum()),
-        }
-    return {"atlas": atlas.name, "affected": affected, "methods": methods}
+        rows = tuple(
+            RegionRow(region, mean, peak, share, density, int(rank), region in affected)
+            for region, mean, peak, share, density, rank in top[_COLUMNS].to_numpy().tolist()
+        )
+        methods.setdefault(name, {})[class_name] = RegionRanks(
+            rows,
+            ranks_of(table, affected) if rows else dict.fromkeys(affected),
+            int((regions["voxels"] > 0).sum()),
+        )
+    return RegionsResult(atlas.name, affected, methods)
 
 
 def versions() -> dict[str, str]:

@@ -19,12 +19,12 @@ from voxplain.attribution.network.numbers import (
     expected_value,
     number_target,
 )
-from voxplain.attribution.network.target import TargetLike, require_names
+from voxplain.attribution.network.target import TargetLike, require_class, require_names
 from voxplain.errors import InputError, unknown_name
 from voxplain.nets import WeightsRecord, published_layout, read_record
 from voxplain.pipeline.explain.options import ScanOptions
 
-__all__ = ["Outputs", "Said", "likely_counts", "read_said"]
+__all__ = ["Outputs", "Said", "likely_counts", "read_said", "require_target"]
 
 _GUESSES = 8
 _TOLD = 5
@@ -92,7 +92,7 @@ class Outputs:
         if said.unit is not None:
             return cls._number(options, said, said.unit, count)
         require_names(len(said.names or ()), count)
-        _require_class(options.target, said.names or (), max(count, 2))
+        require_target(options.target, said.names or (), count)
         names = said.names or tuple(f"class {i}" for i in range(max(count, 2)))
         if count == 1 and said.names is None and options.task == "auto":
             return cls("unknown", (), options.target)
@@ -247,14 +247,29 @@ def likely_counts(state: Mapping[str, torch.Tensor]) -> list[int]:
     return sorted(int(n) for n in heads)[:_GUESSES]
 
 
-def _require_class(target: int | str, names: Sequence[str], classes: int) -> None:
-    if isinstance(target, int) and not 0 <= target < classes:
-        raise InputError(
-            f"Target class {target} is out of range: the network tells {classes} classes "
-            f"apart, numbered 0 to {classes - 1}."
+def require_target(target: int | str, names: Sequence[str], count: int, *rules: str) -> None:
+    """Refuse a target that is no class of a network with `count` outputs, and no rule for one.
+
+    Parameters
+    ----------
+    target : int or str
+    names : sequence of str
+        Of the classes; empty where they have none.
+    count : int
+    *rules : str
+        Words that stand for a class beside ``"predicted"``.
+
+    Raises
+    ------
+    InputError
+        If it is neither.
+    """
+    if isinstance(target, int):
+        require_class(target, count)
+    elif target not in ("predicted", *rules, *names):
+        raise unknown_name(
+            "target", target, ["predicted", *rules, *names, *map(str, range(max(count, 2)))]
         )
-    if isinstance(target, str) and target not in ("predicted", *names):
-        raise unknown_name("target", target, ["predicted", *names, *map(str, range(classes))])
 
 
 def _bins(options: ScanOptions, said: Said, count: int) -> list[tuple[Sequence[float], str]]:

@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,6 +23,7 @@ from voxplain.fit.morphometry import Features, fit_table, ranked, read_features,
 from voxplain.fit.voxels import Products, inner_products, voxel_models
 from voxplain.pipeline.fit.setting import Setting
 from voxplain.progress import Progress
+from voxplain.results.fit import Confounds, Importance, Matched
 from voxplain.volume import Cohort
 
 __all__ = ["Rivals", "confound_scores", "features_of", "table_rivals", "voxel_rivals"]
@@ -43,7 +43,7 @@ class Rivals:
         Those whose outputs are logarithms of probabilities, so that Brier scores mean something.
     products : Products, optional
         Of the voxels.
-    importances : list of dict
+    importances : tuple of Importance
         Of a table's measures, best first.
     notes : tuple of str
     """
@@ -51,7 +51,7 @@ class Rivals:
     outputs: dict[str, Outputs]
     likely: frozenset[str] = frozenset()
     products: Products | None = None
-    importances: tuple[dict[str, Any], ...] = ()
+    importances: tuple[Importance, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -136,7 +136,7 @@ def confound_scores(
     columns: Sequence[str],
     outputs: Mapping[str, Outputs],
     products: Products | None,
-) -> dict[str, Any]:
+) -> Confounds:
     """Say what confounds do alone, and what each model does without them.
 
     Parameters
@@ -151,11 +151,7 @@ def confound_scores(
 
     Returns
     -------
-    dict
-        ``alone``: pooled measures of a linear model on each column, and on all together.
-        ``matched``: pooled measures of each model on pairs of both classes of one brain size.
-        ``removed``: pooled measures of each model once the columns are regressed out, within the
-        training parts (voxels) or from the outputs by the other folds.
+    Confounds
     """
     table = setting.cohort.participants
     on_voxels = voxel_models(bool(setting.outcome.class_names)) if products is not None else {}
@@ -166,7 +162,7 @@ def confound_scores(
         name: _pooled(setting, confounds_alone(table[part], setting.outcome, setting.folds))
         for name, part in sets.items()
     }
-    result: dict[str, Any] = {"columns": list(columns), "alone": alone, "removed": {}}
+    removed = {}
     for name, given in outputs.items():
         if products is not None and name in on_voxels:
             model = on_voxels[name]
@@ -180,10 +176,9 @@ def confound_scores(
         else:
             every = np.arange(len(table))
             left = residual_outputs(given, setting.folds, _designs(table, columns, every))
-        result["removed"][name] = _pooled(setting, left)
-    if "brain_ml" in table.columns and len(setting.outcome.class_names) == 2:
-        result["matched"] = _matched(setting, outputs)
-    return result
+        removed[name] = _pooled(setting, left)
+    two = "brain_ml" in table.columns and len(setting.outcome.class_names) == 2
+    return Confounds(tuple(columns), alone, removed, _matched(setting, outputs) if two else None)
 
 
 def _designs(
@@ -192,7 +187,7 @@ def _designs(
     return np.hstack([design(table[name], train) for name in columns])
 
 
-def _matched(setting: Setting, outputs: Mapping[str, Outputs]) -> dict[str, Any]:
+def _matched(setting: Setting, outputs: Mapping[str, Outputs]) -> Matched:
     table, outcome = setting.cohort.participants, setting.outcome
     first = np.flatnonzero(~table["participant_id"].duplicated())
     labels = [outcome.class_names[int(outcome.values[i])] for i in first]
@@ -201,11 +196,9 @@ def _matched(setting: Setting, outputs: Mapping[str, Outputs]) -> dict[str, Any]
         kept = first[matched_by_size(labels, sizes, outcome.class_names)]
     except InputError:
         # No two brains of both classes are of a size, which is a finding as well.
-        return {"scans": 0}
-    return {
-        "scans": len(kept),
-        **{name: _pooled(setting, given, kept) for name, given in outputs.items()},
-    }
+        return Matched(0, {})
+    pooled = {name: _pooled(setting, given, kept) for name, given in outputs.items()}
+    return Matched(len(kept), pooled)
 
 
 def _pooled(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +16,13 @@ from voxplain.report.figures import (
 )
 from voxplain.report.pages.fit import score_rows
 from voxplain.report.words.scores import chance_level
+from voxplain.results.fit import FitResult
 
 __all__ = ["fit_pictures"]
 
 
 def fit_pictures(
-    fit: Mapping[str, Any],
+    fit: FitResult,
     setting: Setting,
     outputs: Mapping[str, Sequence[NDArray[np.floating]]],
 ) -> dict[str, bytes]:
@@ -30,8 +30,7 @@ def fit_pictures(
 
     Parameters
     ----------
-    fit : mapping
-        The part ``fit`` of ``summary.json``.
+    fit : FitResult
     setting : Setting
     outputs : mapping of str to list of array (n, K)
         Of the networks, for each fold's held-out scans.
@@ -42,14 +41,18 @@ def fit_pictures(
         PNG files by name.
     """
     name = setting.outcome.name
-    classes = bool(fit["class_names"])
+    classes = bool(fit.class_names)
     label = "accuracy" if classes else f"mean absolute error of {name} (less is better)"
-    pictures = {
-        "scores": model_scores(score_rows(fit), label, chance_level(fit), fit.get("ceiling"))
-    }
+    chance = chance_level(fit.class_names, fit.class_counts)
+    pictures = {"scores": model_scores(score_rows(fit), label, chance, fit.ceiling)}
     if classes:
-        pictures["calibration"] = calibration_curves(fit["models"])
-    ranked = [row for row in fit["importances"] if np.isfinite(row["permutation"])]
+        judged = {name: model.judged for name, model in fit.models.items()}
+        pictures["calibration"] = calibration_curves(judged)
+    ranked = [
+        row
+        for row in fit.importances
+        if row.permutation is not None and np.isfinite(row.permutation)
+    ]
     if ranked:
         pictures["importances"] = importances(ranked, of="accuracy" if classes else "R²")
     if not classes:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -29,11 +28,14 @@ from voxplain.pipeline.fit.baselines import (
 )
 from voxplain.pipeline.fit.learner import Learner
 from voxplain.pipeline.fit.pictures import fit_pictures
+from voxplain.pipeline.fit.places import FOLDS
 from voxplain.pipeline.fit.scores import predictions_table, score_model
 from voxplain.pipeline.fit.setting import Setting, ceiling_of
 from voxplain.progress import Progress, Silent
 from voxplain.report.html.render import render
 from voxplain.report.pages.fit import fit_page
+from voxplain.results.fit import FitResult, ModelResult, TrainedNetwork
+from voxplain.results.summary import fit_json
 from voxplain.study import Study
 from voxplain.volume import Cohort
 
@@ -93,7 +95,7 @@ class FitOptions:
     replace: bool = False
 
 
-def run_fit(options: FitOptions, progress: Progress) -> dict[str, Any]:
+def run_fit(options: FitOptions, progress: Progress) -> FitResult | None:
     """Train and score every network on every fold.
 
     Writes below ``options.out`` the folds (``model/folds.tsv``), for each network its weights,
@@ -109,8 +111,8 @@ def run_fit(options: FitOptions, progress: Progress) -> dict[str, Any]:
 
     Returns
     -------
-    dict
-        The part ``fit`` of ``summary.json``; empty in a process that helps another.
+    FitResult or None
+        As the part ``fit`` of ``summary.json`` has it; None in a process that helps another.
 
     Raises
     ------
@@ -124,44 +126,44 @@ def run_fit(options: FitOptions, progress: Progress) -> dict[str, Any]:
     outcome, folds = setting.outcome, setting.folds
     columns = confound_columns(setting.cohort.participants, outcome, options.confounds)
     features = None if options.table is None else features_of(options.table, setting)
-    every, models, failed = _trained(options, study, setting, progress)
+    every, trained, failed = _trained(options, study, setting, progress)
     if helping():
-        return {}
-    networks = list(models)
-    for name, words in models.items():
-        words |= score_model(setting, every[name])
+        return None
+    models = {
+        name: ModelResult(name, score_model(setting, every[name]), network)
+        for name, network in trained.items()
+    }
     voxels = voxel_rivals(setting, progress) if options.baselines else Rivals({})
     measures = table_rivals(features, setting, progress) if features else Rivals({})
     for rivals in (voxels, measures):
         for name, given in rivals.outputs.items():
             every[name] = given
-            models[name] = {"name": name, **score_model(setting, given, name in rivals.likely)}
+            models[name] = ModelResult(name, score_model(setting, given, name in rivals.likely))
         for note in rivals.notes:
             progress.say(note)
-    result = {
-        "outcome": options.outcome,
-        "class_names": list(outcome.class_names),
-        "class_counts": np.bincount(outcome.strata).tolist() if outcome.class_names else [],
-        "ceiling": ceiling_of(options.study) if options.outcome == "label" else None,
-        "scans": len(outcome),
-        "folds": len(folds) // options.repeats,
-        "repeats": options.repeats,
-        "grouping": said,
-        "schedule": options.schedule.describe(),
-        "options": {k: str(v) if isinstance(v, Path) else v for k, v in asdict(options).items()},
-        **{k: v for k, v in models[networks[0]].items() if k != "name"},
-        "confounds": confound_scores(setting, columns, every, voxels.products) if columns else {},
-        "importances": list(measures.importances),
-        "models": models,
-        "failed": failed,
-        "seconds": time.perf_counter() - began,
-        "versions": {"voxplain": __version__, "torch": torch.__version__},
-    }
-    pictures = fit_pictures(result, setting, {n: every[n] for n in networks})
+    result = FitResult(
+        outcome=options.outcome,
+        class_names=outcome.class_names,
+        class_counts=tuple(np.bincount(outcome.strata).tolist()) if outcome.class_names else (),
+        ceiling=ceiling_of(options.study) if options.outcome == "label" else None,
+        scans=len(outcome),
+        folds=len(folds) // options.repeats,
+        repeats=options.repeats,
+        grouping=said,
+        schedule=options.schedule.describe(),
+        options={k: str(v) if isinstance(v, Path) else v for k, v in asdict(options).items()},
+        models=models,
+        confounds=confound_scores(setting, columns, every, voxels.products) if columns else None,
+        importances=measures.importances,
+        failed=failed,
+        seconds=time.perf_counter() - began,
+        versions={"voxplain": __version__, "torch": torch.__version__},
+    )
+    pictures = fit_pictures(result, setting, {n: every[n] for n in trained})
     study.write_text("fit.html", render(fit_page(result, pictures)))
     for name, picture in pictures.items():
         study.write_bytes(f"figures/fit-{_plain(name)}.png", picture)
-    summary = study.read_json("summary.json") | {"fit": result}
+    summary = study.read_json("summary.json") | {"fit": fit_json(result)}
     study.write_json("summary.json", summary)
     return result
 
@@ -184,13 +186,14 @@ def _setting(options: FitOptions, progress: Progress) -> tuple[Setting, str]:
 
 def _trained(
     options: FitOptions, study: Study, setting: Setting, progress: Progress
-) -> tuple[dict[str, Outputs], dict[str, dict[str, Any]], dict[str, str]]:
+) -> tuple[dict[str, Outputs], dict[str, TrainedNetwork], dict[str, str]]:
     """Train every network on every fold.
 
-    Returns outputs for held-out scans, words on each network, and why others failed.
+    Returns outputs for held-out scans, what each network is, and why others failed.
     """
     outputs: dict[str, Outputs] = {}
-    models, failed = {}, dict[str, str]()
+    trained: dict[str, TrainedNetwork] = {}
+    failed: dict[str, str] = {}
     device = Engine(device=options.device).resolve_device().type
     with joined(device) as processes:
         learners = [
@@ -201,8 +204,8 @@ def _trained(
         if not options.replace:
             for learner in learners:
                 learner.refuse_others(setting.folds)
-        study.write_text("model/folds.tsv", _folds_table(setting.cohort, setting.folds))
-        for learner, words in zip(learners, described, strict=True):
+        study.write_text(FOLDS, _folds_table(setting.cohort, setting.folds))
+        for learner, (kind, parameters) in zip(learners, described, strict=True):
             try:
                 made = [learner.held_out(fold, progress) for fold in setting.folds]
                 if options.final:
@@ -215,18 +218,21 @@ def _trained(
                 progress.say(f"{learner.name} failed, and is left out: {error}")
                 continue
             outputs[learner.name] = made
-            spent: dict[str, Any] = {"training_seconds": learner.seconds}
-            if learner.arithmetic is not None:
-                words_of = {"words": learner.arithmetic.describe()}
-                spent["arithmetic"] = learner.arithmetic.to_dict() | words_of
-            models[learner.name] = words | spent
+            found = learner.arithmetic
+            trained[learner.name] = TrainedNetwork(
+                kind,
+                parameters,
+                learner.seconds,
+                found.to_dict() if found else None,
+                found.describe() if found else "",
+            )
             if processes.first:
                 table = predictions_table(setting.cohort, setting.outcome, setting.folds, made)
                 study.write_text(f"{learner.folder}/predictions.tsv", table)
-    if not models:
+    if not trained:
         reasons = " ".join(f"{name}: {reason}" for name, reason in failed.items())
         raise NetworkError(f"No network could be trained. {reasons}")
-    return outputs, models, failed
+    return outputs, trained, failed
 
 
 def _plain(name: str) -> str:

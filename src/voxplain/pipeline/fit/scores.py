@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +20,9 @@ from voxplain.fit import (
     moderated_interval,
     permutation_p,
 )
-from voxplain.fit.metrics import probabilities_of
+from voxplain.fit.metrics import Calibration, probabilities_of
 from voxplain.pipeline.fit.setting import Setting
+from voxplain.results.scores import Calibrated, HeldOut, Interval, Judged, Permutation
 from voxplain.volume import Cohort
 
 __all__ = ["predictions_table", "score_model", "widest_intervals"]
@@ -31,9 +31,18 @@ _RANGES = {"r": (-1.0, 1.0), "r2": (-np.inf, 1.0), "mae": (0.0, np.inf), "rmse":
 _TESTED = {True: "accuracy", False: "mae"}
 
 
+class Intervals(NamedTuple):
+    """Intervals of a score; see `voxplain.results.scores.HeldOut`."""
+
+    ci: Interval
+    folds_ci: Interval | None
+    moderated_ci: Interval | None
+    pooled_ci: Interval | None
+
+
 def score_model(
     setting: Setting, outputs: Sequence[NDArray[np.floating]], likely: bool = True
-) -> dict[str, Any]:
+) -> Judged:
     """Score held-out predictions, fold by fold and pooled.
 
     Parameters
@@ -47,14 +56,8 @@ def score_model(
 
     Returns
     -------
-    dict
-        By measure: ``mean``, ``sd`` and ``per_fold`` over folds; ``folds_ci``, corrected for
-        training parts that overlap (None for leave-one-out, where a fold has no score); ``pooled``
-        over all predictions of the first repeat, and ``pooled_ci``, from a bootstrap of groups;
-        ``moderated_ci``, in which participants make up for what few folds do not know of their
-        spread; and ``ci``, which reaches as far as the widest of the three on each side, without
-        ``folds_ci`` where there are fewer than five folds. Also the permutation
-        test's ``p`` of accuracy or mean error, and ``calibration``.
+    Judged
+        With the permutation test of accuracy or mean error.
     """
     outcome, folds, groups, seed = setting.outcome, setting.folds, setting.groups, setting.seed
     classes = bool(outcome.class_names)
@@ -68,33 +71,35 @@ def score_model(
     pooled = _part(outcome, rows)
     own = None if groups is None else groups[rows]
     intervals = bootstrap(pooled, pooled_output, own, seed=seed)
-    result: dict[str, Any] = {}
+    scores: dict[str, HeldOut] = {}
     for name, score in intervals.items():
         if name == "brier" and not likely:
             continue
         values = [one[name] for one in each]
         known = np.array([v for v in values if np.isfinite(v)])
-        result[name] = {
-            "mean": float(known.mean()) if len(known) else None,
-            "sd": float(known.std(ddof=1)) if len(known) > 1 else None,
-            "per_fold": values,
-            "pooled": score.value,
-            **widest_intervals(name, values, folds, score, one_out),
-        }
+        scores[name] = HeldOut(
+            float(known.mean()) if len(known) else None,
+            float(known.std(ddof=1)) if len(known) > 1 else None,
+            tuple(values),
+            score.value,
+            *widest_intervals(name, values, folds, score, one_out),
+        )
     tested = _TESTED[classes]
-    result["permutation"] = {
-        "of": tested,
-        "p": permutation_p(pooled, pooled_output, tested, own, seed=seed),
-    }
-    if classes and likely:
-        told = calibration(pooled, pooled_output)
-        result["calibration"] = asdict(told)
-    return result
+    p = permutation_p(pooled, pooled_output, tested, own, seed=seed)
+    told = calibration(pooled, pooled_output) if classes and likely else None
+    return Judged(scores, Permutation(tested, p), _calibrated(told) if told else None)
+
+
+def _calibrated(told: Calibration) -> Calibrated:
+    confidence, accuracy, count = (
+        tuple(values.tolist()) for values in (told.confidence, told.accuracy, told.count)
+    )
+    return Calibrated(confidence, accuracy, count, told.error)
 
 
 def widest_intervals(
     name: str, values: Sequence[float], folds: Sequence[Fold], pooled: Score, one_out: bool
-) -> dict[str, list[float] | None]:
+) -> Intervals:
     """Join what folds and participants say of the uncertainty of a score.
 
     Parameters
@@ -108,11 +113,6 @@ def widest_intervals(
         Of the predictions of the first repeat together, with its standard error.
     one_out : bool
         Whether folds are single scans, whose scores say nothing by themselves.
-
-    Returns
-    -------
-    dict
-        ``ci``, ``folds_ci``, ``moderated_ci`` and ``pooled_ci``, see `score_model`.
     """
     sizes = [len(fold.train) for fold in folds], [len(fold.test) for fold in folds]
     given = [np.nan] * len(values) if one_out else values
@@ -121,16 +121,12 @@ def widest_intervals(
     usable = apart if np.isfinite(given).sum() >= FEW_FOLDS else None
     low, high = _RANGES.get(name, (0.0, 1.0))
     known = [score for score in (pooled, usable, moderated) if score is not None]
-    return {
-        "ci": [max(low, min(s.low for s in known)), min(high, max(s.high for s in known))],
-        "folds_ci": _bounds(apart),
-        "moderated_ci": _bounds(moderated),
-        "pooled_ci": _bounds(pooled),
-    }
+    widest = max(low, min(s.low for s in known)), min(high, max(s.high for s in known))
+    return Intervals(widest, _bounds(apart), _bounds(moderated), _bounds(pooled))
 
 
-def _bounds(score: Score | None) -> list[float] | None:
-    return None if score is None else [score.low, score.high]
+def _bounds(score: Score | None) -> Interval | None:
+    return None if score is None else (score.low, score.high)
 
 
 def predictions_table(

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from voxplain.atomic import read_json
 from voxplain.fit import Fold, Outcome
+from voxplain.study import StudyReader
 from voxplain.volume import Cohort
 
 __all__ = ["Setting", "ceiling_of"]
@@ -38,6 +38,6 @@ class Setting:
 
 def ceiling_of(study: Path) -> float | None:
     """Return the accuracy of the best observer of a study's classes, known of a phantom alone."""
-    told = read_json(study / "summary.json") or {}
+    told = StudyReader(study).read_json("summary.json")
     ceiling: float | None = told.get("phantom", {}).get("bayes_accuracy")
     return ceiling

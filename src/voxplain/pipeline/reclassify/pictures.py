@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from numpy.typing import ArrayLike
 
@@ -11,12 +10,13 @@ from voxplain.pipeline.fit.setting import Setting
 from voxplain.report.figures import gallery, model_scores
 from voxplain.report.pages.reclassify import condition_rows
 from voxplain.report.words.scores import chance_level
+from voxplain.results.reclassify import ReclassifyResult
 
 __all__ = ["reclassify_pictures"]
 
 
 def reclassify_pictures(
-    part: Mapping[str, Any],
+    result: ReclassifyResult,
     setting: Setting,
     masks: Mapping[str, ArrayLike],
     truth: ArrayLike | None = None,
@@ -25,8 +25,7 @@ def reclassify_pictures(
 
     Parameters
     ----------
-    part : mapping
-        The part ``reclassify`` of ``summary.json``.
+    result : ReclassifyResult
     setting : Setting
     masks : mapping of str to array (X, Y, Z)
         By the words that stand beside them, averaged over folds.
@@ -40,9 +39,8 @@ def reclassify_pictures(
     """
     cohort = setting.cohort
     mean = cohort.mean(range(len(cohort)))
+    chance = chance_level(result.class_names, result.class_counts)
     return {
-        "scores": model_scores(
-            condition_rows(part), "accuracy", chance_level(part), part["ceiling"]
-        ),
+        "scores": model_scores(condition_rows(result), "accuracy", chance, result.ceiling),
         "masks": gallery(list(masks.items()), mean, cohort.grid, truth=truth, top=1.0),
     }

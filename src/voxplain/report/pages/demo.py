@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Final
 
 from voxplain.report.html.sections import (
     Fact,
@@ -25,19 +25,22 @@ from voxplain.report.pages.demo_words import (
     subject_words,
 )
 from voxplain.report.words.numbers import cell, duration, interval
+from voxplain.results.demo import DemoResult
 
 __all__ = ["demo_page"]
 
+_EDGES: Final = "the edge filter, which sees the image but no network"
+_T_MAP: Final = "the voxel-wise t-map of the training images, which needs no network"
+
 
 def demo_page(
-    summary: Mapping[str, Any], pictures: Mapping[str, bytes], viewers: Mapping[str, str]
+    result: DemoResult, pictures: Mapping[str, bytes], viewers: Mapping[str, str]
 ) -> Page:
-    """Assemble the demo's page from its summary, pictures and viewers alone.
+    """Assemble the demo's page from its result, pictures and viewers alone.
 
     Parameters
     ----------
-    summary : mapping
-        The demo's ``summary.json`` as plain values.
+    result : DemoResult
     pictures : mapping of str to bytes
         PNGs under ``cohort``, ``training``, ``predictions``, ``localisation``, ``agreement``,
         ``gallery``, ``mosaic:<method>:<class>`` and ``regions:<method>:<class>``; what is missing
@@ -49,64 +52,60 @@ def demo_page(
     -------
     Page
     """
-    cohort = summary["cohort"]
+    cohort = result.cohort
     built = (
-        Section("What was asked, and what was found", "found", _found(summary, pictures)),
-        Section("The cohort", "cohort", _cohort(summary, pictures)),
-        Section("The network and its accuracy", "network", _network(summary, pictures)),
-        Section("The maps", "maps", maps(summary, pictures, viewers)),
-        Section("Localisation against the truth", "localisation", localisation(summary, pictures)),
-        Section("Agreement between methods", "agreement", agreement(summary, pictures)),
-        Section("Regions", "regions", regions(summary, pictures)),
-        Section("How to repeat this run", "repeat", provenance(summary)),
+        Section("What was asked, and what was found", "found", _found(result, pictures)),
+        Section("The cohort", "cohort", _cohort(result, pictures)),
+        Section("The network and its accuracy", "network", _network(result, pictures)),
+        Section("The maps", "maps", maps(result, pictures, viewers)),
+        Section("Localisation against the truth", "localisation", localisation(result, pictures)),
+        Section("Agreement between methods", "agreement", agreement(result, pictures)),
+        Section("Regions", "regions", regions(result, pictures)),
+        Section("How to repeat this run", "repeat", provenance(result)),
     )
     subtitle = (
-        f"{cohort['subjects']} phantom brains with a known effect in "
-        f"{listed(cohort['effect']['regions'])}; a 3D network trained on {cohort['train']} of "
+        f"{cohort.subjects} phantom brains with a known effect in "
+        f"{listed(cohort.effect.regions)}; a 3D network trained on {cohort.train} of "
         "them; "
-        f"{len(summary['methods'])} explanation methods, judged by whether they point at it."
+        f"{len(result.methods)} explanation methods, judged by whether they point at it."
     )
     return Page(
-        title=str(summary["title"]),
+        title=result.title,
         subtitle=subtitle,
         sections=tuple(section for section in built if section.items),
-        facts=_facts(summary),
+        facts=_facts(result),
     )
 
 
-def _facts(summary: Mapping[str, Any]) -> tuple[Fact, ...]:
-    methods = summary["methods"].values()
-    able = [m for m in methods if m["better_than_chance"]]
-    best = max(methods, key=lambda m: m["group_ap"])
-    held_out = summary["cohort"]["held_out"]
-    facts = [
+def _facts(result: DemoResult) -> tuple[Fact, ...]:
+    methods = result.methods.values()
+    able = [m for m in methods if m.better_than_chance]
+    best = max(methods, key=lambda m: m.group_ap)
+    accuracy, area = result.accuracy, result.roc_auc
+    memory = f"{result.peak_rss_mb / 1000:.1f} GB of memory at most"
+    return (
         Fact(
-            f"{summary['accuracy']:.2f}",
+            f"{accuracy.value:.2f}",
             "held-out accuracy",
-            f"{interval(summary.get('accuracy_ci'))}; {held_out} subjects",
+            f"{interval(accuracy.ci)}; {result.cohort.held_out} subjects",
         ),
-        Fact(f"{summary['roc_auc']:.2f}", "ROC AUC", interval(summary.get("roc_auc_ci"))),
+        Fact(f"{area.value:.2f}", "ROC AUC", interval(area.ci)),
         Fact(
             f"{len(able)} of {len(methods)}", "methods better than chance", "at finding the effect"
         ),
         Fact(
-            f"{best['group_ap']:.2f}",
+            f"{best.group_ap:.2f}",
             f"best average precision{class_words(best)}",
-            f"{best['label']}; chance is {summary['chance_ap']:.3f}",
+            f"{best.label}; chance is {result.chance_ap:.3f}",
         ),
-    ]
-    total = summary.get("seconds", {}).get("total")
-    if total is not None:
-        memory = summary.get("peak_rss_mb")
-        note = f"{memory / 1000:.1f} GB of memory at most" if memory is not None else ""
-        facts.append(Fact(duration(total), "from start to end", note))
-    return tuple(facts)
+        Fact(duration(result.seconds["total"]), "from start to end", memory),
+    )
 
 
-def _found(summary: Mapping[str, Any], pictures: Mapping[str, bytes]) -> list[Item]:
-    methods = list(summary["methods"].values())
-    able = [m for m in methods if m["better_than_chance"]]
-    unable = [m["label"] for m in methods if not m["better_than_chance"]]
+def _found(result: DemoResult, pictures: Mapping[str, bytes]) -> list[Item]:
+    methods = result.methods.values()
+    able = [m for m in methods if m.better_than_chance]
+    unable = [m.label for m in methods if not m.better_than_chance]
     if not unable:
         chance = "Every method finds the effect better than chance."
     elif not able:
@@ -115,29 +114,21 @@ def _found(summary: Mapping[str, Any], pictures: Mapping[str, bytes]) -> list[It
         are = "are" if len(unable) > 1 else "is"
         find = "find" if len(able) > 1 else "finds"
         chance = (
-            f"{listed(m['label'] for m in able)} {find} the effect better than chance. "
+            f"{listed(m.label for m in able)} {find} the effect better than chance. "
             f"{listed(unable)} {are} no better than chance."
         )
-    controls = " ".join(
-        _who_beats(able, key, words)
-        for key, words in (
-            ("beats_edges", "the edge filter, which sees the image but no network"),
-            ("beats_t_map", "the voxel-wise t-map of the training images, which needs no network"),
-        )
-        if any(key in m for m in methods)
-    )
+    edges = [m.label for m in able if m.beats_edges]
+    t_map = [m.label for m in able if m.beats_t_map]
+    controls = f"{_who_beats(edges, _EDGES)} {_who_beats(t_map, _T_MAP)}"
     asked = (
         "A network was trained to tell two classes apart, one of which carries a local effect at a "
         "place we chose. Each method was then asked, for subjects the network had not seen, which "
         "voxels its answer rests on. As the place of the effect is known, the maps can be marked."
     )
     verdicts = Findings(
-        tuple(
-            Finding(m["label"], m.get("verdict", ""), *standing(m))
-            for m in summary["methods"].values()
-        )
+        tuple(Finding(m.label, m.verdict, *standing(m)) for m in result.methods.values())
     )
-    items: list[Item] = [Text((asked, f"{chance} {controls}".strip())), verdicts]
+    items: list[Item] = [Text((asked, f"{chance} {controls}")), verdicts]
     items += captioned(
         pictures,
         "gallery",
@@ -148,41 +139,34 @@ def _found(summary: Mapping[str, Any], pictures: Mapping[str, bytes]) -> list[It
     return items
 
 
-def _who_beats(able: list[Mapping[str, Any]], key: str, words: str) -> str:
-    winners = [m["label"] for m in able if m.get(key)]
+def _who_beats(winners: list[str], words: str) -> str:
     if not winners:
         return f"No method beats {words}."
     return f"{listed(winners)} {'beat' if len(winners) > 1 else 'beats'} {words}."
 
 
-def _cohort(summary: Mapping[str, Any], pictures: Mapping[str, bytes]) -> list[Item]:
-    cohort = summary["cohort"]
-    effect = cohort["effect"]
-    classes = cohort["classes"]
+def _cohort(result: DemoResult, pictures: Mapping[str, bytes]) -> list[Item]:
+    cohort = result.cohort
+    effect, classes = cohort.effect, cohort.classes
     told = (
         "A phantom is a made-up brain of which everything is known. Each begins as the MNI152 "
         "template and is given its own smooth anatomy, contrast, bias field and noise, so that no "
         "two are alike; a network has to look past these differences as it would in real scans."
     )
     where = (
-        f"Subjects of class “{classes[1]}” carry an effect in {listed(effect['regions'])}; those "
-        f"of class “{classes[0]}” do not. {effect.get('description', '')}"
+        f"Subjects of class “{classes[1]}” carry an effect in {listed(effect.regions)}; those "
+        f"of class “{classes[0]}” do not. {effect.description}"
     )
-    rows: list[tuple[object, ...]] = [
-        ("Subjects", cohort["subjects"]),
-        ("Used for training", cohort["train"]),
-        ("Held out", cohort["held_out"]),
+    rows: tuple[tuple[object, ...], ...] = (
+        ("Subjects", cohort.subjects),
+        ("Used for training", cohort.train),
+        ("Held out", cohort.held_out),
         ("Classes", listed(classes)),
-    ]
-    counts = cohort.get("class_counts")
-    if counts:
-        rows.append(("Subjects per class", ", ".join(f"{k} {v}" for k, v in counts.items())))
-    if effect.get("volume_ml") is not None:
-        rows.append(("Volume of the effect", f"{effect['volume_ml']:.1f} ml"))
-    if "grid" in summary:
-        rows.append(("Grid", summary["grid"]["text"]))
-    if cohort.get("seconds_per_subject") is not None:
-        rows.append(("Time to make a subject", duration(cohort["seconds_per_subject"])))
+        ("Subjects per class", ", ".join(f"{k} {v}" for k, v in cohort.class_counts.items())),
+        ("Volume of the effect", f"{effect.volume_ml:.1f} ml"),
+        ("Grid", str(result.grid)),
+        ("Time to make a subject", duration(cohort.seconds_per_subject)),
+    )
     picture = captioned(
         pictures,
         "cohort",
@@ -191,33 +175,30 @@ def _cohort(summary: Mapping[str, Any], pictures: Mapping[str, bytes]) -> list[I
         "Cuts through phantom subjects with and without the effect, and their difference.",
     )
     return [
-        Text((told, where.strip())),
+        Text((told, where)),
         *picture,
-        Table(("Quantity", "Value"), tuple(rows), caption="The cohort in numbers"),
+        Table(("Quantity", "Value"), rows, caption="The cohort in numbers"),
     ]
 
 
-def _network(summary: Mapping[str, Any], pictures: Mapping[str, bytes]) -> list[Item]:
-    network, training = summary["network"], summary["training"]
+def _network(result: DemoResult, pictures: Mapping[str, bytes]) -> list[Item]:
+    network, training, cohort = result.network, result.training, result.cohort
     words = (
-        f"{network['name']}, {network['parameters']:,} parameters, was trained on "
-        f"{summary['cohort']['train']} subjects in {duration(training.get('seconds'))} "
-        f"({training.get('schedule', 'schedule not recorded')}). Accuracy is measured on "
-        f"{subject_words(summary['cohort']['held_out'])} that took no part in training; intervals "
+        f"{network.name}, {network.parameters:,} parameters, was trained on "
+        f"{cohort.train} subjects in {duration(training.seconds)} "
+        f"({training.schedule}). Accuracy is measured on "
+        f"{subject_words(cohort.held_out)} that took no part in training; intervals "
         "are 95 % bootstrap intervals over these subjects."
     )
     rows = tuple(
-        (label, float(summary[key]), summary.get(f"{key}_ci"))
-        for label, key in (
-            ("Accuracy", "accuracy"),
-            ("Balanced accuracy", "balanced_accuracy"),
-            ("ROC AUC", "roc_auc"),
+        (label, estimate.value, estimate.ci)
+        for label, estimate in (
+            ("Accuracy", result.accuracy),
+            ("Balanced accuracy", result.balanced_accuracy),
+            ("ROC AUC", result.roc_auc),
         )
-        if summary.get(key) is not None
     )
-    classes = summary["cohort"]["classes"]
-    history = training.get("history") or [{}]
-    final = cell(history[-1].get("train_accuracy"))
+    final = cell(training.history[-1].train_accuracy)
     pair: list[Picture | Table] = []
     items: list[Item] = [
         Text((words,)),
@@ -234,8 +215,8 @@ def _network(summary: Mapping[str, Any], pictures: Mapping[str, bytes]) -> list[
     pair += captioned(
         pictures,
         "predictions",
-        f"Left: probability of class “{classes[1]}” for every held-out subject; open dots are "
-        "wrong answers. Right: the ROC curve.",
+        f"Left: probability of class “{cohort.classes[1]}” for every held-out subject; open dots "
+        "are wrong answers. Right: the ROC curve.",
         "Predicted probabilities of held-out subjects by true class, and the ROC curve.",
     )
     return [*items, *pair]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from voxplain.report.html.sections import Picture
+from voxplain.results.localisation import MethodResult
 
 __all__ = [
     "captioned",
@@ -34,20 +35,16 @@ def subject_words(count: int) -> str:
     return f"{count} subject{'' if count == 1 else 's'}"
 
 
-def class_words(method: Mapping[str, Any]) -> str:
+def class_words(method: MethodResult) -> str:
     """Name the class whose mean map a method's group figures are of: ``, class “case”``."""
-    name = method.get("group_class")
-    return f", class “{name}”" if name else ""
+    return f", class “{method.group_class}”"
 
 
-def whose_figures(method: Mapping[str, Any]) -> str:
+def whose_figures(method: MethodResult) -> str:
     """Say, in a sentence that follows others, what a method's group figures are of."""
-    name = method.get("group_class")
-    if not name:
-        return ""
     return (
-        f" Group figures are of the mean map of class “{name}” alone, which carries the effect; "
-        "means of subjects are over both classes."
+        f" Group figures are of the mean map of class “{method.group_class}” alone, which carries "
+        "the effect; means of subjects are over both classes."
     )
 
 
@@ -56,14 +53,12 @@ def captioned(pictures: Mapping[str, bytes], key: str, caption: str, alt: str) -
     return [Picture(pictures[key], caption, alt)] if key in pictures else []
 
 
-def standing(method: Mapping[str, Any]) -> tuple[Literal["good", "weak", "chance"], str]:
+def standing(method: MethodResult) -> tuple[Literal["good", "weak", "chance"], str]:
     """Rank a method by what it beats: a standing for the eye, and the same in words."""
-    if not method["better_than_chance"]:
+    if not method.better_than_chance:
         return "chance", "no better than chance"
-    if method.get("beats_edges") is False:
+    if not method.beats_edges:
         return "weak", "better than chance, but not than an edge filter"
-    if method.get("beats_t_map"):
+    if method.beats_t_map:
         return "good", "better than chance, the edge filter and the t-map"
-    return "good", "better than chance" + (
-        " and the edge filter" if method.get("beats_edges") else ""
-    )
+    return "good", "better than chance and the edge filter"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from voxplain.report.html.sections import Fact, Finding, Findings, Item, Page, Section, Table, Text
 from voxplain.report.pages.demo_words import captioned, listed
 from voxplain.report.words.numbers import MISSING, duration
 from voxplain.report.words.scores import (
     INTERVALS,
+    ScoreRow,
     at_chance,
     beats,
     chance_level,
@@ -19,11 +21,10 @@ from voxplain.report.words.scores import (
     score_text,
     score_value,
 )
+from voxplain.results.fit import Confounds, FitResult, ModelResult
 
 __all__ = ["fit_page", "score_rows"]
 
-Fit = Mapping[str, Any]
-Model = Mapping[str, Any]
 Pictures = Mapping[str, bytes]
 
 _CLASSES: Final = ("accuracy", "balanced_accuracy", "roc_auc", "brier")
@@ -86,25 +87,24 @@ _INTERVALS: Final = (
 )
 
 
-def score_rows(fit: Fit) -> list[dict[str, Any]]:
+def score_rows(fit: FitResult) -> list[ScoreRow]:
     """Give `figures.model_scores` its rows: accuracy of classes, mean absolute error of numbers."""
-    rows: list[dict[str, Any]] = []
-    for name, model in fit["models"].items():
-        group, _, label = ("network", "", name) if "class" in model else name.partition(", ")
-        rows.append(score_row(fit, label or name, group, model[_main(fit)]))
-    for name, scores in fit["confounds"].get("alone", {}).items():
-        rows.append({"label": _word(name), "group": "confound", "value": scores[_main(fit)]})
+    rows, single = [], fit.folds >= fit.scans
+    for name, model in fit.models.items():
+        group, _, label = ("network", "", name) if model.network else name.partition(", ")
+        score = model.judged.scores[fit.main]
+        rows.append(score_row(label or name, group, score, single=single))
+    for name, scores in (fit.confounds.alone if fit.confounds else {}).items():
+        rows.append(ScoreRow(_word(name), "confound", scores[fit.main]))
     return rows
 
 
-def fit_page(fit: Fit, pictures: Pictures) -> Page:
+def fit_page(fit: FitResult, pictures: Pictures) -> Page:
     """Assemble the page.
 
     Parameters
     ----------
-    fit : mapping
-        The part ``fit`` of ``summary.json``; also ``class_counts`` where known (`chance_level`).
-        Networks in ``failed`` are named with the reason.
+    fit : FitResult
     pictures : mapping of str to bytes
         PNGs under ``scores``, ``calibration``, ``importances`` and, for the held-out predictions
         of a model, ``predictions:<model>``; what is missing is left out.
@@ -113,10 +113,10 @@ def fit_page(fit: Fit, pictures: Pictures) -> Page:
     -------
     Page
     """
-    outcome, classes, main = fit["outcome"], fit["class_names"], _main(fit)
-    name, model = next(iter(fit["models"].items()))
+    outcome, classes, main = fit.outcome, fit.class_names, fit.main
+    name, model = fit.first.name, fit.first.judged
     how = "held-out scans are classified" if classes else f"{outcome} is predicted"
-    columns = list(dict.fromkeys(map(_word, fit["confounds"].get("columns", ()))))
+    columns = list(dict.fromkeys(map(_word, fit.confounds.columns if fit.confounds else ())))
     alone = f"{listed(columns)} {'do' if columns[1:] else 'does'}" if columns else "confounds do"
     made = [
         Section(f"How well {how}", "scores", _scores(fit, pictures)),
@@ -129,33 +129,34 @@ def fit_page(fit: Fit, pictures: Pictures) -> Page:
         shown = captioned(pictures, key, caption, caption)
         made += [Section(title, key, [Text((text,)), *shown])] if shown else []
     made.append(Section("How it was done", "methods", _methods(fit)))
-    bounds = " to ".join(score_text(bound, main) for bound in model[main]["ci"])
+    bounds = " to ".join(score_text(bound, main) for bound in model.scores[main].ci)
     facts = (
         Fact(
-            score_text(score_value(model[main]), main),
+            score_text(score_value(model.scores[main]), main),
             f"{_word(main)} of {name}",
             f"95 % interval {bounds}",
         ),
-        Fact(score_text(model["permutation"]["p"]), "p of the permutation test", name),
-        Fact(str(len(fit["models"])), "models", "networks and baselines"),
-        Fact(str(fit["scans"]), "scans", _folds(fit)),
+        Fact(score_text(model.permutation.p), "p of the permutation test", name),
+        Fact(str(len(fit.models)), "models", "networks and baselines"),
+        Fact(str(fit.scans), "scans", _folds(fit)),
     )
-    what = f"{' or '.join(classes) or outcome}, predicted for {fit['scans']} held-out scans."
+    what = f"{' or '.join(classes) or outcome}, predicted for {fit.scans} held-out scans."
     return Page("Cross-validated models", what, tuple(made), facts)
 
 
-def _scores(fit: Fit, pictures: Pictures) -> list[Item]:
-    measures, models = _CLASSES if fit["class_names"] else _NUMBERS, fit["models"]
+def _scores(fit: FitResult, pictures: Pictures) -> list[Item]:
+    measures, models = _CLASSES if fit.class_names else _NUMBERS, fit.models
+    judged = [model.judged for model in models.values()]
     rows = [
-        (name, *(score_cell(model, key) for key in measures), score_text(model["permutation"]["p"]))
-        for name, model in models.items()
+        (name, *(score_cell(one, key) for key in measures), score_text(one.permutation.p))
+        for name, one in zip(models, judged, strict=True)
     ]
-    few = few_folds(fit)
+    few = few_folds(fit.folds, fit.repeats)
     warned = [Finding("Warning", few, "chance", "too few folds")] if few else []
-    told = [_verdict(fit, name, m) for name, m in models.items() if "class" in m]
+    told = [_verdict(fit, m) for m in models.values() if m.network]
     failed = [
         Finding(name, f"{reason} The other models are not touched by it.", "chance", "failed")
-        for name, reason in fit.get("failed", {}).items()
+        for name, reason in fit.failed.items()
     ]
     items: list[Item] = [
         Findings((*warned, *told, *failed)),
@@ -164,8 +165,8 @@ def _scores(fit: Fit, pictures: Pictures) -> list[Item]:
             ("model", *map(_word, measures), "p"),
             tuple(rows),
             caption="Scores of held-out scans",
-            note=_SCORES + ("Brier score." if fit["class_names"] else "mean absolute error."),
-            highlight=frozenset(n for n, m in enumerate(models.values()) if at_chance(m)),
+            note=_SCORES + ("Brier score." if fit.class_names else "mean absolute error."),
+            highlight=frozenset(n for n, one in enumerate(judged) if at_chance(one)),
         ),
     ]
     for name in models:
@@ -174,14 +175,15 @@ def _scores(fit: Fit, pictures: Pictures) -> list[Item]:
     return items
 
 
-def _verdict(fit: Fit, name: str, model: Model) -> Finding:
+def _verdict(fit: FitResult, network: ModelResult) -> Finding:
     """Say whether a network does better than chance, or than the mean of all numbers."""
-    main, chance = _main(fit), chance_level(fit)
+    main, chance = fit.main, chance_level(fit.class_names, fit.class_counts)
+    name, model = network.name, network.judged
     score = score_cell(model, main).replace("(", "(95 % interval ")
     said = f"The {_word(main)} of {name} is {score}; "
     mean = f"R² is {score_cell(model, 'r2')}, where predicting the mean gives 0"
     said += mean if chance is None else f"chance is {score_text(chance)}"
-    said += f". The permutation test gives p = {score_text(model['permutation']['p'])}"
+    said += f". The permutation test gives p = {score_text(model.permutation.p)}"
     key, floor = ("r2", 0.0) if chance is None else (main, chance)
     if at_chance(model):
         words = f"{said}: the held-out predictions cannot be distinguished from chance."
@@ -192,23 +194,24 @@ def _verdict(fit: Fit, name: str, model: Model) -> Finding:
     return Finding(name, f"{said}: better than chance.", "good", "better than chance")
 
 
-def _confounds(fit: Fit) -> list[Item]:
-    if not fit["confounds"]:
+def _confounds(fit: FitResult) -> list[Item]:
+    found = fit.confounds
+    if not found:
         return [Text((_NO_CONFOUNDS,))]
-    alone, removed = fit["confounds"]["alone"], fit["confounds"]["removed"]
     # An error says nothing once the mean is subtracted with the confounds; a correlation does.
-    matched, key = fit["confounds"].get("matched", {}), "accuracy" if fit["class_names"] else "r"
+    matched, key = found.matched, "accuracy" if fit.class_names else "r"
     rows: list[tuple[object, ...]] = [
         (f"{_word(name)} alone", score_text(scores[key]), MISSING, MISSING)
-        for name, scores in alone.items()
+        for name, scores in found.alone.items()
     ]
-    for name, model in fit["models"].items():
-        three = (model[key]["pooled"], removed[name][key], matched.get(name, {}).get(key))
+    for name, model in fit.models.items():
+        same_size = matched.scores.get(name, {}).get(key) if matched else None
+        three = (model.judged.scores[key].pooled, found.removed[name][key], same_size)
         rows.append((name, *map(score_text, three)))
     width = 4 if matched else 3
-    same = f"{matched.get('scans') or 'none'} of matched size"
+    same = f"{(matched and matched.scans) or 'none'} of matched size"
     return [
-        Findings((_against_confounds(fit),)),
+        Findings((_against_confounds(fit, found),)),
         Table(
             ("model", "as it is", "without confounds", same)[:width],
             tuple(row[:width] for row in rows),
@@ -218,10 +221,10 @@ def _confounds(fit: Fit) -> list[Item]:
     ]
 
 
-def _against_confounds(fit: Fit) -> Finding:
+def _against_confounds(fit: FitResult, found: Confounds) -> Finding:
     """Warn where the first network is not shown to do better than the best of the confounds."""
-    (name, model), main = next(iter(fit["models"].items())), _main(fit)
-    alone = {k: s[main] for k, s in fit["confounds"]["alone"].items()}
+    name, model, main = fit.first.name, fit.first.judged, fit.main
+    alone = {k: _number(s[main]) for k, s in found.alone.items()}
     best = (min if main == "mae" else max)(alone, key=lambda k: alone[k])
     word = _word(best)
     said = f"Without any image, the {_word(main)} of a linear model of {word} is "
@@ -235,30 +238,30 @@ def _against_confounds(fit: Fit) -> Finding:
     return Finding(word, words, "good", f"{name} beats confounds alone")
 
 
-def _methods(fit: Fit) -> list[Item]:
+def _methods(fit: FitResult) -> list[Item]:
     rows = [
-        ("outcome", fit["outcome"]),
+        ("outcome", fit.outcome),
         ("cross-validation", _folds(fit)),
-        ("kept together", fit["grouping"]),
-        ("schedule", fit["schedule"]),
+        ("kept together", fit.grouping),
+        ("schedule", fit.schedule),
     ]
-    for name, m in fit["models"].items():
-        if "class" in m:
-            words = f"{m['class']}, {m['parameters']:,} parameters, all trainings "
-            rows.append((name, words + duration(m["training_seconds"])))
-            if "arithmetic" in m:
-                rows.append((f"arithmetic of {name}", m["arithmetic"]["words"]))
-    rows += [(f"{name}, failed", reason) for name, reason in fit.get("failed", {}).items()]
-    rows += [(f"version of {name}", str(version)) for name, version in fit["versions"].items()]
+    for name, model in fit.models.items():
+        if model.network:
+            words = f"{model.network.kind}, {model.network.parameters:,} parameters, all trainings "
+            rows.append((name, words + duration(model.network.training_seconds)))
+            if model.network.arithmetic_words:
+                rows.append((f"arithmetic of {name}", model.network.arithmetic_words))
+    rows += [(f"{name}, failed", reason) for name, reason in fit.failed.items()]
+    rows += [(f"version of {name}", version) for name, version in fit.versions.items()]
     return [Table(("what", "value"), tuple(rows)), Text(_INTERVALS)]
 
 
-def _main(fit: Fit) -> str:
-    return "accuracy" if fit["class_names"] else "mae"
+def _folds(fit: FitResult) -> str:
+    return f"{fit.folds} folds" + f", {fit.repeats} repeats" * (fit.repeats > 1)
 
 
-def _folds(fit: Fit) -> str:
-    return f"{fit['folds']} folds" + f", {fit['repeats']} repeats" * int(fit["repeats"] > 1)
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def _word(name: str) -> str:

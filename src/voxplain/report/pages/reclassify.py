@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from voxplain.report.html.sections import Fact, Findings, Item, Page, Section, Table, Text
 from voxplain.report.pages.demo_words import captioned
-from voxplain.report.pages.reclassify_findings import by_training_and_mask, reclassify_findings
+from voxplain.report.pages.reclassify_findings import reclassify_findings
 from voxplain.report.words.numbers import duration
 from voxplain.report.words.scores import (
     INTERVALS,
+    ScoreRow,
     at_chance,
     score_cell,
     score_row,
     score_text,
     score_value,
 )
+from voxplain.results.reclassify import JOINT, Condition, ReclassifyResult
 
 __all__ = ["condition_rows", "reclassify_page"]
-
-Part = Mapping[str, Any]
 
 _MEASURES: Final = {
     "accuracy": "accuracy",
@@ -29,10 +29,10 @@ _MEASURES: Final = {
 }
 _WHOLE, _AGAIN = "Trained on whole images", "Trained on masked images"
 _FACTS: Final = {
-    ("whole", ""): "whole images",
-    ("whole", "joint"): "tested behind the joint mask",
-    ("inside", "joint"): "trained and tested inside it",
-    ("outside", "joint"): "trained and tested outside it",
+    Condition("whole"): "whole images",
+    Condition("whole", JOINT): "tested behind the joint mask",
+    Condition("inside", JOINT): "trained and tested inside it",
+    Condition("outside", JOINT): "trained and tested outside it",
 }
 _SCORES_FIGURE: Final = (
     "Accuracy of held-out scans under each condition. Large marks: means over folds, or pooled "
@@ -72,25 +72,25 @@ _TRAINED: Final = (
 )
 
 
-def condition_rows(part: Part) -> list[dict[str, Any]]:
+def condition_rows(result: ReclassifyResult) -> list[ScoreRow]:
     """Give `figures.model_scores` its rows, the accuracy under each condition."""
-    rows = []
-    for name, one in part["conditions"].items():
-        if one["trained"] == "whole":
-            label, group = f"{one['mask']} mask" if one["mask"] else name, _WHOLE
+    rows, single = [], result.folds >= result.scans
+    for condition, judged in result.conditions.items():
+        if condition.trained == "whole":
+            label = f"{condition.mask} mask" if condition.mask else str(condition)
+            group = _WHOLE
         else:
-            label, group = f"{one['trained']} the {one['mask']} mask", _AGAIN
-        rows.append(score_row(part, label, group, one["accuracy"]))
+            label, group = f"{condition.trained} the {condition.mask} mask", _AGAIN
+        rows.append(score_row(label, group, judged.scores["accuracy"], single=single))
     return rows
 
 
-def reclassify_page(part: Part, pictures: Mapping[str, bytes]) -> Page:
+def reclassify_page(result: ReclassifyResult, pictures: Mapping[str, bytes]) -> Page:
     """Assemble the page.
 
     Parameters
     ----------
-    part : mapping
-        The part ``reclassify`` of ``summary.json``.
+    result : ReclassifyResult
     pictures : mapping of str to bytes
         PNGs under ``scores`` and ``masks``; what is missing is left out.
 
@@ -98,38 +98,37 @@ def reclassify_page(part: Part, pictures: Mapping[str, bytes]) -> Page:
     -------
     Page
     """
-    found = by_training_and_mask(part)
     facts = []
-    for key, label in _FACTS.items():
-        if key in found:
-            score = found[key]["accuracy"]
-            bounds = " to ".join(map(score_text, score["ci"]))
+    for condition, label in _FACTS.items():
+        if condition in result.conditions:
+            score = result.conditions[condition].scores["accuracy"]
+            bounds = " to ".join(map(score_text, score.ci))
             value = score_text(score_value(score))
             facts.append(Fact(value, label, f"accuracy, 95 % interval {bounds}"))
-    names = " or ".join(part["class_names"])
-    subtitle = f"{names}, predicted by {part['network']} for {part['scans']} held-out scans, "
+    names = " or ".join(result.class_names)
+    subtitle = f"{names}, predicted by {result.network} for {result.scans} held-out scans, "
     subtitle += "whole and masked."
     sections = (
-        Section("Where the evidence is", "findings", _findings(part, pictures)),
-        Section("The masks", "masks", _masks(part, pictures)),
-        Section("How it was done", "methods", _methods(part)),
+        Section("Where the evidence is", "findings", _findings(result, pictures)),
+        Section("The masks", "masks", _masks(result, pictures)),
+        Section("How it was done", "methods", _methods(result)),
     )
     return Page("Classification of masked scans", subtitle, sections, tuple(facts))
 
 
-def _findings(part: Part, pictures: Mapping[str, bytes]) -> list[Item]:
-    conditions = part["conditions"]
+def _findings(result: ReclassifyResult, pictures: Mapping[str, bytes]) -> list[Item]:
+    conditions = result.conditions
     rows = tuple(
         (
-            name,
+            str(condition),
             *(score_cell(one, measure) for measure in _MEASURES),
-            one["permutation"]["p"],
+            one.permutation.p,
         )
-        for name, one in conditions.items()
+        for condition, one in conditions.items()
     )
-    caption = _SCORES_FIGURE + _CEILING * (part["ceiling"] is not None)
+    caption = _SCORES_FIGURE + _CEILING * (result.ceiling is not None)
     return [
-        Findings(reclassify_findings(part)),
+        Findings(reclassify_findings(result)),
         *captioned(pictures, "scores", caption, "Accuracy under all conditions."),
         Table(
             ("condition", *_MEASURES.values(), "p"),
@@ -142,29 +141,29 @@ def _findings(part: Part, pictures: Mapping[str, bytes]) -> list[Item]:
     ]
 
 
-def _masks(part: Part, pictures: Mapping[str, bytes]) -> list[Item]:
-    options = part["options"]
+def _masks(result: ReclassifyResult, pictures: Mapping[str, bytes]) -> list[Item]:
+    made_by = result.making
     made = (
         "They were made once, from the network that was trained on all scans."
-        if options["leaky"]
-        else f"Each of the {part['folds']} folds has masks of its own, the random one too."
+        if made_by.leaky
+        else f"Each of the {result.folds} folds has masks of its own, the random one too."
     )
-    if options["soft"]:
-        shown = "weight of each voxel" + ("" if options["leaky"] else ", averaged over the folds")
-    elif options["leaky"]:
+    if made_by.soft:
+        shown = "weight of each voxel" + ("" if made_by.leaky else ", averaged over the folds")
+    elif made_by.leaky:
         shown = "voxels that a mask lets through (1)"
     else:
         shown = "share of the folds whose mask lets a voxel through"
     caption = f"Colour: {shown}; over the mean of all scans."
-    overlaps = part.get("overlap")
+    overlaps = result.overlap
     caption += " Outlined: where the effect acts in this phantom." * bool(overlaps)
     items: list[Item] = [
-        Text((f"{_made_from(part)} {made}",)),
+        Text((f"{_made_from(result)} {made}",)),
         *captioned(pictures, "masks", caption, "Cuts through the brain with the masks."),
     ]
     if overlaps:
         rows = tuple(
-            (name, *(f"{100 * one[key]:.1f} %" for key in ("sensitivity", "precision")))
+            (name, f"{100 * one.sensitivity:.1f} %", f"{100 * one.precision:.1f} %")
             for name, one in overlaps.items()
         )
         columns = ("mask", "true region inside the mask", "mask inside the true region")
@@ -172,40 +171,40 @@ def _masks(part: Part, pictures: Mapping[str, bytes]) -> list[Item]:
     return items
 
 
-def _made_from(part: Part) -> str:
-    options = part["options"]
-    scans = "scans" if options["leaky"] else "training scans"
+def _made_from(result: ReclassifyResult) -> str:
+    made_by = result.making
+    scans = "scans" if made_by.leaky else "training scans"
     kind = (
         "weighs each voxel of the brain by the rank of its strength, so that the mean weight is "
-        f"{100 * options['share']:g} %"
-        if options["soft"]
-        else f"lets the strongest {100 * options['share']:g} % of the brain's voxels through"
+        f"{100 * made_by.share:g} %"
+        if made_by.soft
+        else f"lets the strongest {100 * made_by.share:g} % of the brain's voxels through"
     )
     return (
-        f"Maps by {part['method']} of each class are averaged over up to {options['explained']} "
-        f"{scans} of that class, smoothed by {options['fwhm']:g} mm (FWHM), and taken without "
+        f"Maps by {result.method} of each class are averaged over up to {made_by.explained} "
+        f"{scans} of that class, smoothed by {made_by.fwhm:g} mm (FWHM), and taken without "
         f"their sign. The mask of the class {kind}. The joint mask is made in the same way of the "
         "sum over classes, each scaled to the same maximum; the random mask of smooth noise."
     )
 
 
-def _methods(part: Part) -> list[Item]:
-    options = part["options"]
-    known = "all scans, the held-out ones among them" if options["leaky"] else "training scans only"
+def _methods(result: ReclassifyResult) -> list[Item]:
+    made_by = result.making
+    known = "all scans, the held-out ones among them" if made_by.leaky else "training scans only"
     rows = [
-        ("network", part["network"]),
-        ("method of the maps", part["method"]),
-        ("masks made from", f"{known}, up to {options['explained']} of each class"),
-        ("share of the brain", f"{100 * options['share']:g} %"),
-        ("kind of mask", "soft, by rank" if options["soft"] else "hard, 0 or 1"),
-        ("smoothing of the mean maps", f"{options['fwhm']:g} mm FWHM"),
-        ("trained anew on masked scans", "yes" if options["retrain"] else "no"),
-        ("cross-validation", f"{part['folds']} folds"),
-        ("kept together", part["grouping"]),
-        ("schedule", part["schedule"]),
-        ("seed", str(options["seed"])),
-        ("time", duration(part["seconds"])),
+        ("network", result.network),
+        ("method of the maps", result.method),
+        ("masks made from", f"{known}, up to {made_by.explained} of each class"),
+        ("share of the brain", f"{100 * made_by.share:g} %"),
+        ("kind of mask", "soft, by rank" if made_by.soft else "hard, 0 or 1"),
+        ("smoothing of the mean maps", f"{made_by.fwhm:g} mm FWHM"),
+        ("trained anew on masked scans", "yes" if made_by.retrain else "no"),
+        ("cross-validation", f"{result.folds} folds"),
+        ("kept together", result.grouping),
+        ("schedule", result.schedule),
+        ("seed", str(made_by.seed)),
+        ("time", duration(result.seconds)),
     ]
-    rows += [(f"version of {name}", str(version)) for name, version in part["versions"].items()]
-    words = (*_BEHIND, *_TRAINED) if options["retrain"] else _BEHIND
+    rows += [(f"version of {name}", version) for name, version in result.versions.items()]
+    words = (*_BEHIND, *_TRAINED) if made_by.retrain else _BEHIND
     return [Text(words), Table(("what", "value"), tuple(rows))]

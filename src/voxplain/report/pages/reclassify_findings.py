@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from voxplain.report.html.sections import Finding
 from voxplain.report.words.scores import (
@@ -15,10 +14,10 @@ from voxplain.report.words.scores import (
     few_folds,
     score_cell,
 )
+from voxplain.results.reclassify import JOINT, RANDOM, Condition, ReclassifyResult
+from voxplain.results.scores import Judged
 
-__all__ = ["by_training_and_mask", "reclassify_findings"]
-
-Scores = Mapping[str, Any]
+__all__ = ["reclassify_findings"]
 
 _LEAK: Final = Finding(
     "Warning",
@@ -31,29 +30,12 @@ _HOLDS, _PLACE = "Does the joint mask hold evidence?", "More than a random mask?
 _AGAIN, _NEEDED = "More than a random mask, trained anew?", "Is the joint mask needed?"
 
 
-def by_training_and_mask(part: Mapping[str, Any]) -> dict[tuple[str, str], Scores]:
-    """Find the conditions by what a network was trained on and what it was tested behind.
-
-    Parameters
-    ----------
-    part : mapping
-        The part ``reclassify`` of ``summary.json``.
-
-    Returns
-    -------
-    dict of (str, str) to mapping
-        Scores by ``trained`` (``whole``, ``inside``, ``outside``) and ``mask`` (empty for none).
-    """
-    return {(one["trained"], one["mask"]): one for one in part["conditions"].values()}
-
-
-def reclassify_findings(part: Mapping[str, Any]) -> tuple[Finding, ...]:
+def reclassify_findings(result: ReclassifyResult) -> tuple[Finding, ...]:
     """Say whether the joint mask holds the evidence, and is needed, and is more than a random one.
 
     Parameters
     ----------
-    part : mapping
-        The part ``reclassify`` of ``summary.json``.
+    result : ReclassifyResult
 
     Returns
     -------
@@ -62,20 +44,20 @@ def reclassify_findings(part: Mapping[str, Any]) -> tuple[Finding, ...]:
         all of it where the network is not clearly better than chance on whole images. Too few folds
         are warned of first.
     """
-    chance, found = chance_level(part) or 0.0, by_training_and_mask(part)
-    whole, joint = found["whole", ""], found["whole", "joint"]
-    leaky = part["options"]["leaky"]
-    few = few_folds(part)
+    chance = chance_level(result.class_names, result.class_counts) or 0.0
+    found, leaky = result.conditions, result.making.leaky
+    whole, joint = found[Condition("whole")], found[Condition("whole", JOINT)]
+    few = few_folds(result.folds)
     warning: tuple[Finding, ...] = (_LEAK,) if leaky else ()
     warning += (Finding("Warning", few, "chance", "too few folds"),) if few else ()
     if not _better(whole, chance):
-        words = f"On whole images the accuracy of {part['network']} is {_score(whole)}, which "
-        words += f"{_against_chance(whole, chance)}. {_no_evidence(part, whole)}"
+        words = f"On whole images the accuracy of {result.network} is {_score(whole)}, which "
+        words += f"{_against_chance(whole, chance)}. {_no_evidence(result, whole)}"
         return (*warning, Finding("Whole images", words, _low(whole), _badge(whole)))
     said = [_holds(joint, whole, chance)]
     if _better(joint, chance):
         words = "Behind the joint mask"
-        said.append(_against_random(_PLACE, words, joint, found["whole", "random"]))
+        said.append(_against_random(_PLACE, words, joint, found[Condition("whole", RANDOM)]))
     if leaky:
         said = [
             replace(one, standing="weak", badge=f"{one.badge}, but the masks leak")
@@ -83,17 +65,17 @@ def reclassify_findings(part: Mapping[str, Any]) -> tuple[Finding, ...]:
             else one
             for one in said
         ]
-    elif ("inside", "joint") in found:
-        inside, outside = found["inside", "joint"], found["outside", "joint"]
-        said.append(_trained_inside(inside, found["inside", "random"], chance))
+    elif (again := Condition("inside", JOINT)) in found:
+        inside, outside = found[again], found[Condition("outside", JOINT)]
+        said.append(_trained_inside(inside, found[Condition("inside", RANDOM)], chance))
         said.append(_outside(outside, whole, chance))
     return (*warning, *said)
 
 
-def _no_evidence(part: Mapping[str, Any], whole: Scores) -> str:
+def _no_evidence(result: ReclassifyResult, whole: Judged) -> str:
     """Say what is left to say of masks where whole images are not clearly told apart."""
-    held = part.get("overlap", {}).get("joint")
-    known = held and f"the joint mask holds {100 * held['sensitivity']:.0f} % of the true region"
+    held = result.overlap.get(JOINT)
+    known = held and f"the joint mask holds {100 * held.sensitivity:.0f} % of the true region"
     if at_chance(whole):
         words = "No evidence is shown that a mask could hold, and masks that are made of its maps "
         words += "say nothing"
@@ -103,7 +85,7 @@ def _no_evidence(part: Mapping[str, Any], whole: Scores) -> str:
     return f"{words}, although {known}." if held else f"{words}."
 
 
-def _holds(joint: Scores, whole: Scores, chance: float) -> Finding:
+def _holds(joint: Judged, whole: Judged, chance: float) -> Finding:
     words = "Behind the joint mask, the accuracy of the network that was trained on whole images "
     words += f"is {_score(joint)}, which {_against_chance(joint, chance)}"
     if not _better(joint, chance):
@@ -121,7 +103,7 @@ def _holds(joint: Scores, whole: Scores, chance: float) -> Finding:
     return Finding(_HOLDS, f"{words}, {than} on whole images, {_score(whole)}.", "good", "yes")
 
 
-def _against_random(label: str, where: str, joint: Scores, other: Scores) -> Finding:
+def _against_random(label: str, where: str, joint: Judged, other: Judged) -> Finding:
     side = apart(joint, other)
     words = f"{where}, the accuracy is {_score(joint)}, and with a random mask of the same size "
     words += f"and smoothness {_score(other)}"
@@ -135,7 +117,7 @@ def _against_random(label: str, where: str, joint: Scores, other: Scores) -> Fin
     return Finding(label, words, "weak", "cannot be told apart")
 
 
-def _trained_inside(inside: Scores, random: Scores, chance: float) -> Finding:
+def _trained_inside(inside: Judged, random: Judged, chance: float) -> Finding:
     if _better(inside, chance):
         words = "Trained and tested inside the joint mask"
         return _against_random(_AGAIN, words, inside, random)
@@ -147,7 +129,7 @@ def _trained_inside(inside: Scores, random: Scores, chance: float) -> Finding:
     return Finding(_AGAIN, words, _low(inside), _badge(inside))
 
 
-def _outside(outside: Scores, whole: Scores, chance: float) -> Finding:
+def _outside(outside: Judged, whole: Judged, chance: float) -> Finding:
     words = f"Trained and tested outside the joint mask, the accuracy is {_score(outside)}, which "
     words += _against_chance(outside, chance)
     side = apart(outside, whole)
@@ -164,12 +146,12 @@ def _outside(outside: Scores, whole: Scores, chance: float) -> Finding:
     return Finding(_NEEDED, f"{words}whether the mask is needed stays open.", "weak", "open")
 
 
-def _better(model: Scores, chance: float) -> bool:
+def _better(model: Judged, chance: float) -> bool:
     return not at_chance(model) and beats(model, "accuracy", chance)
 
 
-def _against_chance(model: Scores, chance: float) -> str:
-    p = model["permutation"]["p"]
+def _against_chance(model: Judged, chance: float) -> str:
+    p = model.permutation.p
     tested = f"chance is {chance:.3f}" + ("" if p is None else f", p = {p:.3f}")
     if at_chance(model):
         return f"cannot be distinguished from chance ({tested})"
@@ -178,13 +160,13 @@ def _against_chance(model: Scores, chance: float) -> str:
     return f"is better than chance ({tested})"
 
 
-def _low(model: Scores) -> Literal["chance", "weak"]:
+def _low(model: Judged) -> Literal["chance", "weak"]:
     return "chance" if at_chance(model) else "weak"
 
 
-def _badge(model: Scores) -> str:
+def _badge(model: Judged) -> str:
     return "at chance" if at_chance(model) else "not clearly better than chance"
 
 
-def _score(model: Scores, measure: str = "accuracy") -> str:
+def _score(model: Judged, measure: str = "accuracy") -> str:
     return score_cell(model, measure).replace("(", "(95 % interval ")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, TypeGuard
 
 from voxplain.report.words.numbers import MISSING, number
+from voxplain.results.scores import HeldOut, Interval, Judged
 
 __all__ = [
     "INTERVALS",
+    "ScoreRow",
     "apart",
     "at_chance",
     "beats",
@@ -21,7 +24,30 @@ __all__ = [
     "score_value",
 ]
 
-Scores = Mapping[str, Any]
+
+@dataclass(frozen=True)
+class ScoreRow:
+    """A row of `figures.model_scores`.
+
+    Parameters
+    ----------
+    label : str
+    group : str
+        ``network``, ``voxels``, ``table`` or ``confound``, in which order they are drawn; or
+        another.
+    value : float or None
+    ci : Interval or None
+        95 % interval, where it is known.
+    per_fold : sequence of float or None
+        Single folds, where they say something; NaN or None for one without a score.
+    """
+
+    label: str
+    group: str
+    value: float | None
+    ci: Interval | None = None
+    per_fold: Sequence[float | None] = ()
+
 
 INTERVALS: Final = (
     "An interval reaches at each end as far as the widest of three: of the spread over folds, "
@@ -36,28 +62,31 @@ _LEVEL: Final = 0.05
 _ENOUGH_FOLDS: Final = 5
 
 
-def chance_level(part: Mapping[str, Any]) -> float | None:
+def chance_level(class_names: Sequence[str], class_counts: Sequence[int] = ()) -> float | None:
     """Return the accuracy without any information, None for numbers.
 
-    It is the share of the largest class where ``part`` has ``class_counts`` (numbers of scans in
-    the order of ``class_names``), and else one over the number of classes.
+    Parameters
+    ----------
+    class_names : sequence of str
+        Empty for numbers.
+    class_counts : sequence of int
+        Scans of each class, where they are known: the level is then the share of the largest
+        class, and else one over the number of classes.
     """
-    names, counts = part["class_names"], part.get("class_counts")
-    if not names:
+    if not class_names:
         return None
-    return float(max(counts) / sum(counts)) if counts else 1 / len(names)
+    return float(max(class_counts) / sum(class_counts)) if class_counts else 1 / len(class_names)
 
 
-def few_folds(part: Mapping[str, Any]) -> str:
+def few_folds(folds: int, repeats: int = 1) -> str:
     """Warn, in a sentence, where folds are too few to know their spread; empty where they are not.
 
     Parameters
     ----------
-    part : mapping
-        With ``folds`` and, where folds were drawn anew, ``repeats``.
+    folds, repeats : int
+        Folds in each repeat, and times that they were drawn.
     """
-    folds = part["folds"]
-    if folds * part.get("repeats", 1) >= _ENOUGH_FOLDS:
+    if folds * repeats >= _ENOUGH_FOLDS:
         return ""
     return (
         f"There are too few folds, {folds}, to know how much they differ: the intervals rest "
@@ -65,17 +94,24 @@ def few_folds(part: Mapping[str, Any]) -> str:
     )
 
 
-def score_value(score: Scores) -> float | None:
+def score_value(score: HeldOut) -> float | None:
     """Return the mean over folds, or the pooled score where folds have none."""
-    value = score["mean"] if score["folds_ci"] else score["pooled"]
-    return float(value) if _known(value) else None
+    value = score.mean if score.folds_ci else score.pooled
+    return value if _known(value) else None
 
 
-def score_row(part: Mapping[str, Any], label: str, group: str, score: Scores) -> dict[str, Any]:
-    """Give `figures.model_scores` a row; a fold of a single scan says nothing by itself."""
-    folds = score["per_fold"] if score["folds_ci"] and part["folds"] < part["scans"] else ()
-    row = {"label": label, "group": group, "value": score_value(score), "ci": score["ci"]}
-    return row | {"per_fold": folds}
+def score_row(label: str, group: str, score: HeldOut, *, single: bool) -> ScoreRow:
+    """Give `figures.model_scores` a row.
+
+    Parameters
+    ----------
+    label, group : str
+    score : HeldOut
+    single : bool
+        Whether a fold is a single scan, which says nothing by itself.
+    """
+    folds = score.per_fold if score.folds_ci and not single else ()
+    return ScoreRow(label, group, score_value(score), score.ci, folds)
 
 
 def score_text(value: float | None, measure: str = "") -> str:
@@ -85,38 +121,40 @@ def score_text(value: float | None, measure: str = "") -> str:
     return number(value, 3) if measure == "mae" else f"{value:.3f}".replace("-", "−")
 
 
-def score_cell(model: Scores, measure: str) -> str:
+def score_cell(model: Judged, measure: str) -> str:
     """Write a score with its interval: ``0.500 (0.350 to 0.675)``."""
-    if measure not in model:
+    score = model.scores.get(measure)
+    if score is None:
         return MISSING
-    bounds = [score_text(bound, measure) for bound in model[measure]["ci"]]
+    bounds = [score_text(bound, measure) for bound in score.ci]
     interval = "" if MISSING in bounds else f" ({' to '.join(bounds)})"
-    return score_text(score_value(model[measure]), measure) + interval
+    return score_text(score_value(score), measure) + interval
 
 
-def at_chance(model: Scores) -> bool:
+def at_chance(model: Judged) -> bool:
     """Tell whether the permutation test leaves the predictions at chance."""
-    p = model["permutation"]["p"]
+    p = model.permutation.p
     return p is None or p >= _LEVEL
 
 
-def beats(model: Scores, measure: str, other: float) -> bool:
+def beats(model: Judged, measure: str, other: float) -> bool:
     """Tell whether the interval of a score lies on the better side of another score."""
-    low, high = model[measure]["ci"]
+    low, high = model.scores[measure].ci
     bound = high if measure == "mae" else low
-    return _known(bound) and bool(bound < other if measure == "mae" else bound > other)
+    return _known(bound) and (bound < other if measure == "mae" else bound > other)
 
 
-def apart(model: Scores, other: Scores, measure: str = "accuracy") -> int:
+def apart(model: Judged, other: Judged, measure: str = "accuracy") -> int:
     """Compare the intervals of two scores: 1 above the other's, -1 below it, 0 if they meet.
 
     Zero also where a bound is not known.
     """
-    (low, high), (other_low, other_high) = model[measure]["ci"], other[measure]["ci"]
-    if not all(map(_known, (low, high, other_low, other_high))):
-        return 0
-    return int(low > other_high) - int(high < other_low)
+    low, high = model.scores[measure].ci
+    other_low, other_high = other.scores[measure].ci
+    if _known(low) and _known(high) and _known(other_low) and _known(other_high):
+        return int(low > other_high) - int(high < other_low)
+    return 0
 
 
-def _known(value: float | None) -> bool:
+def _known(value: float | None) -> TypeGuard[float]:
     return value is not None and math.isfinite(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,20 +22,44 @@ from voxplain.report.figures.style import (
 )
 from voxplain.report.words.numbers import number
 
-__all__ = ["localisation_bars", "region_bars"]
+__all__ = ["LocalisationRow", "localisation_bars", "region_bars"]
+
+
+@dataclass(frozen=True)
+class LocalisationRow:
+    """A bar of `localisation_bars`.
+
+    Parameters
+    ----------
+    label : str
+    group_ap : float
+        Average precision of the group map.
+    subject_ap : float or None
+        Mean over subjects, where it was measured.
+    subject_ap_ci : tuple of 2 floats or None
+    group_class : str
+        Whose mean map the bar is of.
+    control : bool
+        Whether it knows nothing of the network.
+    """
+
+    label: str
+    group_ap: float
+    subject_ap: float | None = None
+    subject_ap_ci: tuple[float, float] | None = None
+    group_class: str = ""
+    control: bool = False
 
 
 def localisation_bars(
-    rows: Sequence[Mapping[str, Any]], *, chance: float, chance_95: float | None = None
+    rows: Sequence[LocalisationRow], *, chance: float, chance_95: float | None = None
 ) -> bytes:
     """Draw the average precision of methods and controls against chance.
 
     Parameters
     ----------
-    rows : sequence of mapping
-        One per bar, in any order: ``label``, ``group_ap`` and, where they were measured,
-        ``subject_ap`` with ``subject_ap_ci`` (two floats) and ``group_class``, whose mean map the
-        bar is of; ``control`` true for what knows nothing of the network.
+    rows : sequence of LocalisationRow
+        In any order.
     chance : float
         Average precision that a map without information has on average.
     chance_95 : float, optional
@@ -52,25 +77,25 @@ def localisation_bars(
     """
     if not rows:
         raise InputError("A figure of localisation needs at least one method; none was given.")
-    ordered = sorted(rows, key=lambda r: (bool(r.get("control")), -float(r["group_ap"])))
-    n_methods = sum(not r.get("control") for r in ordered)
+    ordered = sorted(rows, key=lambda r: (r.control, -r.group_ap))
+    n_methods = sum(not r.control for r in ordered)
     # A gap parts the controls from the methods.
     places = np.array([n + 0.5 * (n >= n_methods > 0) for n in range(len(ordered))])
     with house_style():
         figure = new_figure(6.4, 0.85 + 0.36 * (places[-1] + 1), constrained=True)
         axes = figure.subplots()
         for place, row in zip(places, ordered, strict=True):
-            colour = GREY if row.get("control") else BLUE
-            axes.barh(place, row["group_ap"], height=0.56, color=colour, alpha=0.85, lw=0)
-            reach = float(row["group_ap"])
-            if row.get("subject_ap") is not None:
-                mean = float(row["subject_ap"])
-                low, high = row.get("subject_ap_ci") or (mean, mean)
+            colour = GREY if row.control else BLUE
+            axes.barh(place, row.group_ap, height=0.56, color=colour, alpha=0.85, lw=0)
+            reach = row.group_ap
+            if row.subject_ap is not None:
+                mean = row.subject_ap
+                low, high = row.subject_ap_ci or (mean, mean)
                 axes.plot([low, high], [place, place], color=INK, lw=1.1, solid_capstyle="butt")
                 axes.plot(mean, place, "o", ms=4.6, mfc="white", mec=INK, mew=1.1, clip_on=False)
                 reach = max(reach, high)
             axes.annotate(
-                f"{row['group_ap']:.3f}",
+                f"{row.group_ap:.3f}",
                 (max(reach, chance_95 or chance), place),
                 xytext=(5, 0),
                 textcoords="offset points",
@@ -83,12 +108,12 @@ def localisation_bars(
             axes.axvline(chance_95, color=ACCENT, lw=1, ls=(0, (3, 2)))
             words += f"; dashed: 95 % of chance maps stay below {chance_95:.3f}"
         axes.set_title(words, color=ACCENT, weight="normal", fontsize=7.5)
-        axes.set_yticks(places, [str(r["label"]) for r in ordered])
+        axes.set_yticks(places, [r.label for r in ordered])
         for tick, row in zip(axes.get_yticklabels(), ordered, strict=True):
-            tick.set_color(GREY if row.get("control") else INK)
+            tick.set_color(GREY if row.control else INK)
         axes.set_ylim(places[-1] + 0.55, -0.55)
         axes.set_xlim(0, axes.get_xlim()[1] * 1.06)
-        classes = {f" of class {r['group_class']}" for r in rows if r.get("group_class")}
+        classes = {f" of class {r.group_class}" for r in rows if r.group_class}
         of_class = "".join(classes) if len(classes) == 1 else ""
         axes.set_xlabel(
             f"average precision (bar: group map{of_class}; circle: mean over subjects, "

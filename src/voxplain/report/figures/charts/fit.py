@@ -24,6 +24,9 @@ from voxplain.report.figures.style import (
     png_bytes,
 )
 from voxplain.report.words.numbers import cell, number
+from voxplain.report.words.scores import ScoreRow
+from voxplain.results.fit import Importance
+from voxplain.results.scores import Calibrated, Judged
 
 __all__ = ["calibration_curves", "importances", "model_scores", "predicted_numbers"]
 
@@ -41,7 +44,7 @@ _GROUPS: Final[dict[str, tuple[str, str]]] = {
 
 
 def model_scores(
-    rows: Sequence[Mapping[str, Any]],
+    rows: Sequence[ScoreRow],
     measure_label: str,
     chance: float | None = None,
     ceiling: float | None = None,
@@ -50,10 +53,8 @@ def model_scores(
 
     Parameters
     ----------
-    rows : sequence of mapping
-        One per model: ``label``; ``group``, one of ``network``, ``voxels``, ``table`` and
-        ``confound``, in which order they are drawn, or another; ``value``, or None; and, where
-        they are known, ``ci`` (two floats) and ``per_fold`` (floats, NaN or None).
+    rows : sequence of ScoreRow
+        One per model.
     measure_label : str
         Stands below the axis.
     chance : float, optional
@@ -71,15 +72,15 @@ def model_scores(
     InputError
         If no row has a value.
     """
-    if all(np.isnan(_number(row.get("value"))) for row in rows):
+    if all(np.isnan(_number(row.value)) for row in rows):
         raise InputError("A figure of scores needs at least one model with a score; none has one.")
-    marks: list[tuple[float, str, Mapping[str, Any] | None]] = []
-    for group in dict.fromkeys([*_GROUPS, *(str(row["group"]) for row in rows)]):
-        members = [row for row in rows if row["group"] == group]
+    marks: list[tuple[float, str, ScoreRow | None]] = []
+    for group in dict.fromkeys([*_GROUPS, *(row.group for row in rows)]):
+        members = [row for row in rows if row.group == group]
         if members:
             top = marks[-1][0] + 1.15 if marks else 0.0
             marks.append((top, _GROUPS.get(group, (group, INK))[0], None))
-            marks += [(top + 0.95 * n, str(r["label"]), r) for n, r in enumerate(members, 1)]
+            marks += [(top + 0.95 * n, r.label, r) for n, r in enumerate(members, 1)]
     with house_style():
         figure = new_figure(_WIDTH, 0.75 + 0.27 * (marks[-1][0] + 1), constrained=True)
         axes = figure.subplots()
@@ -99,18 +100,18 @@ def model_scores(
         return png_bytes(figure)
 
 
-def _score(axes: Axes, place: float, row: Mapping[str, Any]) -> None:
-    colour = _GROUPS.get(row["group"], ("", INK))[1]
-    value = _number(row.get("value"))
-    bounds = [_number(bound) for bound in row.get("ci") or ()]
-    folds = np.array([_number(fold) for fold in row.get("per_fold") or ()])
+def _score(axes: Axes, place: float, row: ScoreRow) -> None:
+    colour = _GROUPS.get(row.group, ("", INK))[1]
+    value = _number(row.value)
+    bounds = [_number(bound) for bound in row.ci or ()]
+    folds = np.array([_number(fold) for fold in row.per_fold])
     folds = np.sort(folds[np.isfinite(folds)])
     if len(folds):
         same = np.array([(folds[:n] == fold).sum() for n, fold in enumerate(folds)])
         # Equal scores are stacked, and stay within the row however many there are.
         below = place + 0.24 + same * min(0.1, 0.3 / max(1, same.max()))
         axes.plot(folds, below, "o", ms=2.4, mew=0, color=colour, alpha=0.45, clip_on=False)
-    marker, size = ("D", 4.4) if row["group"] == "confound" else ("o", 5.6)
+    marker, size = ("D", 4.4) if row.group == "confound" else ("o", 5.6)
     axes.plot(value, place, marker, ms=size, color=colour, clip_on=False, zorder=4)
     words = _text(value)
     if bounds and np.isfinite(bounds).all():
@@ -141,14 +142,13 @@ def _beside(
     return axes.annotate(words, at, shift, coordinates, "offset points", va="center", fontsize=7.5)
 
 
-def calibration_curves(models: Mapping[str, Mapping[str, Any]]) -> bytes:
+def calibration_curves(models: Mapping[str, Judged]) -> bytes:
     """Draw how often predictions are right against how probable they were said to be.
 
     Parameters
     ----------
-    models : mapping of str to mapping
-        By name. Their ``calibration``, where they have it, holds ``error`` and, for each bin,
-        ``confidence`` and ``accuracy`` (NaN or None where it is empty) and ``count``.
+    models : mapping of str to Judged
+        By name; those without a calibration are left out.
 
     Returns
     -------
@@ -160,14 +160,12 @@ def calibration_curves(models: Mapping[str, Mapping[str, Any]]) -> bytes:
     InputError
         If no model has a calibration.
     """
-    told = {
-        name: model["calibration"] for name, model in models.items() if model.get("calibration")
-    }
+    told = {name: one.calibration for name, one in models.items() if one.calibration}
     if not told:
         raise InputError("A figure of calibration needs a model with probabilities; none has them.")
-    seen = [_number(c) for one in told.values() for c in one["confidence"]]
+    seen = [_number(c) for one in told.values() for c in one.confidence]
     left = min(0.5, np.floor(10 * np.nanmin([1.0, *seen])) / 10)
-    columns, largest = min(3, len(told)), max(int(np.max(one["count"])) for one in told.values())
+    columns, largest = min(3, len(told)), max(int(np.max(one.count)) for one in told.values())
     rows = -(-len(told) // columns)
     with house_style():
         figure = new_figure(max(3.6, _WIDTH * columns / 3), 0.4 + 2 * rows, constrained=True)
@@ -175,7 +173,7 @@ def calibration_curves(models: Mapping[str, Mapping[str, Any]]) -> bytes:
         for n, (axes, name) in enumerate(zip(panels, told, strict=False)):
             axes.plot([0, 1], [0, 1], color=GREY, lw=0.9, ls=_DASHED, zorder=1.8)
             _reliability(axes, told[name], largest)
-            error = f"calibration error {_text(_number(told[name]['error']))}"
+            error = f"calibration error {_text(told[name].error)}"
             axes.set_title("\n".join([*textwrap.wrap(name, 24), error]), fontsize=7.5)
             axes.set(xlim=(left - 0.03, 1.03), ylim=(-0.04, 1.04))
             axes.grid(color=FAINT, lw=0.5)
@@ -190,8 +188,8 @@ def calibration_curves(models: Mapping[str, Mapping[str, Any]]) -> bytes:
         return png_bytes(figure)
 
 
-def _reliability(axes: Axes, one: Mapping[str, Any], largest: int) -> None:
-    points = zip(one["confidence"], one["accuracy"], one["count"], strict=True)
+def _reliability(axes: Axes, one: Calibrated, largest: int) -> None:
+    points = zip(one.confidence, one.accuracy, one.count, strict=True)
     x, y, count = np.array([p for p in points if p[2]], dtype=np.float64).reshape(-1, 3).T
     axes.plot(x, y, color=BLUE, lw=1, alpha=0.6)
     axes.scatter(x, y, _area(count, largest), color=BLUE, lw=0, zorder=3, clip_on=False)
@@ -205,13 +203,13 @@ def _area(count: ArrayLike, largest: int) -> NDArray[np.float64]:
     return np.maximum(90 * np.asarray(count, dtype=np.float64) / max(1, largest), 3)
 
 
-def importances(rows: Sequence[Mapping[str, Any]], top: int = 15, of: str = "accuracy") -> bytes:
+def importances(rows: Sequence[Importance], top: int = 15, of: str = "accuracy") -> bytes:
     """Draw what shuffling one measure of a table costs, for the first measures.
 
     Parameters
     ----------
-    rows : sequence of mapping
-        ``measure`` and ``permutation``, best first; rows without a number are left out.
+    rows : sequence of Importance
+        Best first; rows without a number are left out.
     top : int, default=15
     of : str, default="accuracy"
         What is lost: ``accuracy`` of classes, ``R²`` of numbers.
@@ -226,11 +224,11 @@ def importances(rows: Sequence[Mapping[str, Any]], top: int = 15, of: str = "acc
     InputError
         If no measure has an importance.
     """
-    known = [row for row in rows if np.isfinite(_number(row.get("permutation")))][:top]
+    known = [row for row in rows if np.isfinite(_number(row.permutation))][:top]
     if not known:
         raise InputError("A figure of importances needs at least one measure; none has a number.")
-    values = np.array([_number(row["permutation"]) for row in known])
-    words = [str(row["measure"]).replace("_", " ") for row in known]
+    values = np.array([_number(row.permutation) for row in known])
+    words = [row.measure.replace("_", " ") for row in known]
     names = [word if len(word) < 40 else f"{word[:25]}…{word[-12:]}" for word in words]
     with house_style():
         figure = new_figure(_WIDTH, 0.65 + 0.22 * len(known), constrained=True)
@@ -270,7 +268,7 @@ def predicted_numbers(truth: ArrayLike, predicted: ArrayLike, name: str, unit: s
     InputError
         If the arrays are empty or differ in length, or hold what is not finite.
     """
-    x, y = np.asarray(truth, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
+    x, y = (np.asarray(given, dtype=np.float64) for given in (truth, predicted))
     if x.ndim != 1 or x.shape != y.shape or not len(x) or not np.isfinite([x, y]).all():
         raise InputError("True and predicted numbers must be two finite lists of one length.")
     margin = 0.04 * (np.ptp([x, y]) or 1.0)
@@ -280,11 +278,10 @@ def predicted_numbers(truth: ArrayLike, predicted: ArrayLike, name: str, unit: s
         axes = figure.subplots()
         axes.plot(limits, limits, color=GREY, lw=0.9, ls=_DASHED, zorder=1.8)
         axes.plot(x, y, "o", ms=4, mew=0, color=BLUE, alpha=min(0.75, 0.15 + 5 / len(x) ** 0.5))
-        axes.set(xlim=limits, ylim=limits, aspect="equal")
-        axes.set_yticks(axes.get_xticks()[1:-1])
-        axes.set_xticks(axes.get_yticks())
         of = f"{name} ({unit})" if unit else name
-        axes.set(xlabel=f"true {of}", ylabel=f"predicted {of}")
+        axes.set(xlim=limits, ylim=limits, xlabel=f"true {of}", ylabel=f"predicted {of}")
+        axes.set(aspect="equal", yticks=axes.get_xticks()[1:-1])
+        axes.set_xticks(axes.get_yticks())
         error = f"{number(float(np.abs(y - x).mean()), 3)} {unit}".rstrip()
         words = f"n = {len(x)}\nmean absolute error {error}"
         if np.ptp(x) > 0 and np.ptp(y) > 0:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,6 +19,7 @@ from voxplain.report.figures.style import (
     new_figure,
     png_bytes,
 )
+from voxplain.results.localisation import AgreementPair, AgreementResult
 
 __all__ = ["agreement_matrix"]
 
@@ -30,9 +31,7 @@ _RED_BLUE: Final = LinearSegmentedColormap.from_list(
 )
 
 
-def agreement_matrix(
-    agreement: Mapping[str, Any], labels: Mapping[str, str] | None = None
-) -> bytes:
+def agreement_matrix(agreement: AgreementResult, labels: Mapping[str, str] | None = None) -> bytes:
     """Draw Dice and Spearman between methods, with what chance gives below.
 
     A pair that does not pass the level below which 95 % of chance pairs stay is written in grey and
@@ -40,9 +39,7 @@ def agreement_matrix(
 
     Parameters
     ----------
-    agreement : mapping
-        ``fraction`` (the part of the brain compared by Dice, 0 to 1) and ``pairs``: mappings with
-        ``a``, ``b``, ``dice``, ``dice_chance``, ``dice_95``, ``spearman``, ``spearman_95``.
+    agreement : AgreementResult
     labels : mapping of str to str, optional
         Name on the figure of each method.
 
@@ -56,39 +53,42 @@ def agreement_matrix(
     InputError
         If there is no pair.
     """
-    pairs = list(agreement["pairs"])
+    pairs = agreement.pairs
     if not pairs:
         raise InputError("A figure of agreement needs at least two methods; no pair was given.")
-    methods = list(dict.fromkeys(name for pair in pairs for name in (pair["a"], pair["b"])))
+    methods = list(dict.fromkeys(name for pair in pairs for name in (pair.a, pair.b)))
     names = [(labels or {}).get(m, m).replace(" ", "\n", 1) for m in methods]
     side = 0.62 * len(methods)
     with house_style():
         figure = new_figure(2 * side + 2.6, side + 1.2, constrained=True)
         left, right = figure.subplots(1, 2)
-        dice, dice_limit = _fill(pairs, methods, "dice")
-        rank, rank_limit = _fill(pairs, methods, "spearman")
-        percent = f"{100 * agreement['fraction']:g} %"
+        dice, dice_limit = _fill(pairs, methods, [(p.dice, p.dice_95) for p in pairs])
+        rank, rank_limit = _fill(pairs, methods, [(p.spearman, p.spearman_95) for p in pairs])
+        percent = f"{100 * agreement.fraction:g} %"
         _matrix(left, dice, dice_limit, names, signed=False)
         left.set_title(f"Dice of the top {percent}")
-        left.set_xlabel(_chance(pairs, "dice"), fontsize=7, color=GREY, labelpad=7)
+        chance = f"chance gives {np.mean([p.dice_chance for p in pairs]):.2f} on average\n"
+        chance += _below([p.dice_95 for p in pairs])
+        left.set_xlabel(chance, fontsize=7, color=GREY, labelpad=7)
         _matrix(right, rank, rank_limit, names, signed=True)
         right.set_title("Spearman correlation")
-        right.set_xlabel(_chance(pairs, "spearman"), fontsize=7, color=GREY, labelpad=7)
+        right.set_xlabel(
+            _below([p.spearman_95 for p in pairs], "its size "), fontsize=7, color=GREY, labelpad=7
+        )
         right.set_yticks([])
         return png_bytes(figure)
 
 
 def _fill(
-    pairs: list[Mapping[str, Any]], methods: list[str], score: str
+    pairs: Sequence[AgreementPair], methods: list[str], scores: Sequence[tuple[float, float]]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Lay out each pair's score and its limit of chance."""
     values = np.full((len(methods), len(methods)), np.nan)
     limits = np.full_like(values, np.nan)
-    for pair in pairs:
-        i, j = methods.index(pair["a"]), methods.index(pair["b"])
+    for pair, (value, limit) in zip(pairs, scores, strict=True):
+        i, j = methods.index(pair.a), methods.index(pair.b)
         for row, column in ((i, j), (j, i)):
-            values[row, column] = np.nan if pair[score] is None else pair[score]
-            limit = pair.get(f"{score}_95")
-            limits[row, column] = np.nan if limit is None else limit
+            values[row, column], limits[row, column] = value, limit
     return values, limits
 
 
@@ -119,14 +119,6 @@ def _matrix(
     axes.tick_params(length=0, labelsize=7.5)
 
 
-def _chance(pairs: list[Mapping[str, Any]], score: str) -> str:
-    lines = []
-    expected = [p[f"{score}_chance"] for p in pairs if p.get(f"{score}_chance") is not None]
-    limits = [p[f"{score}_95"] for p in pairs if p.get(f"{score}_95") is not None]
-    if expected:
-        lines.append(f"chance gives {np.mean(expected):.2f} on average")
-    if limits:
-        span = sorted({f"{min(limits):.2f}", f"{max(limits):.2f}"})
-        size = "its size " if score == "spearman" else ""
-        lines.append(f"95 % of chance pairs keep {size}below {' to '.join(span)}")
-    return "\n".join(lines)
+def _below(limits: Sequence[float], size: str = "") -> str:
+    span = sorted({f"{min(limits):.2f}", f"{max(limits):.2f}"})
+    return f"95 % of chance pairs keep {size}below {' to '.join(span)}"

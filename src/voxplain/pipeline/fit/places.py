@@ -1,0 +1,45 @@
+"""Where the networks of a fit lie in a study."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+__all__ = ["ALL", "FOLDS", "HOLD_OUT", "folder_of", "place_of"]
+
+ALL: Final = "all"
+"""The network that is trained on all scans."""
+
+HOLD_OUT: Final = "hold-out"
+"""The network of one split without folds."""
+
+FOLDS: Final = "model/folds.tsv"
+"""The table of each scan's fold."""
+
+
+def folder_of(network: str, variant: str = "") -> str:
+    """Name the folder, in the study, of a network's weights.
+
+    Parameters
+    ----------
+    network : str
+    variant : str, default=""
+        Of the images that it is trained on; empty for the cohort's own.
+    """
+    own = "model/" + re.sub(r"[^0-9A-Za-z]+", "-", network).strip("-")
+    return f"{own}/{variant}" if variant else own
+
+
+def place_of(network: str, which: tuple[int, int] | str, variant: str = "") -> str:
+    """Name the folder, in the study, of one training.
+
+    Parameters
+    ----------
+    network : str
+    which : tuple of 2 ints, or str
+        Repeat and fold, from 1; or `ALL`, or `HOLD_OUT`.
+    variant : str, default=""
+        See `folder_of`.
+    """
+    last = which if isinstance(which, str) else f"repeat-{which[0]:02d}/fold-{which[1]:02d}"
+    return f"{folder_of(network, variant)}/{last}"
