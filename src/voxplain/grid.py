@@ -193,6 +193,9 @@ class Grid:
         x, y, z = data["shape"]
         return cls((x, y, z), np.asarray(data["affine"], dtype=np.float64))
 
+    def __repr__(self) -> str:
+        return f"Grid({self})"
+
     def __str__(self) -> str:
         shape = "×".join(str(n) for n in self.shape)
         size = "×".join(f"{s:.4g}" for s in self.voxel_size)

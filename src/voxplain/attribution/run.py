@@ -25,9 +25,10 @@ from voxplain.attribution.network.numbers import number_target
 from voxplain.attribution.network.probe import layer_name
 from voxplain.attribution.network.target import TargetLike, make_target
 from voxplain.errors import InputError
-from voxplain.volume import Volume
+from voxplain.inputs import is_volume_like
 
 if TYPE_CHECKING:
+    from voxplain.inputs import VolumeLike
     from voxplain.maps import AttributionMap
 
 __all__ = ["explain", "iter_explain", "prepare_method"]
@@ -38,7 +39,7 @@ ClassNames = Sequence[str] | Mapping[int, str]
 @overload
 def explain(
     model: nn.Module | Sequence[nn.Module],
-    volume: Volume,
+    volume: VolumeLike,
     method: str | Method = ...,
     target: TargetLike = ...,
     *,
@@ -52,7 +53,7 @@ def explain(
 @overload
 def explain(
     model: nn.Module | Sequence[nn.Module],
-    volume: Iterable[Volume],
+    volume: Iterable[VolumeLike],
     method: str | Method = ...,
     target: TargetLike = ...,
     *,
@@ -65,7 +66,7 @@ def explain(
 ) -> list[AttributionMap]: ...
 def explain(  # noqa: PLR0913 - what a map depends on, each by its name
     model: nn.Module | Sequence[nn.Module],
-    volume: Volume | Iterable[Volume],
+    volume: VolumeLike | Iterable[VolumeLike],
     method: str | Method = "gradient",
     target: TargetLike = "predicted",
     *,
@@ -84,8 +85,9 @@ def explain(  # noqa: PLR0913 - what a map depends on, each by its name
         From (N, 1, X, Y, Z) to logits (N, K), or to one logit or regression (N, 1) or (N,). It is
         run in eval mode and left as it was. Of several, the maps' mean is given, and their spread;
         the predicted class is then that of the largest mean probability, for all of them.
-    volume : Volume, or several
-        As the network wants them: preprocessed, on its grid.
+    volume : Volume, path or nibabel image, or several
+        As the network wants them: preprocessed, on its grid (see `voxplain.prepare`). Files are
+        read and checked as by `voxplain.read_volume`, each when its turn comes.
     method : str or Method, default="gradient"
         A name from `voxplain.attribution.methods.METHODS`, or a method with its options set.
     target : int, str, sequence of them, or callable, default="predicted"
@@ -111,7 +113,7 @@ def explain(  # noqa: PLR0913 - what a map depends on, each by its name
     Returns
     -------
     AttributionMap or list of AttributionMap
-        One for one `Volume`, a list for several.
+        One for one volume, a list for several.
 
     Raises
     ------
@@ -134,12 +136,12 @@ def explain(  # noqa: PLR0913 - what a map depends on, each by its name
             **options,
         )
     )
-    return maps[0] if isinstance(volume, Volume) else maps
+    return maps[0] if is_volume_like(volume) else maps
 
 
 def iter_explain(  # noqa: PLR0913 - the arguments of explain, and the progress
     model: nn.Module | Sequence[nn.Module],
-    volumes: Volume | Iterable[Volume],
+    volumes: VolumeLike | Iterable[VolumeLike],
     method: str | Method = "gradient",
     target: TargetLike = "predicted",
     *,
@@ -206,7 +208,7 @@ def iter_explain(  # noqa: PLR0913 - the arguments of explain, and the progress
 
 def prepare_method(
     model: nn.Module | Sequence[nn.Module],
-    volumes: Iterable[Volume],
+    volumes: Iterable[VolumeLike],
     method: str | Method,
     target: TargetLike = "predicted",
     *,

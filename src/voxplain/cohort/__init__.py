@@ -7,9 +7,9 @@ from voxplain.cohort.prepare.preprocess import Prepared, prepare
 from voxplain.cohort.prepare.recipe import PRESETS, Recipe
 from voxplain.cohort.prepare.templates import mni152_brain_mask, mni152_template
 from voxplain.cohort.read.masks import read_mask
-from voxplain.cohort.read.names import subject_label, subject_labels
-from voxplain.cohort.read.nifti import read_volume
+from voxplain.cohort.read.volumes import read_volume
 from voxplain.cohort.store.reader import check_store, open_store
+from voxplain.images.names import subject_label, subject_labels
 
 __all__ = [
     "ATLASES",

@@ -17,7 +17,7 @@ from voxplain.cohort.prepare.recipe import Recipe
 from voxplain.cohort.prepare.skullstrip import find_brain
 from voxplain.cohort.prepare.templates import mni152_centre
 from voxplain.cohort.read.masks import read_mask
-from voxplain.cohort.read.nifti import read_volume
+from voxplain.cohort.read.volumes import read_volume
 from voxplain.cohort.store.writer import Row, StoreWriter, write_row
 from voxplain.errors import InputError, StudyError, remarks
 from voxplain.progress import Progress

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from voxplain.cohort.read.orientation import require_orientation
 from voxplain.errors import InputError, unknown_name
 from voxplain.grid import KAN2020_GRID, Grid
+from voxplain.images.orientation import require_orientation
 
 __all__ = ["ALIGNMENTS", "INTENSITIES", "PRESETS", "Recipe"]
 

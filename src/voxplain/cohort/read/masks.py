@@ -8,10 +8,10 @@ from os import PathLike
 import numpy as np
 from numpy.typing import NDArray
 
-from voxplain.cohort.read.files import ImageFile
-from voxplain.cohort.read.nifti import read_image
 from voxplain.errors import GridError, InputError, VoxplainWarning
 from voxplain.grid import Grid, require_same_grid
+from voxplain.images.files import ImageFile
+from voxplain.images.reading import read_image
 from voxplain.volume import Volume, resample
 
 __all__ = ["read_mask"]
