@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from voxplain.errors import GridError, InputError
-from voxplain.grid import Grid
+from voxplain.grid import Grid, require_grid
 from voxplain.inputs import VolumeLike, as_volume
 
 if TYPE_CHECKING:
@@ -116,6 +116,7 @@ def inside(values: NDArray[np.float32], brain: ArrayLike) -> NDArray[np.float32]
 
 def checked(values: NDArray[np.float32], grid: Grid) -> NDArray[np.float32]:
     """Return the values as float32, or refuse what is not finite or not on the grid."""
+    require_grid(grid, "A map")
     array = np.asarray(values, dtype=np.float32)
     if array.shape != grid.shape:
         raise GridError(f"The map has shape {array.shape}, its grid {grid.shape}.")

@@ -294,3 +294,7 @@ class RegionTable:
     atlas: str
     method: str
     target: str
+
+    def __repr__(self) -> str:
+        rows = len(self.frame)
+        return f"RegionTable({self.method} for {self.target}; {self.atlas}, {rows} rows in .frame)"

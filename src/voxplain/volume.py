@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from voxplain.errors import GridError, InputError
-from voxplain.grid import Grid
+from voxplain.grid import Grid, require_grid
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,11 +45,7 @@ class Volume:
     subject: str = ""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.grid, Grid):
-            raise InputError(
-                "A volume's grid must be a voxplain Grid, Grid(shape, affine); "
-                f"{type(self.grid).__name__} was given."
-            )
+        require_grid(self.grid, "A volume")
         if not isinstance(self.subject, str):
             raise InputError(
                 f"A volume's subject must be text, such as '01'; {self.subject!r} was given."
@@ -135,6 +131,13 @@ class Cohort:
     load: Callable[[int], NDArray[np.float32]]
 
     def __post_init__(self) -> None:
+        if not hasattr(self.participants, "columns"):
+            raise InputError(
+                "A cohort's participants must be a pandas DataFrame with a row per scan; "
+                f"{type(self.participants).__name__} was given. A cohort on disk is opened by "
+                "voxplain.open_store(folder)."
+            )
+        require_grid(self.grid, "A cohort")
         unknown = sorted(set(self.participants["label"]) - set(self.class_names))
         if unknown:
             raise InputError(

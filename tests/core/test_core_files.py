@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from voxplain.atlas import Atlas
 from voxplain.errors import GridError, InputError, StudyError
 from voxplain.grid import Grid
 from voxplain.maps import AttributionMap, GroupMap, Provenance
@@ -172,6 +173,18 @@ def test_each_shows_itself_in_one_short_line(awkward_grid: Grid) -> None:
     )
     assert repr(Volume(VALUES, awkward_grid)) == f"Volume({awkward_grid})"
     assert repr(replace(found, spread=VALUES)).endswith(", with spread)")
+
+
+def test_a_wrong_type_is_a_sentence(awkward_grid: Grid) -> None:
+    labels = np.ones((7, 8, 9), int)
+    with pytest.raises(GridError, match=r"An atlas's grid must be a voxplain Grid.*ndarray"):
+        Atlas(labels, awkward_grid.affine, {1: "a"}, "own")  # type: ignore[arg-type]
+    with pytest.raises(GridError, match=r"A map's grid must be a voxplain Grid.*NoneType"):
+        replace(a_group(awkward_grid), grid=None)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"must be a pandas DataFrame.*str.*open_store"):
+        Cohort("study/cohort", ("a",), awkward_grid, lambda i: VALUES)  # type: ignore[arg-type]
+    atlas = Atlas(labels, awkward_grid, {1: "a"}, "own")
+    assert repr(atlas) == f"Atlas(own, 1 regions, MNI152; {awkward_grid})"
 
 
 def test_a_mask_leaves_zeros_outside_and_says_so(awkward_grid: Grid) -> None:

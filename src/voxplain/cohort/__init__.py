@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from voxplain.cohort.atlases import ATLASES, load_atlas, read_atlas
-from voxplain.cohort.prepare.preprocess import Prepared, prepare
+from voxplain.cohort.prepare.prepared import Prepared
+from voxplain.cohort.prepare.preprocess import prepare
 from voxplain.cohort.prepare.recipe import PRESETS, Recipe
 from voxplain.cohort.prepare.templates import mni152_brain_mask, mni152_template
 from voxplain.cohort.read.masks import read_mask

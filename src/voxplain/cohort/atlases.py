@@ -145,6 +145,11 @@ def read_atlas(
     VoxplainWarning
         If less than half of the labels have no name.
     """
+    if not isinstance(names, str | PathLike):
+        raise InputError(
+            f"The names of an atlas are read from a file; {type(names).__name__} was given: give "
+            "its path, or make one with voxplain.Atlas(labels, grid, names, name)."
+        )
     named = read_region_names(Path(names))
     labels, grid = read_label_image(image)
     present = set(np.unique(labels).tolist()) - {0}

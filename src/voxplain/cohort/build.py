@@ -12,7 +12,8 @@ from pathlib import Path
 from voxplain.cohort.check.balance import matched_by_size
 from voxplain.cohort.check.doubts import Doubt, doubts_of
 from voxplain.cohort.find.listing import Exclusion, Listing, Scan
-from voxplain.cohort.prepare.preprocess import Prepared, prepare
+from voxplain.cohort.prepare.prepared import Prepared
+from voxplain.cohort.prepare.preprocess import prepare
 from voxplain.cohort.prepare.recipe import Recipe
 from voxplain.cohort.prepare.skullstrip import find_brain
 from voxplain.cohort.prepare.templates import mni152_centre

@@ -43,7 +43,12 @@ def mean_map(maps: Iterable[AttributionMap]) -> GroupMap:
     total: NDArray[np.float64] = np.zeros(())
     count = nameless = 0
     named: set[str] = set()
-    for one in maps:
+    for one in maps if isinstance(maps, Iterable) else [maps]:
+        if not isinstance(one, AttributionMap):
+            raise InputError(
+                "A mean map needs several AttributionMap, in a list or from a generator; "
+                f"{type(one).__name__} was given."
+            )
         first = first or one
         for trait in ("method", "target", "unit"):
             if getattr(one, trait) != getattr(first, trait):

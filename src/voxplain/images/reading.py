@@ -31,7 +31,7 @@ from voxplain.images.files import (
 from voxplain.images.names import subject_label
 from voxplain.images.orientation import no_place, place_of
 
-__all__ = ["read_image", "read_scan"]
+__all__ = ["name_of", "read_image", "read_scan"]
 
 _SINGLE_FILE: tuple[Any, ...] = (nib.Nifti1Image, nib.Nifti2Image)
 _SNIFF = 1024
@@ -53,7 +53,7 @@ def read_scan(
     label = _label(image) if subject is None else _checked_label(subject)
     if values.min() == values.max():
         raise InputError(
-            f"{_name(image)} is an empty image: every voxel is {values.flat[0]:g}; give another "
+            f"{name_of(image)} is an empty image: every voxel is {values.flat[0]:g}; give another "
             "scan."
         )
     return values, grid, label
@@ -72,9 +72,9 @@ def _checked_label(subject: object) -> str:
     return label
 
 
-def _name(image: Any) -> str:
-    """Name an image in a message: nibabel's would print its whole header."""
-    if isinstance(image, ImageFile):
+def name_of(image: Any) -> str:
+    """Name an image in a message: nibabel's own text is its whole header."""
+    if not is_nibabel(image):
         return str(image)
     return str(image.get_filename() or "The nibabel image")
 
@@ -104,15 +104,15 @@ def read_image(
         raise
     except PermissionError as error:
         raise InputError(
-            f"{_name(image)} may not be read by this user; change its permissions."
+            f"{name_of(image)} may not be read by this user; change its permissions."
         ) from error
     except MemoryError as error:
-        raise InputError(f"{_name(image)} is too large for this machine's memory.") from error
+        raise InputError(f"{name_of(image)} is too large for this machine's memory.") from error
     except Exception as error:
         # nibabel fails in a dozen ways on damaged headers; to the user they are one.
         raise InputError(
-            f"{_name(image)} is not an image that can be read: it is damaged or of another format; "
-            "download or convert it again."
+            f"{name_of(image)} is not an image that can be read: it is damaged or of another "
+            "format; download or convert it again."
         ) from error
     for remark in said:
         warnings.warn(remark, VoxplainWarning, stacklevel=3)
@@ -121,7 +121,7 @@ def read_image(
 
 def _read_checked(image: Any, orientation: str | None, exact: bool) -> tuple[NDArray[Any], Grid]:
     if not isinstance(image, ImageFile):
-        values, grid = _parsed(_name(image), _settled(image), None, orientation, exact)
+        values, grid = _parsed(name_of(image), _settled(image), None, orientation, exact)
     elif image.suffix == ".npy":
         values, grid = read_array(locate_data(image))
     else:
@@ -130,7 +130,7 @@ def _read_checked(image: Any, orientation: str | None, exact: bool) -> tuple[NDA
     if not np.isfinite([values.min(), values.max()]).all():
         bad = int(values.size - np.isfinite(values).sum())
         raise InputError(
-            f"{_name(image)} has {bad} voxels that are NaN or infinite; set them to 0 first."
+            f"{name_of(image)} has {bad} voxels that are NaN or infinite; set them to 0 first."
         )
     return values, grid
 
