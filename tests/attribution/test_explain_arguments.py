@@ -16,7 +16,7 @@ import torch
 from explain_nets import SHAPE, batch, paper_like, volumes
 from torch import nn
 
-from voxplain.attribution import Engine, explain, iter_explain
+from voxplain.attribution import DEFAULT_METHOD, Engine, explain, iter_explain
 from voxplain.attribution.methods.cams.grad_cam import GradCam
 from voxplain.attribution.methods.gradients.integrated_gradients import IntegratedGradients
 from voxplain.attribution.run import prepare_method
@@ -198,6 +198,11 @@ def test_several_volumes_however_they_are_held(given: Any) -> None:
     wanted = call(volume=ITEMS, target=1)
     assert [m.subject for m in made] == ["00", "01"]
     assert all(np.array_equal(a.values, b.values) for a, b in zip(made, wanted, strict=True))
+
+
+def test_the_default_method_is_one_everywhere() -> None:
+    assert call().method == call(method=DEFAULT_METHOD).method == DEFAULT_METHOD
+    assert next(iter(iter_explain(NET, ITEM, engine=EXACT))).method == DEFAULT_METHOD
 
 
 def test_no_volumes_give_no_maps() -> None:

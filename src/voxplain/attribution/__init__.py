@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from voxplain.attribution.engine import Engine, probabilities, weights_sha256
 from voxplain.attribution.method import Attribution, Method, MethodInfo, Note
-from voxplain.attribution.methods import METHODS
+from voxplain.attribution.methods import DEFAULT_METHOD, METHODS
 from voxplain.attribution.network.numbers import expected_value
 from voxplain.attribution.network.probe import Probe, probe
 from voxplain.attribution.network.target import Chosen, Target
 from voxplain.attribution.run import explain, iter_explain
 
 __all__ = [
+    "DEFAULT_METHOD",
     "METHODS",
     "Attribution",
     "Chosen",

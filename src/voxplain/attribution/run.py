@@ -20,7 +20,7 @@ from voxplain.attribution.engine import Engine
 from voxplain.attribution.ensemble import Ensemble
 from voxplain.attribution.job import Job, indexable
 from voxplain.attribution.method import Method
-from voxplain.attribution.methods import make_method, option_names
+from voxplain.attribution.methods import DEFAULT_METHOD, make_method, option_names
 from voxplain.attribution.network.numbers import number_target
 from voxplain.attribution.network.probe import layer_name
 from voxplain.attribution.network.target import TargetLike, make_target
@@ -67,7 +67,7 @@ def explain(
 def explain(  # noqa: PLR0913 - what a map depends on, each by its name
     model: nn.Module | Sequence[nn.Module],
     volume: VolumeLike | Iterable[VolumeLike],
-    method: str | Method = "gradient",
+    method: str | Method = DEFAULT_METHOD,
     target: TargetLike = "predicted",
     *,
     layer: str | nn.Module = "auto",
@@ -142,7 +142,7 @@ def explain(  # noqa: PLR0913 - what a map depends on, each by its name
 def iter_explain(  # noqa: PLR0913 - the arguments of explain, and the progress
     model: nn.Module | Sequence[nn.Module],
     volumes: VolumeLike | Iterable[VolumeLike],
-    method: str | Method = "gradient",
+    method: str | Method = DEFAULT_METHOD,
     target: TargetLike = "predicted",
     *,
     layer: str | nn.Module = "auto",

@@ -28,7 +28,11 @@ from voxplain.attribution.methods.replacement.region_shapley import RegionShaple
 from voxplain.attribution.methods.replacement.rise import Rise
 from voxplain.errors import InputError, VoxplainError, unknown_name
 
-__all__ = ["METHODS", "Registry", "make_method", "option_names"]
+__all__ = ["DEFAULT_METHOD", "METHODS", "Registry", "make_method", "option_names"]
+
+DEFAULT_METHOD = "gradient"
+"""What `explain` takes where no method is named, in Python and on the command line: of the methods
+that cost one or two passes, the one whose maps find the phantom's effect best."""
 
 
 class Registry(dict[str, type[Method]]):
