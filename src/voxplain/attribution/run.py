@@ -20,7 +20,7 @@ from voxplain.attribution.engine import Engine
 from voxplain.attribution.ensemble import Ensemble
 from voxplain.attribution.job import Job, indexable
 from voxplain.attribution.method import Method
-from voxplain.attribution.methods import DEFAULT_METHOD, make_method, option_names
+from voxplain.attribution.methods import DEFAULT_METHOD, known_options, make_method
 from voxplain.attribution.network.numbers import number_target
 from voxplain.attribution.network.probe import layer_name
 from voxplain.attribution.network.target import TargetLike, make_target
@@ -258,7 +258,7 @@ def _models(model: object, method: Method) -> list[nn.Module]:
 
 def _require_known_arguments(options: Mapping[str, Any], method: str | Method) -> None:
     """Say of an option that the method does not have where it belongs, or how it is spelled."""
-    own = () if isinstance(method, Method) else option_names(method)
+    own = () if isinstance(method, Method) else known_options(method)
     for name in options:
         if name in own:
             continue
