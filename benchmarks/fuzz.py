@@ -37,9 +37,9 @@ from voxplain.cohort.find.sources import (
     from_openbhb,
     from_table,
 )
-from voxplain.cohort.read.files import ImageFile
 from voxplain.console import make_progress
 from voxplain.errors import InputError, VoxplainError, VoxplainWarning
+from voxplain.images.files import ImageFile
 
 Read = Callable[[], object]
 VALUES = np.random.default_rng(0).integers(0, 200, size=(7, 8, 9)).astype(np.int16)

@@ -22,8 +22,8 @@ from voxplain.cohort import PRESETS
 from voxplain.cohort.build import build_store
 from voxplain.cohort.find.listing import Listing
 from voxplain.cohort.find.sources import from_bids
-from voxplain.cohort.read.files import ImageFile
 from voxplain.console import make_progress
+from voxplain.images.files import ImageFile
 from voxplain.nets import build_network, load_into, read_weights
 from voxplain.volume import Cohort
 

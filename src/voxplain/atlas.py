@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxplain.errors import GridError, InputError, unknown_name
-from voxplain.grid import Grid
+from voxplain.grid import Grid, require_grid
 from voxplain.volume import resample
 
 __all__ = ["Atlas"]
@@ -44,6 +44,7 @@ class Atlas:
     space: str = "MNI152"
 
     def __post_init__(self) -> None:
+        require_grid(self.grid, "An atlas")
         labels = np.asarray(self.labels)
         if labels.shape != self.grid.shape:
             raise GridError(f"The labels have shape {labels.shape}, their grid {self.grid.shape}.")
@@ -57,6 +58,9 @@ class Atlas:
         if len(set(self.names.values())) != len(self.names):
             raise InputError(f"Atlas {self.name!r} uses one name for two regions.")
         object.__setattr__(self, "labels", labels)
+
+    def __repr__(self) -> str:
+        return f"Atlas({self.name}, {len(self.names)} regions, {self.space}; {self.grid})"
 
     def mask(self, regions: Iterable[str]) -> NDArray[np.bool_]:
         """Return the union of some regions, array (X, Y, Z), bool.

@@ -6,12 +6,15 @@ import errno
 import json
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from voxplain.errors import StudyError
 
-__all__ = ["cannot_write", "read_json", "write_atomically"]
+__all__ = ["cannot_write", "json_bytes", "plain", "read_json", "write_atomically"]
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -55,6 +58,29 @@ def read_json(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) else None
+
+
+def json_bytes(content: Mapping[str, Any]) -> bytes:
+    """Return an object as the bytes of a JSON file; values that are not finite become null."""
+    text = json.dumps(plain(content), indent=2, ensure_ascii=False, allow_nan=False)
+    return (text + "\n").encode("utf-8")
+
+
+def plain(value: Any) -> Any:
+    """Turn arrays, NumPy numbers and paths into what JSON holds."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    if isinstance(value, Path):
+        return str(value)
+    return value
 
 
 def cannot_write(error: OSError, path: Path) -> StudyError:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from voxplain.errors import GridError
 
-__all__ = ["KAN2020_GRID", "Grid", "require_same_grid"]
+__all__ = ["KAN2020_GRID", "Grid", "require_grid", "require_same_grid"]
 
 _TOLERANCE_MM = 1e-3
 _OF_A_VOXEL = 0.05
@@ -193,6 +193,9 @@ class Grid:
         x, y, z = data["shape"]
         return cls((x, y, z), np.asarray(data["affine"], dtype=np.float64))
 
+    def __repr__(self) -> str:
+        return f"Grid({self})"
+
     def __str__(self) -> str:
         shape = "×".join(str(n) for n in self.shape)
         size = "×".join(f"{s:.4g}" for s in self.voxel_size)
@@ -230,6 +233,15 @@ def _invertible(matrix: NDArray[np.float64]) -> bool:
 
 def _millimetres(value: float) -> str:
     return f"{value:.3f}" if value < 1 else f"{value:.1f}"
+
+
+def require_grid(given: object, whose: str) -> None:
+    """Raise GridError where something is no `Grid`; `whose` names its owner: ``"A map"``."""
+    if not isinstance(given, Grid):
+        raise GridError(
+            f"{whose}'s grid must be a voxplain Grid, Grid(shape, affine); "
+            f"{type(given).__name__} was given."
+        )
 
 
 def require_same_grid(a: Grid, b: Grid, what: str) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from voxplain.errors import GridError, InputError
 from voxplain.grid import Grid
+from voxplain.gridmap import GridMap, checked, inside
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,9 +67,17 @@ class Provenance:
         """Return the fields as plain values, ready for JSON."""
         return asdict(self) | {"notes": list(self.notes)}
 
+    def __repr__(self) -> str:
+        layer = f", layer {self.layer!r}" if self.layer else ""
+        weights = self.weights_sha256[:8]
+        return (
+            f"Provenance({self.method} of {self.target}, {self.network} {weights}{layer}, "
+            f"seed {self.seed})"
+        )
+
 
 @dataclass(frozen=True, eq=False)
-class AttributionMap:
+class AttributionMap(GridMap):
     """The explanation of one prediction, raw: signed, never clipped, scaled or smoothed.
 
     Parameters
@@ -88,6 +97,10 @@ class AttributionMap:
     provenance : Provenance
     spread : array (X, Y, Z), float32, optional
         For the mean map of several networks: the standard deviation over them, in the same unit.
+    additive : bool, default=False
+        Whether a value is the share of its voxel in a sum, which another grid must keep.
+    complete : bool, default=False
+        Whether the values add up to a difference of the network's outputs.
 
     Raises
     ------
@@ -104,15 +117,119 @@ class AttributionMap:
     sign: str
     provenance: Provenance
     spread: NDArray[np.float32] | None = None
+    additive: bool = False
+    complete: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "values", _checked(self.values, self.grid))
+        object.__setattr__(self, "values", checked(self.values, self.grid))
         if self.spread is not None:
-            object.__setattr__(self, "spread", _checked(self.spread, self.grid))
+            object.__setattr__(self, "spread", checked(self.spread, self.grid))
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> AttributionMap:
+        """Read a map that `save` or a study wrote.
+
+        Parameters
+        ----------
+        path : path
+            Of the NIfTI file; its JSON file lies beside it.
+
+        Returns
+        -------
+        AttributionMap
+
+        Raises
+        ------
+        InputError
+            If a file is missing or damaged.
+        """
+        from voxplain.images.sidecars import read_map
+
+        return cls.from_sidecar(*read_map(path))
+
+    @classmethod
+    def from_sidecar(
+        cls,
+        values: NDArray[np.float32],
+        spread: NDArray[np.float32] | None,
+        sidecar: Mapping[str, Any],
+    ) -> AttributionMap:
+        """Rebuild a map from its values and what `sidecar` returned."""
+        notes = tuple(sidecar["Provenance"]["notes"])
+        return cls(
+            values=values,
+            grid=Grid.from_dict(sidecar["Grid"]),
+            subject=sidecar["Subject"],
+            method=sidecar["Method"],
+            target=sidecar["Target"],
+            unit=sidecar["Units"],
+            sign=sidecar["Sign"],
+            provenance=Provenance(**{**sidecar["Provenance"], "notes": notes}),
+            spread=spread,
+            additive=sidecar.get("Additive", False),
+            complete=sidecar.get("Complete", False),
+        )
+
+    def sidecar(self, label: str = "") -> dict[str, Any]:
+        """Return what the JSON file beside the map says.
+
+        Parameters
+        ----------
+        label : str
+            Of the method, such as ``"Grad-CAM"``; by default its registry name.
+        """
+        return {
+            "Description": f"{label or self.method} for {self.target}, raw and signed",
+            "Units": self.unit,
+            "Sign": self.sign,
+            "Subject": self.subject,
+            "Method": self.method,
+            "Target": self.target,
+            "Additive": self.additive,
+            "Complete": self.complete,
+            "Grid": self.grid.to_dict(),
+            "Provenance": self.provenance.to_dict(),
+        }
+
+    def masked(self, brain: ArrayLike) -> AttributionMap:
+        """Set all outside a mask to 0, which the notes then say.
+
+        Parameters
+        ----------
+        brain : array (X, Y, Z), bool
+            On the map's grid; `voxplain.read_mask` brings a file there.
+
+        Returns
+        -------
+        AttributionMap
+
+        Raises
+        ------
+        InputError
+            If the mask is not boolean, has no true voxel, or has another shape.
+        """
+        notes = (*self.provenance.notes, "values outside a mask were set to 0")
+        return replace(
+            self,
+            values=inside(self.values, brain),
+            spread=None if self.spread is None else inside(self.spread, brain),
+            provenance=replace(self.provenance, notes=notes),
+        )
+
+    def title(self) -> str:
+        """Say in a line what the map is: method, target, subject, unit."""
+        who = f", {self.subject}" if self.subject else ""
+        return f"{self.method} for {self.target}{who} ({self.unit})"
+
+    def __repr__(self) -> str:
+        who = f", subject {self.subject!r}" if self.subject else ""
+        spread = ", with spread" if self.spread is not None else ""
+        what = f"{self.method} for {self.target}{who}; {self.unit}"
+        return f"AttributionMap({what}; {self.grid}{spread})"
 
 
 @dataclass(frozen=True, eq=False)
-class GroupMap:
+class GroupMap(GridMap):
     """One statistic over the maps of several subjects.
 
     Parameters
@@ -137,7 +254,26 @@ class GroupMap:
     unit: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "values", _checked(self.values, self.grid))
+        object.__setattr__(self, "values", checked(self.values, self.grid))
+
+    def sidecar(self, label: str = "") -> dict[str, Any]:
+        """Return what the JSON file beside the map says; `label` as of `AttributionMap.sidecar`."""
+        of = f"{self.statistic} of {label or self.method}"
+        return {
+            "Description": f"{of} over subjects, for {self.target}",
+            "Units": self.unit,
+            "NumberOfSubjects": self.n_subjects,
+            "Method": self.method,
+            "Target": self.target,
+        }
+
+    def title(self) -> str:
+        """Say in a line what the map is: statistic, method, target, subjects, unit."""
+        unit = f" ({self.unit})" if self.unit else ""
+        return f"{self.statistic} of {self.method} for {self.target}, n = {self.n_subjects}{unit}"
+
+    def __repr__(self) -> str:
+        return f"GroupMap({self.title()}; {self.grid})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,11 +295,6 @@ class RegionTable:
     method: str
     target: str
 
-
-def _checked(values: NDArray[np.float32], grid: Grid) -> NDArray[np.float32]:
-    array = np.asarray(values, dtype=np.float32)
-    if array.shape != grid.shape:
-        raise GridError(f"The map has shape {array.shape}, its grid {grid.shape}.")
-    if not np.isfinite(array).all():
-        raise InputError("The map has values that are not finite; the network gave NaN or inf.")
-    return array
+    def __repr__(self) -> str:
+        rows = len(self.frame)
+        return f"RegionTable({self.method} for {self.target}; {self.atlas}, {rows} rows in .frame)"

@@ -10,10 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from voxplain.errors import GridError, InputError
-from voxplain.grid import Grid
+from voxplain.grid import Grid, require_grid
 
 if TYPE_CHECKING:
     import pandas as pd
+    from nibabel.nifti1 import Nifti1Image
+
+    from voxplain.images.files import ImageLike
 
 __all__ = ["Cohort", "Volume", "resample", "scan_name", "smooth"]
 
@@ -42,11 +45,7 @@ class Volume:
     subject: str = ""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.grid, Grid):
-            raise InputError(
-                "A volume's grid must be a voxplain Grid, Grid(shape, affine); "
-                f"{type(self.grid).__name__} was given."
-            )
+        require_grid(self.grid, "A volume")
         if not isinstance(self.subject, str):
             raise InputError(
                 f"A volume's subject must be text, such as '01'; {self.subject!r} was given."
@@ -58,6 +57,55 @@ class Volume:
                 "give the grid of this array."
             )
         object.__setattr__(self, "values", values)
+
+    @classmethod
+    def from_nifti(
+        cls, image: ImageLike, subject: str | None = None, orientation: str | None = None
+    ) -> Volume:
+        """Read a scan from a file, or take it from an image of nibabel.
+
+        Parameters
+        ----------
+        image : path, nibabel image or ImageFile
+            A NIfTI-1 or NIfTI-2 file (``.nii``, ``.nii.gz``, ``.hdr``/``.img``) or a FreeSurfer
+            file (``.mgz``, ``.mgh``) that holds one volume and says where it lies; or a ``.npy``
+            array of OpenBHB.
+        subject : str, optional
+            Participant label, with or without ``sub-``; taken from the file name when left out
+            (see `voxplain.cohort.subject_label`), empty for an image without a file.
+        orientation : {"sform", "qform"}, optional
+            Which of a NIfTI file's two places to believe where it gives both; by default the sform.
+
+        Returns
+        -------
+        Volume
+            Scaled as the header says, array (X, Y, Z), float32, axes as stored in the file.
+
+        Raises
+        ------
+        InputError
+            If the file is missing, unreadable, damaged or of another format; if it holds more than
+            one volume, colours, complex numbers, NaN or infinite voxels, or one single value; if it
+            has no affine or one that is singular or not finite, or its sform and qform contradict
+            each other on left and right and none was chosen; if the label is not alphanumeric.
+
+        Warns
+        -----
+        VoxplainWarning
+            If sform and qform differ by more than rounding.
+        """
+        from voxplain.images.reading import read_scan
+
+        return cls(*read_scan(image, subject, orientation))
+
+    def to_nifti(self) -> Nifti1Image:
+        """Return the volume as an image of nibabel, float32, with the grid's affine."""
+        from voxplain.images.writing import nifti_image
+
+        return nifti_image(self.values, self.grid)
+
+    def __repr__(self) -> str:
+        return f"Volume({self.grid}{f', subject {self.subject!r}' * bool(self.subject)})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +131,13 @@ class Cohort:
     load: Callable[[int], NDArray[np.float32]]
 
     def __post_init__(self) -> None:
+        if not hasattr(self.participants, "columns"):
+            raise InputError(
+                "A cohort's participants must be a pandas DataFrame with a row per scan; "
+                f"{type(self.participants).__name__} was given. A cohort on disk is opened by "
+                "voxplain.open_store(folder)."
+            )
+        require_grid(self.grid, "A cohort")
         unknown = sorted(set(self.participants["label"]) - set(self.class_names))
         if unknown:
             raise InputError(
@@ -92,6 +147,10 @@ class Cohort:
 
     def __len__(self) -> int:
         return len(self.participants)
+
+    def __repr__(self) -> str:
+        classes = f"classes {', '.join(self.class_names)}; " * bool(self.class_names)
+        return f"Cohort({len(self)} scans; {classes}{self.grid})"
 
     def __getitem__(self, index: int) -> Volume:
         if not -len(self) <= index < len(self):

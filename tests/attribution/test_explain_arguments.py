@@ -16,7 +16,7 @@ import torch
 from explain_nets import SHAPE, batch, paper_like, volumes
 from torch import nn
 
-from voxplain.attribution import Engine, explain, iter_explain
+from voxplain.attribution import DEFAULT_METHOD, Engine, explain, iter_explain
 from voxplain.attribution.methods.cams.grad_cam import GradCam
 from voxplain.attribution.methods.gradients.integrated_gradients import IntegratedGradients
 from voxplain.attribution.run import prepare_method
@@ -53,14 +53,17 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("model empty", {"model": []}, "an empty list was given"),
     ("model ModuleList", {"model": nn.ModuleList([NET])}, r"give the networks as list\(model\)"),
     ("model and volume swapped", {"model": ITEM, "volume": NET}, "Module.*Volume was given"),
-    ("volume path", {"volume": "a.nii.gz"}, r"read the file with voxplain.read_volume\(path\)"),
-    ("volume Path", {"volume": Path("a.nii")}, "read the file with voxplain.read_volume"),
-    ("volume paths", {"volume": ["a.nii", "b.nii"]}, "str was given: read the file"),
+    ("volume path", {"volume": "a.nii.gz"}, "There is no file a.nii.gz; check the path"),
+    ("volume Path", {"volume": Path("a.nii")}, "There is no file a.nii; check"),
+    ("volume paths", {"volume": ["a.nii", "b.nii"]}, "There is no file a.nii; check"),
+    ("volume text", {"volume": ["scan"]}, "There is no file scan; check"),
     ("volume array", {"volume": ARRAY}, "ndarray was given: an array does not say where"),
     ("volume tensor", {"volume": batch([ITEM])}, r"Tensor was given.*Grid\(array.shape, affine"),
     ("volume arrays", {"volume": [ARRAY]}, "ndarray was given"),
-    ("volume image", {"volume": nib.Nifti1Image(ARRAY, np.eye(4))}, r"image.get_fdata\(\).*affine"),
-    ("volume images", {"volume": [nib.Nifti1Image(ARRAY, np.eye(4))]}, "Nifti1Image was given"),
+    ("volume image", {"volume": nib.Nifti1Image(ARRAY, None)}, "nibabel image has no affine"),
+    ("volume images", {"volume": [nib.Nifti1Image(ARRAY[..., :2], None)]}, "has no affine"),
+    ("volume 4D", {"volume": nib.Nifti1Image(np.ones((3, 3, 3, 2), np.float32), np.eye(4))},
+     "nibabel image holds 2 volumes"),
     ("volume generated", {"volume": (a for a in [ARRAY])}, "ndarray was given"),
     ("volume mapping", {"volume": {"01": ITEM}}, "dict was given: make one with"),
     ("volume None", {"volume": None}, "NoneType was given"),
@@ -195,6 +198,11 @@ def test_several_volumes_however_they_are_held(given: Any) -> None:
     wanted = call(volume=ITEMS, target=1)
     assert [m.subject for m in made] == ["00", "01"]
     assert all(np.array_equal(a.values, b.values) for a, b in zip(made, wanted, strict=True))
+
+
+def test_the_default_method_is_one_everywhere() -> None:
+    assert call().method == call(method=DEFAULT_METHOD).method == DEFAULT_METHOD
+    assert next(iter(iter_explain(NET, ITEM, engine=EXACT))).method == DEFAULT_METHOD
 
 
 def test_no_volumes_give_no_maps() -> None:

@@ -11,7 +11,7 @@ from voxplain.attribution import Chosen, Engine
 from voxplain.attribution.methods.masks.adam import Adam
 from voxplain.attribution.methods.masks.area import area_cells, area_loss, support_cells
 from voxplain.attribution.methods.masks.extremal_perturbation import ExtremalPerturbation
-from voxplain.attribution.methods.masks.objective import AreaGame
+from voxplain.attribution.methods.masks.objective import AreaObjective
 from voxplain.attribution.methods.reference import MaskGrid, make_reference
 from voxplain.attribution.network.probe import probe
 from voxplain.attribution.network.target import Target
@@ -22,7 +22,7 @@ from voxplain.volume import Volume
 
 EXACT = Engine("cpu", "exact")
 NAME = "extremal-perturbation"
-GAMES = ("preservation", "deletion", "dual")
+OBJECTIVES = ("preservation", "deletion", "dual")
 # One cell a voxel, nothing blurred.
 PLAIN = {"cell": 1e-3, "mask_blur": 0.0, "engine": EXACT}
 
@@ -83,12 +83,19 @@ def test_the_support_is_where_image_and_reference_differ() -> None:
     assert np.allclose(cells, wanted, atol=1e-6)
 
 
-@pytest.mark.parametrize("game", GAMES)
-def test_on_a_linear_network_the_best_cells_are_taken(game: str) -> None:
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_on_a_linear_network_the_best_cells_are_taken(objective: str) -> None:
     weights = np.random.default_rng(2).uniform(0, 1, SHAPE) ** 4
     item = Volume(np.ones(SHAPE), Grid(SHAPE, np.diag([2, 3, 4, 1.0])))
     made = explain(
-        Linear(weights), item, NAME, second, reference="zero", game=game, areas=[0.1], **PLAIN
+        Linear(weights),
+        item,
+        NAME,
+        second,
+        reference="zero",
+        objective=objective,
+        areas=[0.1],
+        **PLAIN,
     )
     worth = np.sort(weights.ravel())[::-1]
     count = round(0.1 * weights.size)
@@ -97,8 +104,8 @@ def test_on_a_linear_network_the_best_cells_are_taken(game: str) -> None:
     notes = made.provenance.notes
     told = notes[2].partition(": ")[2].split(", ")
     scores = {
-        "score(kept)": inside if game != "deletion" else None,
-        "score(deleted)": worth.sum() - inside if game != "preservation" else None,
+        "score(kept)": inside if objective != "deletion" else None,
+        "score(deleted)": worth.sum() - inside if objective != "preservation" else None,
     }
     scores = {name: score for name, score in scores.items() if score is not None}
     assert [text.split(" = ")[0] for text in told] == list(scores)
@@ -109,7 +116,7 @@ def test_on_a_linear_network_the_best_cells_are_taken(game: str) -> None:
 def test_the_map_is_the_mean_of_the_areas() -> None:
     weights = np.random.default_rng(3).uniform(0, 1, SHAPE) ** 4
     item = Volume(np.ones(SHAPE), Grid(SHAPE, np.eye(4)))
-    options = {"reference": "zero", "game": "deletion", **PLAIN}
+    options = {"reference": "zero", "objective": "deletion", **PLAIN}
     alone = [
         explain(Linear(weights), item, NAME, second, areas=[a], **options) for a in (0.3, 0.05)
     ]
@@ -125,7 +132,7 @@ def test_the_smallest_area_that_is_enough(enough: float, least: str) -> None:
     top = np.sort(weights.ravel())[::-1].cumsum() / weights.sum()
     assert 0.3 < top[25] < 0.7 < top[151] < 0.995
     item = Volume(np.ones(SHAPE), Grid(SHAPE, np.eye(4)))
-    options = {"reference": "zero", "game": "preservation", "areas": (0.3, 0.05), **PLAIN}
+    options = {"reference": "zero", "objective": "preservation", "areas": (0.3, 0.05), **PLAIN}
     if enough == 0.99:
         options["areas"] = (0.05, 0.02)
     made = explain(Linear(weights), item, NAME, second, enough=enough, **options)
@@ -134,10 +141,10 @@ def test_the_smallest_area_that_is_enough(enough: float, least: str) -> None:
     assert told.endswith(f"keeps {100 * enough:.0f} % of the target's score")
 
 
-@pytest.mark.parametrize("game", GAMES)
-def test_scores_told_are_those_of_the_masks(game: str) -> None:
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_scores_told_are_those_of_the_masks(objective: str) -> None:
     model, x = paper_like(), batch(volumes(3))
-    method = ExtremalPerturbation(game, areas=(0.2,), blur=20, cell=16, mask_blur=8)
+    method = ExtremalPerturbation(objective, areas=(0.2,), blur=20, cell=16, mask_blur=8)
     with probe(model, voxel_size=(8, 11, 6.5)) as p:
         made = method.attribute(p, x, Target((1, 1, 1)), 0)
         widths = [20 / size for size in p.voxel_size]
@@ -155,7 +162,7 @@ def test_scores_told_are_those_of_the_masks(game: str) -> None:
     assert seen >= 1
 
 
-def test_the_game_is_the_share_outside_minus_the_share_inside() -> None:
+def test_the_objective_is_the_share_outside_minus_the_share_inside() -> None:
     of_image = torch.tensor([[0.0, 3.0], [0.0, 1.0]]).double()
     of_reference = torch.tensor([[0.0, -1.0], [0.0, -3.0]]).double()
     rows = torch.tensor([1, 0])
@@ -168,8 +175,8 @@ def test_the_game_is_the_share_outside_minus_the_share_inside() -> None:
         ("deletion", outside[None], share_out),
         ("dual", torch.stack([inside, outside]), share_out - share_in),
     ):
-        game = AreaGame(chosen, of_image, of_reference, kind)
-        assert np.allclose(game.cost(scores, rows), wanted)
+        objective = AreaObjective(chosen, of_image, of_reference, kind)
+        assert np.allclose(objective.cost(scores, rows), wanted)
 
 
 def test_one_rate_keeps_the_proportions_of_a_slope() -> None:
@@ -209,7 +216,7 @@ def test_a_weak_reference_is_told() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"game": "hybrid"}, "game must be 'preservation', 'deletion' or 'dual'"),
+        ({"objective": "hybrid"}, "objective must be 'preservation', 'deletion' or 'dual'"),
         ({"areas": ()}, "areas must be one or more shares between 0 and 1"),
         ({"areas": (0.1, 1.0)}, "areas must be one or more shares between 0 and 1"),
         ({"enough": 0}, "enough must be above 0"),

@@ -118,7 +118,7 @@ def test_a_map_of_the_preset_leads_back_to_its_cells() -> None:
     x, network = image().float(), NETWORK
     volume = Volume(x[0, 0].numpy(), Grid(x.shape[2:], np.diag([3, 3, 3, 1.0])))
     start = np.random.default_rng(2).uniform(size=(4, 4, 5)).astype(np.float32)
-    options = {"preset": "paper-quick", "start": start, "refine": 1}
+    options = {"preset": "paper-quick", "start": start, "sharing": {"refine": 1}}
     made = explain(network, volume, "meaningful-perturbation", 1, engine=Engine("cpu"), **options)
     assert made.values.any()
     assert np.allclose(coarse_mask(made), start, atol=1e-4)

@@ -11,7 +11,8 @@ from scipy import ndimage
 from voxplain.attribution import Chosen, Engine
 from voxplain.attribution.methods.masks.adam import Adam
 from voxplain.attribution.methods.masks.meaningful_perturbation import MeaningfulPerturbation
-from voxplain.attribution.methods.masks.objective import DeletionGame
+from voxplain.attribution.methods.masks.objective import DeletionObjective
+from voxplain.attribution.methods.masks.options import JitterOptions, ObjectiveOptions
 from voxplain.attribution.methods.masks.schedule import Schedule, drawn_shifts
 from voxplain.attribution.methods.masks.search import roughness
 from voxplain.attribution.methods.reference import (
@@ -30,7 +31,8 @@ from voxplain.volume import Volume
 EXACT = Engine("cpu", "exact")
 NAME = "meaningful-perturbation"
 # One cell a voxel, nothing blurred, nothing shifted.
-PLAIN = {"cell": 1.0, "mask_blur": 0.0, "units": "voxel", "tv": 0.0, "jitter": 0}
+PLAIN = {"cell": 1.0, "mask_blur": 0.0, "units": "voxel", "objective.tv": 0.0}
+PROBABILITY = {"objective.loss": "probability"}
 
 
 def chosen(count: int, index: int = 1) -> Chosen:
@@ -130,8 +132,7 @@ def test_on_a_linear_network_a_cell_goes_if_it_is_worth_its_price(l1: float) -> 
         NAME,
         lambda z: z[:, 1],
         reference=np.full(SHAPE, 0.5, np.float32),
-        l1=l1,
-        iterations=60,
+        **{"objective.l1": l1, "optimiser.iterations": 60},
         engine=EXACT,
         **PLAIN,
     )
@@ -146,20 +147,21 @@ def test_on_a_linear_network_a_cell_goes_if_it_is_worth_its_price(l1: float) -> 
 
 def test_the_cost_falls_and_the_kept_mask_is_the_best_by_the_whole_cost() -> None:
     model, items = paper_like(), volumes(6)
-    method = MeaningfulPerturbation(l1=0.3, tv=0.5, cell=2, units="voxel", blur=3, mask_blur=1)
+    objective = ObjectiveOptions(l1=0.3, tv=0.5)
+    method = MeaningfulPerturbation(objective=objective, cell=2, units="voxel", blur=3, mask_blur=1)
     x = batch(items)
     with probe(model) as p:
         made = method.attribute(p, x, Target((1,) * 6), 0)
         with torch.no_grad():
             logits = p.logits(x)
             reference = make_reference(x, "blur", (3, 3, 3), None, made.chosen)
-            game = DeletionGame(made.chosen, logits, p.logits(reference), "margin", 0.05)
+            objective = DeletionObjective(made.chosen, logits, p.logits(reference), "margin", 0.05)
             keep = 1 - made.values[:, None]
             perturbed = made.chosen.score(p.logits(keep * x + (1 - keep) * reference), "margin")
         rows = torch.arange(6)
-        fallen = game.cost(perturbed[None], rows)
-    assert bool(game.playable.any())
-    for sample in torch.nonzero(game.playable)[:, 0].tolist():
+        fallen = objective.cost(perturbed[None], rows)
+    assert bool(objective.attainable.any())
+    for sample in torch.nonzero(objective.attainable)[:, 0].tolist():
         notes = [note.text for note in made.notes[sample]]
         assert notes[2] == f"p(perturbed) = {float(torch.sigmoid(perturbed[sample])):.3g}"
         # The mask that keeps all costs 1, and the price of the found one comes on top.
@@ -169,7 +171,7 @@ def test_the_cost_falls_and_the_kept_mask_is_the_best_by_the_whole_cost() -> Non
 @pytest.mark.filterwarnings("ignore::voxplain.errors.VoxplainWarning")
 def test_passes_are_few_and_told() -> None:
     model = Counted(paper_like())
-    made = explain(model, volumes(5), NAME, engine=EXACT, l1=0.5)
+    made = explain(model, volumes(5), NAME, engine=EXACT, objective={"l1": 0.5})
     told = [int(note.split()[0]) for m in made for note in m.provenance.notes if "passes" in note]
     assert len(told) == 5
     assert sum(told) == model.samples
@@ -180,17 +182,22 @@ def test_passes_are_few_and_told() -> None:
 def test_the_papers_preset() -> None:
     paper = MeaningfulPerturbation.paper()
     made = MeaningfulPerturbation.with_options(
-        {"preset": "paper", "iterations": 3, "best_after": 1}
+        {"preset": "paper", "optimiser": {"iterations": 3, "best_after": 1}}
     )
     assert isinstance(made, MeaningfulPerturbation)
-    assert (paper.iterations, paper.jitters, paper.lr, paper.tau) == (300, 10, 0.3, 0.05)
-    assert (made.iterations, made.jitters, made.loss) == (3, 10, "probability")
+    assert isinstance(paper, MeaningfulPerturbation)
+    steps = paper.optimiser
+    assert (steps.iterations, steps.lr, paper.jitter.passes) == (300, 0.3, 10)
+    assert (paper.objective.tau, paper.objective.loss) == (0.05, "probability")
+    assert (made.optimiser.iterations, made.optimiser.lr, made.jitter.passes) == (3, 0.3, 10)
+    assert made.objective == paper.objective
     model = Counted(paper_like())
     item = volumes(4)[3]
-    options = {"preset": "paper", "iterations": 3, "best_after": 1, "ramp": 1}
+    few = {"iterations": 3, "best_after": 1}
+    options = {"preset": "paper", "optimiser": few, "objective.ramp": 1}
     result = explain(model, item, NAME, 1, engine=EXACT, **options)
     assert model.samples == 2 + 3 * 10
-    assert result.provenance.options["tv_beta"] == 7
+    assert result.provenance.options["objective"]["tv_beta"] == 7
     with pytest.raises(InputError, match="preset must be 'paper' or 'paper-quick'; 'kan'"):
         explain(model, item, NAME, 1, preset="kan")
 
@@ -213,7 +220,9 @@ def test_a_reference_that_deletes_nothing_is_told() -> None:
 def test_an_unseen_target_has_nothing_to_delete() -> None:
     item = Volume(np.ones(SHAPE), Grid(SHAPE, np.eye(4)), "7")
     with pytest.warns(VoxplainWarning, match="nothing to delete"):
-        made = explain(Linear(np.ones(SHAPE)), item, NAME, 0, loss="probability", engine=EXACT)
+        made = explain(
+            Linear(np.ones(SHAPE)), item, NAME, 0, engine=EXACT, objective={"loss": "probability"}
+        )
     assert not made.values.any()
     assert made.provenance.notes[4] == "2 forward passes"
 
@@ -223,7 +232,7 @@ def test_lengths_are_in_mm() -> None:
     model, item = paper_like(), volumes(4)[3]
     small = Volume(item.values, Grid(SHAPE, np.diag([4, 5, 6, 1.0])), "a")
     large = Volume(item.values, Grid(SHAPE, np.diag([8, 10, 12, 1.0])), "b")
-    options = {"l1": 0.1, "tv": 0.0}
+    options = {"objective": {"l1": 0.1, "tv": 0.0}}
     a = explain(model, small, NAME, 1, engine=EXACT, blur=5, cell=8, mask_blur=3, **options)
     b = explain(model, large, NAME, 1, engine=EXACT, blur=10, cell=16, mask_blur=6, **options)
     c = explain(model, large, NAME, 1, engine=EXACT, blur=5, cell=8, mask_blur=3, **options)
@@ -235,15 +244,15 @@ def test_lengths_are_in_mm() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"loss": "hinge"}, "loss must be"),
+        ({"objective.loss": "hinge"}, "loss must be"),
         ({"units": "cm"}, "units must be"),
-        ({"moves": "mask"}, "moves must be 'both' or 'image'"),
-        ({"betas": (0.9, 1.0)}, "betas must be two numbers from 0 to below 1"),
-        ({"refine": 0}, "refine must be above 0"),
-        ({"tau": 1.0}, "tau must lie between 0 and 1"),
-        ({"iterations": 0}, "iterations must be above 0"),
+        ({"jitter.moves": "mask"}, "moves must be 'both' or 'image'"),
+        ({"optimiser.betas": (0.9, 1.0)}, "betas must be two numbers from 0 to below 1"),
+        ({"sharing.refine": 0}, "refine must be above 0"),
+        ({"objective.tau": 1.0}, "tau must lie between 0 and 1"),
+        ({"optimiser.iterations": 0}, "iterations must be above 0"),
         ({"blur": -1}, "blur must not be negative"),
-        ({"best_after": 40}, "best_after must be below the 40 iterations"),
+        ({"optimiser.best_after": 40}, "best_after must be below the 40 iterations"),
     ],
 )
 def test_options_out_of_range(options: dict[str, object], message: str) -> None:
@@ -253,7 +262,13 @@ def test_options_out_of_range(options: dict[str, object], message: str) -> None:
 
 def test_a_callable_has_no_probability() -> None:
     with pytest.raises(InputError, match="callable target has no probability"):
-        explain(paper_like(), volumes(1)[0], NAME, lambda z: z[:, 0], loss="probability")
+        explain(
+            paper_like(),
+            volumes(1)[0],
+            NAME,
+            lambda z: z[:, 0],
+            **{"objective.loss": "probability"},
+        )
 
 
 def test_adam_by_loops() -> None:
@@ -288,7 +303,8 @@ def test_the_last_part_of_a_schedule_is_as_it_was() -> None:
 def test_what_moves_when_the_image_alone_does() -> None:
     """One iteration at the start: the slope is that of the shifted image behind the still mask."""
     model, x = paper_like(), batch(volumes(4)[3:])
-    method = MeaningfulPerturbation(moves="image", jitter=1, cell=2, units="voxel", mask_blur=0)
+    jitter = JitterOptions(moves="image", voxels=1)
+    method = MeaningfulPerturbation(jitter=jitter, cell=2, units="voxel", mask_blur=0)
     with probe(model) as p:
         search, board = method._open(p, x, Target((1,)), 0)
         assert search.schedule.shifts.min() == 0
@@ -302,7 +318,7 @@ def test_what_moves_when_the_image_alone_does() -> None:
         blank[:, :, 1:, :, 2:] = board.reference[:, :, :-1, :, :-2]
         keep = search.grid.to_voxels(leaf)[:, None]
         score = p.logits(keep * image + (1 - keep) * blank).diff(dim=1)[:, 0]
-        cost = board.game.cost(score[None], rows)
+        cost = board.objective.cost(score[None], rows)
         (wanted,) = torch.autograd.grad(cost.sum(), leaf)
     assert torch.allclose(scores[0], score.detach(), atol=1e-5)
     assert wanted.any()

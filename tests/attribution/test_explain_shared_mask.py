@@ -21,7 +21,8 @@ EXACT = Engine("cpu", "exact")
 NAME = "meaningful-perturbation"
 GRID = Grid(SHAPE, np.eye(4))
 # Four cells an axis or fewer, and prices at which something is deleted.
-OPTIONS = {"cell": 2.0, "mask_blur": 1.0, "blur": 3.0, "units": "voxel", "l1": 0.3, "tv": 0.1}
+OPTIONS = {"cell": 2.0, "mask_blur": 1.0, "blur": 3.0, "units": "voxel"}
+OPTIONS |= {"objective": {"l1": 0.3, "tv": 0.1}}
 quiet = pytest.mark.filterwarnings("ignore::voxplain.errors.VoxplainWarning")
 
 
@@ -48,13 +49,15 @@ def prepared(items: object, engine: Engine = EXACT, **options: object) -> Meanin
 @quiet
 def test_without_a_step_the_map_is_the_shared_mask() -> None:
     items = volumes(6)
-    ready = prepared(items, refine=1)
+    ready = prepared(items, sharing={"refine": 1})
     assert not ready.surveys
     assert list(ready.start) == [1]
     mask = ready.start[1]
     assert mask.shape == (3, 4, 4)
     assert 0 <= mask.min() < 0.9
-    made = explain(paper_like(), items, NAME, 1, engine=EXACT, cohort=True, refine=1, **OPTIONS)
+    made = explain(
+        paper_like(), items, NAME, 1, engine=EXACT, cohort=True, sharing={"refine": 1}, **OPTIONS
+    )
     played = [m for m in made if "2 forward passes" not in m.provenance.notes]
     assert len(played) > 1
     for one in played:
@@ -67,7 +70,7 @@ def test_a_few_steps_from_the_shared_mask_cost_no_more_than_it() -> None:
     items = volumes(6)
     options = {"engine": EXACT, "cohort": True, **OPTIONS}
     model = paper_like()
-    at_start = explain(model, items, NAME, 1, refine=1, **options)
+    at_start = explain(model, items, NAME, 1, sharing={"refine": 1}, **options)
     after = explain(model, items, NAME, 1, **options)
 
     def left(map_: object) -> float:
@@ -86,15 +89,21 @@ def test_on_equal_subjects_the_shared_mask_is_a_subjects_own() -> None:
     weights = np.random.default_rng(2).uniform(0, 1, SHAPE) ** 4
     items = [Volume(np.ones(SHAPE), GRID, str(i)) for i in range(5)]
     options = {
-        **{"cell": 1.0, "mask_blur": 0.0, "units": "voxel", "l1": 2.0, "tv": 0.0},
-        **{"iterations": 60, "reference": np.full(SHAPE, 0.5, np.float32), "engine": EXACT},
+        **{"cell": 1.0, "mask_blur": 0.0, "units": "voxel", "objective": {"l1": 2.0, "tv": 0.0}},
+        **{
+            "optimiser": {"iterations": 60},
+            "reference": np.full(SHAPE, 0.5, np.float32),
+            "engine": EXACT,
+        },
     }
     model = Linear(weights)
 
     def score(logits: torch.Tensor) -> torch.Tensor:
         return logits[:, 1]
 
-    ready = prepare_method(model, items, NAME, score, cohort=True, together=3, **options)
+    ready = prepare_method(
+        model, items, NAME, score, cohort=True, sharing={"together": 3}, **options
+    )
     assert list(ready.start) == [None]
     alone = explain(model, items[0], NAME, score, **options)
     # Cells that are worth just their price are left where they are.
@@ -128,13 +137,17 @@ def test_only_as_many_subjects_are_loaded_as_were_asked_for() -> None:
 
     table = pd.DataFrame({"participant_id": [v.subject for v in items], "label": "a"})
     cohort = Cohort(table, ("a",), items[0].grid, load)
-    prepared(cohort, most=4, iterations=3, together=2)
+    prepared(cohort, optimiser={"iterations": 3}, sharing={"most": 4, "together": 2})
     # The first volume serves to place the network.
     assert len(set(asked) - {0}) in (3, 4)
     whole = list(
-        iter_explain(paper_like(), cohort, NAME, 1, engine=EXACT, cohort=True, most=4, **OPTIONS)
+        iter_explain(
+            paper_like(), cohort, NAME, 1, engine=EXACT, cohort=True, sharing={"most": 4}, **OPTIONS
+        )
     )
-    again = explain(paper_like(), items, NAME, 1, engine=EXACT, cohort=True, most=4, **OPTIONS)
+    again = explain(
+        paper_like(), items, NAME, 1, engine=EXACT, cohort=True, sharing={"most": 4}, **OPTIONS
+    )
     for a, b in zip(whole, again, strict=True):
         assert np.array_equal(a.values, b.values)
 

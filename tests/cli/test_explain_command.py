@@ -274,7 +274,10 @@ def test_a_map_lost_from_a_cohort_is_made_again_as_it_was(
         write_nifti(rng.random((7, 8, 9)), np.diag([2, 2, 3, 1]), f"sub-{k}_T1w.nii") for k in "ABC"
     ]
     name = "meaningful-perturbation"
-    options = ["cohort=true", "reference=zero", "cell=4", "l1=0.1", "iterations=12", "refine=3"]
+    options = [
+        *("cohort=true", "reference=zero", "cell=4", "objective.l1=0.1"),
+        *("optimiser.iterations=12", "sharing.refine=3"),
+    ]
     command: list[object] = [
         *("explain", "--network", "cohortnet:build", "--weights", "w.pt", "--method", name),
         *("--out", "out", "--target", "0"),
@@ -286,6 +289,10 @@ def test_a_map_lost_from_a_cohort_is_made_again_as_it_was(
     (lost,) = (tmp_path / "out/maps").rglob("sub-B*_statmap.nii.gz")
     before = nib.load(lost).get_fdata()
     assert before.max() > 0
+    told = json.loads(Path(str(lost).replace(".nii.gz", ".json")).read_text())
+    reached = told["Provenance"]["options"]
+    assert (reached["objective"]["l1"], reached["optimiser"]["iterations"]) == (0.1, 12)
+    assert reached["sharing"]["refine"] == 3
     lost.unlink()
     code, out, _ = run(*asked)
     assert code == 0

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from voxplain.cohort import read_volume
-from voxplain.cohort.read.archives import open_archive
-from voxplain.cohort.read.files import ImageFile
 from voxplain.errors import InputError
+from voxplain.images.archives import open_archive
+from voxplain.images.files import ImageFile
 
 VALUES = np.random.default_rng(0).integers(0, 200, size=(7, 8, 9)).astype(np.int16)
 AFFINE = np.array([[-2.0, 0, 0, 6], [0, 2, 0, -7], [0, 0, 2.5, -8], [0, 0, 0, 1]])

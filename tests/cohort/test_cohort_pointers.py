@@ -13,9 +13,9 @@ from voxplain.cohort import PRESETS, read_atlas, read_mask, read_volume
 from voxplain.cohort.build import build_store
 from voxplain.cohort.find.sources import from_bids, from_freesurfer, from_table
 from voxplain.cohort.find.tables import read_table
-from voxplain.cohort.read.archives import open_archive
 from voxplain.errors import InputError
 from voxplain.grid import Grid
+from voxplain.images.archives import open_archive
 from voxplain.nets import read_weights
 
 KEY = "SHA256E-s10301--abc.nii.gz"

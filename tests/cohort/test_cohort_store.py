@@ -188,8 +188,26 @@ def test_damage_is_found(found: Listing, tmp_path: Path) -> None:
     path.write_bytes(content[:-100])
     with pytest.raises(StudyError, match="is damaged"):
         open_store(tmp_path / "store")
-    with pytest.raises(StudyError, match="There is no cohort in"):
-        open_store(tmp_path / "nothing")
+
+
+def test_what_is_no_store_is_told_from_what_is_one_further_down(
+    found: Listing, tmp_path: Path
+) -> None:
+    make(found, tmp_path / "study" / "cohort")
+    assert len(open_store(str(tmp_path / "study" / "cohort"))) == 8
+    (tmp_path / "file").write_text("")
+    (tmp_path / "empty").mkdir()
+    for name, words in (
+        ("nothing", r"There is no cohort in .*nothing, which does not exist"),
+        ("file", r"There is no cohort in .*file, which is a file"),
+        ("empty", r"There is no cohort in .*empty; make one with 'voxplain cohort'"),
+        ("study", r"no cohort in .*study itself, but in .*study/cohort; give that"),
+    ):
+        with pytest.raises(StudyError, match=words):
+            open_store(tmp_path / name)
+    for wrong in (3, None, found):
+        with pytest.raises(InputError, match=r"by the path of its folder, such as 'study/cohort'"):
+            open_store(wrong)  # type: ignore[arg-type]
 
 
 def test_a_full_disk_is_a_sentence(

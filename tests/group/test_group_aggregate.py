@@ -70,3 +70,14 @@ def test_maps_on_two_grids_are_not_averaged():
 def test_nothing_has_no_mean():
     with pytest.raises(InputError, match="at least one map"):
         mean_map([])
+
+
+@pytest.mark.parametrize("given", [3, [np.ones(GRID.shape)], ["map.nii.gz"]])
+def test_what_is_no_map_is_told(given):
+    with pytest.raises(InputError, match=r"A mean map needs several AttributionMap.*was given"):
+        mean_map(given)
+
+
+def test_one_map_is_its_own_mean():
+    values = np.arange(504.0).reshape(GRID.shape)
+    assert (mean_map(attribution(values)).values == values).all()

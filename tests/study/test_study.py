@@ -14,8 +14,9 @@ import pytest
 
 from voxplain.errors import StudyError
 from voxplain.grid import Grid
+from voxplain.images.writing import nifti_bytes
 from voxplain.maps import AttributionMap, GroupMap, Provenance
-from voxplain.study import Study, nifti_bytes
+from voxplain.study import Study
 
 REQUEST = {"method": "grad-cam", "options": {"relu": True}, "seed": 0, "shape": (1, 2)}
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sized
-from typing import Protocol, cast
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from typing import Protocol, cast, overload
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch import nn
 
 from voxplain.attribution.engine import Engine
 from voxplain.errors import InputError
+from voxplain.inputs import as_volume, is_volume_like, no_volume
 from voxplain.volume import Volume
 
 __all__ = [
@@ -82,7 +83,8 @@ def read_volumes(given: object) -> SizedVolumes:
 
     Parameters
     ----------
-    given : Volume, or iterable of Volume
+    given : Volume, path or nibabel image, or iterable of them
+        Files are read when their turn comes.
 
     Returns
     -------
@@ -94,41 +96,44 @@ def read_volumes(given: object) -> SizedVolumes:
         If it is anything else; what an iterable holds that cannot be looked at without loading it
         is found out on the way.
     """
-    if isinstance(given, Volume):
-        return [given]
+    if is_volume_like(given):
+        return [as_volume(given)]
     if isinstance(given, list | tuple):
         for one in given:
-            require_volume(one)
-        return given
-    single = isinstance(given, str | os.PathLike | Mapping | np.ndarray | torch.Tensor)
-    if single or not isinstance(given, Iterable) or hasattr(given, "get_fdata"):
-        require_volume(given)
+            if not is_volume_like(one):
+                raise no_volume(one)
+        return given if all(isinstance(one, Volume) for one in given) else _Scans(given)
+    single = isinstance(given, Mapping | np.ndarray | torch.Tensor)
+    if single or not isinstance(given, Iterable):
+        raise no_volume(given)
     if isinstance(given, Sized) and isinstance(given, Iterable):
         return given
     return read_volumes(list(cast("Iterable[object]", given)))
 
 
+class _Scans(Sequence[Volume]):
+    """Volumes that are read from their files each time they are asked for."""
+
+    def __init__(self, given: Sequence[object]) -> None:
+        self.given = given
+
+    def __len__(self) -> int:
+        return len(self.given)
+
+    @overload
+    def __getitem__(self, index: int) -> Volume: ...
+    @overload
+    def __getitem__(self, index: slice) -> _Scans: ...
+    def __getitem__(self, index: int | slice) -> Volume | _Scans:
+        if isinstance(index, slice):
+            return _Scans(self.given[index])
+        return as_volume(self.given[index])
+
+
 def require_volume(given: object) -> None:
     """Raise InputError, with the way to a Volume, where something is none."""
-    if isinstance(given, Volume):
-        return
-    way = "make one with voxplain.Volume(values, voxplain.Grid(shape, affine))"
-    if isinstance(given, str | os.PathLike):
-        way = "read the file with voxplain.read_volume(path)"
-    elif hasattr(given, "get_fdata"):
-        way = (
-            "make one with voxplain.Volume(image.get_fdata(), voxplain.Grid(image.shape, "
-            "image.affine)), or read its file with voxplain.read_volume(path)"
-        )
-    elif isinstance(given, np.ndarray | torch.Tensor):
-        way = (
-            "an array does not say where its voxels lie; make one with voxplain.Volume(array, "
-            "voxplain.Grid(array.shape, affine)), from an array (X, Y, Z)"
-        )
-    raise InputError(
-        "Each volume must be a voxplain Volume, values with their Grid; "
-        f"{_kind(given)} was given: {way}."
-    )
+    if not isinstance(given, Volume):
+        raise no_volume(given)
 
 
 def read_class_names(given: object) -> tuple[str, ...]:

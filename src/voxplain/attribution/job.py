@@ -211,6 +211,8 @@ class _Run:
             unit=in_unit(self.job.method.unit, word),
             sign=sign if word == "logit" else number_sign(sign),
             provenance=provenance,
+            additive=self.job.method.additive,
+            complete=info.complete,
         )
 
     def _target_words(self, chosen: Chosen, row: int) -> tuple[str, str]:

@@ -6,12 +6,20 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from voxplain.atlas import Atlas
 from voxplain.attribution.network.needs import Needs
+from voxplain.attribution.options import (
+    OptionGroup,
+    flattened,
+    grouped,
+    option_fields,
+    require_type,
+)
 from voxplain.errors import InputError
 
 if TYPE_CHECKING:
@@ -108,6 +116,8 @@ class Method(ABC):
 
     info: ClassVar[MethodInfo]
     needs: ClassVar[Needs] = Needs()
+    renamed: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """From names that options had in the last version to those that they have now."""
 
     @property
     def score_words(self) -> str:
@@ -178,8 +188,8 @@ class Method(ABC):
 
     @classmethod
     def option_names(cls) -> tuple[str, ...]:
-        """Names of the options that the method takes."""
-        return tuple(f.name for f in fields(cls))
+        """Names of the options that the method takes; of one in a group, ``group.option``."""
+        return tuple(name for name, _ in option_fields(cls))
 
     @classmethod
     def option_defaults(cls) -> dict[str, str]:
@@ -191,15 +201,15 @@ class Method(ABC):
             ``"required"`` where there is no default, and ``"None"`` for an option beside the
             fields, such as a preset.
         """
-        told = dict.fromkeys(cls.option_names(), "None")
-        for option in fields(cls):
+        shown = dict.fromkeys(cls.option_names(), "None")
+        for name, option in option_fields(cls):
             default: Any = option.default
             if option.default_factory is not MISSING:
                 default = option.default_factory()
             if isinstance(default, Method):
                 default = default.info.name
-            told[option.name] = "required" if default is MISSING else str(default)
-        return told
+            shown[name] = "required" if default is MISSING else str(default)
+        return shown
 
     @classmethod
     def with_options(cls, options: Mapping[str, Any]) -> Method:
@@ -208,6 +218,7 @@ class Method(ABC):
         Parameters
         ----------
         options : mapping of str to object
+            One of a group as ``group.option``, or several as ``group``, a mapping.
 
         Returns
         -------
@@ -218,8 +229,9 @@ class Method(ABC):
         InputError
             If the method has no option of that name, or the value is not allowed.
         """
-        cls.require_known(options)
-        return cls(**options)
+        flat = flattened(cls, options, cls.renamed, cls.info.name)
+        cls.require_known(flat)
+        return cls(**grouped(cls, flat))
 
     @classmethod
     def require_known(cls, options: Mapping[str, Any]) -> None:
@@ -234,28 +246,10 @@ class Method(ABC):
     @classmethod
     def require_types(cls, options: Mapping[str, Any]) -> None:
         """Raise InputError if an option that is a number or a flag is given as something else."""
-        for option in fields(cls):
-            if option.name in options:
-                _require_type(option.name, str(option.type), options[option.name])
-
-
-# Of each type that an option may be declared to have: what may be given, and its name.
-_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
-    "int": ((int, np.integer), "a whole number"),
-    "float": ((int, float, np.integer, np.floating), "a number"),
-    "bool": ((bool, np.bool_), "True or False"),
-}
-
-
-def _require_type(name: str, declared: str, value: object) -> None:
-    kind = declared.removesuffix(" | None")
-    if kind not in _TYPES or (value is None and kind != declared):
-        return
-    allowed, words = _TYPES[kind]
-    mixed_up = isinstance(value, bool) and kind != "bool"
-    is_nan = isinstance(value, float | np.floating) and np.isnan(value)
-    if not isinstance(value, allowed) or mixed_up or is_nan:
-        raise InputError(f"{name} must be {words}; {value!r} was given.")
+        flat = flattened(cls, options, cls.renamed, cls.info.name)
+        for name, option in option_fields(cls):
+            if name in flat:
+                require_type(option.name, str(option.type), flat[name])
 
 
 def describe_options(method: Method) -> dict[str, Any]:
@@ -276,6 +270,8 @@ def describe_options(method: Method) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, Method):
         return {"method": value.info.name, **describe_options(value)}
+    if isinstance(value, OptionGroup):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, np.ndarray):
         data = np.ascontiguousarray(value, dtype=np.float32)
         return f"array {value.shape}, sha256 {hashlib.sha256(data.tobytes()).hexdigest()}"

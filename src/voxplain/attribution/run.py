@@ -20,14 +20,15 @@ from voxplain.attribution.engine import Engine
 from voxplain.attribution.ensemble import Ensemble
 from voxplain.attribution.job import Job, indexable
 from voxplain.attribution.method import Method
-from voxplain.attribution.methods import make_method, option_names
+from voxplain.attribution.methods import DEFAULT_METHOD, known_options, make_method
 from voxplain.attribution.network.numbers import number_target
 from voxplain.attribution.network.probe import layer_name
 from voxplain.attribution.network.target import TargetLike, make_target
 from voxplain.errors import InputError
-from voxplain.volume import Volume
+from voxplain.inputs import is_volume_like
 
 if TYPE_CHECKING:
+    from voxplain.inputs import VolumeLike
     from voxplain.maps import AttributionMap
 
 __all__ = ["explain", "iter_explain", "prepare_method"]
@@ -38,7 +39,7 @@ ClassNames = Sequence[str] | Mapping[int, str]
 @overload
 def explain(
     model: nn.Module | Sequence[nn.Module],
-    volume: Volume,
+    volume: VolumeLike,
     method: str | Method = ...,
     target: TargetLike = ...,
     *,
@@ -52,7 +53,7 @@ def explain(
 @overload
 def explain(
     model: nn.Module | Sequence[nn.Module],
-    volume: Iterable[Volume],
+    volume: Iterable[VolumeLike],
     method: str | Method = ...,
     target: TargetLike = ...,
     *,
@@ -65,8 +66,8 @@ def explain(
 ) -> list[AttributionMap]: ...
 def explain(  # noqa: PLR0913 - what a map depends on, each by its name
     model: nn.Module | Sequence[nn.Module],
-    volume: Volume | Iterable[Volume],
-    method: str | Method = "gradient",
+    volume: VolumeLike | Iterable[VolumeLike],
+    method: str | Method = DEFAULT_METHOD,
     target: TargetLike = "predicted",
     *,
     layer: str | nn.Module = "auto",
@@ -84,8 +85,9 @@ def explain(  # noqa: PLR0913 - what a map depends on, each by its name
         From (N, 1, X, Y, Z) to logits (N, K), or to one logit or regression (N, 1) or (N,). It is
         run in eval mode and left as it was. Of several, the maps' mean is given, and their spread;
         the predicted class is then that of the largest mean probability, for all of them.
-    volume : Volume, or several
-        As the network wants them: preprocessed, on its grid.
+    volume : Volume, path or nibabel image, or several
+        As the network wants them: preprocessed, on its grid (see `voxplain.prepare`). Files are
+        read and checked as by `voxplain.read_volume`, each when its turn comes.
     method : str or Method, default="gradient"
         A name from `voxplain.attribution.methods.METHODS`, or a method with its options set.
     target : int, str, sequence of them, or callable, default="predicted"
@@ -112,7 +114,7 @@ def explain(  # noqa: PLR0913 - what a map depends on, each by its name
     Returns
     -------
     AttributionMap or list of AttributionMap
-        One for one `Volume`, a list for several.
+        One for one volume, a list for several.
 
     Raises
     ------
@@ -135,13 +137,13 @@ def explain(  # noqa: PLR0913 - what a map depends on, each by its name
             **options,
         )
     )
-    return maps[0] if isinstance(volume, Volume) else maps
+    return maps[0] if is_volume_like(volume) else maps
 
 
 def iter_explain(  # noqa: PLR0913 - the arguments of explain, and the progress
     model: nn.Module | Sequence[nn.Module],
-    volumes: Volume | Iterable[Volume],
-    method: str | Method = "gradient",
+    volumes: VolumeLike | Iterable[VolumeLike],
+    method: str | Method = DEFAULT_METHOD,
     target: TargetLike = "predicted",
     *,
     layer: str | nn.Module = "auto",
@@ -207,7 +209,7 @@ def iter_explain(  # noqa: PLR0913 - the arguments of explain, and the progress
 
 def prepare_method(
     model: nn.Module | Sequence[nn.Module],
-    volumes: Iterable[Volume],
+    volumes: Iterable[VolumeLike],
     method: str | Method,
     target: TargetLike = "predicted",
     *,
@@ -257,7 +259,7 @@ def _models(model: object, method: Method) -> list[nn.Module]:
 
 def _require_known_arguments(options: Mapping[str, Any], method: str | Method) -> None:
     """Say of an option that the method does not have where it belongs, or how it is spelled."""
-    own = () if isinstance(method, Method) else option_names(method)
+    own = () if isinstance(method, Method) else known_options(method)
     for name in options:
         if name in own:
             continue

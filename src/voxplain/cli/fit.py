@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -75,8 +75,8 @@ def fit(
     confound: Annotated[
         list[str] | None, typer.Option(help="Column to control for; else brain size, age, site.")
     ] = None,
-    retrain: Annotated[
-        bool, typer.Option("--replace", help="Train anew what was trained with other options.")
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Write over networks trained with other options.")
     ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     seed: Annotated[int, typer.Option(help="Same seed, same weights.")] = 0,
@@ -99,7 +99,7 @@ def fit(
                 raise unknown_name("augmentation", name, ["flip", *CHANGES, "none"])
         changes["mirror"] = "flip" in names
         changes["augment"] = tuple(name for name in names if name != "flip")
-    plan = replace(
+    plan = dataclasses.replace(
         schedules[schedule],
         class_weights=class_weights,
         parts=parts,
@@ -122,7 +122,7 @@ def fit(
         confounds=tuple(confound or ()),
         seed=seed,
         device=device,
-        replace=retrain,
+        replace=replace,
     )
     console = make_console()
     with importable_here():

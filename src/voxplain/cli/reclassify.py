@@ -21,7 +21,9 @@ def reclassify(
         Path | None, typer.Option(help="Study for the results; else the same one.")
     ] = None,
     network: Annotated[str, typer.Option(help="mrinet or another name.")] = "mrinet",
-    method: Annotated[str, typer.Option(help="Whose maps make the masks.")] = "gradient",
+    method: Annotated[
+        str | None, typer.Option(help="Whose maps make the masks; gradient where none is named.")
+    ] = None,
     share: Annotated[float, typer.Option(help="Part of the brain that a mask lets through.")] = 0.1,
     soft: Annotated[
         bool, typer.Option("--soft", help="Weigh voxels by rank instead of all or nothing.")
@@ -31,7 +33,10 @@ def reclassify(
         int, typer.Option(help="Training scans of each class whose maps make a mask.")
     ] = 20,
     no_retrain: Annotated[
-        bool, typer.Option("--no-retrain", help="Only mask held-out scans, train nothing again.")
+        bool,
+        typer.Option(
+            "--no-retrain", help="Train no network on masked scans, only mask held-out ones."
+        ),
     ] = False,
     paper: Annotated[
         bool,
@@ -46,13 +51,14 @@ def reclassify(
     seed: Annotated[int, typer.Option(help="Same seed, same masks.")] = 0,
 ) -> None:
     """Classify held-out scans again from behind masks of where the evidence lies."""
-    from voxplain.attribution import METHODS
+    from voxplain.attribution import DEFAULT_METHOD, METHODS
     from voxplain.errors import unknown_name
     from voxplain.fit import Schedule
     from voxplain.pipeline.reclassify.run import ReclassifyOptions
     from voxplain.pipeline.reclassify.run import reclassify as run
     from voxplain.report.words.scores import few_folds
 
+    method = method or DEFAULT_METHOD
     if method not in METHODS and not method.startswith("captum:"):
         raise unknown_name("method", method, METHODS)
     schedule = Schedule() if epochs is None else replace(Schedule(), epochs=epochs)

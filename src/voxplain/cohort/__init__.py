@@ -3,20 +3,44 @@
 from __future__ import annotations
 
 from voxplain.cohort.atlases import ATLASES, load_atlas, read_atlas
-from voxplain.cohort.prepare.preprocess import Prepared, prepare
+from voxplain.cohort.build import Built, build_store
+from voxplain.cohort.find.listing import Listing
+from voxplain.cohort.find.sources import (
+    from_bids,
+    from_cat12,
+    from_freesurfer,
+    from_hcp,
+    from_ixi,
+    from_oasis,
+    from_openbhb,
+    from_table,
+)
+from voxplain.cohort.prepare.prepared import Prepared
+from voxplain.cohort.prepare.preprocess import prepare
 from voxplain.cohort.prepare.recipe import PRESETS, Recipe
 from voxplain.cohort.prepare.templates import mni152_brain_mask, mni152_template
 from voxplain.cohort.read.masks import read_mask
-from voxplain.cohort.read.names import subject_label, subject_labels
-from voxplain.cohort.read.nifti import read_volume
+from voxplain.cohort.read.volumes import read_volume
 from voxplain.cohort.store.reader import check_store, open_store
+from voxplain.images.names import subject_label, subject_labels
 
 __all__ = [
     "ATLASES",
     "PRESETS",
+    "Built",
+    "Listing",
     "Prepared",
     "Recipe",
+    "build_store",
     "check_store",
+    "from_bids",
+    "from_cat12",
+    "from_freesurfer",
+    "from_hcp",
+    "from_ixi",
+    "from_oasis",
+    "from_openbhb",
+    "from_table",
     "load_atlas",
     "mni152_brain_mask",
     "mni152_template",

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxplain.atlas import Atlas
-from voxplain.cohort.read.files import ImageFile
-from voxplain.cohort.read.nifti import read_image
 from voxplain.cohort.read.region_names import read_region_names
 from voxplain.errors import InputError, VoxplainWarning, unknown_name
 from voxplain.grid import Grid
+from voxplain.images.files import ImageFile
+from voxplain.images.reading import read_image
 
 __all__ = ["ATLASES", "AtlasSource", "load_atlas", "read_atlas", "read_label_image"]
 
@@ -145,6 +145,11 @@ def read_atlas(
     VoxplainWarning
         If less than half of the labels have no name.
     """
+    if not isinstance(names, str | PathLike):
+        raise InputError(
+            f"The names of an atlas are read from a file; {type(names).__name__} was given: give "
+            "its path, or make one with voxplain.Atlas(labels, grid, names, name)."
+        )
     named = read_region_names(Path(names))
     labels, grid = read_label_image(image)
     present = set(np.unique(labels).tolist()) - {0}

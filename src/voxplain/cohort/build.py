@@ -7,20 +7,22 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 
 from voxplain.cohort.check.balance import matched_by_size
 from voxplain.cohort.check.doubts import Doubt, doubts_of
 from voxplain.cohort.find.listing import Exclusion, Listing, Scan
-from voxplain.cohort.prepare.preprocess import Prepared, prepare
-from voxplain.cohort.prepare.recipe import Recipe
+from voxplain.cohort.prepare.prepared import Prepared
+from voxplain.cohort.prepare.preprocess import prepare
+from voxplain.cohort.prepare.recipe import Recipe, recipe_of
 from voxplain.cohort.prepare.skullstrip import find_brain
 from voxplain.cohort.prepare.templates import mni152_centre
 from voxplain.cohort.read.masks import read_mask
-from voxplain.cohort.read.nifti import read_volume
+from voxplain.cohort.read.volumes import read_volume
 from voxplain.cohort.store.writer import Row, StoreWriter, write_row
 from voxplain.errors import InputError, StudyError, remarks
-from voxplain.progress import Progress
+from voxplain.progress import Progress, Silent
 from voxplain.volume import Cohort
 
 __all__ = ["Built", "build_store"]
@@ -49,10 +51,10 @@ class Built:
 
 def build_store(
     found: Listing,
-    recipe: Recipe,
-    folder: Path,
-    workers: int,
-    progress: Progress,
+    recipe: Recipe | str,
+    folder: str | PathLike[str],
+    workers: int = 1,
+    progress: Progress | None = None,
     match_size: bool = False,
 ) -> Built:
     """Bring every scan of a listing onto a recipe's grid, and write the store.
@@ -63,11 +65,13 @@ def build_store(
     Parameters
     ----------
     found : Listing
-    recipe : Recipe
+    recipe : Recipe or str
+        A name stands for one of `voxplain.cohort.PRESETS`.
     folder : path
-    workers : int
+    workers : int, default=1
         Processes; each holds one scan at a time.
-    progress : Progress
+    progress : Progress, optional
+        Told how far it is; nobody by default.
     match_size : bool, default=False
         Whether only pairs of both classes of one brain size are kept; see `matched_by_size`.
 
@@ -84,8 +88,9 @@ def build_store(
     """
     if workers < 1:
         raise InputError(f"At least one worker is needed; {workers} were given.")
+    recipe, progress = recipe_of(recipe), progress or Silent()
     sources = [f"{scan.image}|{scan.mask or ''}" for scan in found.scans]
-    writer = StoreWriter(folder, recipe, sources)
+    writer = StoreWriter(Path(folder), recipe, sources)
     stamps = [_stamp(scan) for scan in found.scans]
     pending = writer.pending(stamps)
     if len(pending) < len(found):

@@ -48,8 +48,13 @@ class RunningMean:
         GridError
             If it lies on another grid.
         InputError
-            If it differs in method, target or unit.
+            If it is no map, or differs in method, target or unit.
         """
+        if not isinstance(one, AttributionMap):
+            raise InputError(
+                "A mean map needs several AttributionMap, in a list or from a generator; "
+                f"{type(one).__name__} was given."
+            )
         traits = {name: getattr(one, name) for name in _TRAITS}
         self._first = self._first or (one.grid, one.subject, traits)
         grid, subject, wanted = self._first
@@ -115,6 +120,6 @@ def mean_map(maps: Iterable[AttributionMap]) -> GroupMap:
         If there is no map, or the maps differ in method, target or unit.
     """
     mean = RunningMean()
-    for one in maps:
+    for one in maps if isinstance(maps, Iterable) else [maps]:
         mean.add(one)
     return mean.map()

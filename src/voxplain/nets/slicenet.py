@@ -16,7 +16,7 @@ __all__ = ["SliceNet"]
 class SliceNet(nn.Module):
     """A 2D network that sees coronal slabs, a few slices as its channels, one after the other.
 
-    The two-dimensional rival of Kan et al. 2020 (arXiv 2006.15969): slabs of 3 or 5 slices along
+    The two-dimensional variant of Kan et al. 2020 (arXiv 2006.15969): slabs of 3 or 5 slices along
     the second axis that do not overlap, a plain or a residual network of three blocks, and a label
     for the brain from those of its slabs.
 

@@ -1,17 +1,8 @@
 """The study folder on disk."""
 
-from voxplain.study.folder import nifti_bytes
 from voxplain.study.maps import Study
 from voxplain.study.names import scan_entities
 from voxplain.study.reading import StudyReader
 from voxplain.study.requests import LOGITS, changed, same_request
 
-__all__ = [
-    "LOGITS",
-    "Study",
-    "StudyReader",
-    "changed",
-    "nifti_bytes",
-    "same_request",
-    "scan_entities",
-]
+__all__ = ["LOGITS", "Study", "StudyReader", "changed", "same_request", "scan_entities"]

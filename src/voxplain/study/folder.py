@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from voxplain.atomic import cannot_write, write_atomically
+from voxplain.atomic import cannot_write, json_bytes, write_atomically
 from voxplain.errors import StudyError
 from voxplain.grid import Grid
-from voxplain.study.reading import StudyReader, plain
+from voxplain.images.writing import nifti_bytes
+from voxplain.study.reading import StudyReader
 
-__all__ = ["Folder", "nifti_bytes"]
+__all__ = ["Folder"]
 
 _NOT_IN_BIDS = (
     *("cohort/", "group/", "model/", "figures/", "phantom/", "*.html", "**/*_statmap.*"),
@@ -92,8 +91,7 @@ class Folder(StudyReader):
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> Path:
         """Write a JSON file; values that are not finite become null."""
-        text = json.dumps(plain(content), indent=2, ensure_ascii=False, allow_nan=False)
-        return self.write_text(name, text + "\n")
+        return self.write_bytes(name, json_bytes(content))
 
     def remove(self, name: str) -> None:
         """Delete a file, if it is there."""
@@ -123,18 +121,3 @@ class Folder(StudyReader):
     def write_volume(self, name: str, values: NDArray[Any], grid: Grid) -> Path:
         """Write an array on its grid as ``name``.nii.gz."""
         return self.write_bytes(f"{name}.nii.gz", nifti_bytes(values, grid))
-
-
-def nifti_bytes(values: NDArray[Any], grid: Grid) -> bytes:
-    """Return an array on its grid as the bytes of a compressed NIfTI-1 file.
-
-    Masks become uint8, all else float32; equal input gives equal bytes.
-    """
-    import nibabel
-
-    kind = np.uint8 if values.dtype == bool else np.float32
-    image = nibabel.Nifti1Image(np.asarray(values, dtype=kind), grid.affine)
-    image.set_sform(grid.affine, code="scanner")
-    image.set_qform(grid.affine, code="scanner")
-    image.header.set_xyzt_units("mm")
-    return gzip.compress(image.to_bytes(), compresslevel=4, mtime=0)

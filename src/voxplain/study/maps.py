@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxplain.atomic import read_json
-from voxplain.grid import Grid
-from voxplain.maps import AttributionMap, GroupMap, Provenance
-from voxplain.study.folder import Folder, nifti_bytes
+from voxplain.atomic import plain, read_json
+from voxplain.images.sidecars import write_map
+from voxplain.maps import AttributionMap, GroupMap
+from voxplain.study.folder import Folder
 from voxplain.study.names import MapName, described, mark, spelled
-from voxplain.study.reading import plain
 from voxplain.study.requests import changed, same_request
 
 __all__ = ["Study"]
@@ -84,28 +83,15 @@ class Study(Folder):
             Of the NIfTI file.
         """
         start = self.map_place(map_, label, network)
-        name, spread = f"{start}_statmap", f"{start}Spread_statmap.nii.gz"
         sidecar = {
-            "Description": f"{label} for {map_.target}, raw and signed",
-            "Units": map_.unit,
-            "Sign": map_.sign,
-            "Subject": map_.subject,
-            "Method": map_.method,
-            "Target": map_.target,
+            **map_.sidecar(label),
             "Network": network,
             "Sources": sources or {},
-            "Grid": map_.grid.to_dict(),
-            "Provenance": map_.provenance.to_dict(),
             "Seconds": seconds,
             "request": request,
         }
-        (self.folder / f"{name}.json").unlink(missing_ok=True)
-        path = self.write_bytes(f"{name}.nii.gz", nifti_bytes(map_.values, map_.grid))
-        if map_.spread is not None:
-            self.write_bytes(spread, nifti_bytes(map_.spread, map_.grid))
-            sidecar["Spread"] = Path(spread).name
-        self.write_json(f"{name}.json", sidecar)
-        return path
+        path = self.folder / f"{start}_statmap.nii.gz"
+        return write_map(path, map_.values, map_.grid, sidecar, map_.spread)
 
     def made_otherwise(
         self, map_: AttributionMap, label: str, request: Mapping[str, Any], network: str = ""
@@ -138,18 +124,7 @@ class Study(Folder):
             )
             if values is None or ("Spread" in sidecar and spread is None):
                 continue
-            notes = tuple(sidecar["Provenance"]["notes"])
-            found = AttributionMap(
-                values=values,
-                grid=Grid.from_dict(sidecar["Grid"]),
-                subject=subject,
-                method=method,
-                target=sidecar["Target"],
-                unit=sidecar["Units"],
-                sign=sidecar["Sign"],
-                provenance=Provenance(**{**sidecar["Provenance"], "notes": notes}),
-                spread=spread,
-            )
+            found = AttributionMap.from_sidecar(values, spread, sidecar)
             return found, float(sidecar["Seconds"]), path.with_suffix(".nii.gz")
         return None
 
@@ -192,18 +167,8 @@ class Study(Folder):
         told = f"model-{spelled(network)}_target-{spelled(rule)}_" * bool(network or rule)
         names = [plain_name, f"{told}{plain_name}", f"{told}x{mark(map_.target)}_{plain_name}"]
         free = (n for n in names if not self._holds_another(f"group/{n}", own))
-        start = f"{next(free, names[-1])}_statmap"
-        path = self.write_volume(f"group/{start}", map_.values, map_.grid)
-        self.write_json(
-            f"group/{start}.json",
-            {
-                "Description": f"{map_.statistic} of {label} over subjects, for {map_.target}",
-                "Units": map_.unit,
-                "NumberOfSubjects": map_.n_subjects,
-                **own,
-            },
-        )
-        return path
+        path = self.folder / f"group/{next(free, names[-1])}_statmap.nii.gz"
+        return write_map(path, map_.values, map_.grid, {**map_.sidecar(label), **own})
 
 
 def _read_values(path: Path) -> NDArray[np.float32] | None:

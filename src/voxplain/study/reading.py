@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from voxplain.atomic import read_json
+from voxplain.atomic import plain, read_json
 from voxplain.study.requests import same_request
 
-__all__ = ["StudyReader", "plain"]
+__all__ = ["StudyReader"]
 
 
 class StudyReader:
@@ -55,20 +53,3 @@ class StudyReader:
         """Name the entries in which a JSON file's ``request`` differs; none where it is missing."""
         kept, wanted = self.read_json(name).get("request", {}), plain(request)
         return [key for key in {**kept, **wanted} if kept and kept.get(key) != wanted.get(key)]
-
-
-def plain(value: Any) -> Any:
-    """Turn arrays, NumPy numbers and paths into what JSON holds."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, np.ndarray):
-        return plain(value.tolist())
-    if isinstance(value, np.generic):
-        return plain(value.item())
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    if isinstance(value, Path):
-        return str(value)
-    return value

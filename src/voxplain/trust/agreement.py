@@ -119,7 +119,7 @@ def agreement(
 ) -> Agreement:
     """Compare two maps, and the first with random maps as smooth as the second.
 
-    Smooth maps overlap by luck far more often than independent voxels would, so the null keeps
+    Smooth maps overlap by chance far more often than independent voxels would, so the null keeps
     the smoothness. Each surrogate is a Gaussian random field with the power spectrum of the
     ranks of `b` inside the brain: the spectrum of the map is kept, its phases, that is the places
     of its peaks, are not (the idea of Theiler et al. 1992, *Physica D* 58:77). Shifting or

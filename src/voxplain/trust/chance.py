@@ -1,4 +1,4 @@
-"""What finding a known truth by luck would look like."""
+"""What finding a known truth by chance would look like: the null level of a map."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ class ChanceInterval:
 def chance_interval(
     truth: ArrayLike, brain: ArrayLike, grid: Grid, fwhm: float, seed: int, draws: int = 200
 ) -> ChanceInterval:
-    """Find what average precision a map reaches by luck.
+    """Find what average precision a map reaches by chance.
 
     A map that knows nothing is seldom at the prevalence exactly: smooth maps have few
-    independent places, so some lie on the truth by luck. Random fields, Gaussian white noise
-    smoothed to `fwhm` and taken absolute, show how far luck goes. This is the chance of signed
-    maps; `chance_of` looks at the map, and knows that of maps that were cut at zero.
+    independent places, so some lie on the truth by chance. Random fields, Gaussian white noise
+    smoothed to `fwhm` and taken absolute, show how far chance goes. This is the null level of
+    signed maps; `chance_of` looks at the map, and knows that of maps that were cut at zero.
 
     Parameters
     ----------
@@ -99,17 +99,17 @@ def chance_of(
     seed: int,
     draws: int = 200,
 ) -> ChanceInterval:
-    """Find what average precision random maps reach by luck that are like a given one.
+    """Find what average precision random maps reach by chance that are like a given one.
 
     They are as smooth as the map is once it is smoothed. Where the map has both signs, this is
-    `chance_interval`. A map that was cut at zero, as Grad-CAM is, or taken absolute, has more luck
+    `chance_interval`. A map that was cut at zero, as Grad-CAM is, or taken absolute, reaches more
     than its smoothness tells: it has fewer peaks, and its cuts make it look rougher than the field
     that was cut. It is held to random fields that are cut at zero and then smoothed as it is.
 
     The map itself decides, whatever its method: it is one-sided where values of the rarer sign make
     up less than a hundredth of its absolute sum inside the brain. Random fields are cut so that as
     large a share of the brain is zero as in the map, half of it at least. For absolute values and
-    for means of many maps, which have no zeros, this half errs on the side of more luck.
+    for means of many maps, which have no zeros, this half errs on the side of a higher level.
 
     Parameters
     ----------
@@ -156,8 +156,8 @@ def _one_sided(values: NDArray[np.float64]) -> bool:
 def _narrowing(share: float) -> float:
     """Tell how much narrower a Gaussian field looks once a share of it is cut to zero.
 
-    The squared width that `fwhm_of` finds is as the variance over that of the slope; the cut takes
-    its share from both. ``sqrt(1 - 1 / pi)``, .83, for a cut at the mean.
+    The squared width that `fwhm_of` finds is as the variance over that of the gradient; the cut
+    takes its share from both. ``sqrt(1 - 1 / pi)``, .83, for a cut at the mean.
     """
     cut, above = float(norm.ppf(share)), 1 - share
     density = float(norm.pdf(cut))

@@ -28,7 +28,11 @@ from voxplain.attribution.methods.replacement.region_shapley import RegionShaple
 from voxplain.attribution.methods.replacement.rise import Rise
 from voxplain.errors import InputError, VoxplainError, unknown_name
 
-__all__ = ["METHODS", "Registry", "make_method", "option_names"]
+__all__ = ["DEFAULT_METHOD", "METHODS", "Registry", "known_options", "make_method"]
+
+DEFAULT_METHOD = "gradient"
+"""What `explain` takes where no method is named, in Python and on the command line: of the methods
+that cost one or two passes, the one whose maps find the phantom's effect best."""
 
 
 class Registry(dict[str, type[Method]]):
@@ -119,9 +123,12 @@ def make_method(method: str | Method, options: Mapping[str, Any] | None = None) 
         ) from error
 
 
-def option_names(method: str) -> tuple[str, ...]:
-    """Names of the options that a method takes, by its name."""
-    return _named(method).option_names()
+def known_options(method: str) -> tuple[str, ...]:
+    """Names by which options of a method may be given: groups, and former names, as well."""
+    kind = _named(method)
+    names = kind.option_names()
+    groups = {name.partition(".")[0] for name in names}
+    return (*names, *sorted(groups - set(names)), *kind.renamed)
 
 
 def _named(method: object) -> type[Method]:

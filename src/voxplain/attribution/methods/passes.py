@@ -73,8 +73,8 @@ def each_gradient(
     for numbers in _grouped(probe, passes, count):
         made = torch.cat([change(i) for i in numbers]).detach().requires_grad_()
         score = chosen.repeat(len(numbers)).score(probe.logits(made), kind)
-        slopes = _apart(probe.gradient(score, made), count)
-        yield from zip(numbers, slopes, _apart(score.detach(), count), strict=True)
+        gradients = _apart(probe.gradient(score, made), count)
+        yield from zip(numbers, gradients, _apart(score.detach(), count), strict=True)
         probe.report((numbers[-1] + 1) / passes)
 
 
@@ -107,8 +107,8 @@ def gradient_of_passes(
     """
     total = torch.zeros_like(change(0))
     scores = []
-    for number, slope, score in each_gradient(probe, change, len(weights), chosen, kind):
-        total += weights[number] * slope
+    for number, gradient, score in each_gradient(probe, change, len(weights), chosen, kind):
+        total += weights[number] * gradient
         scores.append(score)
     return total, torch.stack(scores)
 

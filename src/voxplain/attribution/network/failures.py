@@ -25,7 +25,11 @@ def failure(model: nn.Module, x: torch.Tensor, error: Exception) -> str:
     name, said = type(model).__name__, _first_line(error)
     shape = f"an input of shape {tuple(x.shape)}"
     if isinstance(error, RuntimeError | ValueError):
-        return f"{name} cannot take {shape}: {said}."
+        return (
+            f"{name} cannot take {shape}: {said}; if it wants another shape, bring the scan to "
+            "its grid first, with voxplain.prepare(volume, preset), or --preset on the command "
+            "line."
+        )
     advice = (
         "voxplain calls it with one tensor (N, 1, X, Y, Z); if it needs anything else, wrap it "
         "in a module that fills in the rest"

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 __all__ = ["Separation", "separation_of_levels", "separation_of_numbers"]
 
@@ -49,6 +48,8 @@ def separation_of_numbers(
     Separation
         The interval reaches .5 unless a Kruskal-Wallis test tells the classes apart.
     """
+    from scipy import stats
+
     members = [values[labels == c] for c in range(classes)]
     areas = []
     for first, second in combinations(members, 2):

@@ -28,7 +28,7 @@ from voxplain.volume import scan_name
 if TYPE_CHECKING:
     import pandas as pd
 
-    from voxplain.cohort.read.files import ImageFile
+    from voxplain.images.files import ImageFile
 
 __all__ = [
     "Exclusion",

@@ -1,26 +1,30 @@
-"""Bring any scan to what a published network saw, and its maps back to the scan."""
+"""Bring any scan to what a published network saw."""
 
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
-from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from voxplain.cohort.prepare.background import find_tissue
 from voxplain.cohort.prepare.bias import without_bias_field
-from voxplain.cohort.prepare.carrying import Carrier
 from voxplain.cohort.prepare.intensity import scaled
-from voxplain.cohort.prepare.recipe import Recipe
+from voxplain.cohort.prepare.prepared import Prepared
+from voxplain.cohort.prepare.recipe import Recipe, recipe_of
 from voxplain.cohort.prepare.resampling import downsample, filter_reach
 from voxplain.cohort.prepare.templates import mni152_centre
+from voxplain.cohort.read.masks import read_mask
 from voxplain.errors import InputError, VoxplainWarning
 from voxplain.grid import Grid
-from voxplain.volume import Volume, resample
+from voxplain.inputs import VolumeLike, as_volume, is_volume_like
+from voxplain.volume import Volume
 
-__all__ = ["Prepared", "prepare"]
+if TYPE_CHECKING:
+    from voxplain.images.files import ImageLike
+
+__all__ = ["prepare"]
 
 _FAR_MM = 20.0
 _HEAD_ML = 2200.0
@@ -29,74 +33,10 @@ _COMPLETE = 0.95
 _SAMPLES = 400_000
 
 
-@dataclass(frozen=True, eq=False)
-class Prepared:
-    """A scan as the network sees it, and the way back.
-
-    Parameters
-    ----------
-    volume : Volume
-        On the recipe's grid and intensity scale.
-    source : Grid
-        Grid of the scan as given.
-    brain_ml : float, mL
-        Volume of the brain, see `voxplain.cohort.prepare.background`, as large as in the scan.
-    placed : Grid
-        Grid of the scan as used: `source`, moved if the brain was centred.
-    notes : tuple of str
-        What was done or looks wrong, one sentence each.
-    flags : tuple of str
-        Kinds of what looks wrong: ``"head"``, ``"small"``, ``"far"``, ``"cut"``.
-    """
-
-    volume: Volume
-    source: Grid
-    brain_ml: float
-    placed: Grid
-    notes: tuple[str, ...] = ()
-    flags: tuple[str, ...] = ()
-
-    def back(
-        self, values: ArrayLike, additive: bool = True, outside: bool = True
-    ) -> NDArray[np.float32]:
-        """Carry a map from the network's grid to the scan's own voxels.
-
-        Parameters
-        ----------
-        values : array (X, Y, Z)
-            On the grid of `volume`.
-        additive : bool, default=True
-            Whether a value is the share of its voxel in a sum, as of gradients, relevance and
-            Shapley values (`MethodInfo.additive`). The sum over voxels is
-            then kept, place by place: smaller voxels hold smaller values. Otherwise a value
-            belongs to a place, as of Grad-CAM, occlusion or a mask, and is interpolated.
-        outside : bool, default=True
-            Whether shares that lie outside the scan's field of view go to its border, so that the
-            whole sum is kept; or are left out, as a gradient there tells nothing of the scan.
-
-        Returns
-        -------
-        array (X', Y', Z'), float32
-            On the grid `source`; 0 outside the network's field of view.
-
-        Raises
-        ------
-        GridError
-            If the shape is not that of `volume`.
-        """
-        if additive and not self.volume.grid.same_as(self.placed):
-            return self._carrier(values, outside)
-        return resample(values, self.volume.grid, self.placed)
-
-    @cached_property
-    def _carrier(self) -> Carrier:
-        return Carrier(self.volume.grid, self.placed)
-
-
 def prepare(
-    volume: Volume,
-    recipe: Recipe,
-    mask: NDArray[np.bool_] | None = None,
+    volume: VolumeLike,
+    recipe: Recipe | str,
+    mask: NDArray[np.bool_] | ImageLike | None = None,
     centre: tuple[float, float, float] | None = None,
 ) -> Prepared:
     """Bring a scan onto a recipe's grid and intensity scale.
@@ -107,24 +47,28 @@ def prepare(
 
     Parameters
     ----------
-    volume : Volume
+    volume : Volume, path or nibabel image
         Any orientation, voxel size and field of view. Background is 0, or one constant value.
-    recipe : Recipe
-    mask : array (X, Y, Z), bool, optional
-        The brain, on the scan's grid; all else is set to 0.
+    recipe : Recipe or str
+        A name stands for one of `voxplain.cohort.PRESETS`: ``"kan2020"``, ``"mni-2mm"``,
+        ``"mni-1mm"``.
+    mask : array (X, Y, Z), bool, or path or nibabel image, optional
+        The brain, all else is set to 0: an array on the scan's grid, or what
+        `voxplain.read_mask` brings there.
     centre : tuple of 3 floats, mm, optional
         Where the centre of mass of a brain is expected; that of the MNI152 brain mask by default.
 
     Returns
     -------
     Prepared
+        Its ``volume`` is what the network sees; its ``to_scan(map)`` brings maps back.
 
     Raises
     ------
     InputError
-        If the scan has values that are not finite, or no brain can be told from background; if its
-        intensities were centred and the recipe scales a percentile; or if less than half of the
-        brain lies in the recipe's field of view.
+        If the recipe is unknown; if the scan has values that are not finite, or no brain can be
+        told from background; if its intensities were centred and the recipe scales a percentile;
+        or if less than half of the brain lies in the recipe's field of view.
     GridError
         If the mask has another shape than the scan.
 
@@ -134,7 +78,8 @@ def prepare(
         If the brain fills more than 2200 mL (a whole head) or less than 500 mL, if
         the brain lies more than 20 mm from MNI152's, or more than 5 % of it is cut off.
     """
-    tissue = find_tissue(volume, mask)
+    volume, recipe = as_volume(volume), recipe_of(recipe)
+    tissue = find_tissue(volume, _mask(mask, volume))
     if tissue.centred and (recipe.intensity == "percentile" or recipe.bias_field):
         what = (
             "scale a percentile" if recipe.intensity == "percentile" else "divide by a bias field"
@@ -178,6 +123,17 @@ def prepare(
         warnings.warn(doubt, VoxplainWarning, stacklevel=2)
     placed_volume = Volume(values, recipe.grid, volume.subject)
     return Prepared(placed_volume, volume.grid, volume_ml, placed, (*said, *doubts), tuple(flags))
+
+
+def _mask(given: object, volume: Volume) -> NDArray[np.bool_] | None:
+    if is_volume_like(given) and not isinstance(given, Volume):
+        return read_mask(given, volume)
+    if given is not None and not isinstance(given, np.ndarray):
+        raise InputError(
+            "A mask must be a boolean array on the scan's grid, or the path or nibabel image of "
+            f"one; {type(given).__name__} was given."
+        )
+    return given
 
 
 def _without_margins(

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from voxplain.cohort.read.orientation import require_orientation
 from voxplain.errors import InputError, unknown_name
 from voxplain.grid import KAN2020_GRID, Grid
+from voxplain.images.orientation import require_orientation
 
-__all__ = ["ALIGNMENTS", "INTENSITIES", "PRESETS", "Recipe"]
+__all__ = ["ALIGNMENTS", "INTENSITIES", "PRESETS", "Recipe", "recipe_of"]
 
 ALIGNMENTS = ("affine", "centre")
 INTENSITIES = ("histogram", "none", "percentile", "zscore")
@@ -134,3 +134,17 @@ PRESETS = MappingProxyType(
     }
 )
 """Recipes by name."""
+
+
+def recipe_of(given: object) -> Recipe:
+    """Take a recipe, or the name of one of `PRESETS`; InputError where it is neither."""
+    if isinstance(given, Recipe):
+        return given
+    if isinstance(given, str):
+        if given not in PRESETS:
+            raise unknown_name("preset", given, PRESETS)
+        return PRESETS[given]
+    raise InputError(
+        f"A recipe must be a Recipe or the name of a preset, {', '.join(map(repr, PRESETS))}; "
+        f"{type(given).__name__} was given."
+    )

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from os import PathLike
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from voxplain.cohort.read.files import ImageFile
-from voxplain.cohort.read.nifti import read_image
 from voxplain.errors import GridError, InputError, VoxplainWarning
 from voxplain.grid import Grid, require_same_grid
-from voxplain.volume import Volume, resample
+from voxplain.images.reading import name_of, read_image
+from voxplain.inputs import VolumeLike, as_volume
+from voxplain.volume import resample
+
+if TYPE_CHECKING:
+    from voxplain.images.files import ImageLike
 
 __all__ = ["read_mask"]
 
@@ -27,17 +30,17 @@ _KEPT = 0.5
 
 
 def read_mask(
-    path: str | PathLike[str] | ImageFile, like: Volume | Grid, orientation: str | None = None
+    path: ImageLike, like: VolumeLike | Grid, orientation: str | None = None
 ) -> NDArray[np.bool_]:
     """Read a mask and bring it to the grid of a scan.
 
     Parameters
     ----------
-    path : path or ImageFile
-        A file as for `read_volume`. Of two values, labels or intensities, all above zero belongs
+    path : path, nibabel image or ImageFile
+        As for `read_volume`. Of two values, labels or intensities, all above zero belongs
         to the mask; of probabilities, and of masks that were interpolated, what reaches half of
         their range.
-    like : Volume or Grid
+    like : Volume, path, nibabel image or Grid
         The scan, or its grid. A mask of another shape is brought over by the affines.
     orientation : {"sform", "qform"}, optional
         As for `read_volume`.
@@ -60,9 +63,9 @@ def read_mask(
         If the mask holds more than two values and was cut at half of its range, if it holds
         intensities, or if it was brought over from another grid.
     """
-    image = ImageFile.of(path)
-    values, grid = read_image(image, orientation)
-    target = like if isinstance(like, Grid) else like.grid
+    values, grid = read_image(path, orientation)
+    image = name_of(path)
+    target = like if isinstance(like, Grid) else as_volume(like).grid
     cut = _threshold(values, grid, image)
     if grid.near(target):
         return values >= cut if cut else values > 0
@@ -78,7 +81,7 @@ def read_mask(
     return resample(share, grid, target) >= 0.5
 
 
-def _threshold(values: NDArray[np.float32], grid: Grid, image: ImageFile) -> float:
+def _threshold(values: NDArray[np.float32], grid: Grid, image: str) -> float:
     """Find the value from which a voxel belongs to the mask; 0 where all above zero do."""
     low, high = float(values.min()), float(values.max())
     if high <= 0:
@@ -145,9 +148,7 @@ def _alike(grid: Grid, target: Grid) -> bool:
     return sorted(grid.shape) == sorted(target.shape) and bool(np.allclose(a, b, rtol=0.01))
 
 
-def _say_brought_over(
-    share: NDArray[np.float32], grid: Grid, target: Grid, image: ImageFile
-) -> None:
+def _say_brought_over(share: NDArray[np.float32], grid: Grid, target: Grid, image: str) -> None:
     inside = np.argwhere(share >= 0.5)
     there = target.to_voxel(grid.to_world(inside))
     seen = ((there > -0.5) & (there < np.asarray(target.shape) - 0.5)).all(axis=1).mean()

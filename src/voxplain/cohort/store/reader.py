@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxplain.atomic import read_json
-from voxplain.errors import StudyError
+from voxplain.errors import InputError, StudyError
 from voxplain.grid import Grid
 from voxplain.volume import Cohort
 
@@ -22,12 +23,13 @@ STORE = "store.json"
 TABLE = "participants.tsv"
 
 
-def open_store(folder: Path) -> Cohort:
+def open_store(folder: str | PathLike[str]) -> Cohort:
     """Open a cohort that was written before; no volume is read until it is asked for.
 
     Parameters
     ----------
     folder : path
+        ``cohort`` in a study that ``voxplain cohort`` made.
 
     Returns
     -------
@@ -35,19 +37,17 @@ def open_store(folder: Path) -> Cohort:
 
     Raises
     ------
+    InputError
+        If the folder is no path.
     StudyError
         If there is no store, it is not finished, or its files do not belong together.
     """
     import pandas as pd
 
+    folder = _folder(folder)
     content = read_json(folder / STORE)
     if content is None:
-        begun = read_json(folder / PLAN) is not None
-        raise StudyError(
-            f"The cohort in {folder} is not finished; run the same command again to go on."
-            if begun
-            else f"There is no cohort in {folder}; make one with 'voxplain cohort'."
-        )
+        raise StudyError(_nothing_in(folder))
     grid = Grid.from_dict(content["grid"])
     try:
         table = pd.read_csv(
@@ -92,7 +92,27 @@ def read_steps(folder: Path) -> list[dict[str, Any]]:
     return [step for step in steps if isinstance(step, dict)]
 
 
-def check_store(folder: Path) -> list[str]:
+def _folder(given: object) -> Path:
+    if not isinstance(given, str | PathLike):
+        raise InputError(
+            "A store is opened by the path of its folder, such as 'study/cohort'; "
+            f"{type(given).__name__} was given."
+        )
+    return Path(given)
+
+
+def _nothing_in(folder: Path) -> str:
+    if (folder / "cohort" / STORE).exists():
+        return f"There is no cohort in {folder} itself, but in {folder / 'cohort'}; give that."
+    if not folder.is_dir():
+        why = "is a file" if folder.exists() else "does not exist"
+        return f"There is no cohort in {folder}, which {why}; give a folder such as study/cohort."
+    if read_json(folder / PLAN) is not None:
+        return f"The cohort in {folder} is not finished; run the same command again to go on."
+    return f"There is no cohort in {folder}; make one with 'voxplain cohort'."
+
+
+def check_store(folder: str | PathLike[str]) -> list[str]:
     """Read every volume of a store again, and compare it with its checksum.
 
     Returns
@@ -106,7 +126,7 @@ def check_store(folder: Path) -> list[str]:
         As `open_store`.
     """
     cohort = open_store(folder)
-    content = read_json(folder / STORE) or {}
+    content = read_json(_folder(folder) / STORE) or {}
     return [
         subject
         for i, (subject, checksum) in enumerate(

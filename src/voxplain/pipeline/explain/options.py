@@ -11,8 +11,8 @@ from typing import Any
 
 from voxplain.attribution.methods import METHODS, make_method
 from voxplain.cohort import PRESETS
-from voxplain.cohort.read.orientation import require_orientation
 from voxplain.errors import InputError, unknown_name
+from voxplain.images.orientation import require_orientation
 from voxplain.pipeline.explain.regions import require_regions
 
 __all__ = ["ScanOptions"]

@@ -58,10 +58,10 @@ class GradCamPlusPlus(Method):
     def attribute(self, probe: Probe, x: torch.Tensor, target: Target, seed: int) -> Attribution:
         """Explain one batch; see `Method.attribute`."""
         view = view_layer(probe, x, target)
-        slope = view.gradient.relu()
-        below = 2 + slope * view.activation.sum((2, 3, 4), keepdim=True)
+        rising = view.gradient.relu()
+        below = 2 + rising * view.activation.sum((2, 3, 4), keepdim=True)
         share = torch.where(below > 0, 1 / below, 0)
-        weights = (share * slope).sum((2, 3, 4), keepdim=True)
+        weights = (share * rising).sum((2, 3, 4), keepdim=True)
         cam = (weights * view.activation).sum(1)
         made = cam_attribution(
             cam.relu() if self.relu else cam, x, probe, view.chosen, self.info.label
@@ -71,7 +71,7 @@ class GradCamPlusPlus(Method):
             "which Grad-CAM++ is not derived; choose a layer that ends in a ReLU",
             warn=True,
         )
-        negative = ((view.activation.sum((2, 3, 4)) < 0) & slope.flatten(2).any(2)).any(1)
+        negative = ((view.activation.sum((2, 3, 4)) < 0) & rising.flatten(2).any(2)).any(1)
         notes = tuple(
             (*own, doubt) if bad else own
             for own, bad in zip(made.notes, negative.tolist(), strict=True)

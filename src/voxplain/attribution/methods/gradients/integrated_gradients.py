@@ -116,9 +116,9 @@ class IntegratedGradients(Method):
         def middle(piece: int) -> torch.Tensor:
             return along((piece + 0.5) / self.steps)
 
-        for piece, slope, _ in each_gradient(probe, middle, self.steps, chosen, self.score):
+        for piece, gradient, _ in each_gradient(probe, middle, self.steps, chosen, self.score):
             after = along((piece + 1) / self.steps)
-            total += slope * (after - before)
+            total += gradient * (after - before)
             before = after
         values = total.sum(1)
         gained = chosen.score(of_image, self.score) - chosen.score(of_reference, self.score)

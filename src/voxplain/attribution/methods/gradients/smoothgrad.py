@@ -137,8 +137,8 @@ class SmoothGrad(Method):
             return x + scale * torch.as_tensor(pattern).to(x)
 
         if self.of is None:
-            for _, slope, _ in each_gradient(probe, noisy, self.samples, chosen, "margin"):
-                yield slope.sum(1), ()
+            for _, gradient, _ in each_gradient(probe, noisy, self.samples, chosen, "margin"):
+                yield gradient.sum(1), ()
             return
         settled = chosen.settled
         for number in range(self.samples):

@@ -18,9 +18,9 @@ class Adam:
         Gives shape, type and device of the values that are optimised.
     one_rate : bool, default=False
         Whether all elements of a sample share the largest one's step size. Their steps then keep
-        the proportions of their slopes, where Adam's first step has one size for all.
+        the proportions of their gradients, where Adam's first step has one size for all.
     betas : tuple of 2 floats, default=(0.9, 0.99)
-        How much of the mean slope, and of its mean square, stays after a step.
+        How much of the mean gradient, and of its mean square, stays after a step.
     """
 
     def __init__(
@@ -36,12 +36,12 @@ class Adam:
         self.square = torch.zeros_like(like)
         self.largest = torch.zeros_like(like)
 
-    def step(self, value: torch.Tensor, slope: torch.Tensor, lr: float) -> torch.Tensor:
-        """Move values against their slopes.
+    def step(self, value: torch.Tensor, gradient: torch.Tensor, lr: float) -> torch.Tensor:
+        """Move values against their gradients.
 
         Parameters
         ----------
-        value, slope : tensor (N, ...)
+        value, gradient : tensor (N, ...)
         lr : float
             About the largest change of an element.
 
@@ -50,8 +50,8 @@ class Adam:
         tensor (N, ...)
         """
         self.steps += 1
-        self.mean = torch.lerp(slope, self.mean, self.betas[0])
-        self.square = torch.lerp(slope.square(), self.square, self.betas[1])
+        self.mean = torch.lerp(gradient, self.mean, self.betas[0])
+        self.square = torch.lerp(gradient.square(), self.square, self.betas[1])
         self.largest = torch.maximum(self.largest, self.square)
         mean = self.mean / (1 - self.betas[0] ** self.steps)
         size = (self.largest / (1 - self.betas[1] ** self.steps)).sqrt()

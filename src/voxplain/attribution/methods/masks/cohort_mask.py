@@ -39,7 +39,7 @@ class Sharing:
     most : int
         Subjects of the cohort that are looked at, drawn at random.
     together : int
-        Subjects of a class whose mean slope makes one step.
+        Subjects of a class whose mean gradient makes one step.
     steps : int
         Of the schedule, from its first; what comes after is each subject's own.
     """
@@ -80,15 +80,15 @@ def shared_masks(
         probe: Probe, x: torch.Tensor, target: Target, positions: Sequence[int]
     ) -> list[_Seen]:
         search, board = opened(probe, x, target, None)
-        game, blank = board.game, x.new_ones((1, *search.grid.shape))
+        objective, blank = board.objective, x.new_ones((1, *search.grid.shape))
         return [
             _Seen(
                 position,
-                bool(game.playable[i]),
-                game.chosen.class_of(i),
+                bool(objective.attainable[i]),
+                objective.chosen.class_of(i),
                 search,
                 blank,
-                (game.logits[0][i], game.logits[1][i]),
+                (objective.logits[0][i], objective.logits[1][i]),
             )
             for i, position in enumerate(positions)
         ]
@@ -96,7 +96,7 @@ def shared_masks(
     members: dict[int | None, list[_Seen]] = {}
     for part in survey.run(positions, look):
         for one in part:
-            if one.playable:
+            if one.attainable:
                 members.setdefault(one.index, []).append(one)
     return _optimised(survey, opened, members, sharing) if members else {}
 
@@ -129,7 +129,7 @@ def start_masks(
     masks = board.x.new_ones((count, *cells))
     notes: list[list[Note]] = [[] for _ in range(count)]
     for sample in range(count if start is not None else 0):
-        index = board.game.chosen.class_of(sample)
+        index = board.objective.chosen.class_of(sample)
         own = start.get(index) if isinstance(start, Mapping) else start
         if own is None:
             notes[sample] = [Note(f"no mask to start from for {_class_words(index)}", warn=True)]
@@ -151,7 +151,7 @@ def _class_words(index: int | None) -> str:
 @dataclass(frozen=True, eq=False)
 class _Seen:
     position: int
-    playable: bool
+    attainable: bool
     index: int | None
     search: MaskSearch
     blank: torch.Tensor
@@ -175,7 +175,7 @@ def _optimised(
     nobody = torch.zeros(len(masks), dtype=torch.int64, device=masks.device)
     for step, shifts in enumerate(plan.shifts[: sharing.steps]):
 
-        def slopes(
+        def gradients(
             probe: Probe,
             x: torch.Tensor,
             target: Target,
@@ -194,7 +194,7 @@ def _optimised(
         for seen in members.values():
             count = min(sharing.together, len(seen))
             group += [seen[(step * count + i) % len(seen)].position for i in range(count)]
-        each = torch.cat(list(survey.run(group, slopes)))
+        each = torch.cat(list(survey.run(group, gradients)))
         rows = torch.tensor([row_of[i] for i in group], device=masks.device)
         mean = torch.stack([each[rows == row].mean(0) for row in range(len(masks))])
         price = search.priced(masks, nobody)[1]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 
 from voxplain.attribution.method import Attribution, Method, MethodInfo, Note
 from voxplain.attribution.methods.masks.area import area_cells, area_loss, support_cells
-from voxplain.attribution.methods.masks.objective import AreaGame
+from voxplain.attribution.methods.masks.objective import AreaObjective
 from voxplain.attribution.methods.masks.schedule import Schedule
 from voxplain.attribution.methods.masks.search import Board, Found, MaskSearch
 from voxplain.attribution.methods.reference import MaskGrid, ReferenceLike, make_reference
@@ -44,7 +45,7 @@ class ExtremalPerturbation(Method):
 
     Parameters
     ----------
-    game : {"preservation", "deletion", "dual"}, default="dual"
+    objective : {"preservation", "deletion", "dual"}, default="dual"
     areas : sequence of float, default=(0.02, 0.05, 0.1, 0.2)
         Shares of the support, between 0 and 1.
     reference : {"blur", "zero", "mean"}, array (X, Y, Z), or dict of int to array, default="blur"
@@ -69,10 +70,10 @@ class ExtremalPerturbation(Method):
     Notes
     -----
     The default needs 322 forward and 320 backward passes a volume: one of either for
-    each iteration, area and side of the dual game. The other games need half of it.
+    each iteration, area and side of the dual objective. The others need half of it.
     """
 
-    game: Literal["preservation", "deletion", "dual"] = "dual"
+    objective: Literal["preservation", "deletion", "dual"] = "dual"
     areas: Sequence[float] = (0.02, 0.05, 0.1, 0.2)
     reference: ReferenceLike = "blur"
     blur: float = 10.0
@@ -93,11 +94,13 @@ class ExtremalPerturbation(Method):
         passes="322 forward and 320 backward: 40 for each of 4 areas, kept and deleted",
     )
     needs: ClassVar[Needs] = Needs(float32=True)
+    renamed: ClassVar[Mapping[str, str]] = MappingProxyType({"game": "objective"})
 
     def __post_init__(self) -> None:
-        if self.game not in ("preservation", "deletion", "dual"):
+        if self.objective not in ("preservation", "deletion", "dual"):
             raise InputError(
-                f"game must be 'preservation', 'deletion' or 'dual'; {self.game!r} was given."
+                "objective must be 'preservation', 'deletion' or 'dual'; "
+                f"{self.objective!r} was given."
             )
         if not len(self.areas) or not all(0 < area < 1 for area in self.areas):
             raise InputError(
@@ -128,7 +131,7 @@ class ExtremalPerturbation(Method):
             logits = probe.logits(x)
             chosen = target.choose(logits)
             reference = make_reference(x, self.reference, widths, None, chosen)
-            game = AreaGame(chosen, logits, probe.logits(reference), self.game)
+            objective = AreaObjective(chosen, logits, probe.logits(reference), self.objective)
         support = support_cells(grid, (x - reference)[:, 0])
         within = support.repeat_interleave(len(self.areas), 0)
         ones = area_cells(support, self.areas)
@@ -137,10 +140,10 @@ class ExtremalPerturbation(Method):
             return self.constraint * area_loss(masks, ones[tasks], within[tasks])
 
         search = MaskSearch(probe, grid, self._schedule(), price)
-        found = search.run(Board(x, reference, game), 0.5 * within, within)
+        found = search.run(Board(x, reference, objective), 0.5 * within, within)
         masks = grid.to_voxels(found.masks).reshape(len(x), len(self.areas), *x.shape[2:])
-        values = torch.where(game.playable[:, None, None, None], masks.mean(1), 0.0)
-        notes = tuple(self._notes(game, found, support, sample) for sample in range(len(x)))
+        values = torch.where(objective.attainable[:, None, None, None], masks.mean(1), 0.0)
+        notes = tuple(self._notes(objective, found, support, sample) for sample in range(len(x)))
         return Attribution(values, chosen, notes)
 
     def _schedule(self) -> Schedule:
@@ -154,9 +157,9 @@ class ExtremalPerturbation(Method):
         )
 
     def _notes(
-        self, game: AreaGame, found: Found, support: torch.Tensor, sample: int
+        self, objective: AreaObjective, found: Found, support: torch.Tensor, sample: int
     ) -> tuple[Note, ...]:
-        notes = [Note(text) for text in game.words(sample)]
+        notes = [Note(text) for text in objective.words(sample)]
         row = torch.tensor([sample], device=support.device)
         least = None
         for number in sorted(range(len(self.areas)), key=lambda n: self.areas[n]):
@@ -167,15 +170,17 @@ class ExtremalPerturbation(Method):
             reached = float(found.masks[task].sum() / support[sample].sum())
             words, enough = [], True
             for keeps, score, share in zip(
-                game.sides, scores, game.share(scores, row), strict=True
+                objective.sides, scores, objective.share(scores, row), strict=True
             ):
-                words.append(game.word("kept" if keeps else "deleted", float(score)))
+                words.append(objective.word("kept" if keeps else "deleted", float(score)))
                 enough &= float(share if keeps else 1 - share) >= self.enough
             least = area if enough and least is None else least
             notes.append(Note(f"area {area:g} ({reached:.3f} reached): {', '.join(words)}"))
-        ends = {"preservation": "keeps", "deletion": "loses", "dual": "keeps and loses"}[self.game]
+        ends = {"preservation": "keeps", "deletion": "loses", "dual": "keeps and loses"}[
+            self.objective
+        ]
         which = "no area" if least is None else f"{least:g} is the smallest area that"
         notes.append(Note(f"{which} {ends} {100 * self.enough:.0f} % of the target's score"))
         steps = int(found.steps.reshape(-1, len(self.areas))[sample].sum())
-        notes.append(Note(f"{2 + len(game.sides) * steps} forward passes"))
-        return (*notes, *(Note(text, warn=True) for text in game.doubts(sample)))
+        notes.append(Note(f"{2 + len(objective.sides) * steps} forward passes"))
+        return (*notes, *(Note(text, warn=True) for text in objective.doubts(sample)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
@@ -16,11 +16,19 @@ from voxplain.attribution.methods.masks.cohort_mask import (
     shared_masks,
     start_masks,
 )
-from voxplain.attribution.methods.masks.objective import DeletionGame
+from voxplain.attribution.methods.masks.objective import DeletionObjective
+from voxplain.attribution.methods.masks.options import (
+    RENAMED,
+    JitterOptions,
+    ObjectiveOptions,
+    OptimiserOptions,
+    SharingOptions,
+)
 from voxplain.attribution.methods.masks.presets import PRESETS
 from voxplain.attribution.methods.masks.schedule import Schedule, drawn_shifts
 from voxplain.attribution.methods.masks.search import Board, MaskSearch, roughness
 from voxplain.attribution.methods.reference import MaskGrid, ReferenceLike, make_reference
+from voxplain.attribution.options import OptionGroup, flattened
 from voxplain.errors import InputError
 
 if TYPE_CHECKING:
@@ -43,11 +51,6 @@ class MeaningfulPerturbation(Method):
 
     Parameters
     ----------
-    loss : {"margin", "probability"}, default="margin"
-        The class term. ``margin``: the share of the target's log-odds that is left, from 1 for
-        the image to 0 where the probability has come down to `tau` or to the reference's,
-        whichever is higher. It never saturates, and it also serves a callable target.
-        ``probability``: ``relu(p - tau)``, as in the paper.
     reference : {"blur", "zero", "mean"}, array (X, Y, Z), or dict of int to array, default="blur"
         What is put where the mask deletes; see `make_reference`.
     blur : float, mm, default=10.0
@@ -60,50 +63,20 @@ class MeaningfulPerturbation(Method):
         Unit of the three lengths above.
     window : int, optional
         Voxels to which both blur kernels are cut.
-    tau : float, default=0.05
-        Probability at which the target counts as lost.
-    l1 : float, default=3.0
-        Price of deletion. With the margin loss on a linear network, a cell is worth deleting
-        when it carries more than `l1` times its fair share of the evidence.
-    tv, tv_beta : float, default=1.0 and 2.0
-        Price of roughness: mean over the cells of the sum of ``|difference| ** tv_beta``.
-    ramp : int, default=0
-        Iterations over which both prices rise to their full value.
-    iterations : int, default=40
-        Adam steps.
-    jitters : int, default=1
-        Passes whose mean makes one step.
-    jitter : int, voxels, default=0
-        Largest shift along each axis, to either side. In a pilot on a phantom, shifts cost
-        localisation and brought nothing to a mask that is blurred already.
-    even : bool, optional
-        Whether a row of passes takes every shift along an axis once, not each at random; by
-        default where the cohort shares a mask, whose few steps then depend less on the draw.
-    moves : {"both", "image"}, default="both"
-        What the jitter shifts. ``image`` is the published code's: the mask stays, the image moves
-        by 0 to twice `jitter` voxels, and zeros come in. Masks learn to exploit it; it is here to
-        compare with published ones.
-    lr, lr_factor, lr_every : float, float and int, default=0.2, 0.5 and 12
-        Step size, and by what it is multiplied after how many iterations.
-    betas : tuple of 2 floats, default=(0.9, 0.99)
-        Adam's memory: how much of the mean slope, and of its mean square, stays after a step.
-    check_every : int, default=5
-        Every so many iterations the first pass is not shifted, and the mask is a candidate.
-    best_after : int, default=0
-        First iteration whose mask is a candidate.
-    patience : int, default=3
-        A volume leaves after so many checks in a row without a gain of 1 %; 0 never.
+    objective : ObjectiveOptions
+        What a mask costs: `loss`, `tau`, `l1`, `tv`, `tv_beta`, `ramp`.
+    optimiser : OptimiserOptions
+        How the cost is minimised: `iterations`, `lr`, `lr_factor`, `lr_every`, `betas`,
+        `check_every`, `best_after`, `patience`.
+    jitter : JitterOptions
+        Random shifts: `voxels`, `passes`, `even`, `moves`.
     cohort : bool, default=False
         Whether a mask is first optimised for all volumes of one target class together, and each
         volume starts from it; see `cohort_mask`. The start of a volume then
         depends on the others in the run, though never on how they are cut into batches. A volume
         that is alone of its class makes the shared mask by itself, which saves nothing.
-    most, together : int, default=64 and 8
-        Volumes, drawn at random, that make the shared masks, and how many of a class make one
-        step. Each step costs `together` volumes 1 forward and 1 backward pass.
-    refine : int, default=10
-        Steps of a volume that starts from a mask: the last of the schedule. The first measures it.
-        Shared masks take the steps before.
+    sharing : SharingOptions
+        How that mask is made: `most`, `together`, `refine`.
     start : array (cells) or dict of int to array (cells), optional
         Keep-mask from which each volume starts, or that of its class; None for a target without.
 
@@ -113,36 +86,20 @@ class MeaningfulPerturbation(Method):
     mask.
     """
 
-    loss: Literal["margin", "probability"] = "margin"
     reference: ReferenceLike = "blur"
     blur: float = 10.0
     cell: float = 8.0
     mask_blur: float = 6.0
     units: Literal["mm", "voxel"] = "mm"
     window: int | None = None
-    tau: float = 0.05
-    l1: float = 3.0
-    tv: float = 1.0
-    tv_beta: float = 2.0
-    ramp: int = 0
-    iterations: int = 40
-    jitters: int = 1
-    jitter: int = 0
-    even: bool | None = None
-    lr: float = 0.2
-    lr_factor: float = 0.5
-    lr_every: int = 12
-    betas: tuple[float, float] = (0.9, 0.99)
-    check_every: int = 5
-    best_after: int = 0
-    patience: int = 3
-    moves: Literal["both", "image"] = "both"
+    objective: ObjectiveOptions = field(default_factory=ObjectiveOptions)
+    optimiser: OptimiserOptions = field(default_factory=OptimiserOptions)
+    jitter: JitterOptions = field(default_factory=JitterOptions)
     cohort: bool = False
-    most: int = 64
-    together: int = 8
-    refine: int = 10
+    sharing: SharingOptions = field(default_factory=SharingOptions)
     start: StartLike | None = None
 
+    renamed: ClassVar[Mapping[str, str]] = RENAMED
     info: ClassVar[MethodInfo] = MethodInfo(
         name="meaningful-perturbation",
         label="Meaningful perturbation",
@@ -154,37 +111,24 @@ class MeaningfulPerturbation(Method):
     )
 
     def __post_init__(self) -> None:
-        if self.loss not in ("margin", "probability"):
-            raise InputError(f"loss must be 'margin' or 'probability'; {self.loss!r} was given.")
+        for name, kind in _GROUPS.items():
+            if not isinstance(given := getattr(self, name), kind):
+                raise InputError(
+                    f"{name} of a MeaningfulPerturbation must be {kind.__name__}; {given!r} was "
+                    "given."
+                )
         if self.units not in ("mm", "voxel"):
             raise InputError(f"units must be 'mm' or 'voxel'; {self.units!r} was given.")
-        if self.moves not in ("both", "image"):
-            raise InputError(f"moves must be 'both' or 'image'; {self.moves!r} was given.")
-        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
-            raise InputError(
-                f"betas must be two numbers from 0 to below 1; {self.betas} was given."
-            )
         if not isinstance(self.cohort, bool):
             raise InputError(f"cohort must be true or false; {self.cohort!r} was given.")
-        if not 0 < self.tau < 1:
-            raise InputError(f"tau must lie between 0 and 1; {self.tau} was given.")
-        for name in (
-            *("iterations", "jitters", "lr_every", "check_every", "cell", "lr"),
-            *("refine", "most", "together"),
-        ):
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name} must be above 0; {getattr(self, name)} was given.")
-        for name in ("blur", "mask_blur", "l1", "tv", "ramp", "jitter", "best_after", "patience"):
+        if not self.cell > 0:
+            raise InputError(f"cell must be above 0; {self.cell} was given.")
+        for name in ("blur", "mask_blur"):
             if getattr(self, name) < 0:
                 raise InputError(f"{name} must not be negative; {getattr(self, name)} was given.")
-        if self.best_after >= self.iterations:
-            raise InputError(
-                f"best_after must be below the {self.iterations} iterations; {self.best_after} "
-                "was given."
-            )
 
     @classmethod
-    def paper(cls) -> MeaningfulPerturbation:
+    def paper(cls) -> Method:
         """Return the schedule published with Kan et al. (2020), as far as it is well defined.
 
         300 iterations of 10 jittered passes, so 3002 forward passes a volume. It differs from the
@@ -198,7 +142,7 @@ class MeaningfulPerturbation(Method):
         -------
         MeaningfulPerturbation
         """
-        return cls(**PRESETS["paper"])
+        return cls.with_options({"preset": "paper"})
 
     @classmethod
     def option_names(cls) -> tuple[str, ...]:
@@ -211,19 +155,20 @@ class MeaningfulPerturbation(Method):
 
         See `voxplain.attribution.methods.masks.presets`; ``preset="paper"`` begins with `paper`.
         """
-        rest = {name: value for name, value in options.items() if name != "preset"}
+        given = {name: value for name, value in options.items() if name != "preset"}
         preset = options.get("preset")
         if preset is None:
-            return super().with_options(rest)
+            return super().with_options(given)
         if preset not in PRESETS:
             known = " or ".join(map(repr, PRESETS))
             raise InputError(f"preset must be {known}; {preset!r} was given.")
+        rest = flattened(cls, given, cls.renamed, cls.info.name)
         return super().with_options({**PRESETS[preset], **rest})
 
     @property
     def score_words(self) -> str:
         """Name of the quantity that is explained."""
-        return "logit margin" if self.loss == "margin" else "probability"
+        return "logit margin" if self.objective.loss == "margin" else "probability"
 
     @property
     def surveys(self) -> bool:
@@ -238,32 +183,32 @@ class MeaningfulPerturbation(Method):
         ) -> tuple[MaskSearch, Board]:
             return self._open(probe, x, target, seed, known)
 
-        steps = max(1, self.iterations - self.refine)
-        sharing = Sharing(self.most, self.together, steps)
+        steps = max(1, self.optimiser.iterations - self.sharing.refine)
+        sharing = Sharing(self.sharing.most, self.sharing.together, steps)
         return replace(self, start=shared_masks(survey, opened, sharing, seed))
 
     def attribute(self, probe: Probe, x: torch.Tensor, target: Target, seed: int) -> Attribution:
         """Explain one batch; see `Method.attribute`."""
         search, board = self._open(probe, x, target, seed)
-        game = board.game
+        objective = board.objective
         start, remarks = start_masks(self.start, board, search.grid.shape)
         found = search.run(board, start)
-        deleted = torch.where(game.playable[:, None, None, None], 1 - found.masks, 0.0)
+        deleted = torch.where(objective.attainable[:, None, None, None], 1 - found.masks, 0.0)
         values = search.grid.to_voxels(deleted).clamp(0, 1)
         notes = []
         for sample in range(len(x)):
             steps = int(found.steps[sample])
             share = float(values[sample].mean())
             perturbed = float(found.scores[0, sample])
-            words = [Note(text) for text in game.words(sample, perturbed=perturbed)]
+            words = [Note(text) for text in objective.words(sample, perturbed=perturbed)]
             words.append(Note(f"{100 * share:.1f} % deleted"))
-            words.append(Note(f"{2 + steps * self.jitters} forward passes"))
+            words.append(Note(f"{2 + steps * self.jitter.passes} forward passes"))
             words += remarks[sample]
-            words += [Note(text, warn=True) for text in game.doubts(sample)]
+            words += [Note(text, warn=True) for text in objective.doubts(sample)]
             if steps and not share:
                 words.append(Note("no deletion is worth its price, so the map is zero", warn=True))
             notes.append(tuple(words))
-        return Attribution(values, board.game.chosen, tuple(notes))
+        return Attribution(values, board.objective.chosen, tuple(notes))
 
     def _open(
         self, probe: Probe, x: torch.Tensor, target: Target, seed: int, known: Known = None
@@ -281,28 +226,44 @@ class MeaningfulPerturbation(Method):
             widths = [self.blur / size for size in voxel]
             reference = make_reference(x, self.reference, widths, self.window, chosen)
             of_reference = probe.logits(reference) if known is None else known[1]
-            game = DeletionGame(chosen, logits, of_reference, self.loss, self.tau)
+            cost = self.objective
+            objective = DeletionObjective(chosen, logits, of_reference, cost.loss, cost.tau)
         search = MaskSearch(probe, grid, self._schedule(seed), self._price)
-        return search, Board(x, reference, game)
+        return search, Board(x, reference, objective)
 
     def _price(self, masks: torch.Tensor, tasks: torch.Tensor) -> torch.Tensor:
         deleted = (1 - masks).flatten(1).mean(1)
-        return self.l1 * deleted + self.tv * roughness(masks, self.tv_beta)
+        cost = self.objective
+        return cost.l1 * deleted + cost.tv * roughness(masks, cost.tv_beta)
 
     def _schedule(self, seed: int) -> Schedule:
-        still = self.moves == "image"
-        even = self.cohort or self.start is not None if self.even is None else self.even
-        shifts = drawn_shifts((self.iterations, self.jitters, 3), self.jitter, even, seed)
+        jitter, steps = self.jitter, self.optimiser
+        still = jitter.moves == "image"
+        shared = self.cohort or self.start is not None
+        shifts = drawn_shifts(
+            (steps.iterations, jitter.passes, 3),
+            jitter.voxels,
+            shared if jitter.even is None else jitter.even,
+            seed,
+        )
         plan = Schedule(
-            shifts=shifts + self.jitter if still else shifts,
-            lr=self.lr,
-            lr_factor=self.lr_factor,
-            lr_every=self.lr_every,
-            ramp=self.ramp,
-            betas=self.betas,
-            check_every=self.check_every,
-            best_after=self.best_after,
-            patience=self.patience,
+            shifts=shifts + jitter.voxels if still else shifts,
+            lr=steps.lr,
+            lr_factor=steps.lr_factor,
+            lr_every=steps.lr_every,
+            ramp=self.objective.ramp,
+            betas=steps.betas,
+            check_every=steps.check_every,
+            best_after=steps.best_after,
+            patience=steps.patience,
             still=still,
         )
-        return plan if self.start is None else plan.last(self.refine)
+        return plan if self.start is None else plan.last(self.sharing.refine)
+
+
+_GROUPS: Mapping[str, type[OptionGroup]] = {
+    "objective": ObjectiveOptions,
+    "optimiser": OptimiserOptions,
+    "jitter": JitterOptions,
+    "sharing": SharingOptions,
+}

@@ -1,4 +1,4 @@
-"""The games that masks play: what there is to lose or to keep, and what it is worth."""
+"""Objectives of masks: what there is to lose or to keep, and what it is worth."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from voxplain.errors import InputError
 if TYPE_CHECKING:
     from voxplain.attribution.network.target import Chosen
 
-__all__ = ["AreaGame", "DeletionGame", "Game"]
+__all__ = ["AreaObjective", "DeletionObjective", "Objective"]
 
 
-class Game(ABC):
+class Objective(ABC):
     """What the image and the reference score, and what comes between.
 
     Parameters
@@ -40,8 +40,8 @@ class Game(ABC):
         return (True,)
 
     @property
-    def playable(self) -> torch.Tensor:
-        """Whether there is anything to play for, tensor (N,), bool."""
+    def attainable(self) -> torch.Tensor:
+        """Whether the reference scores lower than the image, tensor (N,), bool."""
         return self.full > self.empty
 
     @abstractmethod
@@ -76,7 +76,7 @@ class Game(ABC):
 
     def doubts(self, sample: int) -> list[str]:
         """Say why deletion may mean little for one volume."""
-        if not bool(self.playable[sample]):
+        if not bool(self.attainable[sample]):
             return [
                 "the reference scores no lower on the target than the image, or the network does "
                 "not see the target at all, so there is nothing to delete and the map is zero"
@@ -84,18 +84,18 @@ class Game(ABC):
         if bool(self.same_decision[sample]):
             return [
                 "replacing the whole image by the reference does not change the decision, so the "
-                "deletion game is ill-posed; choose a stronger reference"
+                "deletion objective is ill-posed; choose a stronger reference"
             ]
         return []
 
 
-class DeletionGame(Game):
+class DeletionObjective(Objective):
     """Lose the target, as far as it counts.
 
     Parameters
     ----------
     chosen, of_image, of_reference
-        See `Game`.
+        See `Objective`.
     loss : {"margin", "probability"}
     tau : float
         Probability at which the target counts as lost.
@@ -126,21 +126,21 @@ class DeletionGame(Game):
         self.floor = torch.where(self.full > floor, floor, self.empty)
 
     @property
-    def playable(self) -> torch.Tensor:
+    def attainable(self) -> torch.Tensor:
         """Whether there is anything to lose, tensor (N,), bool."""
         if self.loss == "probability":
             return torch.sigmoid(self.full) > self.tau
         return self.full > self.floor
 
     def cost(self, scores: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-        """Tell what is left of the target; see `Game.cost`."""
+        """Tell what is left of the target; see `Objective.cost`."""
         if self.loss == "probability":
             return functional.relu(torch.sigmoid(scores[0]) - self.tau)
         floor = self.floor[rows]
         return functional.relu(scores[0] - floor) / (self.full[rows] - floor)
 
 
-class AreaGame(Game):
+class AreaObjective(Objective):
     """Keep as much of the target, or lose as much of it, as an area can.
 
     What counts is the share of the score that is left: 1 for the image, 0 for the reference. It
@@ -149,7 +149,7 @@ class AreaGame(Game):
     Parameters
     ----------
     chosen, of_image, of_reference
-        See `Game`.
+        See `Objective`.
     kind : {"preservation", "deletion", "dual"}
         Keep the share inside the mask high, the share outside low, or both.
     """
@@ -166,7 +166,7 @@ class AreaGame(Game):
 
     @property
     def sides(self) -> tuple[bool, ...]:
-        """See `Game.sides`."""
+        """See `Objective.sides`."""
         return self._sides
 
     def share(self, scores: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
@@ -174,7 +174,7 @@ class AreaGame(Game):
         return (scores - self.empty[rows]) / (self.full - self.empty)[rows]
 
     def cost(self, scores: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-        """Share outside the mask minus share inside it; see `Game.cost`."""
+        """Share outside the mask minus share inside it; see `Objective.cost`."""
         left = self.share(scores, rows)
         return torch.stack(
             [-s if keeps else s for keeps, s in zip(self.sides, left, strict=True)]

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from voxplain.attribution.methods.masks.adam import Adam
-from voxplain.attribution.methods.masks.objective import Game
+from voxplain.attribution.methods.masks.objective import Objective
 from voxplain.attribution.methods.reference import MaskGrid, shifted
 
 if TYPE_CHECKING:
@@ -35,12 +35,12 @@ class Board:
     Parameters
     ----------
     x, reference : tensor (N, 1, X, Y, Z)
-    game : Game
+    objective : Objective
     """
 
     x: torch.Tensor
     reference: torch.Tensor
-    game: Game
+    objective: Objective
     _laid: tuple[object, tuple[torch.Tensor, torch.Tensor]] | None = None
 
     def lay(self, rows: torch.Tensor, room: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -73,7 +73,7 @@ class Found:
     ----------
     masks : tensor (T, *cells)
     scores : tensor (sides, T)
-        Log-odds of the target, or the callable's value, of each of the game's images.
+        Log-odds of the target, or the callable's value, of each of the objective's images.
     costs : tensor (T,)
         Whole cost of the mask; infinite where there was nothing to play for.
     steps : tensor (T,), int64
@@ -144,16 +144,16 @@ class MaskSearch:
         Found
             Where there is nothing to play for, the mask is the first one, after no step.
         """
-        plan, game = self.schedule, board.game
+        plan, objective = self.schedule, board.objective
         count, each = len(start), len(start) // len(board.x)
         tasks = torch.arange(count, device=start.device)
         found = Found(
             start.clone(),
-            game.full[tasks // each].repeat(len(game.sides), 1),
-            game.full.new_full((count,), torch.inf),
+            objective.full[tasks // each].repeat(len(objective.sides), 1),
+            objective.full.new_full((count,), torch.inf),
             torch.zeros_like(tasks),
         )
-        tasks = tasks[game.playable[tasks // each]]
+        tasks = tasks[objective.attainable[tasks // each]]
         mask = start[tasks].clone()
         adam = Adam(mask, plan.one_rate, plan.betas)
         stale = torch.zeros_like(tasks)
@@ -165,12 +165,12 @@ class MaskSearch:
             shifts = plan.shifts[step].copy()
             if check and not plan.still:
                 shifts[0] = 0
-            slope, scores = self.class_term(mask, board, tasks // each, shifts)
-            price, price_slope = self.priced(mask, tasks)
+            gradient, scores = self.class_term(mask, board, tasks // each, shifts)
+            price, price_gradient = self.priced(mask, tasks)
             found.steps[tasks] += 1
             keep = torch.ones_like(tasks, dtype=torch.bool)
             if check and step >= plan.best_after:
-                cost = game.cost(scores, tasks // each) + price
+                cost = objective.cost(scores, tasks // each) + price
                 gain = found.costs[tasks] - cost
                 better = tasks[gain > 0]
                 stale = torch.where(gain > _GAIN * cost.abs(), 0, stale + 1)
@@ -179,7 +179,7 @@ class MaskSearch:
                 found.costs[better] = cost[gain > 0]
                 if plan.patience:
                     keep = stale < plan.patience
-            total = slope + plan.weight(step) * price_slope
+            total = gradient + plan.weight(step) * price_gradient
             mask = adam.step(mask, total, plan.rate(step)).clamp_(0, 1)
             if ceiling is not None:
                 mask = torch.minimum(mask, ceiling[tasks])
@@ -204,14 +204,14 @@ class MaskSearch:
 
         Returns
         -------
-        slope : tensor (n, *cells)
+        gradient : tensor (n, *cells)
         scores : tensor (sides, n)
             Of the first pass.
         """
-        game = board.game
-        slope = torch.zeros_like(mask)
-        scores = slope.new_empty((len(game.sides), len(mask)))
-        most = max(1, self.probe.batch_size // len(game.sides))
+        objective = board.objective
+        gradient = torch.zeros_like(mask)
+        scores = gradient.new_empty((len(objective.sides), len(mask)))
+        most = max(1, self.probe.batch_size // len(objective.sides))
         still = self.schedule.still
         room = int(self.schedule.shifts.max(initial=0)) if still else 0
         for part in torch.split(torch.arange(len(mask), device=mask.device), most):
@@ -224,16 +224,16 @@ class MaskSearch:
                 a, b, c = (slice(s, s + n) for s, n in zip(start, keep.shape[2:], strict=True))
                 here, gone = image[:, :, a, b, c], blank[:, :, a, b, c]
                 made = torch.cat(
-                    [torch.lerp(gone, here, keep if s else 1 - keep) for s in game.sides]
+                    [torch.lerp(gone, here, keep if s else 1 - keep) for s in objective.sides]
                 )
                 logits = self.probe.logits(made if still else shifted(made, by))
                 score = torch.stack(
-                    [game.score(z, rows[part]) for z in logits.chunk(len(game.sides))]
+                    [objective.score(z, rows[part]) for z in logits.chunk(len(objective.sides))]
                 )
-                slope[part] += self.probe.gradient(game.cost(score, rows[part]), leaf)
+                gradient[part] += self.probe.gradient(objective.cost(score, rows[part]), leaf)
                 if not number:
                     scores[:, part] = score.detach()
-        return slope / len(shifts), scores
+        return gradient / len(shifts), scores
 
     def priced(self, mask: torch.Tensor, tasks: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Price masks (n, *cells), and differentiate their prices: tensors (n,), (n, *cells)."""

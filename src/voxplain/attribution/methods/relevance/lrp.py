@@ -138,8 +138,8 @@ class LayerwiseRelevance(Method):
                 f"itself, and {name} has none; use first='same'."
             )
         given = (logits * derivative).sum(1)
-        slope, direct = probe.gradient(given, pair)
-        values = (x * slope + direct).sum(1)
+        gradient, direct = probe.gradient(given, pair)
+        values = (x * gradient + direct).sum(1)
         return Attribution(values, chosen, _notes(values, given.detach()))
 
     def _rule(self) -> Rule:

@@ -1,6 +1,6 @@
 """Relevance: a backward pass in which each layer with weights follows a rule of its own.
 
-The pass carries the *slope* of each activation: its relevance divided by its value. The slope
+The pass carries a *gradient* of each activation: its relevance divided by its value. The gradient
 obeys the chain rule wherever a network is linear without a constant, so sums, pooling, views and
 ReLUs share out relevance in proportion to what went in with PyTorch's own derivatives, and nothing
 is divided by a value near zero. Only layers with weights need rules, `Rule`.
@@ -73,17 +73,17 @@ class _Layer:
         bias = shift if self.bias is None else self.bias * gain + shift
         return replace(self, weight=weight, bias=bias)
 
-    def epsilon_slope(self, x: torch.Tensor, slope: torch.Tensor) -> torch.Tensor:
+    def epsilon_gradient(self, x: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
         leaf = x.detach().requires_grad_()
         z = self.run(leaf, self.weight, self.bias)
         if self.epsilon:
             out = z.detach()
             size = out.flatten(1).square().mean(1).sqrt()
             margin = self.epsilon * size.reshape(-1, *[1] * (out.ndim - 1))
-            slope = slope * _quotient(out.abs(), out.abs() + margin)
-        return torch.autograd.grad(z, leaf, slope)[0]
+            gradient = gradient * _quotient(out.abs(), out.abs() + margin)
+        return torch.autograd.grad(z, leaf, gradient)[0]
 
-    def alpha_beta_slope(self, x: torch.Tensor, slope: torch.Tensor) -> torch.Tensor:
+    def alpha_beta_gradient(self, x: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
         up, down = self.weight.clamp(min=0), self.weight.clamp(max=0)
         bias_up = None if self.bias is None else self.bias.clamp(min=0)
         bias_down = None if self.bias is None else self.bias.clamp(max=0)
@@ -100,7 +100,7 @@ class _Layer:
         least = _ROUNDING * (plus - minus)
         has_plus, has_minus = plus > least, -minus > least
         del least
-        relevance = slope * (plus + minus)
+        relevance = gradient * (plus + minus)
         # Where all contributions have one sign, they share the whole relevance.
         shares = (
             torch.where(has_minus, (1 + self.beta) * relevance, relevance)
@@ -110,12 +110,12 @@ class _Layer:
             .div_(minus)
             .masked_fill_(~has_minus, 0),
         )
-        slopes = torch.autograd.grad((excited, inhibited), leaves, shares)
-        return torch.where(x < 0, slopes[1], slopes[0]) if signed else slopes[0]
+        gradients = torch.autograd.grad((excited, inhibited), leaves, shares)
+        return torch.where(x < 0, gradients[1], gradients[0]) if signed else gradients[0]
 
-    def input_relevance(self, x: torch.Tensor, slope: torch.Tensor) -> torch.Tensor:
+    def input_relevance(self, x: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
         weight = self.weight.square() if self.rule == "w2" else torch.ones_like(self.weight)
-        relevance = slope * self.run(x.detach(), self.weight, self.bias)
+        relevance = gradient * self.run(x.detach(), self.weight, self.bias)
         leaf = torch.ones_like(x).requires_grad_()
         z = self.run(leaf, weight, None)
         return torch.autograd.grad(z, leaf, _quotient(relevance, z.detach()))[0]
@@ -147,15 +147,15 @@ class _Ruled(torch.autograd.Function):
         return run()
 
     @staticmethod
-    def backward(ctx: Any, *slopes: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         (x,) = ctx.saved_tensors
         layer: _Layer = ctx.layer
         with torch.enable_grad():
             if layer.rule == "epsilon":
-                return layer.epsilon_slope(x, slopes[0]), None, None, None
+                return layer.epsilon_gradient(x, gradients[0]), None, None, None
             if layer.rule == "alpha-beta":
-                return layer.alpha_beta_slope(x, slopes[0]), None, None, None
-            return None, layer.input_relevance(x, slopes[0]).reshape(ctx.shape), None, None
+                return layer.alpha_beta_gradient(x, gradients[0]), None, None, None
+            return None, layer.input_relevance(x, gradients[0]).reshape(ctx.shape), None, None
 
 
 # Type of the nodes of `_Ruled` in the graph.

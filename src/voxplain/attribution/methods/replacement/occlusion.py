@@ -72,9 +72,9 @@ class Occlusion(ReplacementMethod):
 
     def attribute(self, probe: Probe, x: torch.Tensor, target: Target, seed: int) -> Attribution:
         """Explain one batch; see `Method.attribute`."""
-        game = self.start(probe, x, target)
+        replacing = self.start(probe, x, target)
         blocks = self._blocks(x.shape[2:], probe.voxel_size)
-        differs = game.differs
+        differs = replacing.differs
         touched = torch.stack([differs[:, a, b, c].flatten(1).any(1) for a, b, c in blocks]).cpu()
         pairs = touched.nonzero().tolist()
 
@@ -83,10 +83,10 @@ class Occlusion(ReplacementMethod):
             mask[blocks[pairs[number][0]]] = True
             return mask
 
-        scores = game.scores([sample for _, sample in pairs], hidden)
+        scores = replacing.scores([sample for _, sample in pairs], hidden)
         total = torch.zeros(differs.shape, dtype=torch.float64)
         for (block, sample), score in zip(pairs, scores, strict=True):
-            total[sample][blocks[block]] += game.full[sample] - score
+            total[sample][blocks[block]] += replacing.full[sample] - score
         covers = torch.zeros(differs.shape[1:], dtype=torch.float64)
         for block in blocks:
             covers[block] += 1
@@ -95,7 +95,7 @@ class Occlusion(ReplacementMethod):
             (Note(f"{n} of {len(blocks)} blocks hide something; {n + 1} forward passes"), *doubts)
             for n, doubts in zip(touched.sum(0).tolist(), nothing_changes(values), strict=True)
         )
-        return Attribution(values, game.chosen, notes)
+        return Attribution(values, replacing.chosen, notes)
 
     def _blocks(
         self, shape: Sequence[int], voxel_size: Sequence[float]

@@ -39,21 +39,21 @@ class RegionAblation(ParcelMethod):
 
     def attribute(self, probe: Probe, x: torch.Tensor, target: Target, seed: int) -> Attribution:
         """Explain one batch; see `Method.attribute`."""
-        game = self.start(probe, x, target)
+        replacing = self.start(probe, x, target)
         labels = self.labels(x.shape[2:], probe.voxel_size).to(x.device)
         count = int(labels.max())
-        touched = game.touched(labels, count + 1)
+        touched = replacing.touched(labels, count + 1)
         touched[:, 0] = False
         pairs = touched.nonzero().tolist()
-        scores = game.scores(
+        scores = replacing.scores(
             [sample for sample, _ in pairs], lambda number: labels == pairs[number][1]
         )
         worth = torch.zeros(touched.shape, dtype=torch.float64)
         for (sample, region), score in zip(pairs, scores, strict=True):
-            worth[sample, region] = game.full[sample] - score
+            worth[sample, region] = replacing.full[sample] - score
         values = worth[:, labels.cpu()]
         notes = tuple(
             (Note(f"{n} of {count} regions hold something; {n + 1} forward passes"), *doubts)
             for n, doubts in zip(touched.sum(1).tolist(), nothing_changes(values), strict=True)
         )
-        return Attribution(values, game.chosen, notes)
+        return Attribution(values, replacing.chosen, notes)

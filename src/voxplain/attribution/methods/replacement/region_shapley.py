@@ -67,16 +67,16 @@ class RegionShapley(ParcelMethod):
 
     def attribute(self, probe: Probe, x: torch.Tensor, target: Target, seed: int) -> Attribution:
         """Explain one batch; see `Method.attribute`."""
-        game = self.start(probe, x, target)
+        replacing = self.start(probe, x, target)
         labels = self.labels(x.shape[2:], probe.voxel_size).to(x.device)
         count = int(labels.max()) + 1
         tables = [
             ShapleyTable(row.nonzero()[:, 0].tolist(), self.permutations // 2, seed)
-            for row in game.touched(labels, count)
+            for row in replacing.touched(labels, count)
         ]
         scores = [
             {frozenset(table.players): float(full)}
-            for table, full in zip(tables, game.full, strict=True)
+            for table, full in zip(tables, replacing.full, strict=True)
         ]
         asked = [
             (sample, who)
@@ -91,7 +91,7 @@ class RegionShapley(ParcelMethod):
             away[[player for player in tables[sample].players if player not in present]] = True
             return away.to(labels.device)[labels]
 
-        found = game.scores([sample for sample, _ in asked], absent)
+        found = replacing.scores([sample for sample, _ in asked], absent)
         for (sample, who), score in zip(asked, found.tolist(), strict=True):
             scores[sample][who] = score
         worth = torch.zeros(len(x), count, dtype=torch.float64)
@@ -105,4 +105,4 @@ class RegionShapley(ParcelMethod):
         notes = tuple(
             (*words, *doubts) for words, doubts in zip(told, nothing_changes(values), strict=True)
         )
-        return Attribution(values, game.chosen, notes)
+        return Attribution(values, replacing.chosen, notes)

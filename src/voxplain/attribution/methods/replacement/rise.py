@@ -114,15 +114,15 @@ class Rise(ReplacementMethod):
 
     def attribute(self, probe: Probe, x: torch.Tensor, target: Target, seed: int) -> Attribution:
         """Explain one batch; see `Method.attribute`."""
-        game = self.start(probe, x, target)
+        replacing = self.start(probe, x, target)
         cell = [self.cell / size for size in probe.voxel_size]
         masks = SmoothMasks(x.shape[2:], cell, self.keep, self.masks, seed)
 
         def change(number: int) -> torch.Tensor:
-            return torch.lerp(game.reference, x, masks.of(number, x))
+            return torch.lerp(replacing.reference, x, masks.of(number, x))
 
         logits = logits_of_passes(probe, change, len(masks), len(x))
-        scores = game.chosen.repeat(len(masks)).score(logits.flatten(0, 1), self.score)
+        scores = replacing.chosen.repeat(len(masks)).score(logits.flatten(0, 1), self.score)
         scores = scores.reshape(len(masks), len(x))
         # Less the first score first, so that a constant network gives zeros and no rounding.
         scores = scores - scores[0]
@@ -140,4 +140,4 @@ class Rise(ReplacementMethod):
             (Note(f"standard error of a voxel's value: {error:.2g} on average"), *doubts)
             for error, doubts in zip(errors, nothing_changes(values), strict=True)
         )
-        return Attribution(values, game.chosen, notes)
+        return Attribution(values, replacing.chosen, notes)

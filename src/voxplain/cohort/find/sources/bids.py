@@ -13,8 +13,8 @@ from voxplain.cohort.find.listing import Exclusion, Listing, Scan, listing, requ
 from voxplain.cohort.find.participants import plain_label, some_of
 from voxplain.cohort.find.sessions import PLACED, entities
 from voxplain.cohort.find.tables import read_table
-from voxplain.cohort.read.files import ImageFile
 from voxplain.errors import InputError, VoxplainWarning
+from voxplain.images.files import ImageFile
 from voxplain.pointers import is_named
 
 __all__ = ["from_bids"]

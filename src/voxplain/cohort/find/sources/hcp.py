@@ -11,9 +11,9 @@ from voxplain.cohort.find.labels import Coding
 from voxplain.cohort.find.listing import Exclusion, Listing, Scan, listing, require_folder
 from voxplain.cohort.find.participants import some_of
 from voxplain.cohort.find.tables import read_table
-from voxplain.cohort.read.archives import Archive, open_archive
-from voxplain.cohort.read.files import ImageFile
 from voxplain.errors import InputError
+from voxplain.images.archives import Archive, open_archive
+from voxplain.images.files import ImageFile
 
 if TYPE_CHECKING:
     import pandas as pd

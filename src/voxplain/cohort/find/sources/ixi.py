@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from voxplain.cohort.find.listing import Exclusion, Listing, Scan, listing, require_folder
 from voxplain.cohort.find.tables import read_table
-from voxplain.cohort.read.files import ImageFile
 from voxplain.errors import InputError
+from voxplain.images.files import ImageFile
 
 if TYPE_CHECKING:
     import pandas as pd

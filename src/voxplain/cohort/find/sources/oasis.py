@@ -8,8 +8,8 @@ from typing import Any
 from voxplain.cohort.find.labels import Coding
 from voxplain.cohort.find.listing import Listing, Scan, listing
 from voxplain.cohort.find.participants import plain_label
-from voxplain.cohort.read.files import ImageFile
 from voxplain.errors import InputError
+from voxplain.images.files import ImageFile
 
 __all__ = ["from_oasis"]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from voxplain.cohort.find.labels import Coding
 from voxplain.cohort.find.listing import Listing, Scan, listing, require_folder
 from voxplain.cohort.find.tables import read_table
-from voxplain.cohort.read.files import ImageFile
 from voxplain.errors import InputError
+from voxplain.images.files import ImageFile
 
 __all__ = ["KINDS", "from_openbhb"]
 

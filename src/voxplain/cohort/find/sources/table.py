@@ -10,8 +10,8 @@ from voxplain.cohort.find.listing import Exclusion, Listing, Scan, listing
 from voxplain.cohort.find.participants import given_label, plain_label, session_label, some_of
 from voxplain.cohort.find.sessions import with_sessions
 from voxplain.cohort.find.tables import read_table
-from voxplain.cohort.read.files import ImageFile
 from voxplain.errors import InputError
+from voxplain.images.files import ImageFile
 from voxplain.pointers import is_named
 from voxplain.volume import scan_name
 

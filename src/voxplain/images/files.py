@@ -8,15 +8,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, TYPE_CHECKING, TypeAlias, TypeGuard, Union
 
-from voxplain.cohort.read.archives import open_archive
 from voxplain.errors import InputError
+from voxplain.images.archives import open_archive
 from voxplain.pointers import require_content
+
+if TYPE_CHECKING:
+    from nibabel.spatialimages import SpatialImage
 
 __all__ = [
     "ImageFile",
+    "ImageLike",
     "file_suffix",
+    "is_nibabel",
     "locate_data",
     "open_raw",
     "require_packed_as_named",
@@ -48,9 +53,22 @@ class ImageFile:
     members: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, given: str | PathLike[str] | ImageFile) -> ImageFile:
-        """Take a path for a file on disk."""
-        return given if isinstance(given, ImageFile) else cls(Path(given))
+    def of(cls, given: object) -> ImageFile:
+        """Take a path for a file on disk.
+
+        Raises
+        ------
+        InputError
+            If it is neither a path nor an ImageFile.
+        """
+        if isinstance(given, ImageFile):
+            return given
+        if not isinstance(given, str | PathLike):
+            raise InputError(
+                "An image must be a path, such as 'T1w.nii.gz', or an image of nibabel; "
+                f"{type(given).__name__} was given."
+            )
+        return cls(Path(given))
 
     @property
     def name(self) -> str:
@@ -74,6 +92,15 @@ class ImageFile:
 
     def __str__(self) -> str:
         return ": ".join((str(self.path), *self.members))
+
+
+ImageLike: TypeAlias = Union[str, PathLike[str], ImageFile, "SpatialImage"]
+"""What an image is read from: a path, a file in an archive, or an image of nibabel."""
+
+
+def is_nibabel(given: object) -> TypeGuard[SpatialImage]:
+    """Tell whether something is an image of nibabel, which need not be loaded to ask."""
+    return hasattr(given, "dataobj") and hasattr(given, "header")
 
 
 def file_suffix(name: str) -> str:

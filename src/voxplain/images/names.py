@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 
-from voxplain.cohort.read.files import file_suffix
+from voxplain.images.files import file_suffix
 
 __all__ = ["subject_label", "subject_labels", "subject_name"]
 

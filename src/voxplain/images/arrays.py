@@ -7,9 +7,9 @@ import io
 import numpy as np
 from numpy.typing import NDArray
 
-from voxplain.cohort.read.files import ImageFile, open_raw
 from voxplain.errors import InputError
 from voxplain.grid import Grid
+from voxplain.images.files import ImageFile, open_raw
 
 __all__ = ["read_array"]
 

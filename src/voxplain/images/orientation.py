@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from voxplain.errors import GridError, InputError, unknown_name
 from voxplain.grid import Grid
-
-if TYPE_CHECKING:
-    from voxplain.cohort.read.files import ImageFile
 
 __all__ = ["ORIENTATIONS", "no_place", "place_of", "require_orientation"]
 
@@ -31,14 +28,14 @@ def require_orientation(given: str | None) -> None:
 
 
 def place_of(
-    image: ImageFile, header: Any, shape: tuple[int, int, int], wanted: str | None
+    image: str, header: Any, shape: tuple[int, int, int], wanted: str | None
 ) -> tuple[Grid, str]:
     """Read the grid of a NIfTI file from its sform or qform.
 
     Parameters
     ----------
-    image : ImageFile
-        For messages.
+    image : str
+        Its name, for messages.
     header : nibabel.Nifti1Header
     shape : tuple of int
     wanted : {"sform", "qform"}, optional
@@ -81,7 +78,7 @@ def place_of(
     return grids["sform"], _disagreement(image, grids["sform"], grids["qform"])
 
 
-def no_place(image: ImageFile) -> InputError:
+def no_place(image: str) -> InputError:
     """Make the error for a file without an affine."""
     return InputError(
         f"{image} has no affine, so left and right are unknown; convert the original scan "
@@ -99,7 +96,7 @@ def _grid(header: Any, name: str, shape: tuple[int, int, int]) -> Grid | None:
         return None
 
 
-def _disagreement(image: ImageFile, sform: Grid, qform: Grid) -> str:
+def _disagreement(image: str, sform: Grid, qform: Grid) -> str:
     a, b = _directions(sform), _directions(qform)
     mirrored = np.linalg.det(a) * np.linalg.det(b) < 0
     if mirrored or a[0] @ b[0] < _SAME_SIDE:

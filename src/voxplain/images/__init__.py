@@ -1,0 +1,1 @@
+"""Image files in and out: what a `Volume` or a map is on disk, and in nibabel's hands."""
