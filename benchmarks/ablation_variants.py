@@ -36,7 +36,7 @@ STEPS: dict[str, str | None] = {
     "bfloat16 weights": "bfloat16 by autocast",
     "bfloat16 weights, fused whole": "bfloat16 weights",
     "bfloat16 weights, fused slab by slab": "bfloat16 weights, fused whole",
-    "bfloat16 weights, batch norm not folded": None,
+    "bfloat16 weights, batch norm not folded": "bfloat16 weights",
     "the engine's copy": "as given",
     "the engine's copy, float32": "as given",
 }
