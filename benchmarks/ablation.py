@@ -64,9 +64,9 @@ def main() -> None:
                   os.environ | _AVX2)  # fmt: skip
     warnings.simplefilter("ignore")
     measure = {"time": _times, "memory": _memory, "compile": _compiled}[asked.part]
-    bfloat16 = asked.isa == "native" and lowering.half_pays(torch.device("cpu"))
+    bfloat16 = asked.isa == "native" and lowering.bfloat16_pays(torch.device("cpu"))
     cells = []
-    with patch.object(lowering, "half_pays", lambda _: bfloat16):
+    with patch.object(lowering, "bfloat16_pays", lambda _: bfloat16):
         for name in asked.networks:
             for cell in measure(name, bfloat16):
                 cells.append(cell)
@@ -131,7 +131,7 @@ def _memory(name: str, bfloat16: bool) -> Iterator[Cell]:
 def _grown(name: str, row: str, batch: int, mode: str, bfloat16: bool) -> float:
     """Peak of resident memory in a pass above what was held before it, MB."""
     warnings.simplefilter("ignore")
-    with patch.object(lowering, "half_pays", lambda _: bfloat16):
+    with patch.object(lowering, "bfloat16_pays", lambda _: bfloat16):
         variant = make_variants(_network(name), _batch(1), bfloat16)[row]
     x = _batch(batch)
     Path("/proc/self/clear_refs").write_text("5")

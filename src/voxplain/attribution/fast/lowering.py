@@ -11,14 +11,13 @@ from torch import nn
 
 from voxplain.attribution.examine.checks import Scalar, Sight, agree, another, look, require_steady
 from voxplain.attribution.examine.trace import trace
-from voxplain.attribution.fast.fused import ConvReluPool
 from voxplain.attribution.fast.rewrites import (
     channels_last,
+    convolve_in_bfloat16,
     fold_batch_norm,
     foldable_pairs,
     fuse_blocks,
-    halve_convolutions,
-    save_products,
+    use_onednn,
 )
 from voxplain.attribution.network.failures import out_of_memory
 from voxplain.attribution.network.insides import only_its_own, why_not_copied
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from voxplain.attribution.examine.trace import Trace
     from voxplain.attribution.network.outputs import Head
 
-__all__ = ["Lowered", "as_given", "half_pays", "lower"]
+__all__ = ["Lowered", "as_given", "bfloat16_pays", "lower"]
 
 # Volumes above this size are compared on their middle part, where the network takes it.
 _LARGE = 128**3
@@ -79,7 +78,7 @@ class Lowered:
 class _Plan:
     fold: bool
     fuse: bool
-    half: bool
+    bfloat16: bool
 
 
 def lower(
@@ -94,9 +93,9 @@ def lower(
     """Copy a network and make the copy faster where the result stays the same up to rounding.
 
     Batch norm is folded into the convolution before it; convolution, ReLU and max-pooling are
-    fused; convolutions take half the multiplications on a processor
-    (`winograd`); other ReLUs after them work in place; weights are stored channels
-    last; and convolutions run in bfloat16 where the device is made for it and the method allows it.
+    fused; other ReLUs after them work in place; weights are stored channels last; convolutions run
+    in bfloat16 where the device is made for it and the method allows it, and else on a processor
+    always by its library.
 
     The network runs on `x` alone; the copy on `x` beside another scan, and alone too where the
     method takes the input's gradient. For `x` they must give the same outputs, the same gradients
@@ -153,7 +152,9 @@ def lower(
     if needs.far:
         batches.append((look(model, x / 2, layer, needs, head, score), x / 2))
     if plain is not None and not calls.draws:
-        for plan in _plans(half=half_pays(x.device) and not needs.float32, fuse=not needs.modules):
+        for plan in _plans(
+            bfloat16=bfloat16_pays(x.device) and not needs.float32, fuse=not needs.modules
+        ):
             made = copy.deepcopy(plain)
             try:
                 words = _rewrite(made, calls, plan, layer, needs)
@@ -163,7 +164,7 @@ def lower(
                             seen,
                             look(made, batch, layer, needs, head, score).first(),
                             other,
-                            plan.half,
+                            plan.bfloat16,
                         )
                         for seen, batch in batches
                     )
@@ -229,30 +230,29 @@ def _rewrite(made: nn.Module, calls: Trace, plan: _Plan, layer: str | None, need
         words.append("batch norm not folded (the outputs would change)")
     if plan.fuse and fuse_blocks(made, left, layer):
         words.append("conv-ReLU-pool fused")
-    if plan.half and halve_convolutions(made):
+    if plan.bfloat16 and convolve_in_bfloat16(made):
         words.append("bfloat16 convolutions")
     channels_last(made)
-    saved = save_products(made) if plan.fuse and not plan.half else 0
-    if saved or any(isinstance(m, ConvReluPool) and m.kernel.halves for m in made.modules()):
-        words.append("Winograd along x")
+    if plan.fuse and not plan.bfloat16:
+        use_onednn(made)
     return ", ".join([*words, "channels last"])
 
 
-_AS_GIVEN = _Plan(fold=False, fuse=False, half=False)
+_AS_GIVEN = _Plan(fold=False, fuse=False, bfloat16=False)
 
 
-def _plans(half: bool, fuse: bool) -> Iterator[_Plan]:
+def _plans(bfloat16: bool, fuse: bool) -> Iterator[_Plan]:
     for plan in (
-        _Plan(fold=True, fuse=True, half=True),
-        _Plan(fold=True, fuse=True, half=False),
-        _Plan(fold=True, fuse=False, half=False),
+        _Plan(fold=True, fuse=True, bfloat16=True),
+        _Plan(fold=True, fuse=True, bfloat16=False),
+        _Plan(fold=True, fuse=False, bfloat16=False),
         _AS_GIVEN,
     ):
-        if half >= plan.half and fuse >= plan.fuse:
+        if bfloat16 >= plan.bfloat16 and fuse >= plan.fuse:
             yield plan
 
 
-def half_pays(device: torch.device) -> bool:
+def bfloat16_pays(device: torch.device) -> bool:
     """Tell whether a device multiplies bfloat16 in hardware, faster than float32."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
