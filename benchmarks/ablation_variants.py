@@ -30,8 +30,6 @@ STEPS: dict[str, str | None] = {
     "+ conv-ReLU-pool fused, whole maps": "+ oneDNN's kernel for every scan",
     "+ fused slab by slab": "+ conv-ReLU-pool fused, whole maps",
     "+ gradient of one channel by taps": "+ fused slab by slab",
-    "+ Winograd in fused blocks": "+ gradient of one channel by taps",
-    "+ Winograd elsewhere": "+ oneDNN's kernel for every scan",
     "bfloat16 by autocast": "+ ReLU in place",
     "bfloat16 weights": "bfloat16 by autocast",
     "bfloat16 weights, fused whole": "bfloat16 weights",
@@ -88,17 +86,6 @@ class Variant:
         return torch.autocast("cpu", torch.bfloat16, enabled=self.autocast)
 
 
-class _Direct(nn.Conv3d):
-    """A convolution that never leaves a single small scan to PyTorch's own slow kernel."""
-
-    def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002
-        if input.dtype != torch.float32 or isinstance(self.padding, str):
-            return super().forward(input)
-        return torch.mkldnn_convolution(
-            input, self.weight, self.bias, self.padding, self.stride, self.dilation, self.groups
-        )
-
-
 def make_variants(network: nn.Module, x: torch.Tensor, bfloat16: bool) -> dict[str, Variant]:
     """Make each row of `STEPS` that differs from the row before it.
 
@@ -125,26 +112,22 @@ def make_variants(network: nn.Module, x: torch.Tensor, bfloat16: bool) -> dict[s
 
     fused = built(_fuse, _channels_last)
     in_place = built(_in_place, _channels_last)
-    half = built(_in_place, _channels_last, _weights)
+    weights = built(_in_place, _channels_last, _weights)
     rows = {
         "as given": Variant(network),
         "batch norm folded": Variant(built()),
         "+ channels last": Variant(built(_channels_last)),
         "+ ReLU in place": Variant(in_place),
-        "+ oneDNN's kernel for every scan": Variant(built(_in_place, _channels_last, _direct)),
-        "+ Winograd elsewhere": Variant(built(_fuse, _channels_last, _winograd)),
+        "+ oneDNN's kernel for every scan": Variant(built(_in_place, _channels_last, _onednn)),
         "the engine's copy, float32": Variant(lower(network, x, needs=Needs(float32=True)).model),
     }
     has_blocks = any(isinstance(m, ConvReluPool) for m in fused.modules())
     if has_blocks:
-        plain = built(_fuse, _channels_last, _no_winograd)
         rows |= {
-            "+ conv-ReLU-pool fused, whole maps": Variant(plain, whole=True, taps=False),
-            "+ fused slab by slab": Variant(plain, taps=False),
-            "+ gradient of one channel by taps": Variant(plain),
-            "+ Winograd in fused blocks": Variant(fused),
+            "+ conv-ReLU-pool fused, whole maps": Variant(fused, whole=True, taps=False),
+            "+ fused slab by slab": Variant(fused, taps=False),
+            "+ gradient of one channel by taps": Variant(fused),
         }
-        del rows["+ Winograd elsewhere"]
     if not _in_place(
         built(), calls.without([b for _, b in rewrites.foldable_pairs(network, calls)])
     ):
@@ -152,7 +135,7 @@ def make_variants(network: nn.Module, x: torch.Tensor, bfloat16: bool) -> dict[s
     if bfloat16:
         rows |= {
             "bfloat16 by autocast": Variant(in_place, autocast=True),
-            "bfloat16 weights": Variant(half),
+            "bfloat16 weights": Variant(weights),
             "bfloat16 weights, batch norm not folded": Variant(
                 built(_in_place, _channels_last, _weights, fold=False)
             ),
@@ -191,25 +174,13 @@ def _in_place(model: nn.Module, calls: Trace) -> int:
     return count
 
 
-def _direct(model: nn.Module, _: Trace) -> None:
-    for module in model.modules():
-        if type(module) is nn.Conv3d:
-            module.__class__ = _Direct
+def _onednn(model: nn.Module, _: Trace) -> None:
+    rewrites.use_onednn(model)
 
 
 def _fuse(model: nn.Module, calls: Trace) -> None:
     rewrites.fuse_blocks(model, calls, None)
 
 
-def _winograd(model: nn.Module, _: Trace) -> None:
-    rewrites.save_products(model)
-
-
-def _no_winograd(model: nn.Module, _: Trace) -> None:
-    for module in model.modules():
-        if isinstance(module, ConvReluPool):
-            module.kernel.halves = False
-
-
 def _weights(model: nn.Module, _: Trace) -> None:
-    rewrites.halve_convolutions(model)
+    rewrites.convolve_in_bfloat16(model)
