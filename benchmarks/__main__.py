@@ -26,7 +26,7 @@ from benchmarks.peers import REMARKS, SAMPLES, STEPS
 from benchmarks.perturbation import compare_perturbation, perturbation_table
 from benchmarks.rows import AS_GIVEN, CHECKS, MANY_PASSES, OURS, PASSES, Maps, make_rows
 from benchmarks.timing import medians, peak_memory
-from voxplain.attribution.fast.lowering import half_pays
+from voxplain.attribution.fast.lowering import bfloat16_pays
 from voxplain.console import make_progress
 from voxplain.volume import Volume
 
@@ -289,7 +289,7 @@ def _machine(device: str) -> dict[str, Any]:
     return {
         "processor": platform.machine(),
         "vector_extension": torch.backends.cpu.get_cpu_capability(),
-        "bfloat16": half_pays(where),
+        "bfloat16": bfloat16_pays(where),
         "threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name(where) if where.type == "cuda" else where.type,
     }

@@ -199,7 +199,7 @@ def differences(seed: int) -> tuple[list[str], str]:
         How the faster copy was run, for the count.
     """
     network, volume = Grown(seed).eval(), scan(seed)
-    half = seed % 2 == 1
+    bfloat16 = seed % 2 == 1
     methods = ("gradient", OTHERS[seed // 2 % len(OTHERS)])
     try:
         network(torch.tensor(volume.values)[None, None])
@@ -207,8 +207,8 @@ def differences(seed: int) -> tuple[list[str], str]:
         # Such as instance norm of a single voxel.
         return [], "no network of this shape"
     found, how = [], ""
-    pays = lowering.half_pays
-    lowering.half_pays = lambda device: half
+    pays = lowering.bfloat16_pays
+    lowering.bfloat16_pays = lambda device: bfloat16
     try:
         for name in methods:
             options = OPTIONS.get(name, {})
@@ -226,12 +226,12 @@ def differences(seed: int) -> tuple[list[str], str]:
                     continue
             how = how or made.provenance.precision
             r = _correlation(made.values, exact)
-            if r < LEAST[half]:
+            if r < LEAST[bfloat16]:
                 found.append(f"{name}: correlation {r:.3f} with the network as given")
             if name == "gradient" and _correlation(exact, _autograd(network, volume)) < 0.9999:
                 found.append("gradient as given: not that of plain autograd")
     finally:
-        lowering.half_pays = pays
+        lowering.bfloat16_pays = pays
     return found, how
 
 

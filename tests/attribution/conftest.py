@@ -20,4 +20,4 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def float32_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep processors that are made for bfloat16 from using it; its own tests ask for it."""
-    monkeypatch.setattr("voxplain.attribution.fast.lowering.half_pays", lambda device: False)
+    monkeypatch.setattr("voxplain.attribution.fast.lowering.bfloat16_pays", lambda device: False)

@@ -52,29 +52,29 @@ class Skip(nn.Module):
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("bfloat16", [False, True])
 @pytest.mark.parametrize(("outputs", "bias"), [(1, 60.0), (2, 0.0), (2, 5.0)])
 @pytest.mark.parametrize("kind", [PreActivation, Skip])
 def test_the_gradient_is_that_of_the_network(
     kind: type[nn.Module],
     outputs: int,
     bias: float,
-    half: bool,
+    bfloat16: bool,
     seed: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(lowering, "half_pays", lambda device: half)
+    monkeypatch.setattr(lowering, "bfloat16_pays", lambda device: bfloat16)
     torch.manual_seed(seed)
     net, volume = kind(outputs, bias).eval(), scan(seed)
     target = 1 if outputs > 1 else "predicted"
     made = voxplain.explain(net, volume, "gradient", target, engine=AUTO, score="logit")
-    assert correlation(made.values, gradient_of(net, volume)) > (0.95 if half else 0.9999)
+    assert correlation(made.values, gradient_of(net, volume)) > (0.95 if bfloat16 else 0.9999)
 
 
-@pytest.mark.parametrize("half", [False, True])
-def test_an_age_is_not_off_by_a_year(half: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("bfloat16", [False, True])
+def test_an_age_is_not_off_by_a_year(bfloat16: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three in a hundred of sixty years was allowed."""
-    monkeypatch.setattr(lowering, "half_pays", lambda device: half)
+    monkeypatch.setattr(lowering, "bfloat16_pays", lambda device: bfloat16)
     torch.manual_seed(0)
     net, scans = PreActivation(1, 60.0).eval(), [scan(i, 1 + i) for i in range(4)]
     ages = AUTO.logits(net, scans)[:, 0]

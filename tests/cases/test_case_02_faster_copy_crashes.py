@@ -63,12 +63,12 @@ NETWORKS = ["channels", "features", "kernel", "tied", "bias", "class", "in place
 
 
 @pytest.mark.parametrize("method", ["gradient", "guided-backprop", "occlusion"])
-@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("bfloat16", [False, True])
 @pytest.mark.parametrize("what", NETWORKS)
 def test_the_network_is_explained(
-    what: str, half: bool, method: str, monkeypatch: pytest.MonkeyPatch
+    what: str, bfloat16: bool, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lowering, "half_pays", lambda device: half)
+    monkeypatch.setattr(lowering, "bfloat16_pays", lambda device: bfloat16)
     torch.manual_seed(1)
     net = (InPlace() if what == "in place" else Asks(what)).eval()
     volume = scan(1)

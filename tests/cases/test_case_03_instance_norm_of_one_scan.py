@@ -16,13 +16,13 @@ import voxplain
 from voxplain.attribution.fast import lowering
 
 
-@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("bfloat16", [False, True])
 @pytest.mark.parametrize("channels", [2, 8])
 @pytest.mark.parametrize("scans", [1, 2])
 def test_the_gradient_is_that_of_the_network(
-    scans: int, channels: int, half: bool, monkeypatch: pytest.MonkeyPatch
+    scans: int, channels: int, bfloat16: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lowering, "half_pays", lambda device: half)
+    monkeypatch.setattr(lowering, "bfloat16_pays", lambda device: bfloat16)
     torch.manual_seed(0)
     net = nn.Sequential(
         *(nn.Conv3d(1, channels, 3, padding=1), nn.InstanceNorm3d(channels), nn.LeakyReLU()),

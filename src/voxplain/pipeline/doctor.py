@@ -10,7 +10,7 @@ from importlib.util import find_spec
 import torch
 
 from voxplain import __version__
-from voxplain.attribution.fast.lowering import half_pays
+from voxplain.attribution.fast.lowering import bfloat16_pays
 
 __all__ = ["findings"]
 
@@ -25,7 +25,7 @@ def findings() -> dict[str, str]:
         "python": platform.python_version(),
         "system": platform.platform(),
         "processors": str(os.cpu_count()),
-        "native bfloat16": _yes(half_pays(torch.device("cpu"))),
+        "native bfloat16": _yes(bfloat16_pays(torch.device("cpu"))),
         "CUDA": torch.cuda.get_device_name(0) if torch.cuda.is_available() else "no",
         "Apple MPS": _yes(torch.backends.mps.is_available()),
     }

@@ -113,7 +113,7 @@ def _gradients(score: torch.Tensor, wrt: list[torch.Tensor]) -> tuple[torch.Tens
     return tuple(torch.zeros_like(t) if g is None else g for g, t in zip(found, wrt, strict=True))
 
 
-def agree(before: Sight, after: Sight, other: torch.Tensor | None, half: bool) -> bool:
+def agree(before: Sight, after: Sight, other: torch.Tensor | None, bfloat16: bool) -> bool:
     """Tell whether two networks are the same function, as far as a scan or two can show.
 
     Parameters
@@ -125,7 +125,7 @@ def agree(before: Sight, after: Sight, other: torch.Tensor | None, half: bool) -
     other : tensor (1, K) or None
         Output of the network as given on another scan. Outputs are held against how far two scans
         differ, and not against their size: an age of 60 years tells nothing of a year.
-    half : bool
+    bfloat16 : bool
         Whether convolutions were rounded to bfloat16.
 
     Returns
@@ -137,24 +137,24 @@ def agree(before: Sight, after: Sight, other: torch.Tensor | None, half: bool) -
     z = before.logits
     spread = z.abs().max() if other is None else (z - other).abs().max()
     rounding = _ROUNDING * float(z.abs().max()) + 1e-6
-    if (z - after.logits).abs().max() > _TOLERANCE[half] * spread + rounding:
+    if (z - after.logits).abs().max() > _TOLERANCE[bfloat16] * spread + rounding:
         return False
     if before.activation is not None and after.activation is not None:
         a, b = before.activation, after.activation
-        if a.shape != b.shape or (a - b).abs().max() > _TOLERANCE[half] * a.abs().max() + 1e-6:
+        if a.shape != b.shape or (a - b).abs().max() > _TOLERANCE[bfloat16] * a.abs().max() + 1e-6:
             return False
     pairs = zip(before.gradients, after.gradients, strict=True)
-    return all(_alike(a, b, half) for a, b in pairs)
+    return all(_alike(a, b, bfloat16) for a, b in pairs)
 
 
-def _alike(a: torch.Tensor, b: torch.Tensor, half: bool) -> bool:
+def _alike(a: torch.Tensor, b: torch.Tensor, bfloat16: bool) -> bool:
     x, y = a.flatten().double(), b.flatten().double()
     size = float(x.norm())
     if size == 0:
         return float(y.norm()) == 0
     gain = float(y.norm()) / size
     correlation = float(x @ y) / max(size * float(y.norm()), 1e-300)
-    return correlation >= _CORRELATION[half] and abs(gain - 1) <= _GAIN[half]
+    return correlation >= _CORRELATION[bfloat16] and abs(gain - 1) <= _GAIN[bfloat16]
 
 
 def require_steady(

@@ -8,18 +8,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from voxplain.attribution.fast.winograd import convolve_rows, transformed
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from torch import nn
 
-__all__ = ["Geometry", "Kernel", "channels_last_weight"]
+__all__ = ["Geometry", "Kernel", "onednn_takes", "three"]
 
 _FEW_CHANNELS = 2
-# Sums and differences of rows cost as much for few channels as they save.
-_MANY_CHANNELS = 16
 
 
 @dataclass(frozen=True)
@@ -64,50 +60,27 @@ class Geometry:
         return a, b, c
 
 
+@dataclass(frozen=True)
 class Kernel:
-    """Weight and bias of a convolution, with what is worked out once for all calls.
+    """Weight and bias of a convolution, and how it moves.
 
     Parameters
     ----------
     weight : tensor (C', C, X, Y, Z)
     bias : tensor (C',) or None
     geometry : Geometry
-
-    Attributes
-    ----------
-    halves : bool
-        Whether `voxplain.attribution.fast.winograd` saves half of the multiplications.
     """
 
-    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None, geometry: Geometry) -> None:
-        self.weight, self.bias, self.geometry = weight, bias, geometry
-        _, *across = geometry.padding
-        # Zeros that the gradient's convolution needs, which runs the other way.
-        self.outer = tuple(k - 1 - p for k, p in zip(weight.shape[3:], across, strict=True))
-        self.halves = self.can_halve(weight, geometry)
-        if self.halves:
-            self.planes = transformed(weight)
-            self.planes_back = transformed(weight.transpose(0, 1).flip((2, 3, 4)))
-
-    @staticmethod
-    def can_halve(weight: torch.Tensor, geometry: Geometry) -> bool:
-        """Tell whether `voxplain.attribution.fast.winograd` can be used and pays."""
-        return (
-            _is_plain(weight)
-            and geometry.dense
-            and weight.shape[2] == 3
-            and min(weight.shape[:2]) >= _MANY_CHANNELS
-            and all(k > p for k, p in zip(weight.shape[3:], geometry.padding[1:], strict=True))
-        )
+    weight: torch.Tensor
+    bias: torch.Tensor | None
+    geometry: Geometry
 
     def convolve(self, x: torch.Tensor) -> torch.Tensor:
         """Map (N, C, X, Y, Z), with its padding along x, to (N, C', X', Y', Z')."""
         geometry, (_, *across) = self.geometry, self.geometry.padding
-        if self.halves:
-            return convolve_rows(x, self.planes, self.bias, (across[0], across[1]))
         given = (self.weight, self.bias)
-        if _is_plain(x):
-            # By itself torch leaves small batches on one thread to a far slower kernel.
+        if onednn_takes(x):
+            # By itself torch leaves a single scan with small maps to a far slower kernel.
             return torch.mkldnn_convolution(
                 x, *given, (0, *across), geometry.stride, geometry.dilation, geometry.groups
             )
@@ -118,9 +91,6 @@ class Kernel:
     def input_gradient(self, slope: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
         """Carry the gradient (N, C', X', Y', Z') from the output to the input of a given size."""
         geometry = self.geometry
-        if self.halves:
-            wide = functional.pad(slope, (0, 0, 0, 0, 2, 2))
-            return convolve_rows(wide, self.planes_back, None, (self.outer[0], self.outer[1]))
         if geometry.dense and size[1] <= _FEW_CHANNELS and _by_taps_pays(slope):
             return _by_taps(slope, self.weight, geometry.padding, size)
         empty = torch.empty(
@@ -145,8 +115,18 @@ class Kernel:
         return gradient
 
 
-def _is_plain(tensor: torch.Tensor) -> bool:
-    """Tell whether the processor's own library takes a tensor as it is."""
+def onednn_takes(tensor: torch.Tensor) -> bool:
+    """Tell whether oneDNN, the processor's library, takes a tensor as it is.
+
+    Parameters
+    ----------
+    tensor : tensor
+        Input of a convolution.
+
+    Returns
+    -------
+    bool
+    """
     return (
         tensor.device.type == "cpu"
         and tensor.dtype == torch.float32
@@ -184,24 +164,6 @@ def _by_taps(
         wide[:, i : i + x] += part
     wide = wide[..., pad_y : pad_y + size[3], pad_z : pad_z + size[4]]
     return wide.transpose(1, 2)
-
-
-def channels_last_weight(weight: torch.Tensor) -> torch.Tensor:
-    """Store a convolution's weight so that its output is channels last, also of one channel.
-
-    Parameters
-    ----------
-    weight : tensor (C', C, X, Y, Z)
-
-    Returns
-    -------
-    tensor (C', C, X, Y, Z)
-        With the strides of channels last. For C = 1 torch takes either order for the other, and
-        its kernels then choose channels first.
-    """
-    flat = weight.detach().permute(0, 2, 3, 4, 1).contiguous()
-    _, x, y, z, c = flat.shape
-    return flat.as_strided(tuple(weight.shape), (x * y * z * c, 1, y * z * c, z * c, c))
 
 
 def three(value: int | tuple[int, ...]) -> tuple[int, int, int]:

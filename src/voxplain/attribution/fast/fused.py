@@ -10,7 +10,7 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from voxplain.attribution.fast.convolution import Geometry, Kernel, channels_last_weight, three
+from voxplain.attribution.fast.convolution import Geometry, Kernel, three
 from voxplain.attribution.fast.slabs import slabs
 from voxplain.attribution.network.rectifiers import active_rectifiers, passed_on
 
@@ -40,7 +40,8 @@ class ConvReluPool(nn.Conv3d):
         nn.Module.__init__(self)
         vars(self).update(vars(conv))
         self._parameters = dict(conv._parameters)
-        self.weight = nn.Parameter(channels_last_weight(conv.weight), requires_grad=False)
+        weight = conv.weight.detach().to(memory_format=_CHANNELS_LAST)
+        self.weight = nn.Parameter(weight, requires_grad=False)
         if conv.bias is not None:
             self.bias = nn.Parameter(conv.bias, requires_grad=False)
         self.geometry = Geometry.of(conv)

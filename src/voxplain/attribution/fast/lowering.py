@@ -10,15 +10,14 @@ import torch
 from torch import nn
 
 from voxplain.attribution.examine.checks import agree, look
-from voxplain.attribution.fast.fused import ConvReluPool
 from voxplain.attribution.fast.known import Ask, Copy, Known
 from voxplain.attribution.fast.rewrites import (
     channels_last,
+    convolve_in_bfloat16,
     fold_batch_norm,
     foldable_pairs,
     fuse_blocks,
-    halve_convolutions,
-    save_products,
+    use_onednn,
 )
 from voxplain.attribution.network.failures import out_of_memory
 from voxplain.attribution.network.insides import only_its_own, why_not_copied
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from voxplain.attribution.examine.trace import Trace
     from voxplain.attribution.network.outputs import Head
 
-__all__ = ["Lowered", "as_given", "half_pays", "lower"]
+__all__ = ["Lowered", "as_given", "bfloat16_pays", "lower"]
 
 _ANYTHING = Needs()
 _FORWARD = Ask(None, Needs(gradient=False), None)
@@ -75,7 +74,7 @@ class Lowered:
 class _Plan:
     fold: bool
     fuse: bool
-    half: bool
+    bfloat16: bool
 
 
 def lower(
@@ -90,9 +89,9 @@ def lower(
     """Copy a network and make the copy faster where the result stays the same up to rounding.
 
     Batch norm is folded into the convolution before it; convolution, ReLU and max-pooling are
-    fused; convolutions take half the multiplications on a processor
-    (`winograd`); other ReLUs after them work in place; weights are stored channels
-    last; and convolutions run in bfloat16 where the device is made for it and the method allows it.
+    fused; other ReLUs after them work in place; weights are stored channels last; convolutions run
+    in bfloat16 where the device is made for it and the method allows it, and else on a processor
+    always by its library.
 
     The network runs on `x` alone; the copy on `x` beside another scan, and alone too where the
     method takes the input's gradient. For `x` they must give the same outputs, the same gradients
@@ -131,7 +130,8 @@ def lower(
     head = known.head(ask)
     reason = why_not_copied(model)
     if reason is None and not known.calls.draws:
-        for plan in _plans(half=half_pays(x.device) and not needs.float32, fuse=not needs.modules):
+        in_bfloat16 = bfloat16_pays(x.device) and not needs.float32
+        for plan in _plans(bfloat16=in_bfloat16, fuse=not needs.modules):
             checks = _checks(known, plan, ask, head, beside)
             try:
                 made = known.copies.get(_key(plan, ask)) or Copy(copy.deepcopy(model), "")
@@ -201,7 +201,7 @@ class _Check:
     ask: Ask
     head: Head
     scan: str
-    half: bool
+    bfloat16: bool
     before: Sight
     other: torch.Tensor | None
 
@@ -210,7 +210,7 @@ class _Check:
             return False
         batch, ask = known.batch(self.scan), self.ask
         after = look(made, batch, ask.layer, ask.needs, self.head, ask.score).first()
-        same = agree(self.before, after, self.other, self.half)
+        same = agree(self.before, after, self.other, self.bfloat16)
         (known.passed if same else known.failed).add(self.key)
         return same
 
@@ -227,14 +227,14 @@ def _checks(known: Known, plan: _Plan, ask: Ask, head: Head, beside: bool) -> li
     strict = needs.float32 or not (needs.gradient or ask.layer)
     checks = []
     for scan in scans + ["darker"] * needs.far:
-        of_score = plan.half and not (scan == "beside" and needs.gradient)
+        of_score = plan.bfloat16 and not (scan == "beside" and needs.gradient)
         key = (*_key(plan, ask), needs.gradient, strict, head, scan, ask.score)
         done = (k for k in known.passed if k == key or (not of_score and k[:-1] == key[:-1]))
         if any(done):
             continue
         before = known.sight(ask, head, "scan" if scan == "beside" else scan)
         other = known.sight(_FORWARD, head, "another").logits if strict else None
-        checks.append(_Check(key, ask, head, scan, plan.half, before, other))
+        checks.append(_Check(key, ask, head, scan, plan.bfloat16, before, other))
     return checks
 
 
@@ -253,30 +253,29 @@ def _rewrite(made: nn.Module, calls: Trace, plan: _Plan, ask: Ask) -> str:
         words.append("batch norm not folded (the outputs would change)")
     if plan.fuse and fuse_blocks(made, left, ask.layer):
         words.append("conv-ReLU-pool fused")
-    if plan.half and halve_convolutions(made):
+    if plan.bfloat16 and convolve_in_bfloat16(made):
         words.append("bfloat16 convolutions")
     channels_last(made)
-    saved = save_products(made) if plan.fuse and not plan.half else 0
-    if saved or any(isinstance(m, ConvReluPool) and m.kernel.halves for m in made.modules()):
-        words.append("Winograd along x")
+    if plan.fuse and not plan.bfloat16:
+        use_onednn(made)
     return ", ".join([*words, "channels last"])
 
 
-_AS_GIVEN = _Plan(fold=False, fuse=False, half=False)
+_AS_GIVEN = _Plan(fold=False, fuse=False, bfloat16=False)
 
 
-def _plans(half: bool, fuse: bool) -> Iterator[_Plan]:
+def _plans(bfloat16: bool, fuse: bool) -> Iterator[_Plan]:
     for plan in (
-        _Plan(fold=True, fuse=True, half=True),
-        _Plan(fold=True, fuse=True, half=False),
-        _Plan(fold=True, fuse=False, half=False),
+        _Plan(fold=True, fuse=True, bfloat16=True),
+        _Plan(fold=True, fuse=True, bfloat16=False),
+        _Plan(fold=True, fuse=False, bfloat16=False),
         _AS_GIVEN,
     ):
-        if half >= plan.half and fuse >= plan.fuse:
+        if bfloat16 >= plan.bfloat16 and fuse >= plan.fuse:
             yield plan
 
 
-def half_pays(device: torch.device) -> bool:
+def bfloat16_pays(device: torch.device) -> bool:
     """Tell whether a device multiplies bfloat16 in hardware, faster than float32."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from voxplain.attribution.fast.convolution import channels_last_weight
+from voxplain.attribution.fast.convolution import onednn_takes
 from voxplain.attribution.fast.fused import ConvReluPool
-from voxplain.attribution.fast.slabs import RowsConvolution
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "channels_last",
+    "convolve_in_bfloat16",
     "fold_batch_norm",
     "foldable_pairs",
     "fuse_blocks",
-    "halve_convolutions",
-    "save_products",
+    "use_onednn",
 ]
 
 
@@ -129,39 +129,33 @@ def fuse_blocks(model: nn.Module, calls: Trace, layer: str | None) -> int:
     return count
 
 
-def save_products(model: nn.Module) -> int:
-    """Let convolutions that are not fused take half the products where they can, in place.
+class _OneDNNConvolution(nn.Conv3d):
+    """A convolution by the processor's library at every size.
 
-    Parameters
-    ----------
-    model : torch.nn.Module
-        Changed in place.
-
-    Returns
-    -------
-    int
-        Number of convolutions.
+    By itself torch leaves a single scan with small maps to a far slower kernel.
     """
-    found = [
-        module
-        for module in model.modules()
-        if isinstance(module, nn.Conv3d)
-        and _plain_convolution(module)
-        and RowsConvolution.fits(module)
-    ]
-    for module in found:
-        module.__class__ = RowsConvolution
-    return len(found)
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002
+        if isinstance(self.padding, str) or self.padding_mode != "zeros" or not onednn_takes(input):
+            return super().forward(input)
+        return torch.mkldnn_convolution(
+            input, self.weight, self.bias, self.padding, self.stride, self.dilation, self.groups
+        )
 
 
-class _HalfConvolution(nn.Conv3d):
+def use_onednn(model: nn.Module) -> None:
+    """Let float32 convolutions that are not fused run by oneDNN at every size, in place."""
+    _exchange(model, _OneDNNConvolution)
+
+
+class _BFloat16Convolution(nn.Conv3d):
     """A convolution in bfloat16 between float32 modules."""
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002
         return super().forward(input.to(self.weight.dtype)).to(input.dtype)
 
 
-def halve_convolutions(model: nn.Module) -> int:
+def convolve_in_bfloat16(model: nn.Module) -> int:
     """Let convolutions multiply in bfloat16, in place; what goes between modules stays as it was.
 
     Parameters
@@ -174,14 +168,9 @@ def halve_convolutions(model: nn.Module) -> int:
     int
         Number of convolutions.
     """
-    found = [
-        module
-        for module in model.modules()
-        if isinstance(module, ConvReluPool) or _plain_convolution(module)
-    ]
+    _exchange(model, _BFloat16Convolution)
+    found = [m for m in model.modules() if isinstance(m, _BFloat16Convolution | ConvReluPool)]
     for module in found:
-        if _plain_convolution(module):
-            module.__class__ = _HalfConvolution
         module.to(torch.bfloat16)
     return len(found)
 
@@ -190,10 +179,23 @@ def channels_last(model: nn.Module) -> None:
     """Store the weights channels last, in place."""
     for parameter in model.parameters():
         if parameter.dim() == 5:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last_3d)
-    for module in model.modules():
-        if isinstance(module, ConvReluPool) or _plain_convolution(module):
-            module.weight = nn.Parameter(channels_last_weight(module.weight), requires_grad=False)  # type: ignore[arg-type]
+            # Also of one channel, for which `Tensor.contiguous` would change nothing; the output
+            # would then be channels first.
+            parameter.data = parameter.data.to(memory_format=torch.channels_last_3d)
+
+
+def _exchange(model: nn.Module, kind: type[nn.Conv3d]) -> None:
+    """Make each plain convolution one of another kind, under all of its names."""
+    made: dict[nn.Module, nn.Module] = {}
+    for name, module in list(model.named_modules(remove_duplicate=False)):
+        if name and _plain_convolution(module):
+            if module not in made:
+                made[module] = _turned(module, kind)
+                made[module]._parameters = {
+                    key: None if value is None else nn.Parameter(value.detach(), False)
+                    for key, value in module._parameters.items()
+                }
+            _replace(model, name, made[module])
 
 
 def _replace(model: nn.Module, name: str, module: nn.Module) -> None:
@@ -225,7 +227,11 @@ _PASSING: dict[type[nn.Module], type[nn.Module]] = {
 
 def _passing(module: nn.Module) -> nn.Module:
     """Make a module that hands on what it is given, and is the same for all who ask its class."""
-    kind = _PASSING[type(module)]
+    return _turned(module, _PASSING[type(module)])
+
+
+def _turned(module: nn.Module, kind: type[nn.Module]) -> nn.Module:
+    """Make a module of another kind with all that a module has."""
     made = kind.__new__(kind)
     vars(made).update(vars(module))
     return made
@@ -255,20 +261,20 @@ def _plain_batch_norm(module: nn.Module) -> bool:
 def _fold(conv: nn.Conv3d, norm: nn.BatchNorm3d) -> None:
     if norm.running_mean is None or norm.running_var is None:
         return
-    # Float64, so that the only rounding is that of the folded weights.
-    gain = torch.rsqrt(_double(norm.running_var) + norm.eps)
-    if norm.weight is not None:
-        gain = gain * _double(norm.weight)
-    shift = -_double(norm.running_mean) * gain
-    if norm.bias is not None:
-        shift = shift + _double(norm.bias)
-    if conv.bias is not None:
-        shift = shift + _double(conv.bias) * gain
-    weight = _double(conv.weight) * gain[:, None, None, None, None]
-    conv.bias = nn.Parameter(shift.to(conv.weight), requires_grad=False)
+    weight, bias = fuse_conv_bn_weights(
+        _double(conv.weight),
+        None if conv.bias is None else _double(conv.bias),
+        _double(norm.running_mean),
+        _double(norm.running_var),
+        norm.eps,
+        None if norm.weight is None else _double(norm.weight),
+        None if norm.bias is None else _double(norm.bias),
+    )
+    conv.bias = nn.Parameter(bias.to(conv.weight), requires_grad=False)
     conv.weight = nn.Parameter(weight.to(conv.weight), requires_grad=False)
 
 
 def _double(tensor: torch.Tensor) -> torch.Tensor:
-    # On the processor, because some devices have no float64.
+    # So that the only rounding is that of the folded weights; on the processor, because some
+    # devices have no float64.
     return tensor.detach().cpu().double()

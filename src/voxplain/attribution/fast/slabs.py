@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import torch
-from torch import nn
-from torch.autograd.function import once_differentiable
 from torch.nn import functional
-
-from voxplain.attribution.fast.convolution import Geometry, Kernel
-from voxplain.attribution.fast.winograd import ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["RowsConvolution", "Slab", "slabs"]
+    import torch
+
+    from voxplain.attribution.fast.convolution import Kernel
+
+__all__ = ["Slab", "slabs"]
 
 # Numbers in the part of a feature map that is worked on at a time. On a processor it should stay
 # in the cache and be served again from memory that the process already holds.
@@ -78,10 +75,6 @@ def slabs(x: torch.Tensor, kernel: Kernel, pool: tuple[int, int, int]) -> Iterat
     images = max(1, most // rows)
     parts = -(-rows // most)
     step = -(-rows // parts)
-    if parts > 1:
-        # Whole tiles, on which `winograd` wastes nothing.
-        tile = max(1, ROWS // pool[0])
-        step = -(-step // tile) * tile
     reach = geometry.dilation[0] * (weight.shape[2] - 1) + 1
     for first in range(0, len(x), images):
         for start in range(0, rows, step):
@@ -95,65 +88,3 @@ def slabs(x: torch.Tensor, kernel: Kernel, pool: tuple[int, int, int]) -> Iterat
                 max(-low, 0),
                 max(high - x.shape[2], 0),
             )
-
-
-class RowsConvolution(nn.Conv3d):
-    """A convolution that takes half the multiplications where `winograd` can be used.
-
-    An `nn.Conv3d` becomes one by its ``__class__``.
-    """
-
-    @staticmethod
-    def fits(conv: nn.Conv3d) -> bool:
-        """Tell whether a convolution gains by it."""
-        return (
-            conv.padding_mode == "zeros"
-            and conv.padding != "same"
-            and Kernel.can_halve(conv.weight, Geometry.of(conv))
-        )
-
-    @cached_property
-    def kernel(self) -> Kernel:
-        """The convolution, prepared at the first pass, when device and dtype are settled."""
-        return Kernel(self.weight, self.bias, Geometry.of(self))
-
-    def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002
-        """Map (N, C, X, Y, Z) to (N, C', X', Y', Z')."""
-        if not (self.kernel.halves and input.dtype == self.weight.dtype == torch.float32):
-            return super().forward(input)
-        out: torch.Tensor = _Rows.apply(input, self.kernel)  # type: ignore[no-untyped-call]
-        return out
-
-
-class _Rows(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, kernel: Kernel) -> torch.Tensor:
-        shape = kernel.geometry.shape(x.shape[2:], kernel.weight.shape[2:])
-        parts = list(slabs(x, kernel, (1, 1, 1)))
-        ctx.kernel, ctx.parts, ctx.shape = kernel, parts, x.shape
-        if len(parts) == 1:
-            return kernel.convolve(parts[0].padded(x))
-        out = torch.empty(
-            (len(x), len(kernel.weight), *shape),
-            dtype=x.dtype,
-            device=x.device,
-            memory_format=torch.channels_last_3d,
-        )
-        for slab in parts:
-            out[slab.images, :, slab.rows] = kernel.convolve(slab.padded(x))
-        return out
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        back = torch.empty(
-            ctx.shape,
-            dtype=grads[0].dtype,
-            device=grads[0].device,
-            memory_format=torch.channels_last_3d,
-        ).zero_()
-        for slab in ctx.parts:
-            slope = grads[0][slab.images, :, slab.rows]
-            slope = slope.contiguous(memory_format=torch.channels_last_3d)
-            slab.add_input_gradient(back, slope, ctx.kernel)
-        return back, None
