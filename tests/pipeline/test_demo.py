@@ -18,35 +18,11 @@ from sklearn.metrics import average_precision_score
 from voxplain.cli import _demo_table, main
 from voxplain.errors import InputError, StudyError
 from voxplain.pipeline.demo.run import DemoOptions, run_demo
+from voxplain.progress import Silent
+
+pytestmark = pytest.mark.xdist_group("demo")
 
 METHODS = ("gradient", "grad-cam", "guided-backprop", "meaningful-perturbation")
-
-
-class Recorder:
-    """Progress that remembers what it was told."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-        self.steps: list[str] = []
-
-    def say(self, text: str) -> None:
-        self.said.append(text)
-
-    def step(self, name: str, total: float):
-        from contextlib import nullcontext
-
-        self.steps.append(name)
-        return nullcontext(lambda done, note="": None)
-
-
-@pytest.fixture(scope="module")
-def options(tmp_path_factory: pytest.TempPathFactory) -> DemoOptions:
-    return DemoOptions(tmp_path_factory.mktemp("demo") / "out", subjects=20, perturbed=2, epochs=1)
-
-
-@pytest.fixture(scope="module")
-def summary(options: DemoOptions) -> dict:
-    return run_demo(options, Recorder())
 
 
 def test_summary_holds_what_is_promised(summary: dict, options: DemoOptions) -> None:
@@ -195,7 +171,7 @@ def test_group_map_is_the_mean_of_the_class_s_maps(summary: dict, options: DemoO
 
 def test_another_seed_needs_another_folder(summary: dict, options: DemoOptions) -> None:
     with pytest.raises(StudyError, match="made with other options"):
-        run_demo(replace(options, seed=5), Recorder())
+        run_demo(replace(options, seed=5), Silent())
 
 
 def test_too_few_subjects() -> None:
