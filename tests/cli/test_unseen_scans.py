@@ -38,7 +38,7 @@ def _here(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A study fitted twice over, in whose ages are gaps; faint differences, so that nothing is 1."""
+    """A study fitted twice over, with gaps in the ages, and differences so faint that some fail."""
     from voxplain.fit import Schedule
     from voxplain.pipeline.fit.run import FitOptions, run_fit
     from voxplain.progress import Silent

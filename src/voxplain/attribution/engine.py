@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 import torch
+from scipy.special import softmax
 from torch import nn
 
 from voxplain.attribution.examine.layers import auto_layer
@@ -249,11 +250,8 @@ def probabilities(logits: NDArray[np.float32]) -> NDArray[np.float64]:
     """
     z = np.asarray(logits, dtype=np.float64)
     if z.shape[1] == 1:
-        p: NDArray[np.float64] = np.exp(-np.logaddexp(0, -z))
-        return p
-    e = np.exp(z - z.max(axis=1, keepdims=True))
-    shares: NDArray[np.float64] = e / e.sum(axis=1, keepdims=True)
-    return shares
+        return np.asarray(np.exp(-np.logaddexp(0, -z)))
+    return np.asarray(softmax(z, axis=1))
 
 
 def weights_sha256(model: nn.Module) -> str:

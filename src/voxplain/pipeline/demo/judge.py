@@ -148,7 +148,7 @@ class Judge:
             phantom.support,
             phantom.brain,
             grid,
-            FWHM_MM,
+            0.0,
             self.seed,
         )
         bars = {n: self._localised(v).average_precision for n, v in self.controls.items()}
