@@ -148,7 +148,7 @@ class Judge:
             phantom.support,
             phantom.brain,
             grid,
-            0.0,
+            FWHM_MM,
             self.seed,
         )
         bars = {n: self._localised(v).average_precision for n, v in self.controls.items()}
