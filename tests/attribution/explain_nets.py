@@ -7,10 +7,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from voxplain.attribution import Engine
 from voxplain.grid import Grid
 from voxplain.volume import Volume
 
 SHAPE = (7, 8, 9)
+EXACT = Engine("cpu", "exact")
 OBLIQUE = np.array(
     [[-8.0, 0.9, 0.0, 10.0], [0.6, 11.0, -1.5, -4.0], [0.3, 1.2, 6.5, 7.0], [0, 0, 0, 1]]
 )

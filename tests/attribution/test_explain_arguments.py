@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from explain_nets import SHAPE, batch, paper_like, volumes
+from explain_nets import EXACT, SHAPE, batch, paper_like, volumes
 from torch import nn
 
 from voxplain.attribution import DEFAULT_METHOD, Engine, explain, iter_explain
@@ -24,7 +24,6 @@ from voxplain.errors import InputError
 from voxplain.grid import Grid
 from voxplain.volume import Volume
 
-EXACT = Engine("cpu", "exact")
 NET = paper_like()
 ITEMS = volumes(2)
 ITEM = ITEMS[0]

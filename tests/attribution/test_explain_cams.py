@@ -9,14 +9,11 @@ import numpy as np
 import pytest
 import torch
 from explain_hand import dense_convolution, last_layer_by_hand, relative, trilinear
-from explain_nets import SHAPE, PaperLike, Rectified, batch, paper_like, volumes
+from explain_nets import EXACT, SHAPE, PaperLike, Rectified, batch, paper_like, volumes
 from torch import nn
 
-from voxplain.attribution import Engine
 from voxplain.attribution.run import explain
 from voxplain.errors import InputError, VoxplainWarning
-
-EXACT = Engine("cpu", "exact")
 
 
 def test_grad_cam_plus_plus_by_three_derivatives_of_the_papers_score() -> None:

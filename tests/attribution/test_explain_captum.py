@@ -10,18 +10,17 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from explain_nets import SHAPE, batch, paper_like, volumes
+from explain_nets import EXACT, SHAPE, batch, paper_like, volumes
 from torch import nn
 from torch.nn import functional
 
-from voxplain.attribution import METHODS, Engine
+from voxplain.attribution import METHODS
 from voxplain.attribution.methods import make_method
 from voxplain.attribution.methods.captum.bridge import CAPTUM_NAMES, captum_method
 from voxplain.attribution.methods.cubes import cubes
 from voxplain.attribution.run import explain
 from voxplain.errors import InputError, NetworkError
 
-EXACT = Engine("cpu", "exact")
 pytestmark = pytest.mark.filterwarnings("ignore::voxplain.errors.VoxplainWarning")
 
 with warnings.catch_warnings():

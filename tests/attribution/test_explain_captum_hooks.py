@@ -10,17 +10,16 @@ import numpy as np
 import pytest
 import torch
 from explain_hand import dense_convolution, relative
-from explain_nets import STYLES, Rectified, batch, paper_like, volumes
+from explain_nets import EXACT, STYLES, Rectified, batch, paper_like, volumes
 from torch import nn
 from torch.nn import functional
 
-from voxplain.attribution import Engine, explain
+from voxplain.attribution import explain
 from voxplain.errors import NetworkError, VoxplainWarning
 from voxplain.maps import AttributionMap
 
 pytest.importorskip("captum")
 
-EXACT = Engine("cpu", "exact")
 SHAPE = (4, 3, 5)
 ITEM = volumes(1, SHAPE)[0]
 

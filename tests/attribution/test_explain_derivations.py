@@ -6,14 +6,11 @@ import numpy as np
 import pytest
 import torch
 from explain_hand import dense_convolution, last_layer_by_hand, relative, trilinear
-from explain_nets import SHAPE, STYLES, Linear, Rectified, batch, paper_like, volumes
+from explain_nets import EXACT, SHAPE, STYLES, Linear, Rectified, batch, paper_like, volumes
 from torch import nn
 
-from voxplain.attribution import Engine
 from voxplain.attribution.run import explain
 from voxplain.errors import InputError, NetworkError
-
-EXACT = Engine("cpu", "exact")
 
 
 def test_gradient_of_a_linear_network_is_its_weights() -> None:

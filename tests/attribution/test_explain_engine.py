@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from explain_nets import OBLIQUE, SHAPE, batch, paper_like, volumes
+from explain_nets import EXACT, OBLIQUE, SHAPE, batch, paper_like, volumes
 from torch import nn
 
 from voxplain.attribution import METHODS, Engine, iter_explain, probabilities, weights_sha256
@@ -24,8 +24,6 @@ from voxplain.attribution.run import explain
 from voxplain.errors import InputError, NetworkError
 from voxplain.grid import Grid
 from voxplain.volume import Cohort
-
-EXACT = Engine("cpu", "exact")
 
 
 def test_logits_equal_the_networks_own() -> None:

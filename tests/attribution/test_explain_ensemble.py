@@ -7,15 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
-from explain_nets import Linear, batch, paper_like, volumes
+from explain_nets import EXACT, Linear, batch, paper_like, volumes
 from torch import nn
 
 from voxplain.attribution import Engine, iter_explain, weights_sha256
 from voxplain.attribution.run import explain
 from voxplain.errors import GridError, InputError, NetworkError, VoxplainWarning
 from voxplain.volume import Volume
-
-EXACT = Engine("cpu", "exact")
 
 
 def networks(count: int = 3, outputs: int = 2) -> list[nn.Module]:

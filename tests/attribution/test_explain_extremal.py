@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from explain_nets import SHAPE, Linear, batch, paper_like, volumes
+from explain_nets import EXACT, SHAPE, Linear, batch, paper_like, volumes
 
 from voxplain.attribution import Chosen, Engine
 from voxplain.attribution.methods.masks.adam import Adam
@@ -20,7 +20,6 @@ from voxplain.errors import InputError, VoxplainWarning
 from voxplain.grid import Grid
 from voxplain.volume import Volume
 
-EXACT = Engine("cpu", "exact")
 NAME = "extremal-perturbation"
 OBJECTIVES = ("preservation", "deletion", "dual")
 # One cell a voxel, nothing blurred.

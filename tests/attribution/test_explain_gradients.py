@@ -9,17 +9,16 @@ import numpy as np
 import pytest
 import torch
 from explain_hand import relative
-from explain_nets import OBLIQUE, SHAPE, Linear, batch, paper_like, volumes
+from explain_nets import EXACT, OBLIQUE, SHAPE, Linear, batch, paper_like, volumes
 from torch import nn
 
-from voxplain.attribution import METHODS, Engine, Target, probe
+from voxplain.attribution import METHODS, Target, probe
 from voxplain.attribution.methods.reference import gaussian_matrix
 from voxplain.attribution.run import explain
 from voxplain.errors import InputError, VoxplainWarning
 from voxplain.grid import Grid
 from voxplain.volume import Volume
 
-EXACT = Engine("cpu", "exact")
 WEIGHTS = np.random.default_rng(1).normal(size=SHAPE)
 
 

@@ -9,7 +9,7 @@ import re
 import numpy as np
 import pytest
 import torch
-from explain_nets import SHAPE, paper_like, volumes
+from explain_nets import EXACT, SHAPE, paper_like, volumes
 from torch import nn
 
 from voxplain.attribution import METHODS, Engine, iter_explain
@@ -18,7 +18,6 @@ from voxplain.errors import InputError, NetworkError, VoxplainWarning
 from voxplain.grid import Grid
 from voxplain.volume import Volume
 
-EXACT = Engine("cpu", "exact")
 NAMES = [*sorted(METHODS), "captum:DeepLift", "captum:GradientShap", "captum:LayerGradCam"]
 # For these a zero everywhere is a finding, the network's slope, and nothing to warn of.
 SLOPES = ("gradient", "input-x-gradient", "smoothgrad", "guided-backprop", "deconvolution")

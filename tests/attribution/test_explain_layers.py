@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from explain_hand import relative, trilinear
-from explain_nets import batch, paper_like, volumes
+from explain_nets import EXACT, batch, paper_like, volumes
 from torch import nn
 from torch.nn import functional
 
@@ -20,7 +20,6 @@ from voxplain.errors import NetworkError, VoxplainWarning
 from voxplain.nets import MRINet
 from voxplain.nets.sfcn import SFCN
 
-EXACT = Engine("cpu", "exact")
 SHAPE = (8, 12, 10)
 
 

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from explain_nets import SHAPE, batch, paper_like, volumes
+from explain_nets import EXACT, SHAPE, batch, paper_like, volumes
 from torch import nn
 from torch.nn import functional
 
@@ -21,8 +21,6 @@ from voxplain.attribution.fast.lowering import lower
 from voxplain.attribution.network.needs import Needs
 from voxplain.attribution.network.rectifiers import Rectifiers
 from voxplain.attribution.run import explain
-
-EXACT = Engine("cpu", "exact")
 
 GEOMETRIES = {
     "the paper's": ({}, 2),

@@ -8,15 +8,12 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from explain_nets import Rectified, batch, paper_like, volumes
+from explain_nets import EXACT, Rectified, batch, paper_like, volumes
 from lrp_by_hand import TINY, Tiny, by_hand, relevance
 from torch import nn
 
-from voxplain.attribution import Engine
 from voxplain.attribution.run import explain
 from voxplain.nets import MRINet
-
-EXACT = Engine("cpu", "exact")
 
 
 def relative(a: np.ndarray, b: np.ndarray) -> float:

@@ -6,16 +6,13 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from explain_nets import Rectified, paper_like, volumes
+from explain_nets import EXACT, Rectified, paper_like, volumes
 from torch import nn
 from torch.nn import functional
 
-from voxplain.attribution import Engine
 from voxplain.attribution.methods import make_method
 from voxplain.attribution.run import explain
 from voxplain.errors import InputError, NetworkError
-
-EXACT = Engine("cpu", "exact")
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,13 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from explain_nets import SHAPE, batch, paper_like, volumes
+from explain_nets import EXACT, SHAPE, batch, paper_like, volumes
 from torch import nn
 
 from voxplain.attribution import METHODS, Engine
 from voxplain.attribution.run import explain
 from voxplain.volume import Volume
 
-EXACT = Engine("cpu", "exact")
 FEW_PASSES = {"smoothgrad": {"samples": 2}, "integrated-gradients": {"steps": 2}}
 
 with warnings.catch_warnings():

@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 import torch
 from explain_hand import relative
-from explain_nets import SHAPE, batch, paper_like, volumes
+from explain_nets import EXACT, SHAPE, batch, paper_like, volumes
 from torch import nn
 
 from voxplain.attribution import Engine
 from voxplain.attribution.run import explain
 
-EXACT = Engine("cpu", "exact")
 pytestmark = pytest.mark.filterwarnings("ignore::voxplain.errors.VoxplainWarning")
 
 with warnings.catch_warnings():

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from explain_nets import SHAPE, Counted, Linear, batch, paper_like, volumes
+from explain_nets import EXACT, SHAPE, Counted, Linear, batch, paper_like, volumes
 from scipy import ndimage
 
-from voxplain.attribution import Chosen, Engine
+from voxplain.attribution import Chosen
 from voxplain.attribution.methods.masks.adam import Adam
 from voxplain.attribution.methods.masks.meaningful_perturbation import MeaningfulPerturbation
 from voxplain.attribution.methods.masks.objective import DeletionObjective
@@ -28,7 +28,6 @@ from voxplain.errors import InputError, VoxplainWarning
 from voxplain.grid import Grid
 from voxplain.volume import Volume
 
-EXACT = Engine("cpu", "exact")
 NAME = "meaningful-perturbation"
 # One cell a voxel, nothing blurred, nothing shifted.
 PLAIN = {"cell": 1.0, "mask_blur": 0.0, "units": "voxel", "objective.tv": 0.0}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from explain_nets import SHAPE, batch, paper_like, volumes
+from explain_nets import EXACT, SHAPE, batch, paper_like, volumes
 from torch import nn
 from torch.nn import functional
 
@@ -16,8 +16,6 @@ from voxplain.attribution.network.probe import layer_name
 from voxplain.attribution.network.target import make_target
 from voxplain.attribution.run import explain
 from voxplain.errors import InputError, NetworkError, VoxplainWarning
-
-EXACT = Engine("cpu", "exact")
 
 
 class Shared(nn.Module):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from explain_hand import dense_convolution, relative
-from explain_nets import STYLES, Rectified, batch, volumes
+from explain_nets import EXACT, STYLES, Rectified, batch, volumes
 from torch import nn
 from torch.nn import functional
 
@@ -16,8 +16,6 @@ from voxplain.attribution import Engine
 from voxplain.attribution.network.rectifiers import Rectifiers, active_rectifiers, passed_on
 from voxplain.attribution.run import explain
 from voxplain.errors import NetworkError
-
-EXACT = Engine("cpu", "exact")
 
 
 def test_deconvolution_by_a_dense_backward_pass() -> None:

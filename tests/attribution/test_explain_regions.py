@@ -10,10 +10,9 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from explain_nets import OBLIQUE, SHAPE, Counted, Linear, batch, paper_like, volumes
+from explain_nets import EXACT, OBLIQUE, SHAPE, Counted, Linear, batch, paper_like, volumes
 
 from voxplain.atlas import Atlas
-from voxplain.attribution import Engine
 from voxplain.attribution.methods.cubes import cubes
 from voxplain.attribution.methods.replacement.shapley import ShapleyTable
 from voxplain.attribution.run import explain
@@ -21,7 +20,6 @@ from voxplain.errors import InputError
 from voxplain.grid import Grid
 from voxplain.volume import Volume
 
-EXACT = Engine("cpu", "exact")
 BOTH = ["region-ablation", "region-shapley"]
 
 with warnings.catch_warnings():

@@ -9,7 +9,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from explain_nets import OBLIQUE, SHAPE, Counted, Linear, batch, paper_like, volumes
+from explain_nets import EXACT, OBLIQUE, SHAPE, Counted, Linear, batch, paper_like, volumes
 
 from voxplain.attribution import Engine
 from voxplain.attribution.methods.replacement.occlusion import Occlusion
@@ -19,7 +19,6 @@ from voxplain.errors import InputError
 from voxplain.grid import Grid
 from voxplain.volume import Volume
 
-EXACT = Engine("cpu", "exact")
 VOXEL = np.linalg.norm(OBLIQUE[:3, :3], axis=0)
 
 with warnings.catch_warnings():

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from explain_nets import SHAPE, Linear, paper_like, volumes
+from explain_nets import EXACT, SHAPE, Linear, paper_like, volumes
 
 from voxplain.attribution import Engine, iter_explain
 from voxplain.attribution.methods.masks.meaningful_perturbation import MeaningfulPerturbation
@@ -17,7 +17,6 @@ from voxplain.errors import InputError, VoxplainWarning
 from voxplain.grid import Grid
 from voxplain.volume import Cohort, Volume
 
-EXACT = Engine("cpu", "exact")
 NAME = "meaningful-perturbation"
 GRID = Grid(SHAPE, np.eye(4))
 # Four cells an axis or fewer, and prices at which something is deleted.

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from explain_hand import relative
-from explain_nets import SHAPE, Linear, paper_like, volumes
+from explain_nets import EXACT, SHAPE, Linear, paper_like, volumes
 
 from voxplain.attribution import (
     METHODS,
@@ -27,7 +27,6 @@ from voxplain.attribution.run import explain
 from voxplain.errors import InputError, VoxplainWarning
 from voxplain.volume import Volume
 
-EXACT = Engine("cpu", "exact")
 WEIGHTS = np.random.default_rng(1).normal(size=SHAPE)
 
 

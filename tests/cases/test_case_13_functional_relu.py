@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from case_material import EXACT
 from torch import nn
 from torch.nn import functional
 
-from voxplain.attribution import Engine, explain
+from voxplain.attribution import explain
 from voxplain.grid import Grid
 from voxplain.volume import Volume
 
@@ -33,12 +34,11 @@ def test_guided_backpropagation_and_deeplift_by_hand(a: float, b: float, c: floa
     pytest.importorskip("captum")
     x = np.random.default_rng(1).normal(size=SHAPE).astype(np.float32)
     volume, net = Volume(x, Grid(SHAPE, np.eye(4))), OneUnit(a, b, c)
-    engine = Engine("cpu", "exact")
     # What comes to a ReLU is its weight; only what is positive goes on, where the ReLU is open.
     guided = max(a, 0) * (x > 0) + c * max(b, 0) * (c * x > 0)
-    made = explain(net, volume, "captum:GuidedBackprop", 1, engine=engine)
+    made = explain(net, volume, "captum:GuidedBackprop", 1, engine=EXACT)
     assert np.allclose(made.values, guided, atol=1e-6)
     # Each voxel's share of f(x) - f(0) is all that it gives.
     lifted = a * np.maximum(x, 0) + b * np.maximum(c * x, 0)
-    made = explain(net, volume, "captum:DeepLift", 1, engine=engine)
+    made = explain(net, volume, "captum:DeepLift", 1, engine=EXACT)
     assert np.allclose(made.values, lifted, atol=1e-5)

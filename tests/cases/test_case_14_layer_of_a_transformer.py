@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from case_material import EXACT
 from torch import nn
 
-from voxplain.attribution import Engine, explain
+from voxplain.attribution import explain
 from voxplain.grid import Grid
 from voxplain.volume import Volume
 
@@ -37,7 +38,7 @@ def test_the_map_is_of_the_last_tokens_and_not_of_the_patches() -> None:
     x = np.zeros(SHAPE, np.float32)
     x[0:2, 2:4, 0:2] = 1.0  # patch (0, 1, 0), the third of 3 x 4 x 2
     volume = Volume(x, Grid(SHAPE, np.eye(4)))
-    made = explain(Tokens(), volume, "grad-cam", 1, engine=Engine("cpu", "exact"))
+    made = explain(Tokens(), volume, "grad-cam", 1, engine=EXACT)
     assert made.provenance.layer == "block.1"
     # Token 3, the next along z, holds 8; the weight is the mean of 1/24.
     cells = np.zeros((3, 4, 2))

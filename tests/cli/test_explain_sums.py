@@ -8,6 +8,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from nilearn.image import resample_to_img
 
 from voxplain.attribution import METHODS
 from voxplain.attribution.methods import make_method
@@ -135,3 +136,23 @@ def test_a_spread_shrinks_with_the_voxels(run, asked, tmp_path) -> None:
     before, after = (_maps(tmp_path / grid, "Spread")[0] for grid in ("network", "input"))
     assert after.min() >= 0
     assert after.sum() == pytest.approx(before.sum(), rel=1e-3)
+
+
+def test_a_spread_lies_where_the_scan_does(run, asked, tmp_path) -> None:
+    """It is the network's, carried to the scan's own voxels."""
+    for grid in ("network", "input"):
+        code, _, err = run(
+            *asked, "--weights", "w2.pt", "--method", "gradient", "--grid", grid, "--out", grid
+        )
+        assert (code, err) == (0, "")
+    before, made = (
+        nib.load(next((tmp_path / grid / "maps").rglob("*Spread_statmap.nii.gz")))
+        for grid in ("network", "input")
+    )
+    scan = nib.load("sub-A_T1w.nii.gz")
+    assert made.shape == scan.shape != before.shape
+    np.testing.assert_allclose(made.affine, scan.affine)
+    moved = resample_to_img(
+        before, scan, interpolation="linear", force_resample=True, copy_header=True
+    )
+    assert np.corrcoef(moved.get_fdata().ravel(), made.get_fdata().ravel())[0, 1] > 0.9

@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
+from fit_cohorts import make_cohort
 from sklearn.metrics import balanced_accuracy_score
 from torch import nn
 
@@ -15,21 +15,6 @@ from voxplain.errors import InputError
 from voxplain.fit import PAPER_SCHEDULE, Schedule, classification_scores, hold_out, predict, train
 from voxplain.fit.training.augment import mirror
 from voxplain.grid import Grid
-from voxplain.volume import Cohort
-
-GRID = Grid((7, 8, 9), np.diag([-2, 2, 3, 1.0]))
-
-
-def make_cohort(n: int = 24, signal: float = 3.0, classes: int = 2) -> Cohort:
-    rng = np.random.default_rng(0)
-    names = ("control", "case", "other")[:classes]
-    labels = np.arange(n) % classes
-    images = rng.normal(size=(n, *GRID.shape)).astype(np.float32)
-    images[:, 3, 2:5, 2:5] += signal * labels[:, None, None]
-    table = pd.DataFrame(
-        {"participant_id": [f"sub-{i}" for i in range(n)], "label": [names[k] for k in labels]}
-    )
-    return Cohort(table, names, GRID, lambda i: images[i])
 
 
 def make_network() -> nn.Module:

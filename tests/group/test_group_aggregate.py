@@ -2,13 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from group_maps import GRID
 
 from voxplain.errors import GridError, InputError
-from voxplain.grid import Grid
 from voxplain.group import mean_map
 from voxplain.maps import AttributionMap, Provenance
-
-GRID = Grid((7, 8, 9), np.diag([-2.0, 3.0, 4.5, 1.0]))
 
 
 def attribution(values, subject="01", **changes):

@@ -4,14 +4,12 @@ import math
 
 import numpy as np
 import pytest
+from group_maps import GRID, SHAPE
 
 from voxplain.atlas import Atlas
 from voxplain.errors import GridError, InputError
-from voxplain.grid import Grid
 from voxplain.group import OUTSIDE, ranks_of, region_table
 
-SHAPE = (7, 8, 9)
-GRID = Grid(SHAPE, np.diag([-2.0, 3.0, 4.5, 1.0]))
 NAMES = {300: "hippocampus", 4101: "amygdala", 70_000: "caudate", 12: "nowhere", 5: "vermis"}
 
 

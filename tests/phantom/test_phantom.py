@@ -238,3 +238,31 @@ def test_families_are_of_one_class_and_alike(template, atlas) -> None:
     assert "family" not in alone.cohort.participants
     with pytest.raises(InputError, match="Two families of 5 do not fit in 8 subjects"):
         make_phantom(8, template, atlas, scenario=Scenario(null, family_size=5))
+
+
+def test_members_of_a_family_differ_from_others_as_much_as_strangers_do() -> None:
+    """A shape that is a shift alone is its own velocity: unit variance, and the stated likeness."""
+    anatomy = Anatomy(scales=(), size_sd=0, rotation_sd=0, shift_sd=1.0, likeness=0.7)
+    small = Grid((2, 2, 2), np.diag([4.0, 4, 4, 1]))
+
+    def shift(member: int, family: int) -> np.ndarray:
+        generators = (np.random.default_rng([member, family]), np.random.default_rng([9, family]))
+        return anatomy.draw(small, *generators)[:, 0, 0, 0]
+
+    twins = np.array([[shift(member, family) for member in (0, 1)] for family in range(700)])
+    first, second = twins[:, 0].ravel(), twins[:, 1].ravel()
+    assert (first**2).mean() == pytest.approx(1, abs=0.1)
+    assert (first * second).mean() == pytest.approx(0.7, abs=0.08)
+    assert abs((first[:-3] * second[3:]).mean()) < 0.08
+
+
+def test_all_members_of_a_family_of_cases_carry_the_effect(template, atlas) -> None:
+    strong = Effect(regions=("Ball_L",), strength=0.5, spread=0.01)
+    made = make_phantom(
+        6, template, atlas, scenario=Scenario(strong, grid=GRID, family_size=3), seed=1
+    )
+    table = made.cohort.participants
+    assert table["label"].tolist() == ["control"] * 3 + ["case"] * 3
+    assert table["effect_strength"].tolist() == [0.0] * 3 + [0.5] * 3
+    changed = [bool((made.cohort.load(i) != made.without_effect[i]).any()) for i in range(6)]
+    assert changed == [False] * 3 + [True] * 3

@@ -19,42 +19,12 @@ from voxplain.cli import _demo_table, main
 from voxplain.errors import InputError, StudyError
 from voxplain.nets import read_record
 from voxplain.pipeline.demo.run import DemoOptions, run_demo
+from voxplain.progress import Silent
 from voxplain.results.demo import DemoResult
-from voxplain.results.summary import demo_json
+
+pytestmark = pytest.mark.xdist_group("demo")
 
 METHODS = ("gradient", "grad-cam", "guided-backprop", "meaningful-perturbation")
-
-
-class Recorder:
-    """Progress that remembers what it was told."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-        self.steps: list[str] = []
-
-    def say(self, text: str) -> None:
-        self.said.append(text)
-
-    def step(self, name: str, total: float):
-        from contextlib import nullcontext
-
-        self.steps.append(name)
-        return nullcontext(lambda done, note="": None)
-
-
-@pytest.fixture(scope="module")
-def options(tmp_path_factory: pytest.TempPathFactory) -> DemoOptions:
-    return DemoOptions(tmp_path_factory.mktemp("demo") / "out", subjects=20, perturbed=2, epochs=1)
-
-
-@pytest.fixture(scope="module")
-def result(options: DemoOptions) -> DemoResult:
-    return run_demo(options, Recorder())
-
-
-@pytest.fixture(scope="module")
-def summary(result: DemoResult) -> dict:
-    return demo_json(result)
 
 
 def test_summary_holds_what_is_promised(summary: dict, options: DemoOptions) -> None:
@@ -226,7 +196,7 @@ def test_the_network_is_kept_as_a_fit_keeps_its_networks(
 
 def test_another_seed_needs_another_folder(summary: dict, options: DemoOptions) -> None:
     with pytest.raises(StudyError, match="made with other options"):
-        run_demo(replace(options, seed=5), Recorder())
+        run_demo(replace(options, seed=5), Silent())
 
 
 def test_too_few_subjects() -> None:

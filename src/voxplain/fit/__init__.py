@@ -4,11 +4,12 @@ from voxplain.fit.groups import find_groups
 from voxplain.fit.inference import (
     FEW_FOLDS,
     bootstrap,
+    classification_scores,
     corrected_interval,
     moderated_interval,
     permutation_p,
 )
-from voxplain.fit.metrics import Score, calibration, classification_scores, measures
+from voxplain.fit.metrics import Score, calibration, measures
 from voxplain.fit.outcome import Outcome, outcome_of, unit_of
 from voxplain.fit.prediction import predict
 from voxplain.fit.splits import Fold, hold_out, inner_split, make_folds

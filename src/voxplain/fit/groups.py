@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.cluster.hierarchy import DisjointSet
 
 from voxplain.cells import fold, missing
 from voxplain.errors import InputError
@@ -117,19 +118,11 @@ def joined_groups(columns: Sequence[Sequence[object]]) -> NDArray[np.int64]:
     array (N,)
     """
     count = len(columns[0])
-    number = np.arange(count)
-
-    def root(i: int) -> int:
-        while number[i] != i:
-            i = int(number[i])
-        return i
-
+    together = DisjointSet(range(count))
     for column in columns:
         first: dict[object, int] = {}
         for i, value in enumerate(column):
-            if value is None:
-                continue
-            a, b = root(first.setdefault(value, i)), root(i)
-            number[max(a, b)] = min(a, b)
-    _, compact = np.unique([root(i) for i in range(count)], return_inverse=True)
-    return compact.astype(np.int64)
+            if value is not None:
+                together.merge(first.setdefault(value, i), i)
+    number: dict[int, int] = {}
+    return np.array([number.setdefault(together[i], len(number)) for i in range(count)], np.int64)

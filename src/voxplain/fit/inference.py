@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from voxplain.errors import InputError
 from voxplain.fit.metrics import Score, measures
 from voxplain.fit.outcome import Outcome
 
-__all__ = ["FEW_FOLDS", "bootstrap", "corrected_interval", "moderated_interval", "permutation_p"]
+__all__ = [
+    "FEW_FOLDS",
+    "bootstrap",
+    "classification_scores",
+    "corrected_interval",
+    "moderated_interval",
+    "permutation_p",
+]
 
 FEW_FOLDS = 5
 """Fewer folds than this say too little of their own spread."""
@@ -126,11 +135,67 @@ def bootstrap(
     rng = np.random.default_rng(seed)
     own = np.arange(len(outcome)) if groups is None else np.unique(groups, return_inverse=True)[1]
     members = [np.flatnonzero(own == g) for g in range(own.max() + 1)]
+    count = len(members)
+    samples = (
+        np.concatenate([members[g] for g in rng.integers(count, size=count)]) for _ in range(draws)
+    )
+    found = _resampled(outcome, output, samples)
+    for name in (name for name in _SHARES if name in found):
+        score = found[name]
+        share = (count * score.value + 2) / (count + 4)
+        least = float(np.sqrt(share * (1 - share) / count))
+        error = least if score.error is None else max(score.error, least)
+        found[name] = replace(score, error=error).unless_perfect(count)
+    return found
+
+
+def classification_scores(
+    logits: NDArray[np.float32], labels: NDArray[np.int64], *, draws: int = 2000, seed: int = 0
+) -> dict[str, Score]:
+    """Score two-class predictions, with bootstrap intervals.
+
+    The intervals are the 2.5th and 97.5th percentile over bootstrap samples of the subjects, drawn
+    within each class so that both are always there; Wilson's for a perfect score. They tell what
+    another draw of subjects would change, not what another training would.
+
+    Parameters
+    ----------
+    logits : array (N, 2), logit
+    labels : array (N,)
+        Class indices 0 and 1, both present.
+    draws : int, default=2000
+    seed : int, default=0
+
+    Returns
+    -------
+    dict of str to Score
+        ``accuracy``, ``balanced_accuracy`` and ``roc_auc``.
+
+    Raises
+    ------
+    InputError
+        If a class is absent or there are more than two.
+    """
+    if set(np.unique(labels)) != {0, 1} or logits.shape != (len(labels), 2):
+        raise InputError(
+            f"Two-class scores need logits (N, 2) and subjects of both classes; logits "
+            f"{logits.shape} with classes {sorted(set(labels.tolist()))} were given."
+        )
+    rng = np.random.default_rng(seed)
+    members = [np.flatnonzero(labels == c) for c in (0, 1)]
+    samples = (np.concatenate([rng.choice(m, len(m)) for m in members]) for _ in range(draws))
+    found = _resampled(Outcome("label", labels, ("0", "1")), logits, samples)
+    counted = {name: 2 * min(map(len, members)) for name in _SHARES} | {"accuracy": len(labels)}
+    return {name: found[name].unless_perfect(counted[name]) for name in _SHARES}
+
+
+def _resampled(
+    outcome: Outcome, output: NDArray[np.floating], samples: Iterable[NDArray[np.int64]]
+) -> dict[str, Score]:
+    """Score predictions, with the percentile interval and the spread of samples of the rows."""
     whole = measures(outcome, output)
     drawn: dict[str, list[float]] = {name: [] for name in whole}
-    for _ in range(draws):
-        chosen = rng.integers(len(members), size=len(members))
-        rows = np.concatenate([members[g] for g in chosen])
+    for rows in samples:
         part = Outcome(outcome.name, outcome.values[rows], outcome.class_names)
         for name, value in measures(part, output[rows]).items():
             if np.isfinite(value):
@@ -139,11 +204,7 @@ def bootstrap(
     for name, value in whole.items():
         low, high = np.percentile(drawn[name] or [np.nan], [2.5, 97.5])
         error = float(np.std(drawn[name])) if drawn[name] else np.nan
-        if name in _SHARES:
-            share = (len(members) * value + 2) / (len(members) + 4)
-            error = max(error, float(np.sqrt(share * (1 - share) / len(members))))
-        score = Score(value, float(low), float(high), error)
-        found[name] = score.unless_perfect(len(members)) if name in _SHARES else score
+        found[name] = Score(value, float(low), float(high), error)
     return found
 
 

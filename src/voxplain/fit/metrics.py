@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score
 
@@ -16,7 +17,6 @@ __all__ = [
     "Calibration",
     "Score",
     "calibration",
-    "classification_scores",
     "measures",
     "probabilities_of",
 ]
@@ -77,9 +77,7 @@ class Calibration:
 
 def probabilities_of(logits: NDArray[np.floating]) -> NDArray[np.float64]:
     """Softmax of logits, array (N, K)."""
-    z = np.asarray(logits, dtype=np.float64)
-    e = np.exp(z - z.max(axis=1, keepdims=True))
-    return np.asarray(e / e.sum(axis=1, keepdims=True))
+    return np.asarray(softmax(np.asarray(logits, dtype=np.float64), axis=1))
 
 
 def measures(outcome: Outcome, output: NDArray[np.floating]) -> dict[str, float]:
@@ -179,49 +177,3 @@ def calibration(outcome: Outcome, logits: NDArray[np.floating]) -> Calibration:
         was = np.bincount(place, right, _BINS) / count
     error = float(np.nansum(np.abs(told - was) * count) / len(confidence))
     return Calibration(told, was, count, error)
-
-
-def classification_scores(
-    logits: NDArray[np.float32], labels: NDArray[np.int64], *, draws: int = 2000, seed: int = 0
-) -> dict[str, Score]:
-    """Score two-class predictions, with bootstrap intervals.
-
-    The intervals are the 2.5th and 97.5th percentile over bootstrap samples of the subjects, drawn
-    within each class so that both are always there; Wilson's for a perfect score. They tell what
-    another draw of subjects would change, not what another training would.
-
-    Parameters
-    ----------
-    logits : array (N, 2), logit
-    labels : array (N,)
-        Class indices 0 and 1, both present.
-    draws : int, default=2000
-    seed : int, default=0
-
-    Returns
-    -------
-    dict of str to Score
-        ``accuracy``, ``balanced_accuracy`` and ``roc_auc``.
-
-    Raises
-    ------
-    InputError
-        If a class is absent or there are more than two.
-    """
-    if set(np.unique(labels)) != {0, 1} or logits.shape != (len(labels), 2):
-        raise InputError(
-            f"Two-class scores need logits (N, 2) and subjects of both classes; logits "
-            f"{logits.shape} with classes {sorted(set(labels.tolist()))} were given."
-        )
-    rng = np.random.default_rng(seed)
-    members = [np.flatnonzero(labels == c) for c in (0, 1)]
-    samples = [np.concatenate([rng.choice(m, len(m)) for m in members]) for _ in range(draws)]
-    outcome = Outcome("label", labels, ("0", "1"))
-    whole = measures(outcome, logits)
-    drawn = [measures(Outcome("label", labels[s], ("0", "1")), logits[s]) for s in samples]
-    found = {}
-    for name in ("accuracy", "balanced_accuracy", "roc_auc"):
-        low, high = np.percentile([one[name] for one in drawn], [2.5, 97.5])
-        n = len(labels) if name == "accuracy" else 2 * min(map(len, members))
-        found[name] = Score(whole[name], float(low), float(high)).unless_perfect(n)
-    return found

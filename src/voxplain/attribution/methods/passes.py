@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from voxplain.attribution.network.probe import Probe
     from voxplain.attribution.network.target import Chosen, Score
 
-__all__ = ["each_gradient", "gradient_of_passes", "logits_of_passes"]
+__all__ = ["each_gradient", "logits_of_passes"]
 
 
 def logits_of_passes(
@@ -76,41 +76,6 @@ def each_gradient(
         gradients = _apart(probe.gradient(score, made), count)
         yield from zip(numbers, gradients, _apart(score.detach(), count), strict=True)
         probe.report((numbers[-1] + 1) / passes)
-
-
-def gradient_of_passes(
-    probe: Probe,
-    change: Callable[[int], torch.Tensor],
-    weights: Sequence[float],
-    chosen: Chosen,
-    kind: Score = "logit",
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Add up the gradients of the explained scalar at changed copies of a batch.
-
-    Parameters
-    ----------
-    probe : Probe
-    change : callable
-        Takes the number of the pass and gives the changed batch, tensor (N, 1, X, Y, Z).
-    weights : sequence of float
-        Weight of each pass's gradient; their number is the number of passes.
-    chosen : Chosen
-        Target of each of the N volumes.
-    kind : {"logit", "margin"}
-
-    Returns
-    -------
-    total : tensor (N, 1, X, Y, Z)
-        Weighted sum of the gradients.
-    scores : tensor (passes, N)
-        The explained scalar in each pass.
-    """
-    total = torch.zeros_like(change(0))
-    scores = []
-    for number, gradient, score in each_gradient(probe, change, len(weights), chosen, kind):
-        total += weights[number] * gradient
-        scores.append(score)
-    return total, torch.stack(scores)
 
 
 def _grouped(probe: Probe, passes: int, count: int) -> Iterator[range]:

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from voxplain.errors import NetworkError
 
@@ -160,8 +161,5 @@ def probabilities(logits: NDArray[np.float32]) -> NDArray[np.float64]:
     """
     z = np.asarray(logits, dtype=np.float64)
     if z.shape[1] == 1:
-        p: NDArray[np.float64] = np.exp(-np.logaddexp(0, -z))
-        return p
-    e = np.exp(z - z.max(axis=1, keepdims=True))
-    shares: NDArray[np.float64] = e / e.sum(axis=1, keepdims=True)
-    return shares
+        return np.asarray(np.exp(-np.logaddexp(0, -z)))
+    return np.asarray(softmax(z, axis=1))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import median_abs_deviation
 
 from voxplain.volume import Cohort
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["Quality", "measure_quality"]
 
 _LIMIT = 3.5
-_TO_SIGMA = 1.4826
 _BINS = 64
 _SAMPLED = 20_000
 _RIM_MM = 6.0
@@ -143,5 +143,5 @@ def _outliers(table: pd.DataFrame) -> list[str]:
 def _robust_z(values: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
     array = np.asarray(values, dtype=np.float64)
     away = array - np.median(array)
-    spread = _TO_SIGMA * np.median(np.abs(away))
+    spread = median_abs_deviation(array, scale="normal")
     return away / spread if spread else np.zeros_like(away)
