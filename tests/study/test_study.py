@@ -16,7 +16,7 @@ from voxplain.errors import StudyError
 from voxplain.grid import Grid
 from voxplain.images.writing import nifti_bytes
 from voxplain.maps import AttributionMap, GroupMap, Provenance
-from voxplain.study import Study
+from voxplain.study import Study, StudyReader
 
 REQUEST = {"method": "grad-cam", "options": {"relu": True}, "seed": 0, "shape": (1, 2)}
 
@@ -251,3 +251,22 @@ def test_what_was_made_otherwise_is_named(study: Study, awkward_grid: Grid) -> N
     assert study.find_map("0001", "grad-cam", other) is None
     other |= {"weights_sha256": "b", "seed": 1}
     assert study.made_otherwise(made, "Grad-CAM", other) == ["seed", "weights"]
+
+
+def test_a_reader_finds_what_is_there_and_changes_nothing(tmp_path: Path) -> None:
+    reader = StudyReader(tmp_path / "none")
+    assert reader.read_bytes("a.bin") is None
+    assert reader.read_text("a.tsv") is None
+    assert reader.find_file("a.bin") is None
+    assert not (tmp_path / "none").exists()
+    study = Study(tmp_path / "study", "a study", "1")
+    study.write_bytes("model/a.bin", b"\x00\x01")
+    study.write_text("model/a.tsv", "β\n")
+    reader = StudyReader(tmp_path / "study")
+    assert reader.read_bytes("model/a.bin") == b"\x00\x01"
+    assert reader.read_text("model/a.tsv") == "β\n"
+    assert reader.find_file("model/a.bin") == tmp_path / "study/model/a.bin"
+    assert reader.find_file("model") is None
+    study.remove("model/a.bin")
+    study.remove("model/a.bin")
+    assert reader.find_file("model/a.bin") is None
