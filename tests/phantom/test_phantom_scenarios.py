@@ -55,7 +55,7 @@ def draws(scenario: Scenario, count: int = 6000) -> tuple[np.ndarray, np.ndarray
 
 
 @pytest.mark.parametrize("dprime", [1.0, 2.5])
-@pytest.mark.parametrize("name", set(SCENARIOS) - {"null"})
+@pytest.mark.parametrize("name", sorted(set(SCENARIOS) - {"null"}))
 def test_the_dial_is_the_accuracy_of_the_best_observer(name: str, dprime: float) -> None:
     assert make_scenario(name, dprime).bayes_accuracy == pytest.approx(ndtr(dprime / 2))
 
