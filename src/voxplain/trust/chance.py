@@ -115,12 +115,10 @@ def chance_of(
     ----------
     values : array (X, Y, Z)
         The raw map, neither smoothed nor taken absolute; a mean over subjects where that is scored.
-    truth, brain : array (X, Y, Z), bool
-    grid : Grid
+    truth, brain, grid, seed, draws
+        See `chance_interval`.
     fwhm : float, mm
         By which the map is smoothed before it is scored, see `strength`.
-    seed : int
-    draws : int, default=200
 
     Returns
     -------

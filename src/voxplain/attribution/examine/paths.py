@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,7 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from voxplain.attribution.network.insides import only_its_own, why_not_copied
+from voxplain.attribution.examine.shapes import on_shapes
+from voxplain.attribution.network.insides import only_its_own
 from voxplain.attribution.network.probe import probe
 from voxplain.errors import NetworkError
 
@@ -182,14 +182,13 @@ def follow(model: nn.Module, x: torch.Tensor) -> Ways:
     -------
     Ways
     """
-    if why_not_copied(model) is None:
-        try:
-            shapes = copy.deepcopy(model).to("meta")
-            with only_its_own(shapes), probe(shapes):
-                return _watch(shapes, x.to("meta"), lambda leaf: _tensor(shapes(leaf.clone())))
-        except Exception:
-            # The network may look at values, cannot be copied, or gives more than logits.
-            pass
+    ways = on_shapes(
+        model,
+        x,
+        lambda shapes, given: _watch(shapes, given, lambda leaf: _tensor(shapes(leaf.clone()))),
+    )
+    if ways is not None:
+        return ways
     with only_its_own(model), probe(model) as p:
         return _watch(model, x, p.logits)
 

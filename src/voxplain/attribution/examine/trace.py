@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,8 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from voxplain.attribution.network.insides import only_its_own, why_not_copied
+from voxplain.attribution.examine.shapes import on_shapes
+from voxplain.attribution.network.insides import only_its_own
 from voxplain.attribution.network.probe import probe
 from voxplain.errors import VoxplainError
 
@@ -127,15 +127,9 @@ def trace(model: nn.Module, x: torch.Tensor) -> Trace:
     -------
     Trace
     """
-    if why_not_copied(model) is None:
-        try:
-            shapes = copy.deepcopy(model).to("meta")
-            with only_its_own(shapes), probe(shapes), torch.no_grad():
-                return _watch(shapes, lambda: shapes(x.to("meta")), _Operations())
-        except Exception:
-            # The network may look at values, or cannot be copied: any error may come of that.
-            # Whether it can be run at all is seen on the real volume.
-            pass
+    calls = on_shapes(model, x, _watch_on_shapes)
+    if calls is not None:
+        return calls
     with only_its_own(model), probe(model) as p, torch.no_grad():
         run = _output_of(p, x)
         try:
@@ -144,6 +138,11 @@ def trace(model: nn.Module, x: torch.Tensor) -> Trace:
             raise
         except Exception:
             return _watch(model, run, None)
+
+
+def _watch_on_shapes(shapes: nn.Module, x: torch.Tensor) -> Trace:
+    with torch.no_grad():
+        return _watch(shapes, lambda: shapes(x), _Operations())
 
 
 def _output_of(p: Probe, x: torch.Tensor) -> Callable[[], object]:

@@ -57,20 +57,9 @@ def with_earlier_scans(previous: Mapping[str, Any], result: dict[str, Any]) -> d
 
 
 def with_earlier_groups(previous: Mapping[str, Any], result: dict[str, Any]) -> dict[str, Any]:
-    """Add to a call's record of group maps what earlier calls left in the study.
+    """Add to a call's record of group maps what earlier calls left; see `with_earlier_scans`.
 
-    Parameters
-    ----------
-    previous : mapping
-        What ``explain.json`` held before; may be empty.
-    result : dict
-        Of this call.
-
-    Returns
-    -------
-    dict
-        `result`, its group maps joined by those of all earlier calls, each with its network and
-        rule, and under ``runs`` every call with those of its maps that were not written over since.
+    Group maps are joined by those of all earlier calls, each with its network and rule.
     """
     written = {told["map"] for maps in result["group"].values() for told in maps}
     earlier, joined = [], {name: list(maps) for name, maps in result["group"].items()}
