@@ -65,13 +65,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     measure = {"time": _times, "memory": _memory, "compile": _compiled}[asked.part]
     bfloat16 = asked.isa == "native" and lowering.bfloat16_pays(torch.device("cpu"))
-    cells = []
-    with patch.object(lowering, "bfloat16_pays", lambda _: bfloat16):
-        for name in asked.networks:
-            for cell in measure(name, bfloat16):
-                cells.append(cell)
-                _print(cell, asked.part)
-    part = {
+    part: Cell = {
         "machine": {
             "processor": _processor(),
             "vector_extension": torch.backends.cpu.get_cpu_capability(),
@@ -80,11 +74,16 @@ def main() -> None:
             "torch": torch.__version__,
         },
         "commit": _commit(),
-        "cells": cells,
+        "cells": [],
     }
     kept = json.loads(asked.out.read_text()) if asked.out.exists() else {}
     kept[f"{asked.part}, {asked.isa}"] = part
-    asked.out.write_text(json.dumps(kept, indent=1) + "\n")
+    with patch.object(lowering, "bfloat16_pays", lambda _: bfloat16):
+        for name in asked.networks:
+            for cell in measure(name, bfloat16):
+                _print(cell, asked.part)
+                part["cells"].append(cell)
+                asked.out.write_text(json.dumps(kept, indent=1) + "\n")
 
 
 def _network(name: str) -> nn.Module:
@@ -97,7 +96,8 @@ def _batch(size: int) -> torch.Tensor:
 
 
 def _times(name: str, bfloat16: bool) -> Iterator[Cell]:
-    variants = make_variants(_network(name), _batch(1), bfloat16)
+    made = make_variants(_network(name), _batch(1), bfloat16)
+    variants = {row: make() for row, make in made.items()}
     for batch in BATCHES:
         x = _batch(batch)
         for mode in MODES:
@@ -132,7 +132,7 @@ def _grown(name: str, row: str, batch: int, mode: str, bfloat16: bool) -> float:
     """Peak of resident memory in a pass above what was held before it, MB."""
     warnings.simplefilter("ignore")
     with patch.object(lowering, "bfloat16_pays", lambda _: bfloat16):
-        variant = make_variants(_network(name), _batch(1), bfloat16)[row]
+        variant = make_variants(_network(name), _batch(1), bfloat16)[row]()
     x = _batch(batch)
     Path("/proc/self/clear_refs").write_text("5")
     before = _status("VmRSS")

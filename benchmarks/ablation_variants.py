@@ -39,6 +39,7 @@ STEPS: dict[str, str | None] = {
     "the engine's copy, float32": "as given",
 }
 _WHOLE = 1 << 60
+_Step = Callable[[nn.Module, Trace], None]
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,10 @@ class Variant:
         return torch.autocast("cpu", torch.bfloat16, enabled=self.autocast)
 
 
-def make_variants(network: nn.Module, x: torch.Tensor, bfloat16: bool) -> dict[str, Variant]:
-    """Make each row of `STEPS` that differs from the row before it.
+def make_variants(
+    network: nn.Module, x: torch.Tensor, bfloat16: bool
+) -> dict[str, Callable[[], Variant]]:
+    """Say how to make each row of `STEPS` that differs from the row before it.
 
     Parameters
     ----------
@@ -99,53 +102,52 @@ def make_variants(network: nn.Module, x: torch.Tensor, bfloat16: bool) -> dict[s
 
     Returns
     -------
-    dict of str to Variant
+    dict of str to callable
+        Each makes its `Variant`.
     """
     calls = trace(network, x)
 
-    def built(*steps: Callable[[nn.Module, Trace], object], fold: bool = True) -> nn.Module:
-        made = copy.deepcopy(network)
-        left = _fold(made, calls) if fold else calls
-        for step in steps:
-            step(made, left)
-        return made.eval().requires_grad_(False)
+    def built(*steps: _Step, fold: bool = True, **options: bool) -> Callable[[], Variant]:
+        def make() -> Variant:
+            made = copy.deepcopy(network)
+            left = _fold(made, calls) if fold else calls
+            for step in steps:
+                step(made, left)
+            return Variant(made.eval().requires_grad_(False), **options)
 
-    fused = built(_fuse, _channels_last)
-    in_place = built(_in_place, _channels_last)
-    weights = built(_in_place, _channels_last, _weights)
+        return make
+
+    fused = (_fuse, _channels_last)
+    in_place = (_in_place, _channels_last)
+    in_bfloat16 = (*in_place, _weights)
     rows = {
-        "as given": Variant(network),
-        "batch norm folded": Variant(built()),
-        "+ channels last": Variant(built(_channels_last)),
-        "+ ReLU in place": Variant(in_place),
-        "+ oneDNN's kernel for every scan": Variant(built(_in_place, _channels_last, _onednn)),
-        "the engine's copy, float32": Variant(lower(network, x, needs=Needs(float32=True)).model),
+        "as given": lambda: Variant(network),
+        "batch norm folded": built(),
+        "+ channels last": built(_channels_last),
+        "+ ReLU in place": built(*in_place),
+        "+ oneDNN's kernel for every scan": built(*in_place, _onednn),
+        "+ conv-ReLU-pool fused, whole maps": built(*fused, whole=True, taps=False),
+        "+ fused slab by slab": built(*fused, taps=False),
+        "+ gradient of one channel by taps": built(*fused),
+        "bfloat16 by autocast": built(*in_place, autocast=True),
+        "bfloat16 weights": built(*in_bfloat16),
+        "bfloat16 weights, fused whole": built(*fused, _weights, whole=True),
+        "bfloat16 weights, fused slab by slab": built(*fused, _weights),
+        "bfloat16 weights, batch norm not folded": built(*in_bfloat16, fold=False),
+        "the engine's copy": lambda: Variant(lower(network, x).model),
+        "the engine's copy, float32": lambda: Variant(
+            lower(network, x, needs=Needs(float32=True)).model
+        ),
     }
-    has_blocks = any(isinstance(m, ConvReluPool) for m in fused.modules())
-    if has_blocks:
-        rows |= {
-            "+ conv-ReLU-pool fused, whole maps": Variant(fused, whole=True, taps=False),
-            "+ fused slab by slab": Variant(fused, taps=False),
-            "+ gradient of one channel by taps": Variant(fused),
-        }
-    if not _in_place(
-        built(), calls.without([b for _, b in rewrites.foldable_pairs(network, calls)])
-    ):
-        del rows["+ ReLU in place"]
-    if bfloat16:
-        rows |= {
-            "bfloat16 by autocast": Variant(in_place, autocast=True),
-            "bfloat16 weights": Variant(weights),
-            "bfloat16 weights, batch norm not folded": Variant(
-                built(_in_place, _channels_last, _weights, fold=False)
-            ),
-            "the engine's copy": Variant(lower(network, x).model),
-        }
-        if has_blocks:
-            blocks = built(_fuse, _channels_last, _weights)
-            rows["bfloat16 weights, fused whole"] = Variant(blocks, whole=True)
-            rows["bfloat16 weights, fused slab by slab"] = Variant(blocks)
-    return {name: rows[name] for name in STEPS if name in rows}
+    left_out: set[str] = set()
+    if not any(isinstance(m, ConvReluPool) for m in rows["+ fused slab by slab"]().model.modules()):
+        left_out |= {row for row in rows if "fused" in row or "taps" in row}
+    given = rows["+ channels last"]().model
+    if all(m.inplace for m in given.modules() if isinstance(m, nn.ReLU)):
+        left_out.add("+ ReLU in place")
+    if not bfloat16:
+        left_out |= {row for row in rows if "bfloat16" in row} | {"the engine's copy"}
+    return {row: make for row, make in rows.items() if row not in left_out}
 
 
 def _fold(model: nn.Module, calls: Trace) -> Trace:
@@ -161,17 +163,15 @@ def _channels_last(model: nn.Module, _: Trace) -> None:
     model.to(memory_format=torch.channels_last_3d)
 
 
-def _in_place(model: nn.Module, calls: Trace) -> int:
-    once, count = calls.once(), 0
+def _in_place(model: nn.Module, calls: Trace) -> None:
+    once = calls.once()
     for name, call in once.items():
         after = calls.follower(call)
         relu = model.get_submodule(after.name) if after and after.name in once else None
         if isinstance(relu, nn.ReLU) and isinstance(
             model.get_submodule(name), nn.Conv3d | nn.BatchNorm3d
         ):
-            count += not relu.inplace
             relu.inplace = True
-    return count
 
 
 def _onednn(model: nn.Module, _: Trace) -> None:
