@@ -6,6 +6,10 @@ import pytest
 
 from voxplain.pipeline.demo.run import DemoOptions, run_demo
 from voxplain.progress import Silent
+from voxplain.report.figures import style
+
+COARSE = 40
+"""Dots per inch: nobody looks at these figures."""
 
 
 @pytest.fixture(scope="session")
@@ -15,4 +19,6 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> DemoOptions:
 
 @pytest.fixture(scope="session")
 def summary(options: DemoOptions) -> dict:
-    return run_demo(options, Silent())
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(style, "DPI", COARSE)
+        return run_demo(options, Silent())
