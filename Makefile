@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 DEMO_OUT ?= demo
 
-.PHONY: help setup demo test cases check format bench docs clean
+.PHONY: help setup demo test cases coverage mutants check format bench docs clean
 
 help: ## show what make can do
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -21,10 +21,17 @@ demo: $(READY) ## run the main job on a phantom cohort; results in demo/ (3 to 7
 	@$(BIN)/voxplain demo --out $(DEMO_OUT)
 
 test: $(READY) ## run the tests
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 cases: $(READY) ## run the tests made after public problem reports (part of make test)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/cases
+
+coverage: $(READY) ## run the tests and list what no test reaches (branches, processes included)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup \
+		--cov --cov-report=term-missing:skip-covered --cov-report=html
+
+mutants: $(READY) ## plant each mutant of tests/mutants and see whether its tests fail (hours)
+	@OMP_NUM_THREADS=1 $(BIN)/python tests/mutants/run.py --jobs 2
 
 check: $(READY) ## formatting, lint, types and import contracts
 	@$(BIN)/ruff format --check src tests benchmarks docs

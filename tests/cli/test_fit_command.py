@@ -171,12 +171,13 @@ def test_killed_in_the_middle_of_an_epoch_it_ends_as_if_unbroken(run: Run, study
     process.wait()
     assert checkpoint.exists()
     assert not (study / "summary.json").exists()
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "Going on after epoch" in done.stdout
+    code, shown, _ = run("fit", study, *options)
+    assert code == 0
+    assert "Going on after epoch" in shown
     whole = make_study(study.parent / "whole")
-    command[4] = str(whole)
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "Going on" not in done.stdout
+    code, shown, _ = run("fit", whole, *options)
+    assert code == 0
+    assert "Going on" not in shown
     for number in (1, 2):
         place = f"model/test-fit-command-tiny/repeat-01/fold-{number:02d}"
         weights = f"{place}/weights.safetensors"
@@ -352,13 +353,12 @@ def test_a_training_that_cannot_go_on_says_why(run: Run, study: Path) -> None:
     assert "Traceback" not in error
 
 
-def test_two_processes_train_as_one(study: Path) -> None:
+def test_two_processes_train_as_one(run: Run, study: Path) -> None:
     """Over gloo: the losses, weights and statistics of one process, up to rounding."""
     options = ["--network", "test_fit_command:normed", "--cv", "2", "--epochs", "6"]
     options += ["--batch-size", "6", "--no-final", "--no-baselines", "--device", "cpu"]
     other = make_study(study.parent / "two")
-    alone = [sys.executable, "-m", "voxplain", "fit", str(study), *options]
-    subprocess.run(alone, check=True, capture_output=True)
+    assert run("fit", study, *options)[0] == 0
     together = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     together += ["--nproc-per-node", "2", "-m", "voxplain", "fit", str(other), *options]
     done = subprocess.run(together, capture_output=True, text=True, check=False, timeout=120)

@@ -145,3 +145,22 @@ def test_wrong_input_is_named(atlas, brain):
         ranks_of(table_of(values, atlas, brain), ["amygdale"])
     with pytest.raises(InputError, match="Unknown region of toy 'outside regions'"):
         ranks_of(table_of(values, atlas, brain), [OUTSIDE])
+
+
+def test_a_name_for_zero_is_no_region_and_one_is_like_any_other(rng, brain):
+    labels = rng.choice([0, 1, 2], SHAPE)
+    named = Atlas(labels, GRID, {0: "Background", 1: "One", 2: "Two"}, "toy")
+    values = rng.standard_normal(SHAPE)
+    frame = table_of(values, named, brain).frame
+    assert frame["region"].tolist() == ["One", "Two", OUTSIDE]
+    for label, share in zip((1, 2, 0), frame["share"], strict=True):
+        mine = np.abs(values[brain & (labels == label)]).sum()
+        assert share == pytest.approx(mine / np.abs(values[brain]).sum())
+
+
+def test_shares_and_ranks_know_no_scale(rng, brain, atlas):
+    values = rng.standard_normal(SHAPE)
+    large, small = (table_of(values * scale, atlas, brain).frame for scale in (1e6, 1e-9))
+    np.testing.assert_allclose(large["share"], small["share"])
+    np.testing.assert_array_equal(large["rank"], small["rank"])
+    assert small["share"].sum() == pytest.approx(1)

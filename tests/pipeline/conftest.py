@@ -6,8 +6,12 @@ import pytest
 
 from voxplain.pipeline.demo.run import DemoOptions, run_demo
 from voxplain.progress import Silent
+from voxplain.report.figures import style
 from voxplain.results.demo import DemoResult
 from voxplain.results.summary import demo_json
+
+COARSE = 40
+"""Dots per inch: nobody looks at these figures."""
 
 
 @pytest.fixture(scope="session")
@@ -17,7 +21,9 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> DemoOptions:
 
 @pytest.fixture(scope="session")
 def result(options: DemoOptions) -> DemoResult:
-    return run_demo(options, Silent())
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(style, "DPI", COARSE)
+        return run_demo(options, Silent())
 
 
 @pytest.fixture(scope="session")

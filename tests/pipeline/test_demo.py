@@ -125,6 +125,7 @@ def test_a_rerun_keeps_what_is_done_and_gives_the_same_figures(
     before = nib.load(lost).get_fdata()
     lost.unlink()
     monkeypatch.setattr(sys, "argv", options.command().split())
+    monkeypatch.setattr("voxplain.report.figures.style.DPI", 40)
     with pytest.raises(SystemExit, match=r"^0$"):
         main()
     shown = capsys.readouterr().out
