@@ -99,11 +99,17 @@ def _told_of_constant(module: ModuleType, key: str) -> list[str]:
     """Return the docstring below a constant, from the module that defines it."""
     from sphinx.pycode import ModuleAnalyzer
 
-    home = _homes(module).get(key, module.__name__)
+    home = _home_of(module, key)
     told = ModuleAnalyzer.for_module(home).find_attr_docs().get(("", key))
     if told is None:
         raise ValueError(f"{home}.{key} is public and has no docstring below it.")
     return told
+
+
+def _home_of(module: ModuleType, key: str) -> str:
+    """Name the module that defines a constant, through those that hand it on."""
+    handed_on = _homes(module).get(key)
+    return module.__name__ if handed_on is None else _home_of(import_module(handed_on), key)
 
 
 def _homes(module: ModuleType) -> dict[str, str]:

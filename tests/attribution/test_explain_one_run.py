@@ -55,7 +55,7 @@ def last_output(logits: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize("half", [False, True])
 def test_a_run_gives_what_separate_calls_give(monkeypatch: pytest.MonkeyPatch, half: bool) -> None:
-    monkeypatch.setattr(lowering, "half_pays", lambda device: half)
+    monkeypatch.setattr(lowering, "bfloat16_pays", lambda device: half)
     items, net = volumes(3), counted()
 
     def all_of(engine: Engine) -> list[np.ndarray]:
@@ -99,7 +99,7 @@ def test_gradients_of_another_score_are_compared_where_they_are_rounded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for half in (False, True):
-        monkeypatch.setattr(lowering, "half_pays", lambda device, half=half: half)
+        monkeypatch.setattr(lowering, "bfloat16_pays", lambda device, half=half: half)
         net = counted()
         with CPU.run() as engine:
             assert passes(engine, net, score=first_output) > 2
@@ -111,7 +111,7 @@ def test_gradients_of_another_score_are_compared_where_they_are_rounded(
 def test_a_copy_that_was_refused_is_refused_again_and_for_its_score_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(lowering, "half_pays", lambda device: True)
+    monkeypatch.setattr(lowering, "bfloat16_pays", lambda device: True)
     agree = lowering.agree
     refuse = [True]
 

@@ -168,7 +168,9 @@ def test_links_between_pages_lead_somewhere() -> None:
         path = ROOT / page
         text = re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
         for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
-            assert (path.parent / link).exists(), f"{page}: {link}"
+            # The reference is written from the docstrings when the site is built.
+            made = link.startswith("api/")
+            assert made or (path.parent / link).exists(), f"{page}: {link}"
 
 
 def test_every_public_name_is_in_the_reference(build: ModuleType) -> None:

@@ -10,7 +10,7 @@ import pytest
 SRC = Path(__file__).parents[2] / "src/voxplain"
 
 ALLOWED = (
-    *("cohort/", "study/", "cli/", "nets/checkpoint.py", "nets/record.py"),
+    *("images/", "cohort/", "study/", "cli/", "nets/checkpoint.py", "nets/record.py"),
     *("report/html/render.py", "atomic.py", "pointers.py"),
 )
 METHODS = {

@@ -164,7 +164,7 @@ def test_scans_are_explained_by_the_first_repeat_s_network_that_held_them_out(
 ) -> None:
     study = tmp_path / "study"
     shutil.copytree(fitted, study)
-    asked = ("explain", "--study", study, "--network", TINY, "--method", "gradient", "--target")
+    asked = ("explain", study, "--network", TINY, "--method", "gradient", "--target")
     code, _, error = run(*asked, "case", "--device", "cpu", "--precision", "exact")
     assert code == 0, error
     for number, test in enumerate(folds_of(study), start=1):
@@ -189,7 +189,7 @@ def test_a_network_that_has_seen_its_held_out_scan_explains_nothing(
     told = json.loads(path.read_text())
     told[part].append(f"{folds_of(study)[number - 1][-1]:02d}")
     path.write_text(json.dumps(told))
-    asked = ("explain", "--study", study, "--network", TINY, "--method", "gradient")
+    asked = ("explain", study, "--network", TINY, "--method", "gradient")
     code, _, error = run(*asked, "--device", "cpu")
     assert code == 2
     assert f"has no {TINY} for every fold of its cohort" in error

@@ -242,9 +242,12 @@ def _cohorts(cohort: Cohort, spike: Spike, division: Division) -> tuple[Cohort, 
     """Make the cohort with the effect, and the same one without it; scans are made when loaded."""
     natural = spike.natural_amounts(cohort)
     added = np.where(division.chosen, spike.strength, 0.0)
-    table = cohort.participants.rename(columns={"label": "own_label"})
-    table.insert(1, "label", [CLASS_NAMES[int(c)] for c in division.chosen])
-    table = table.assign(effect_strength=added, effect_amount=natural + added)
+    table = cohort.participants.assign(
+        own_label=cohort.participants["label"],
+        label=[CLASS_NAMES[int(c)] for c in division.chosen],
+        effect_strength=added,
+        effect_amount=natural + added,
+    )
 
     def of(amounts: NDArray[np.float64]) -> Cohort:
         def load(i: int) -> NDArray[np.float32]:
