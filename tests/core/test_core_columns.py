@@ -68,6 +68,8 @@ def test_ages_as_people_write_them(cells: list[object], numbers: list[float]) ->
         (["1.234,5", "987,25", "1.500"], [1234.5, 987.25, 1500]),
         (["1 234,5", "1'500.25", "987"], [1234.5, 1500.25, 987]),
         (["1,234,567", "1,500"], [1234567, 1500]),
+        (["1.234.567", "1.500"], [1234567, 1500]),
+        (["100 iu", "120 iu"], [100, 120]),
         (["1503 ml", "1200ml"], [1503, 1200]),
         (["1.75 m", "1.8m"], [1.75, 1.8]),
         (["5 %", "7%"], [5, 7]),
@@ -107,6 +109,26 @@ def test_codes_for_a_missing_age(code: str) -> None:
     scores = read_numbers(column(["-1", "-9", "0.5", "1.2"], "age_z"))
     assert np.isfinite(scores.values).all()
     assert np.isfinite(read_numbers(column([code, "1", "2"], "score")).values).all()
+
+
+def test_codes_are_looked_for_where_numbers_can_be_ages() -> None:
+    for oldest, known in ((130, False), (131, True)):
+        found = read_numbers(column([999, *[oldest] * 5], "age_in_weeks"))
+        assert np.isfinite(found.values[0]) == known
+
+
+@pytest.mark.parametrize(
+    ("cells", "numeric"),
+    [
+        (["1", "2", "a", "b"], False),
+        (["1", "2", "3", "a", "b"], True),
+        (["5 iu", "6 iu", "7 au", "8 au"], False),
+        (["5 ml", "6 ml", "7 cc", "8 cc"], True),
+        (["5 iu", "6 iu"], True),
+    ],
+)
+def test_a_column_is_of_numbers_where_most_cells_are(cells: list[str], numeric: bool) -> None:
+    assert read_numbers(column(cells, "dose")).numeric == numeric
 
 
 def test_months_beside_numbers_without_a_unit_are_said() -> None:

@@ -212,3 +212,11 @@ def test_recut_keeps_the_box(size):
     assert np.allclose(after.voxel_size, sides / after.shape)
     with pytest.raises(GridError, match="must be above 0 mm; nan"):
         before.recut(float("nan"))
+
+
+def test_near_is_within_a_twentieth_of_the_smallest_edge():
+    affine = np.diag([3.0, 2.0, 4.0, 1.0])
+    shifted = affine.copy()
+    for gap, near in ((0.097, True), (0.103, False)):
+        shifted[2, 3] = gap
+        assert Grid((5, 6, 7), affine).near(Grid((5, 6, 7), shifted)) == near

@@ -198,3 +198,18 @@ def test_cohort_names_labels_that_are_no_class(awkward_grids):
     table = pd.DataFrame({"participant_id": ["1", "2", "3"], "label": ["m", "x", "u"]})
     with pytest.raises(InputError, match=r"Labels u, x are not among the classes m, f\."):
         Cohort(table, ("m", "f"), awkward_grids["RAS"], lambda i: np.zeros((7, 8, 9)))
+
+
+def test_a_kernel_of_less_than_a_millimetre_smooths_too():
+    grid = Grid((7, 8, 9), np.diag([0.5, 0.5, 0.5, 1.0]))
+    values = blob(grid)
+    expected = gaussian_filter(values, 0.8 / np.sqrt(8 * np.log(2)) / 0.5, mode="constant")
+    np.testing.assert_allclose(smooth(values, grid, 0.8), expected, rtol=1e-5)
+
+
+def test_what_is_no_array_of_numbers_is_named():
+    grid = Grid((7, 8, 9), np.eye(4))
+    with pytest.raises(InputError, match="real numbers; str was given"):
+        Volume("scan.nii.gz", grid)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="real numbers; values of type complex128 was given"):
+        Volume(np.zeros((7, 8, 9), complex), grid)

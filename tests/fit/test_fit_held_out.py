@@ -138,6 +138,25 @@ def test_importance_is_what_shuffling_costs_the_held_out_part() -> None:
     assert made.permutation[1] == 0
 
 
+class Weighed(FirstMeasure):
+    """Has importances of its own: the means of the measures that it was fitted on."""
+
+    def fit(self, x: np.ndarray, y: np.ndarray) -> Weighed:
+        super().fit(x, y)
+        self.feature_importances_ = x.mean(axis=0)
+        return self
+
+
+def test_a_model_s_own_importance_is_the_mean_over_folds() -> None:
+    values = np.random.default_rng(0).uniform(size=(30, 3))
+    folds = make_folds(classes(*(np.arange(30) % 2)), 5)
+    features = Features(("a", "b", "c"), values)
+    made = fit_table(Weighed, features, classes(*(np.arange(30) % 2)), folds)
+    expected = [np.mean([values[f.train, k].mean() for f in folds]) for k in range(3)]
+    assert made.own == pytest.approx(expected)
+    assert made.permutation.shape == (3,)
+
+
 def test_folds_of_all_repeats_are_those_of_each() -> None:
     outcome = Outcome("label", np.arange(30) % 2, ("control", "case"))
     twice = make_folds(outcome, 3, repeats=2, seed=4)

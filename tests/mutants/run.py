@@ -52,7 +52,8 @@ def main() -> None:
     if "voxplain" in sys.modules:
         raise SystemExit("voxplain must not be imported before a mutant is planted.")
     controls = [Mutant(CONTROL, "", 0, "", "", tests) for tests in {one.tests: 1 for one in todo}]
-    _try_all([one for one in controls if _key(one) not in known], asked.jobs, asked.timeout)
+    untried = [one for one in controls if known.get(_key(one), ("", ""))[0] != "survived"]
+    _try_all(untried, asked.jobs, asked.timeout)
     failed = [one.tests for one in controls if _known()[_key(one)][0] != "survived"]
     for tests in failed:
         print(f"These fail without a mutant, and are left out: {tests}")
@@ -128,7 +129,7 @@ def _started(one: Mutant, place: tuple[Path, str | None], folder: Path) -> int:
     found = importlib.util.find_spec("voxplain")
     if found is None or not str(found.origin).startswith(str(source)):
         os._exit(70)
-    arguments = [*one.tests.split(), "-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    arguments = [*one.tests.split(), "-x", "-q", "-p", "no:cacheprovider"]
     os._exit(int(pytest.main([*arguments, f"--basetemp={folder / 'tests'}"])))
 
 
