@@ -20,7 +20,7 @@ from voxplain.cohort.store.reader import open_store
 from voxplain.errors import VoxplainWarning
 from voxplain.maps import AttributionMap
 from voxplain.nets import load_into, read_weights
-from voxplain.pipeline.explain import folds
+from voxplain.pipeline.fit import fitted
 
 Run = Callable[..., tuple[int, str, str]]
 NET = ("--network", TINY, "--device", "cpu")
@@ -142,8 +142,8 @@ def test_no_more_maps_are_held_than_a_batch(
         assert len(networks) == 1
         return network
 
-    load = folds._load
-    monkeypatch.setattr(folds, "_load", loaded)
+    load = fitted._load
+    monkeypatch.setattr(fitted, "_load", loaded)
     assert run(*asked)[0] == 0
     # The map that is written, and the one that is being made: not those of 30 scans of a fold.
     assert 1 <= most[0] <= 4
