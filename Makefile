@@ -14,7 +14,7 @@ setup: $(READY) ## make .venv and install voxplain with everything for developme
 $(READY): pyproject.toml constraints.txt
 	@echo "Setting up .venv (about a minute the first time) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,docs]'
 	@touch $@
 
 demo: $(READY) ## run the main job on a phantom cohort; results in demo/ (3 to 7 minutes)
@@ -27,21 +27,23 @@ cases: $(READY) ## run the tests made after public problem reports (part of make
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/cases
 
 check: $(READY) ## formatting, lint, types and import contracts
-	@$(BIN)/ruff format --check src tests benchmarks
-	@$(BIN)/ruff check src tests benchmarks
+	@$(BIN)/ruff format --check src tests benchmarks docs
+	@$(BIN)/ruff check src tests benchmarks docs
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
 
 format: $(READY) ## format the code and mend what lint can mend
-	@$(BIN)/ruff format src tests benchmarks
-	@$(BIN)/ruff check --fix src tests benchmarks
+	@$(BIN)/ruff format src tests benchmarks docs
+	@$(BIN)/ruff check --fix src tests benchmarks docs
 
 bench: $(READY) ## time voxplain against its peers on this machine (about 45 minutes)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r benchmarks/peers.txt
 	@$(BIN)/python -m benchmarks
 
-docs: $(READY) ## write the table of methods into docs/methods.md
+docs: $(READY) ## build the site into docs/_build, warnings are errors
 	@$(BIN)/python -m docs.build
+	@$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build
+	@echo "Written: docs/_build/index.html"
 
 clean: ## remove .venv, caches and the demo's results
-	rm -rf .venv $(DEMO_OUT) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv $(DEMO_OUT) docs/_build docs/api .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -12,6 +12,7 @@ from voxplain.errors import InputError
 from voxplain.grid import Grid
 from voxplain.phantom import Anatomy, Effect, Scanner, Scenario, make_phantom
 from voxplain.phantom.anatomy import _integrate, sample
+from voxplain.phantom.effects import darken
 from voxplain.volume import Volume
 
 GRID = Grid.covering((-60, -70, -50), (60, 70, 50), (24, 28, 20), flip_x=True)
@@ -132,8 +133,8 @@ def test_bayes_accuracy_is_that_of_the_best_observer() -> None:
 
 def test_the_regions_cannot_lose_more_than_all_their_signal() -> None:
     whole = np.ones((1, 1, 1), dtype=np.float32)
-    assert Effect().apply(whole, whole, 1.7) == 0
-    assert Effect().apply(whole, whole, -0.2) == pytest.approx(1.2)
+    assert darken(whole, whole, 1.7) == 0
+    assert darken(whole, whole, -0.2) == pytest.approx(1.2)
 
 
 def test_unknown_region_lists_what_there_is(template, atlas) -> None:

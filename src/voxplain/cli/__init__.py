@@ -16,7 +16,8 @@ from voxplain import __version__
 from voxplain.cli import cohort
 from voxplain.cli.explain import explain
 from voxplain.cli.features import features
-from voxplain.cli.fit import fit, phantom
+from voxplain.cli.fit import fit
+from voxplain.cli.phantom import phantom
 from voxplain.cli.reclassify import reclassify
 from voxplain.console import make_console, make_progress
 from voxplain.errors import VoxplainError, VoxplainWarning

@@ -12,7 +12,7 @@ from rich.console import Console
 from voxplain.cli.modules import importable_here
 from voxplain.console import make_console, make_progress
 
-__all__ = ["fit", "phantom"]
+__all__ = ["fit"]
 
 _SHOWN = {
     "accuracy": "accuracy",
@@ -128,31 +128,6 @@ def fit(
     _tell(console, result)
     for name in ("fit.html", "summary.json"):
         console.print(f"Written: {options.out / name}", highlight=False, soft_wrap=True)
-
-
-def phantom(
-    out: Annotated[Path, typer.Option(help="Folder of the study; made when missing.")],
-    subjects: Annotated[int, typer.Option(help="Size of the cohort.")] = 120,
-    strength: Annotated[
-        float | None, typer.Option(help="Darkening in cases, as a share; 0 for none at all.")
-    ] = None,
-    family_size: Annotated[
-        int, typer.Option(help="Members of a family, alike in shape and of one class.")
-    ] = 1,
-    voxel_size: Annotated[
-        float | None, typer.Option(help="About the edge length of voxels, mm; else 3.1.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Same seed, same brains.")] = 0,
-) -> None:
-    """Make a cohort of brains whose truth is known."""
-    from voxplain.pipeline.phantom import make_phantom_study
-
-    console = make_console()
-    progress = make_progress(console)
-    cohort = make_phantom_study(
-        out, subjects, strength, family_size, seed, progress, voxel_size=voxel_size
-    )
-    console.print(f"{len(cohort)} brains in {out / 'cohort'}", highlight=False, soft_wrap=True)
 
 
 def _tell(console: Console, result: dict[str, Any]) -> None:

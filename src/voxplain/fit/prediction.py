@@ -22,7 +22,22 @@ def predict(
     device: str = "cpu",
     batch_size: int = 4,
 ) -> NDArray[np.float32]:
-    """Return the outputs for some subjects in float32, array (N, K)."""
+    """Return the outputs for some subjects.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        It is brought to the device, and left in eval mode.
+    cohort : Cohort
+    indices : sequence of int
+        Positions in the cohort.
+    device : str, default="cpu"
+    batch_size : int, default=4
+
+    Returns
+    -------
+    array (N, K), float32
+    """
     network.to(device).eval()
     out = []
     with torch.inference_mode():

@@ -161,8 +161,10 @@ def inner_split(
 
     Returns
     -------
-    learn, validate : array
+    learn : array
         Positions in the cohort, ascending.
+    validate : array
+        The same, of those who are set aside.
     """
     part = Outcome(outcome.name, outcome.values[train], outcome.class_names)
     own = None if groups is None else groups[train]
@@ -183,7 +185,10 @@ def hold_out(cohort: Cohort, fraction: float, seed: int = 0) -> tuple[Indices, I
 
     Returns
     -------
-    train, held_out : array (N,), positions in the cohort, ascending
+    train : array (N,)
+        Positions in the cohort, ascending.
+    held_out : array (N,)
+        The same, of those who are held out.
 
     Raises
     ------

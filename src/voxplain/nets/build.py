@@ -27,6 +27,7 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "sfcn": SFCN,
     **MONAI_NETWORKS,
 }
+"""What builds each network, by the name that the command line knows."""
 
 
 def build_network(name: str, shape: Sequence[int], classes: int = 2) -> nn.Module:

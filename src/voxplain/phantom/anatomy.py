@@ -44,7 +44,11 @@ class Anatomy:
     likeness: float = 0.9
 
     def draw(
-        self, grid: Grid, rng: np.random.Generator, family: np.random.Generator | None = None
+        self,
+        grid: Grid,
+        rng: np.random.Generator,
+        family: np.random.Generator | None = None,
+        larger: float = 0.0,
     ) -> NDArray[np.float32]:
         """Draw one subject's displacement field.
 
@@ -55,6 +59,8 @@ class Anatomy:
         rng : numpy.random.Generator
         family : numpy.random.Generator, optional
             In the same state for all members of a family, whose shapes are then alike.
+        larger : float, default=0.0
+            Added to the logarithm of the head's linear size.
 
         Returns
         -------
@@ -66,6 +72,11 @@ class Anatomy:
         if family is not None:
             shared = self._velocity(coarse, family)
             velocity = np.sqrt(self.likeness) * shared + np.sqrt(1 - self.likeness) * velocity
+        if larger:
+            world = _world(coarse)
+            # A point of the template is seen further out in a larger head, so the field points in.
+            centre = world.reshape(3, -1).mean(axis=1)
+            velocity = velocity - larger * (world - centre[:, None, None, None])
         displacement = _integrate(velocity, coarse)
         return _upsampled(displacement, coarse, grid)
 

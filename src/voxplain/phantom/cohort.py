@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 from voxplain.atlas import Atlas
 from voxplain.errors import InputError
 from voxplain.grid import KAN2020_GRID, Grid
 from voxplain.phantom.anatomy import Anatomy, sample
-from voxplain.phantom.effects import Effect
+from voxplain.phantom.effects import Effect, darken
 from voxplain.phantom.scanner import Scanner
 from voxplain.volume import Cohort, Volume, resample, smooth
 
 __all__ = ["CLASS_NAMES", "Phantom", "Scenario", "make_phantom"]
 
 CLASS_NAMES = ("control", "case")
+"""Of every phantom cohort, in the order of the labels."""
+
 # Sets the draws of families apart from those of subjects.
 _FAMILY = 1
+_MARK, _MARK_SD, _MARK_MM = 0.5, 0.1, 12.0
 _PER_FWHM = np.sqrt(8 * np.log(2))
 
 
@@ -38,6 +42,12 @@ class Scenario:
         The grid of the images; the paper's by default.
     family_size : int, default=1
         Members of a family, who are of one class and of like anatomy, as twins are of one sex.
+    head_size : float, default=0.0
+        How much larger the heads of cases are, in standard deviations of the logarithm of a head's
+        linear size, `Anatomy.size_sd`.
+    mark : float, optional
+        A bright mark in a corner of every scan, outside the brain, whose brightness in cases is
+        greater by so many of its standard deviations; no mark by default.
     """
 
     effect: Effect = field(default_factory=Effect)
@@ -45,6 +55,30 @@ class Scenario:
     scanner: Scanner = field(default_factory=Scanner)
     grid: Grid = KAN2020_GRID
     family_size: int = 1
+    head_size: float = 0.0
+    mark: float | None = None
+
+    @property
+    def bayes_accuracy(self) -> float:
+        """Accuracy of the best observer of the effect, the head's size and the mark.
+
+        Raises
+        ------
+        InputError
+            If another effect than a difference of means is mixed with others.
+        """
+        others = float(np.hypot(self.head_size, self.mark or 0.0))
+        if not others:
+            return self.effect.bayes_accuracy
+        if self.effect.strength == 0:
+            return float(ndtr(others / 2))
+        if type(self.effect) is not Effect:
+            raise InputError(
+                f"{type(self.effect).__name__} beside head size or a mark has no accuracy in "
+                "closed form; plant one of them."
+            )
+        own = self.effect.strength / self.effect.spread
+        return float(ndtr(np.hypot(own, others) / 2))
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,11 +96,13 @@ class Phantom:
     brain : array (X, Y, Z), bool
         The template's brain on the cohort's grid.
     support : array (X, Y, Z), bool
-        Where the effect acts, in template space.
+        Where the effect acts, in template space; of a mark, where it lies.
     own_supports : array (N, X, Y, Z), bool
         The same in each subject's own space, for controls too: where it would act.
     without_effect : array (N, X, Y, Z), float32
         Each subject's image with everything the same but the effect; a control's own image.
+    decoy : array (X, Y, Z), bool
+        Parts that vary without carrying the class, such as a suppressor, in template space.
     """
 
     cohort: Cohort
@@ -76,6 +112,7 @@ class Phantom:
     support: NDArray[np.bool_]
     own_supports: NDArray[np.bool_]
     without_effect: NDArray[np.float32]
+    decoy: NDArray[np.bool_]
 
 
 def make_phantom(
@@ -123,37 +160,47 @@ def make_phantom(
             "families smaller or the cohort larger."
         )
     grid, effect = scenario.grid, scenario.effect
-    tissue, fraction = _sources(template, atlas, effect, grid)
+    tissue, fractions = _sources(template, atlas, effect, grid)
     world = _world(grid)
-    at_rest = sample(fraction, template.grid, world)
-    if not (at_rest >= 0.5).any():
-        raise InputError(
-            f"The effect's regions ({', '.join(effect.regions)}) fill no voxel of the grid "
-            f"{grid}; choose larger regions or smaller voxels."
-        )
+    at_rest = [sample(fraction, template.grid, world) >= 0.5 for fraction in fractions]
+    for regions, place in zip(effect.parts, at_rest, strict=True):
+        if not place.any():
+            raise InputError(
+                f"The effect's regions ({', '.join(regions)}) fill no voxel of the grid "
+                f"{grid}; choose larger regions or smaller voxels."
+            )
+    corner = _corner(grid)
     images = np.empty((subjects, *grid.shape), dtype=np.float32)
     without = np.empty_like(images)
     supports = np.empty(images.shape, dtype=bool)
-    added, darkening = np.zeros(subjects), np.zeros(subjects)
+    added, darkening = np.zeros(subjects), np.zeros((len(fractions), subjects))
     size = scenario.family_size
     families = [i // size for i in range(subjects)]
     for i in range(subjects):
         rng = np.random.default_rng([seed, i])
         home = np.random.default_rng([seed, families[i], _FAMILY]) if size > 1 else None
-        points = world + scenario.anatomy.draw(grid, rng, home)
+        case = families[i] % 2 == 1
+        larger = scenario.head_size * scenario.anatomy.size_sd * case
+        points = world + scenario.anatomy.draw(grid, rng, home, larger)
         scan = scenario.scanner.draw(grid, rng)
         own_tissue = sample(tissue, template.grid, points)
-        own_fraction = sample(fraction, template.grid, points)
-        natural = effect.draw_natural(rng)
-        added[i] = effect.strength * (families[i] % 2)
-        darkening[i] = natural + added[i]
-        without[i] = scan.acquire(effect.apply(own_tissue, own_fraction, natural))
+        own = [sample(fraction, template.grid, points) for fraction in fractions]
+        amounts = effect.draw(rng, case)
+        added[i] = effect.strength * case
+        darkening[:, i] = amounts.whole
+        without[i] = scan.acquire(_darkened(own_tissue, own, amounts.bare))
         images[i] = (
-            scan.acquire(effect.apply(own_tissue, own_fraction, darkening[i]))
-            if added[i]
-            else without[i]
+            without[i]
+            if amounts.whole == amounts.bare
+            else scan.acquire(_darkened(own_tissue, own, amounts.whole))
         )
-        supports[i] = own_fraction >= 0.5
+        supports[i] = _union(f >= 0.5 for f, told in zip(own, effect.telling, strict=True) if told)
+        if scenario.mark is not None:
+            bright = float(rng.normal())
+            without[i][corner] = scenario.scanner.level * max(_MARK + _MARK_SD * bright, 0.0)
+            bright += scenario.mark * case
+            images[i][corner] = scenario.scanner.level * max(_MARK + _MARK_SD * bright, 0.0)
+            supports[i] = corner if effect.strength == 0 else supports[i] | corner
         if on_progress:
             on_progress(i + 1, subjects)
     participants = pd.DataFrame(
@@ -161,39 +208,70 @@ def make_phantom(
             "participant_id": [f"sub-{i + 1:04d}" for i in range(subjects)],
             "label": [CLASS_NAMES[family % 2] for family in families],
             "effect_strength": added,
-            "darkening": darkening,
+            "darkening": darkening[0],
         }
     )
+    for number, row in enumerate(darkening[1:], start=2):
+        participants[f"darkening_{number}"] = row
     if size > 1:
         participants["family"] = [f"F{family + 1:04d}" for family in families]
     rest = sample(tissue, template.grid, world)
+    told = [p for p, tells in zip(at_rest, effect.telling, strict=True) if tells]
+    untold = [p for p, tells in zip(at_rest, effect.telling, strict=True) if not tells]
+    marked = [corner] if scenario.mark is not None else []
+    support = _union(marked if marked and effect.strength == 0 else told + marked)
     return Phantom(
         cohort=Cohort(participants, CLASS_NAMES, grid, lambda i: images[i]),
         scenario=scenario,
         template=Volume(rest, grid, "template"),
         brain=rest > 0.1,
-        support=at_rest >= 0.5,
+        support=support,
         own_supports=supports,
         without_effect=without,
+        decoy=_union(untold) if untold else np.zeros(grid.shape, dtype=bool),
     )
 
 
 def _sources(
     template: Volume, atlas: Atlas, effect: Effect, grid: Grid
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Tissue and region share at the template's resolution, blurred to the voxels of the grid.
+) -> tuple[NDArray[np.float32], list[NDArray[np.float32]]]:
+    """Tissue and each part's share at the template's resolution, blurred to the voxels of the grid.
 
     A voxel of a scanner averages over its own width; sampling a blurred template stands for that.
     """
     width = _PER_FWHM * (np.mean(grid.voxel_size) - np.mean(template.grid.voxel_size)) / 2
-    region = resample(
-        atlas.mask(effect.regions).astype(np.float32), atlas.grid, template.grid, order=0
-    )
     tissue = np.clip(template.values / template.values.max(), 0, 1)
-    inside = region * (tissue > 0)
+    fractions = []
+    for regions in effect.parts:
+        mask = atlas.mask(regions).astype(np.float32)
+        region = resample(mask, atlas.grid, template.grid, order=0)
+        fractions.append(smooth(region * (tissue > 0), template.grid, width))
     blurred = smooth(tissue, template.grid, width)
     blurred[blurred < 1e-3] = 0
-    return blurred, smooth(inside, template.grid, width)
+    return blurred, fractions
+
+
+def _darkened(
+    tissue: NDArray[np.float32],
+    fractions: Sequence[NDArray[np.float32]],
+    amounts: Sequence[float],
+) -> NDArray[np.float32]:
+    for fraction, amount in zip(fractions, amounts, strict=True):
+        tissue = darken(tissue, fraction, amount)
+    return tissue
+
+
+def _corner(grid: Grid) -> NDArray[np.bool_]:
+    """Choose where a mark lies: a cube of some 12 mm in a corner of the field of view."""
+    place = np.zeros(grid.shape, dtype=bool)
+    cube = tuple(slice(1, 1 + max(1, round(_MARK_MM / size))) for size in grid.voxel_size)
+    place[cube] = True
+    return place
+
+
+def _union(places: Iterable[NDArray[np.bool_]]) -> NDArray[np.bool_]:
+    union: NDArray[np.bool_] = np.logical_or.reduce(list(places))
+    return union
 
 
 def _world(grid: Grid) -> NDArray[np.float32]:

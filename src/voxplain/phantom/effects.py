@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-__all__ = ["MEDIAL_TEMPORAL", "Effect"]
+__all__ = ["MEDIAL_TEMPORAL", "Amounts", "Effect", "darken"]
 
 MEDIAL_TEMPORAL = ("Hippocampus_L", "Hippocampus_R", "Amygdala_L", "Amygdala_R")
 """Both hippocampi and both amygdalae, in the names of AAL."""
+
+
+class Amounts(NamedTuple):
+    """How much darker a subject's parts are, a number for each part.
+
+    Parameters
+    ----------
+    bare : tuple of float
+        As the same subject would be without the effect.
+    whole : tuple of float
+    """
+
+    bare: tuple[float, ...]
+    whole: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -44,29 +59,34 @@ class Effect:
             return 1.0 if self.strength else 0.5
         return float(ndtr(abs(self.strength) / (2 * self.spread)))
 
-    def draw_natural(self, rng: np.random.Generator) -> float:
-        """Draw how much darker a subject's regions are by nature; negative is brighter."""
-        return float(rng.normal(0, self.spread))
+    @property
+    def parts(self) -> tuple[tuple[str, ...], ...]:
+        """Names of the regions of each part that varies by itself."""
+        return (self.regions,)
 
-    def apply(
-        self, tissue: NDArray[np.float32], fraction: NDArray[np.float32], darkening: float
-    ) -> NDArray[np.float32]:
-        """Darken the tissue.
+    @property
+    def telling(self) -> tuple[bool, ...]:
+        """Whether each part carries the class."""
+        return (True,)
+
+    def draw(self, rng: np.random.Generator, case: bool) -> Amounts:
+        """Draw how much darker a subject's regions are, nature included.
 
         Parameters
         ----------
-        tissue : array (X, Y, Z), in [0, 1]
-        fraction : array (X, Y, Z), in [0, 1]
-            Share of each voxel that lies in the regions.
-        darkening : float
-            Fraction of the signal that is lost where `fraction` is 1; more than all of it counts
-            as all.
+        rng : numpy.random.Generator
+        case : bool
 
         Returns
         -------
-        array (X, Y, Z), float32
+        Amounts
         """
-        return (tissue * (1 - min(darkening, 1.0) * fraction)).astype(np.float32)
+        natural = self.draw_natural(rng)
+        return Amounts((natural,), (natural + self.strength * case,))
+
+    def draw_natural(self, rng: np.random.Generator) -> float:
+        """Draw how much darker a subject's regions are by nature; negative is brighter."""
+        return float(rng.normal(0, self.spread))
 
     def describe(self) -> str:
         """Say in words what a case has that a control has not."""
@@ -75,3 +95,24 @@ class Effect:
             f"natural variation of {100 * self.spread:.0f} % (standard deviation) in both classes, "
             f"so that the best observer is right {100 * self.bayes_accuracy:.1f} % of the time"
         )
+
+
+def darken(
+    tissue: NDArray[np.float32], fraction: NDArray[np.float32], darkening: float
+) -> NDArray[np.float32]:
+    """Darken the tissue of one part.
+
+    Parameters
+    ----------
+    tissue : array (X, Y, Z), in [0, 1]
+    fraction : array (X, Y, Z), in [0, 1]
+        Share of each voxel that lies in the part.
+    darkening : float
+        Fraction of the signal that is lost where `fraction` is 1; more than all of it counts
+        as all.
+
+    Returns
+    -------
+    array (X, Y, Z), float32
+    """
+    return (tissue * (1 - min(darkening, 1.0) * fraction)).astype(np.float32)

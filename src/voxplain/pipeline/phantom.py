@@ -26,6 +26,7 @@ def make_phantom_study(
     seed: int,
     progress: Progress,
     voxel_size: float | None = None,
+    scenario: Scenario | None = None,
 ) -> Cohort:
     """Make a phantom cohort and write its store, where `voxplain fit` finds it.
 
@@ -44,6 +45,8 @@ def make_phantom_study(
     progress : Progress
     voxel_size : float, mm, optional
         About the edge length of the images' voxels; the paper's 3.1 by default.
+    scenario : Scenario, optional
+        What makes a case a case; darker hippocampi and amygdalae by default.
 
     Returns
     -------
@@ -54,7 +57,9 @@ def make_phantom_study(
     VoxplainError
         If an option is out of range, or the study cannot be written.
     """
-    scenario = Scenario(family_size=family_size)
+    scenario = scenario or Scenario()
+    if family_size > 1:
+        scenario = replace(scenario, family_size=family_size)
     if voxel_size is not None:
         scenario = replace(scenario, grid=scenario.grid.recut(voxel_size))
     if strength is not None:
@@ -73,9 +78,10 @@ def make_phantom_study(
         )
     words = f"phantom, seed {seed}, {subjects} subjects, {scenario}"
     cohort = write_store(out / "cohort", phantom.cohort, words)
-    if scenario.effect.strength:
+    # A larger head has no place in the brain where it would show.
+    if scenario.effect.strength or scenario.mark:
         write_truth(study, phantom, progress)
     study.write_text("participants.tsv", cohort.participants.to_csv(sep="\t", index=False))
-    told = {"recipe": words, "bayes_accuracy": scenario.effect.bayes_accuracy}
+    told = {"recipe": words, "bayes_accuracy": scenario.bayes_accuracy}
     study.write_json("summary.json", study.read_json("summary.json") | {"phantom": told})
     return cohort

@@ -14,10 +14,13 @@ from voxplain.phantom import Phantom
 from voxplain.progress import Progress
 from voxplain.study import Study
 from voxplain.trust import FWHM_MM, chance_of, localise, strength
+from voxplain.volume import Cohort
 
-__all__ = ["Truth", "read_truth", "write_truth"]
+__all__ = ["Truth", "read_truth", "write_planted", "write_truth"]
 
 _EFFECT, _BRAIN = "phantom/template_desc-effect_mask", "phantom/template_desc-brain_mask"
+_DECOY = "phantom/template_desc-suppressor_mask"
+_CHANGE = "phantom/template_desc-effect_statmap"
 
 
 class Truth(NamedTuple):
@@ -60,7 +63,44 @@ def write_truth(study: Study, phantom: Phantom, progress: Progress) -> None:
             advance(i + 1)
     study.write_volume("phantom/template_T1w", phantom.template.values, grid)
     study.write_volume(_BRAIN, phantom.brain, grid)
+    if phantom.decoy.any():
+        study.write_volume(_DECOY, phantom.decoy, grid)
     study.write_volume(_EFFECT, phantom.support, grid)
+
+
+def write_planted(
+    study: Study,
+    spiked: Cohort,
+    without: Cohort,
+    support: NDArray[np.bool_],
+    brain: NDArray[np.bool_],
+    progress: Progress,
+) -> None:
+    """Write where an effect was planted in given scans, and what it changes on average.
+
+    Parameters
+    ----------
+    study : Study
+    spiked, without : Cohort
+        The same scans with and without the effect; of the last class with the effect.
+    support : array (X, Y, Z), bool
+        Voxels of the region.
+    brain : array (X, Y, Z), bool
+    progress : Progress
+    """
+    cases = np.flatnonzero(spiked.labels == len(spiked.class_names) - 1)
+    change, mean = np.zeros(spiked.grid.shape), np.zeros(spiked.grid.shape)
+    with progress.step("Writing the truth", len(cases)) as advance:
+        for done, i in enumerate(cases, start=1):
+            before = without.load(int(i))
+            change += spiked.load(int(i)) - before
+            mean += before
+            advance(done)
+    grid, count = spiked.grid, len(cases)
+    study.write_volume("phantom/template_T1w", (mean / count).astype(np.float32), grid)
+    study.write_volume(_CHANGE, (change / count).astype(np.float32), grid)
+    study.write_volume(_BRAIN, brain, grid)
+    study.write_volume(_EFFECT, support, grid)
 
 
 def read_truth(study: Path) -> Truth | None:

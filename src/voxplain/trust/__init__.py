@@ -5,6 +5,7 @@ from voxplain.trust.chance import ChanceInterval, chance_interval, chance_of
 from voxplain.trust.controls import TMap, edge_filter
 from voxplain.trust.fields import fwhm_of
 from voxplain.trust.localisation import FWHM_MM, Localisation, localise, strength
+from voxplain.trust.places import Places, find_places
 from voxplain.trust.verdict import Verdict, say
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Agreement",
     "ChanceInterval",
     "Localisation",
+    "Places",
     "TMap",
     "Verdict",
     "agreement",
@@ -19,6 +21,7 @@ __all__ = [
     "chance_of",
     "dice_top",
     "edge_filter",
+    "find_places",
     "fwhm_of",
     "localise",
     "say",

@@ -78,6 +78,7 @@ METHODS = Registry(
         "rise": Rise,
     }
 )
+"""The methods by name; ``METHODS["captum:Saliency"]`` asks the bridge to Captum."""
 
 
 def make_method(method: str | Method, options: Mapping[str, Any] | None = None) -> Method:

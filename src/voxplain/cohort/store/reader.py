@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from voxplain.errors import InputError, StudyError
 from voxplain.grid import Grid
 from voxplain.volume import Cohort
 
-__all__ = ["IMAGES", "PLAN", "STORE", "TABLE", "check_store", "open_store"]
+__all__ = ["IMAGES", "PLAN", "STORE", "TABLE", "check_store", "open_store", "read_steps"]
 
 IMAGES = "images.npy"
 PLAN = "plan.json"
@@ -93,6 +94,22 @@ def _nothing_in(folder: Path) -> str:
     if read_json(folder / PLAN) is not None:
         return f"The cohort in {folder} is not finished; run the same command again to go on."
     return f"There is no cohort in {folder}; make one with 'voxplain cohort'."
+
+
+def read_steps(folder: str | PathLike[str]) -> list[dict[str, Any]]:
+    """Read how the scans of a store were prepared.
+
+    Parameters
+    ----------
+    folder : path
+
+    Returns
+    -------
+    list of dict
+        The steps of the recipe; empty where the scans were made and not read.
+    """
+    steps = (read_json(_folder(folder) / STORE) or {}).get("steps", [])
+    return [step for step in steps if isinstance(step, dict)]
 
 
 def check_store(folder: str | PathLike[str]) -> list[str]:

@@ -187,6 +187,7 @@ class SideBySide:
 
 
 Item = Text | Heading | Code | Picture | Table | Viewer | Findings | SideBySide
+"""What a section holds."""
 
 
 @dataclass(frozen=True)
