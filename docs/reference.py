@@ -17,9 +17,8 @@ __all__ = ["MODULES", "pages", "public_names"]
 MODULES = (
     "voxplain",
     "voxplain.attribution",
+    "voxplain.grid",
     "voxplain.cohort",
-    "voxplain.cohort.build",
-    "voxplain.cohort.find.sources",
     "voxplain.phantom",
     "voxplain.nets",
     "voxplain.fit",

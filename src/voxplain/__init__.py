@@ -17,7 +17,7 @@ _HOMES = {
     "Engine": "voxplain.attribution",
     "Grid": "voxplain.grid",
     "GroupMap": "voxplain.maps",
-    "METHODS": "voxplain.attribution",
+    "METHODS": "voxplain.attribution.methods",
     "Method": "voxplain.attribution",
     "Prepared": "voxplain.cohort",
     "Provenance": "voxplain.maps",
@@ -45,7 +45,8 @@ __all__ = sorted(_HOMES)  # noqa: PLE0605
 if TYPE_CHECKING:
     from voxplain import attribution, cohort, fit, grid, group, nets, phantom, trust
     from voxplain.atlas import Atlas
-    from voxplain.attribution import METHODS, Engine, Method, explain, iter_explain
+    from voxplain.attribution import Engine, Method, explain, iter_explain
+    from voxplain.attribution.methods import METHODS
     from voxplain.cohort import (
         Prepared,
         load_atlas,

@@ -130,7 +130,10 @@ def _read_checked(image: Any, orientation: str | None, exact: bool) -> tuple[NDA
     if not np.isfinite([values.min(), values.max()]).all():
         bad = int(values.size - np.isfinite(values).sum())
         raise InputError(
-            f"{name_of(image)} has {bad} voxels that are NaN or infinite; set them to 0 first."
+            f"{name_of(image)} has {bad} voxels that are NaN or infinite; set them to 0 in the "
+            "file first."
+            if isinstance(image, ImageFile)
+            else f"{name_of(image)} has {bad} voxels that are NaN or infinite; set them to 0."
         )
     return values, grid
 
