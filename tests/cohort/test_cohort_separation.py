@@ -118,3 +118,19 @@ def test_sites_that_tell_all_are_not_certain() -> None:
     assert told.telling
     assert 0.75 < told.interval[0] < 0.95
     assert told.interval[1] == 1
+
+
+@pytest.mark.parametrize(
+    ("shares", "people", "telling"),
+    [((0.4, 0.6), 500, True), ((0.4, 0.6), 20, False), ((0.45, 0.55), 500, False)],
+)
+def test_who_tells_is_sixty_percent_and_surely_above_chance(
+    shares: tuple[float, float], people: int, telling: bool
+) -> None:
+    """Of a yes or no the area is .5 and half the difference of the shares."""
+    said = [np.arange(people) < round(share * people) for share in shares]
+    labels = np.repeat(["f", "m"], people)
+    (told,) = balance(cohort_of(labels, age=np.hstack(said) * 10.0 + 20))
+    assert told.auc == pytest.approx(0.5 + (shares[1] - shares[0]) / 2)
+    assert told.telling == telling
+    assert (told.interval[0] > 0.5) == (people == 500)

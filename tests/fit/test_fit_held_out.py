@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 
 from voxplain.fit import Fold, Outcome, make_folds
 from voxplain.fit.confounds import confounds_alone, design, residual_outputs
-from voxplain.fit.morphometry import Features, fit_table
+from voxplain.fit.morphometry import Features, TableFit, fit_table, ranked
 
 COUNT = 36
 
@@ -166,3 +166,11 @@ def test_folds_of_all_repeats_are_those_of_each() -> None:
     assert [fold.test.tolist() for fold in twice[3:]] == [
         fold.test.tolist() for fold in make_folds(outcome, 3, seed=5)
     ]
+
+
+def test_measures_are_ranked_by_their_mean_over_models() -> None:
+    losses = {"one": [0.1, 0.0, 0.3], "other": [0.5, 0.2, 0.1]}
+    fits = {name: TableFit([], np.array(loss), None) for name, loss in losses.items()}
+    told = ranked(Features(("a", "b", "c"), np.zeros((1, 3))), fits)
+    assert [one["measure"] for one in told] == ["a", "c", "b"]
+    assert [one["permutation"] for one in told] == pytest.approx([0.3, 0.2, 0.1])
