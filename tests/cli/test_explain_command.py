@@ -98,7 +98,8 @@ def test_maps_come_back_on_the_scan_s_own_grid(run: Run, asked, scan: Path, tmp_
 
 
 def test_options_reach_the_method(run: Run, asked, tmp_path: Path) -> None:
-    code, _, err = run(*asked, "--grid", "network", "--option", "grad-cam:relu=false")
+    wanted = ("--method", "grad-cam", "--option", "grad-cam:relu=false")
+    code, _, err = run(*asked, "--grid", "network", *wanted)
     assert (code, err) == (0, "")
     (path,) = (tmp_path / "out/maps").rglob("*.nii.gz")
     assert nib.load(path).get_fdata().min() < 0
@@ -194,8 +195,8 @@ def test_regions_by_the_name_of_an_atlas_or_a_file(
     check_sentence(code, err, "regions must be an atlas or a label image; 3 was given")
     code, _, err = run(*ablation, "--option", f"region-ablation:regions={scan}", "--out", "no")
     check_sentence(code, err, "labels that are not whole numbers")
-    code, _, err = run(*asked, "--option", "grad-cam:regions=AAL", "--out", "no")
-    check_sentence(code, err, "'grad-cam' has no option 'regions'")
+    code, _, err = run(*asked, "--option", "gradient:regions=AAL", "--out", "no")
+    check_sentence(code, err, "'gradient' has no option 'regions'")
     moved = write_nifti(rng.random((7, 8, 9)), np.diag([20, 20, 20, 1]), "sub-B_T1w.nii")
     code, _, err = run(
         *ablation, "--image", moved, "--option", "region-ablation:regions=AAL", "--out", "no"
@@ -424,8 +425,8 @@ def check_sentence(code: int, err: str, message: str) -> None:
         (["--device", "tpu"], "device must be .*'tpu' was given"),
         (["--precision", "half"], "precision must be .*'half' was given"),
         (["--option", "relu=false"], "'relu=false' is not method:name=value"),
-        (["--option", "gradient:score=logit"], r"method that was asked for \(grad-cam\)"),
-        (["--option", "grad-cam:rleu=false"], "'grad-cam' has no option 'rleu'.*relu"),
+        (["--option", "grad-cam:relu=false"], r"method that was asked for \(gradient\)"),
+        (["--option", "gradient:scroe=logit"], "'gradient' has no option 'scroe'.*score"),
         (["--weights", "nowhere.pt"], "no file of weights at nowhere.pt"),
     ],
 )

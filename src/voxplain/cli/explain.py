@@ -56,7 +56,8 @@ def explain(
         str, typer.Option(help="Grid of the maps: input (the scan's own) or network.")
     ] = "input",
     method: Annotated[
-        list[str] | None, typer.Option(help="See 'voxplain methods'; may be repeated.")
+        list[str] | None,
+        typer.Option(help="See 'voxplain methods'; may be repeated. By default gradient."),
     ] = None,
     target: Annotated[
         str, typer.Option(help="predicted, a class index or name; of a study also own, its label.")
@@ -92,6 +93,7 @@ def explain(
     seed: Annotated[int, typer.Option(help="Same seed, same maps.")] = 0,
 ) -> None:
     """Explain what a network makes of real scans."""
+    from voxplain.attribution.methods import DEFAULT_METHOD
     from voxplain.pipeline.explain.options import ScanOptions
     from voxplain.pipeline.explain.scan import explain_scans
     from voxplain.pipeline.explain.study import explain_study
@@ -124,7 +126,7 @@ def explain(
         align=align,
         orientation=orientation,
         grid=grid,
-        methods=tuple(dict.fromkeys(method or ["grad-cam"])),
+        methods=tuple(dict.fromkeys(method or [DEFAULT_METHOD])),
         target=int(target) if target.lstrip("-").isdigit() else target,
         layer=layer,
         options=tuple(option or ()),

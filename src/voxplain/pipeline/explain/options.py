@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from voxplain.attribution.methods import METHODS, make_method
+from voxplain.attribution.methods import DEFAULT_METHOD, METHODS, make_method
 from voxplain.cohort import PRESETS
 from voxplain.errors import InputError, unknown_name
 from voxplain.images.orientation import require_orientation
@@ -69,7 +69,7 @@ class ScanOptions:
     align: str = "affine"
     orientation: str | None = None
     grid: str = "input"
-    methods: tuple[str, ...] = ("grad-cam",)
+    methods: tuple[str, ...] = (DEFAULT_METHOD,)
     target: int | str = "predicted"
     layer: str = "auto"
     options: tuple[str, ...] = ()

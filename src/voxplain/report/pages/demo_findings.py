@@ -118,8 +118,8 @@ def localisation(result: DemoResult, pictures: Mapping[str, bytes]) -> list[Item
     weak = frozenset(n for n, m in enumerate(order) if not m.better_than_chance)
     chance = f"A map without information has an average precision of {result.chance_ap:.3f}"
     chance += f", and 95 % of such maps stay below {result.chance_ap_95:.3f}."
-    chance += " A smoother map has more luck, and so has one without a negative side: each is held "
-    chance += "to the limit of random maps of its own kind."
+    chance += " By chance a smoother map finds more, and so does one without a negative side: each "
+    chance += "is held to the limit of random maps of its own kind."
     words = (
         "Average precision (AP) sorts the voxels by the map and asks how many of the first ones "
         "lie in the true effect; it is 1 for a perfect map. AUROC is 0.5 by chance. Dice compares "
