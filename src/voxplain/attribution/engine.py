@@ -210,9 +210,9 @@ class Engine:
         """Remember what is found out about networks, for all that they are asked in one run.
 
         Within it, scoring and all methods share the examination of a network and its faster copies,
-        as far as they need the same; a plain engine finds all of it out at every call. What they
-        give stays the same. A network whose weights are changed meanwhile is examined anew;
-        otherwise it must not be changed.
+        as far as they need the same; a plain engine finds all of it out at every call. What was
+        found on the first scan of a run holds for the rest of it. A network whose weights are
+        changed meanwhile is examined anew; otherwise it must not be changed.
 
         Yields
         ------
