@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import importlib.util
 import os
+import random
 import shutil
 import signal
 import sys
@@ -35,11 +36,14 @@ def main() -> None:
     """Try what the list asks for, and say what survives without a reason."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="mutants whose file or tests hold this")
+    parser.add_argument("--sample", type=int, help="as many, drawn by chance, always the same")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--timeout", type=float, default=300, help="seconds for a mutant")
     parser.add_argument("--again", action="store_true", help="try survivors once more")
     asked = parser.parse_args()
     chosen = [one for one in read_list() if asked.only in f"{one.file} {one.tests}"]
+    if asked.sample is not None and asked.sample < len(chosen):
+        chosen = random.Random(0).sample(chosen, asked.sample)
     known = _known()
     todo = [
         one

@@ -170,3 +170,12 @@ def test_agreement_is_repeatable_and_checks_its_input(rng, brain):
         dice_top(a, b[..., 1:], brain, 0.1)
     with pytest.raises(InputError, match="first map has values inside the brain"):
         spearman(np.full(SHAPE, np.nan), b, brain)
+
+
+@pytest.mark.parametrize("fraction", [-0.1, 0.0, 1.0, 1.5])
+def test_a_top_is_a_part_of_the_brain(fraction):
+    values, brain = np.random.default_rng(0).normal(size=(4, 5, 6)), np.ones((4, 5, 6), bool)
+    with pytest.raises(InputError, match=f"between 0 and 1; {fraction} was given"):
+        dice_top(values, values, brain, fraction)
+    with pytest.raises(InputError, match=f"between 0 and 1; {fraction} was given"):
+        agreement(values, values, brain, fraction, seed=0)
