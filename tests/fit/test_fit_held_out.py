@@ -172,5 +172,5 @@ def test_measures_are_ranked_by_their_mean_over_models() -> None:
     losses = {"one": [0.1, 0.0, 0.3], "other": [0.5, 0.2, 0.1]}
     fits = {name: TableFit([], np.array(loss), None) for name, loss in losses.items()}
     told = ranked(Features(("a", "b", "c"), np.zeros((1, 3))), fits)
-    assert [one["measure"] for one in told] == ["a", "c", "b"]
-    assert [one["permutation"] for one in told] == pytest.approx([0.3, 0.2, 0.1])
+    assert [one.measure for one in told] == ["a", "c", "b"]
+    assert [one.permutation for one in told] == pytest.approx([0.3, 0.2, 0.1])
