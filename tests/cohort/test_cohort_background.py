@@ -113,6 +113,22 @@ def test_ringing_is_not_taken_for_centring() -> None:
         np.testing.assert_array_equal(tissue.inside, BRAIN)
 
 
+@pytest.mark.parametrize(("share", "centred"), [(0.01, False), (0.05, True)])
+def test_a_scan_is_centred_where_several_percent_are_negative(share: float, centred: bool) -> None:
+    values = RAW.copy()
+    inside = np.argwhere(BRAIN)
+    chosen = inside[:: round(1 / share)]
+    values[tuple(chosen.T)] = -0.5 * RAW.max()
+    assert find_tissue(of(values), BRAIN).centred == centred
+
+
+def test_a_bright_border_is_no_background() -> None:
+    """Tissue that fills the box has a constant border too, where it is clipped."""
+    values = np.full(GRID.shape, 100, "f4")
+    values[BRAIN] = np.where(RADIUS[BRAIN] < 0.5, 200, 0)
+    np.testing.assert_array_equal(find_tissue(of(values), None).values, values)
+
+
 def test_zeros_in_the_mask_hold_no_tissue_unless_centred() -> None:
     generous = RADIUS < 1.1
     np.testing.assert_array_equal(find_tissue(of(RAW), generous).inside, BRAIN)

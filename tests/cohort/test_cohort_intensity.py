@@ -45,6 +45,15 @@ def test_histogram_brings_every_landmark_to_the_templates() -> None:
     np.testing.assert_allclose(of("histogram", BRAIN * 3), out, atol=1e-4)
 
 
+def test_two_grey_levels_stay_two() -> None:
+    """Percentiles up to 40 are the one, from 50 on the other: the first of each counts."""
+    levels = np.where(np.arange(1000) < 450, 10, 50).astype("f4").reshape(10, 10, 10)
+    template = mni152_template(2).values
+    low, high = np.percentile(template[template > 0], [0.5, 50])
+    expected = np.where(levels == 10, low, high)
+    np.testing.assert_allclose(of("histogram", levels), expected, rtol=1e-5)
+
+
 def test_few_grey_levels_and_one() -> None:
     few = np.where(ABOVE, np.where(BRAIN > 80, 2, 1), 0).astype("f4")
     assert np.isfinite(of("histogram", few)).all()

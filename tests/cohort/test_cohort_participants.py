@@ -320,6 +320,7 @@ class TestLabels:
             (">=50=old,<50=young", {">=50": "old", "<50": "young"}),
             ("1=>=50,2=<50", {"1": ">=50", "2": "<50"}),
             ('"yes, treated"=case, no=control', {"yes, treated": "case", "no": "control"}),
+            ('no=control, "yes, treated=case"', {"yes, treated": "case", "no": "control"}),
         ],
     )
     def test_codings(self, text: str, coding: dict[str, str]) -> None:

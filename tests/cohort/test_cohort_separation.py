@@ -122,7 +122,7 @@ def test_sites_that_tell_all_are_not_certain() -> None:
 
 @pytest.mark.parametrize(
     ("shares", "people", "telling"),
-    [((0.4, 0.6), 500, True), ((0.4, 0.6), 20, False), ((0.45, 0.55), 500, False)],
+    [((0.4, 0.6), 500, True), ((0.4, 0.6), 45, False), ((0.45, 0.55), 500, False)],
 )
 def test_who_tells_is_sixty_percent_and_surely_above_chance(
     shares: tuple[float, float], people: int, telling: bool
