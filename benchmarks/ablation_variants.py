@@ -125,6 +125,7 @@ def make_variants(
         "batch norm folded": built(),
         "+ channels last": built(_channels_last),
         "+ ReLU in place": built(*in_place),
+        "+ oneDNN's kernel for every scan": built(*in_place, _onednn),
         "+ conv-ReLU-pool fused, whole maps": built(*fused, whole=True, taps=False),
         "+ fused slab by slab": built(*fused, taps=False),
         "+ gradient of one channel by taps": built(*fused),
@@ -171,6 +172,10 @@ def _in_place(model: nn.Module, calls: Trace) -> None:
             model.get_submodule(name), nn.Conv3d | nn.BatchNorm3d
         ):
             relu.inplace = True
+
+
+def _onednn(model: nn.Module, _: Trace) -> None:
+    rewrites.use_onednn(model)
 
 
 def _fuse(model: nn.Module, calls: Trace) -> None:

@@ -14,7 +14,7 @@ from torch.nn import functional
 from voxplain.attribution.fast import slabs
 from voxplain.attribution.fast.fused import ConvReluPool
 from voxplain.attribution.fast.lowering import lower
-from voxplain.attribution.fast.rewrites import channels_last, convolve_in_bfloat16
+from voxplain.attribution.fast.rewrites import channels_last, convolve_in_bfloat16, use_onednn
 from voxplain.attribution.network.needs import Needs
 
 
@@ -57,6 +57,57 @@ def test_ties_in_a_constant_background_are_broken_as_torch_breaks_them() -> None
     # Away from the border and from the inside.
     for rows in (slice(6, 10), slice(30, 34)):
         assert torch.allclose(slopes[0][:, :, rows], slopes[1][:, :, rows], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"padding": (2, 0, 1)},
+        {"padding": "same"},
+        {"padding": 1, "padding_mode": "reflect"},
+        {"padding": 1, "stride": 2},
+        {"padding": 2, "dilation": 2, "groups": 2},
+        {"bias": False},
+    ],
+)
+@pytest.mark.parametrize("scans", [1, 3])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_convolution_that_is_not_fused_and_its_gradient(
+    options: dict[str, object], scans: int, dtype: torch.dtype
+) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv3d(4, 6, 3, **options)).to(dtype)  # type: ignore[arg-type]
+    exact = copy.deepcopy(model).double()
+    use_onednn(model)
+    x = torch.randn(scans, 4, 9, 8, 7, dtype=dtype)
+    leaf, wide = x.clone().requires_grad_(), x.double().requires_grad_()
+    out, wanted = model(leaf), exact(wide)
+    assert out.dtype == dtype
+    assert torch.allclose(out.double(), wanted, atol=1e-5)
+    weights = torch.randn_like(wanted)
+    (slope,) = torch.autograd.grad((out * weights).sum(), leaf)
+    (wanted_slope,) = torch.autograd.grad((wanted * weights).sum(), wide)
+    assert torch.allclose(slope.double(), wanted_slope, atol=1e-5)
+
+
+def test_one_scan_runs_by_the_library_where_torch_would_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = nn.Sequential(
+        nn.Conv3d(1, 4, 3), nn.ELU(), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(4, 2)
+    )
+    x, asked, library = batch(volumes(1)), [], torch.mkldnn_convolution
+    made = lower(model, x).model
+
+    def noted(x: torch.Tensor, *given: object) -> torch.Tensor:
+        asked.append(x.shape)
+        return library(x, *given)
+
+    monkeypatch.setattr(torch, "mkldnn_convolution", noted)
+    with torch.no_grad():
+        assert torch.allclose(made(x), model(x), atol=1e-6)
+    assert asked == [x.shape]
 
 
 def test_bfloat16_under_every_name_and_nowhere_else() -> None:

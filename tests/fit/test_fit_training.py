@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -88,15 +89,30 @@ def test_patience_survives_a_break() -> None:
         torch.testing.assert_close(a, b, rtol=0, atol=0)
 
 
+class ChannelsLast(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.contiguous(memory_format=torch.channels_last_3d)
+
+
+def normed_by_scan() -> nn.Module:
+    torch.manual_seed(0)
+    first = nn.Conv3d(1, 4, 3, bias=False)
+    rest = (ChannelsLast(), nn.ReLU(), nn.Conv3d(4, 4, 3), nn.Flatten(), nn.LazyLinear(2))
+    return nn.Sequential(first, nn.InstanceNorm3d(4), *rest)
+
+
 @pytest.mark.parametrize("weighed", [False, True])
-def test_a_batch_in_parts_is_the_batch(weighed: bool) -> None:
+@pytest.mark.parametrize("make", [lambda: make_network(norm=False), normed_by_scan])
+def test_a_batch_in_parts_is_the_batch(weighed: bool, make: Callable[[], nn.Sequential]) -> None:
     """Without batch norm and dropout, gradients of the parts add up to that of the whole."""
     found = []
     cohort = make_cohort()
     rows = [i for i in range(16) if i % 4]
     for parts in (1, 3, 8):
-        network = make_network(norm=False)
-        network[4].p = 0.0
+        network = make()
+        for layer in network:
+            layer.p = 0.0
+        network(torch.zeros(1, 1, *cohort.grid.shape))
         plan = Schedule(
             2,
             8,

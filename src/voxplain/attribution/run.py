@@ -21,8 +21,8 @@ from voxplain.attribution.ensemble import Ensemble
 from voxplain.attribution.job import Job, indexable
 from voxplain.attribution.method import Method
 from voxplain.attribution.methods import DEFAULT_METHOD, known_options, make_method
+from voxplain.attribution.network.names import layer_name
 from voxplain.attribution.network.numbers import number_target
-from voxplain.attribution.network.probe import layer_name
 from voxplain.attribution.network.target import TargetLike, make_target
 from voxplain.errors import InputError
 from voxplain.inputs import is_volume_like

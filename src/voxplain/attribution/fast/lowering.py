@@ -17,6 +17,7 @@ from voxplain.attribution.fast.rewrites import (
     fold_batch_norm,
     foldable_pairs,
     fuse_blocks,
+    use_onednn,
 )
 from voxplain.attribution.network.failures import out_of_memory
 from voxplain.attribution.network.insides import only_its_own, why_not_copied
@@ -255,6 +256,8 @@ def _rewrite(made: nn.Module, calls: Trace, plan: _Plan, ask: Ask) -> str:
     if plan.bfloat16 and convolve_in_bfloat16(made):
         words.append("bfloat16 convolutions")
     channels_last(made)
+    if plan.fuse and not plan.bfloat16:
+        use_onednn(made)
     return ", ".join([*words, "channels last"])
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from voxplain.attribution.fast.convolution import onednn_takes
 from voxplain.attribution.fast.fused import ConvReluPool
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ __all__ = [
     "fold_batch_norm",
     "foldable_pairs",
     "fuse_blocks",
+    "use_onednn",
 ]
 
 
@@ -125,6 +127,25 @@ def fuse_blocks(model: nn.Module, calls: Trace, layer: str | None) -> int:
         elif isinstance(first, nn.Conv3d | nn.BatchNorm3d):
             relu.inplace = True
     return count
+
+
+class _OneDNNConvolution(nn.Conv3d):
+    """A convolution by the processor's library at every size.
+
+    By itself torch leaves a single scan with small maps to a far slower kernel.
+    """
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002
+        if isinstance(self.padding, str) or self.padding_mode != "zeros" or not onednn_takes(input):
+            return super().forward(input)
+        return torch.mkldnn_convolution(
+            input, self.weight, self.bias, self.padding, self.stride, self.dilation, self.groups
+        )
+
+
+def use_onednn(model: nn.Module) -> None:
+    """Let float32 convolutions that are not fused run by oneDNN at every size, in place."""
+    _exchange(model, _OneDNNConvolution)
 
 
 class _BFloat16Convolution(nn.Conv3d):

@@ -12,8 +12,10 @@ from torch.nn.parameter import is_lazy
 
 from voxplain.attribution.network.failures import failure, no_gradient, out_of_memory
 from voxplain.attribution.network.layouts import Layout, Surroundings, layout_of
+from voxplain.attribution.network.names import layer_name
 from voxplain.attribution.network.outputs import as_logits
-from voxplain.errors import InputError, NetworkError, VoxplainError, unknown_name
+from voxplain.errors import InputError, NetworkError, VoxplainError
+from voxplain.kernels import sound_norms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from voxplain.attribution.network.outputs import Head
     from voxplain.attribution.network.target import Chosen, Score, Target
 
-__all__ = ["Probe", "layer_name", "probe"]
+__all__ = ["Probe", "probe"]
 
 
 @dataclass(eq=False)
@@ -285,7 +287,7 @@ def probe(
                 if isinstance(module, nn.Conv3d)
             ]
             handles.append(model.get_submodule(name).register_forward_hook(p._record))
-        with torch.inference_mode(False), torch.enable_grad():
+        with torch.inference_mode(False), torch.enable_grad(), sound_norms(model):
             yield p
     finally:
         for handle in handles:
@@ -298,44 +300,3 @@ def probe(
             if buffer._version != version:
                 with torch.no_grad():
                     buffer.copy_(value)
-
-
-def layer_name(model: nn.Module, layer: str | nn.Module, auto: bool = False) -> str:
-    """Find the dotted path of a layer.
-
-    Parameters
-    ----------
-    model : torch.nn.Module
-    layer : str or torch.nn.Module
-        A dotted path, or the module itself.
-    auto : bool, default=False
-        Whether ``"auto"`` may stand for a layer that is still to be found.
-
-    Returns
-    -------
-    str
-
-    Raises
-    ------
-    InputError
-        If the network has no such layer.
-    """
-    names: dict[str, nn.Module] = {n: module for n, module in model.named_modules() if n}
-    given: object = layer
-    if isinstance(layer, nn.Module):
-        for name, module in names.items():
-            if module is layer:
-                return name
-        raise InputError(
-            f"The given {type(layer).__name__} is not a layer of this {type(model).__name__}."
-        )
-    if not isinstance(given, str):
-        words = "'auto', a dotted path" if auto else "a dotted path"
-        raise InputError(
-            f"layer must be {words} or a module of the network; {type(given).__name__} was given."
-        )
-    if auto and layer == "auto":
-        return layer
-    if layer not in names:
-        raise unknown_name("layer", layer, names)
-    return layer

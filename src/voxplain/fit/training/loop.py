@@ -21,6 +21,7 @@ from voxplain.fit.training.gradients import checked
 from voxplain.fit.training.objective import Objective
 from voxplain.fit.training.processes import Processes
 from voxplain.fit.training.schedule import Schedule, rate_of
+from voxplain.kernels import sound_norms
 from voxplain.results.training import Epoch
 from voxplain.volume import Cohort
 
@@ -152,7 +153,8 @@ class Training:
         """
         chosen = self.settle()
         self.processes.share_norms(self.network)
-        with in_float32(self.network, (*chosen.cut, *chosen.wrong) if chosen.bfloat16 else ()):
+        exact = (*chosen.cut, *chosen.wrong) if chosen.bfloat16 else ()
+        with in_float32(self.network, exact), sound_norms(self.network):
             while not self.finished:
                 self._epoch(on_batch)
                 if on_epoch and not self.finished:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from voxplain.attribution import Engine
-from voxplain.attribution.network.probe import layer_name
+from voxplain.attribution.network.names import layer_name
 from voxplain.errors import NetworkError, remarks
 from voxplain.nets import (
     build_network,

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from voxplain import __version__
 from voxplain.attribution import METHODS, Engine
+from voxplain.attribution.network.names import layer_name
 from voxplain.attribution.network.numbers import Output
-from voxplain.attribution.network.probe import layer_name
 from voxplain.attribution.network.target import TargetLike
 from voxplain.cohort.store.reader import open_store
 from voxplain.errors import InputError
