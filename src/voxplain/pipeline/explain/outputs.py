@@ -19,7 +19,8 @@ from voxplain.attribution.network.numbers import (
     expected_value,
     number_target,
 )
-from voxplain.attribution.network.target import TargetLike, require_class, require_names
+from voxplain.attribution.network.names import require_class, require_names
+from voxplain.attribution.network.target import TargetLike
 from voxplain.errors import InputError, unknown_name
 from voxplain.nets import WeightsRecord, published_layout, read_record
 from voxplain.pipeline.explain.options import ScanOptions
