@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from voxplain.attribution import probabilities
+from voxplain.attribution.network.names import require_class, require_names
 from voxplain.attribution.network.numbers import (
     OUTPUT,
     ExpectedValue,
@@ -19,7 +20,6 @@ from voxplain.attribution.network.numbers import (
     expected_value,
     number_target,
 )
-from voxplain.attribution.network.names import require_class, require_names
 from voxplain.attribution.network.target import TargetLike
 from voxplain.errors import InputError, unknown_name
 from voxplain.nets import WeightsRecord, published_layout, read_record
