@@ -249,7 +249,7 @@ def prepare_method(
 
 def _models(model: object, method: Method) -> list[nn.Module]:
     models = read_models(model)
-    if len(models) > 1 and method.surveys:
+    if len(models) > 1 and method.surveys and method.prepares_for_network:
         raise InputError(
             f"{method.info.name} with cohort=True prepares itself for one network; {len(models)} "
             "were given: give one, or leave cohort=True out."

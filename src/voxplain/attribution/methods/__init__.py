@@ -18,6 +18,8 @@ from voxplain.attribution.methods.gradients.gradient import Gradient
 from voxplain.attribution.methods.gradients.guided_backprop import GuidedBackprop
 from voxplain.attribution.methods.gradients.input_x_gradient import InputXGradient
 from voxplain.attribution.methods.gradients.integrated_gradients import IntegratedGradients
+from voxplain.attribution.methods.gradients.pattern import Pattern
+from voxplain.attribution.methods.gradients.recommended import Recommended
 from voxplain.attribution.methods.gradients.smoothgrad import SmoothGrad
 from voxplain.attribution.methods.masks.extremal_perturbation import ExtremalPerturbation
 from voxplain.attribution.methods.masks.meaningful_perturbation import MeaningfulPerturbation
@@ -57,9 +59,11 @@ class Registry(dict[str, type[Method]]):
 
 METHODS = Registry(
     {
+        "recommended": Recommended,
         "gradient": Gradient,
         "input-x-gradient": InputXGradient,
         "smoothgrad": SmoothGrad,
+        "pattern": Pattern,
         "integrated-gradients": IntegratedGradients,
         "grad-cam": GradCam,
         "grad-cam++": GradCamPlusPlus,
