@@ -9,7 +9,10 @@ from scipy.ndimage import gaussian_filter
 from voxplain.errors import GridError, InputError
 from voxplain.grid import Grid
 
-__all__ = ["TMap", "edge_filter"]
+__all__ = ["EDGE_SIGMA_MM", "TMap", "edge_filter"]
+
+EDGE_SIGMA_MM = 2.0
+"""Width of the edge filter of a phantom's images."""
 
 
 def edge_filter(values: ArrayLike, grid: Grid, sigma_mm: float) -> NDArray[np.float32]:

@@ -185,8 +185,11 @@ def pointing(
     peaks = np.argwhere((score == score[brain].max()) & brain)
     middle = np.round(center_of_mass(brain))[None]
     near = cKDTree(grid.to_world(np.argwhere(truth).astype(np.float64)))
-    away = [near.query(grid.to_world(place.astype(np.float64)))[0] for place in (peaks, middle)]
-    return bool((away[0] <= _TOLERANCE_MM).all()), bool(away[1][0] <= _TOLERANCE_MM)
+    near_enough = [
+        bool(np.all(near.query(grid.to_world(place.astype(np.float64)))[0] <= _TOLERANCE_MM))
+        for place in (peaks, middle)
+    ]
+    return near_enough[0], near_enough[1]
 
 
 def earth_movers_mm(mass: ArrayLike, truth: ArrayLike, grid: Grid) -> float:
@@ -226,7 +229,8 @@ def _dealt(mass: NDArray[np.float64]) -> NDArray[np.intp]:
     """Deal blocks into equal parts: the block of each part, array (300,)."""
     upper = np.cumsum(mass)
     middles = (np.arange(_BLOCKS) + 0.5) / _BLOCKS * upper[-1]
-    return np.searchsorted(upper, middles)
+    found: NDArray[np.intp] = np.searchsorted(upper, middles)
+    return found
 
 
 def _gathered(

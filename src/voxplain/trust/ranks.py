@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,7 +11,7 @@ from voxplain.errors import GridError, InputError
 
 __all__ = ["RankScores", "brain_mask", "inside", "rank_scores", "top_membership"]
 
-_SIDES = ("left", "right")
+_SIDES: Final[tuple[Literal["left", "right"], ...]] = ("left", "right")
 
 
 def brain_mask(brain: ArrayLike) -> NDArray[np.bool_]:
