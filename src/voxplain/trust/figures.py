@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Final
 
 import numpy as np
@@ -23,6 +23,7 @@ __all__ = [
     "FIGURES",
     "Asked",
     "KnownTruth",
+    "Numbers",
     "SubjectMaps",
     "blind_maps",
     "figures_of",
@@ -81,14 +82,19 @@ class SubjectMaps:
         The scan that was explained.
     own : KnownTruth, optional
         In the subject's own anatomy.
-    untrained : array (X, Y, Z), optional
-        The map that an untrained network gave.
+    beside : mapping of str to array (X, Y, Z), optional
+        Signed maps of this subject that know nothing of what the network learnt: ``untrained``,
+        which an untrained network gave, ``t-map-train`` of the scans that its network learnt from.
+    subject : str, default=""
+        Whose maps: several scans of one participant are drawn together. Each counts for itself
+        where it is empty.
     """
 
     maps: Mapping[str, NDArray[np.float32]]
     image: NDArray[np.float32]
     own: KnownTruth | None = None
-    untrained: NDArray[np.float32] | None = None
+    beside: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    subject: str = ""
 
 
 @dataclass(frozen=True)
@@ -121,8 +127,26 @@ class Asked:
 
 def blind_maps(one: SubjectMaps, grid: Grid) -> dict[str, NDArray[np.float32]]:
     """Make the maps of one subject that know nothing of what the network learnt."""
-    found = {"edges": edge_filter(one.image, grid, EDGE_SIGMA_MM), "image": np.abs(one.image)}
-    return found if one.untrained is None else {**found, "untrained": one.untrained}
+    edges = edge_filter(one.image, grid, EDGE_SIGMA_MM)
+    return {"edges": edges, "image": np.abs(one.image), **one.beside}
+
+
+class Numbers:
+    """Subjects numbered as they come."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, int] = {}
+        self._nameless = 0
+
+    def __len__(self) -> int:
+        return len(self._known) + self._nameless
+
+    def of(self, subject: str) -> int:
+        """Return a subject's number, a new one for a subject without a name."""
+        if not subject:
+            self._nameless += 1
+            return len(self) - 1
+        return self._known.setdefault(subject, len(self))
 
 
 def upper(found: Sequence[float]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from voxplain.trust.figures import (
     CHANCE_DRAWS,
     Asked,
     KnownTruth,
+    Numbers,
     SubjectMaps,
     blind_maps,
     figures_of,
@@ -51,8 +53,8 @@ def judge(
 
     Everything is smoothed, made absolute and ranked inside the brain: maps, ceiling and controls
     alike. Beside the maps stand the ceiling, which is the true change itself, random maps as
-    smooth as they, and controls: an edge filter of the images, the images, random fields, the
-    maps of an untrained network where given, and `controls`.
+    smooth as they, and controls: an edge filter of the images, the images, random fields, what
+    stands beside each subject's maps, and `controls`.
 
     Parameters
     ----------
@@ -103,26 +105,27 @@ class _Group:
     """The mean map, and what is needed to draw it anew."""
 
     def __init__(self, truth: KnownTruth, asked: Asked) -> None:
-        self.truth, self.asked, self.count = truth, asked, 0
+        self.truth, self.asked, self.numbers = truth, asked, Numbers()
         self.inside: list[NDArray[np.float32]] = []
         self.whose: list[tuple[int, int]] = []
         self.total = np.zeros(asked.grid.shape)
-        self.blind: dict[str, NDArray[np.float64]] = {}
+        self.blind: dict[str, list[Any]] = {}
 
     def take(self, one: SubjectMaps, blind: Mapping[str, NDArray[np.float32]]) -> None:
         """Take in one subject's maps, and its maps that know nothing of the network."""
-        asked = self.asked
+        asked, number = self.asked, self.numbers.of(one.subject)
         for name, values in one.maps.items():
             self.inside.append(smooth(values, asked.grid, asked.fwhm)[self.truth.brain])
-            self.whose.append((self.count, asked.networks.index(name)))
+            self.whose.append((number, asked.networks.index(name)))
             self.total += values
         for name, values in blind.items():
-            self.blind[name] = self.blind.get(name, 0.0) + values.astype(np.float64)
-        self.count += 1
+            known = self.blind.setdefault(name, [0, np.zeros(asked.grid.shape)])
+            known[0] += 1
+            known[1] += values
 
     def judgement(self, controls: Mapping[str, NDArray[np.float32]]) -> Judgement:
         """Judge the mean map, beside scores of the whole cohort that know nothing of it."""
-        if not self.count:
+        if not len(self.numbers):
             raise InputError("There is no map to be judged.")
         truth, asked = self.truth, self.asked
         mean = (self.total / len(self.inside)).astype(np.float32)
@@ -133,7 +136,7 @@ class _Group:
             gaussian_amplitude(asked.grid, null.fwhm), _RANDOM_MAPS, asked.seed + 1
         )
         random = [figures_of(np.abs(field), truth, asked.grid) for field in fields]
-        own = {n: (v / self.count).astype(np.float32) for n, v in self.blind.items()}
+        own = {name: (v / n).astype(np.float32) for name, (n, v) in self.blind.items()}
         ready = {n: strength(v, asked.grid, asked.fwhm) for n, v in own.items()} | dict(controls)
         ceiling = truth.ceiling(asked.grid, asked.fwhm)
         return Judgement(
@@ -147,7 +150,7 @@ class _Group:
             ceiling=None if ceiling is None else found_of(ceiling),
             controls={"random": found_of(np.mean(random, axis=0))}
             | {n: found_of(figures_of(v, truth, asked.grid)) for n, v in ready.items()},
-            subjects=self.count,
+            subjects=len(self.numbers),
             networks=len({network for _, network in self.whose}),
             draws=asked.draws,
         )
@@ -155,7 +158,7 @@ class _Group:
     def _draws(self) -> NDArray[np.float64]:
         """Figures of the mean map over every resample, array (B, 11)."""
         asked, maps = self.asked, np.stack(self.inside)
-        resamples = resample_both(self.count, len(asked.networks), asked.draws, asked.seed)
+        resamples = resample_both(len(self.numbers), len(asked.networks), asked.draws, asked.seed)
         weights = resamples.weights(*zip(*self.whose, strict=True))
         out = []
         for first in range(0, len(weights), _AT_ONCE):

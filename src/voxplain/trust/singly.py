@@ -14,6 +14,7 @@ from voxplain.trust.figures import (
     CHANCE_DRAWS,
     Asked,
     KnownTruth,
+    Numbers,
     SubjectMaps,
     figures_of,
     found_of,
@@ -45,6 +46,7 @@ class Singly:
         self.asked, self.controls = asked, controls
         # Drawn first, the networks are the same whatever the number of subjects.
         self.net_draws = resample_both(1, len(asked.networks), asked.draws, asked.seed).networks
+        self.numbers, self.whose = Numbers(), list[int]()
         self.rows: list[NDArray[np.float64]] = []
         self.redrawn: list[NDArray[np.float64]] = []
         self.beside: dict[str, list[NDArray[np.float64]]] = {}
@@ -58,6 +60,7 @@ class Singly:
         if own is None:
             return
         number = len(self.rows)
+        self.whose.append(self.numbers.of(one.subject))
         placed, seed = number < _PLACED_SUBJECTS, self.asked.seed + number
         mean = np.mean(list(one.maps.values()), axis=0, dtype=np.float32)
         smoothed = smooth(mean, grid, fwhm)
@@ -104,11 +107,11 @@ class Singly:
         """Judge the maps of all subjects; None where no own truth is known."""
         if not self.rows:
             return None
-        asked, count = self.asked, len(self.rows)
+        asked, count = self.asked, len(self.numbers)
         resamples = resample_both(count, len(asked.networks), asked.draws, asked.seed)
         redrawn = np.stack(self.redrawn, axis=1)
         drawn = [
-            _mean(redrawn[b // resamples.per_network], counts)
+            _mean(redrawn[b // resamples.per_network], counts[self.whose])
             for b, counts in enumerate(resamples.subjects)
         ]
         beside = {name: found_of(_mean(np.stack(rows))) for name, rows in self.beside.items()}
