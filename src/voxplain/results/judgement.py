@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-__all__ = ["Found", "Judgement", "Judgements", "Measured"]
+__all__ = ["Found", "JudgedMap", "Judgement", "Judgements", "Measured", "StudyExplained"]
 
 
 @dataclass(frozen=True)
@@ -108,3 +109,41 @@ class Judgements:
     group: Judgement
     subjects: Judgement | None
     fwhm_mm: float = field(default=8.0)
+
+
+@dataclass(frozen=True)
+class JudgedMap:
+    """The maps of one method and target, held against the truth of a study.
+
+    Parameters
+    ----------
+    label : str
+        Of the method.
+    target : str
+    map : str
+        File of the mean map, in the study.
+    scans : int
+    judgements : Judgements
+    """
+
+    label: str
+    target: str
+    map: str
+    scans: int
+    judgements: Judgements
+
+
+@dataclass(frozen=True)
+class StudyExplained:
+    """What `voxplain explain STUDY` made.
+
+    Parameters
+    ----------
+    record : mapping
+        What ``explain.json`` holds of the call.
+    judged : tuple of JudgedMap
+        Empty where no truth is known.
+    """
+
+    record: Mapping[str, Any]
+    judged: tuple[JudgedMap, ...] = ()
