@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +15,9 @@ from voxplain.errors import InputError, VoxplainWarning
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
+
+    from voxplain.results.judgement import JudgedMap, StudyExplained
 
 __all__ = ["explain"]
 
@@ -163,8 +166,8 @@ def _study(study: Path | None, former: Path | None) -> Path | None:
     return former
 
 
-def _tell_groups(result: Mapping[str, Any], study: Path, console: Console) -> None:
-    for told in (one for maps in result["group"].values() for one in maps):
+def _tell_groups(made: StudyExplained, study: Path, console: Console) -> None:
+    for told in (one for maps in made.record["group"].values() for one in maps):
         console.print(str(study / told["map"]), highlight=False, soft_wrap=True)
         if "average_precision" in told:
             console.print(
@@ -174,6 +177,22 @@ def _tell_groups(result: Mapping[str, Any], study: Path, console: Console) -> No
                 highlight=False,
                 soft_wrap=True,
             )
+    if made.judged:
+        console.print(_judged_table(made.judged))
+        console.print(f"Written: {study / 'explain.html'}", highlight=False, soft_wrap=True)
+
+
+def _judged_table(judged: Sequence[JudgedMap]) -> Table:
+    from rich.table import Table
+
+    from voxplain.report.words.judgement import JUDGED_COLUMNS, judged_rows
+
+    table = Table(title="Average precision against the truth")
+    for number, name in enumerate(JUDGED_COLUMNS):
+        table.add_column(name, overflow="fold", justify="right" if number else "left")
+    for row in judged_rows(judged):
+        table.add_row(*row)
+    return table
 
 
 def _tell_scans(result: Mapping[str, Any], out: Path, console: Console) -> None:
