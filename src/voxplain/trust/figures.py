@@ -106,12 +106,16 @@ class Asked:
     grid : Grid
     networks : tuple of str
     fwhm : float, mm
+        By which the ceiling and controls are smoothed.
+    own_fwhm : float, mm
+        By which the maps are: the same, or 0 where they are smooth already.
     seed, draws : int
     """
 
     grid: Grid
     networks: tuple[str, ...]
     fwhm: float
+    own_fwhm: float
     seed: int
     draws: int
 

@@ -38,7 +38,7 @@ _PLACED_EVERY = 20
 _AT_ONCE = 32
 
 
-def judge(
+def judge(  # noqa: PLR0913 - what a judgement depends on, each by its name
     subjects: Iterable[SubjectMaps],
     truth: KnownTruth,
     grid: Grid,
@@ -46,6 +46,7 @@ def judge(
     networks: Sequence[str] = ("",),
     controls: Mapping[str, NDArray[np.float32]] | None = None,
     fwhm: float = FWHM_MM,
+    smooth_mm: float = 0.0,
     seed: int = 0,
     draws: int = 1000,
 ) -> Judgements:
@@ -71,6 +72,9 @@ def judge(
         Maps of the whole cohort that know nothing of the network, such as ``cohort-mean``,
         ``t-map-train`` and ``t-map-all``.
     fwhm : float, mm, default=8.0
+    smooth_mm : float, mm, default=0.0
+        Width by which the method smooths its maps itself (`Method.smooth_mm`): above 0, the maps
+        are not smoothed again, and all else is smoothed by this width in place of `fwhm`.
     seed : int, default=0
     draws : int, default=1000
         Of the bootstrap, a multiple of 20. Boxes, peaks and distances of the mean map take every
@@ -90,7 +94,8 @@ def judge(
     """
     if draws < _PLACED_EVERY or draws % _PLACED_EVERY:
         raise InputError(f"draws must be a multiple of {_PLACED_EVERY}; {draws} was given.")
-    asked = Asked(grid, tuple(networks), fwhm, seed, draws)
+    fwhm, own = (smooth_mm, 0.0) if smooth_mm else (fwhm, fwhm)
+    asked = Asked(grid, tuple(networks), fwhm, own, seed, draws)
     ready = {name: strength(map_, grid, fwhm) for name, map_ in (controls or {}).items()}
     group, single = _Group(truth, asked), Singly(asked, ready)
     for one in subjects:
@@ -115,7 +120,7 @@ class _Group:
         """Take in one subject's maps, and its maps that know nothing of the network."""
         asked, number = self.asked, self.numbers.of(one.subject)
         for name, values in one.maps.items():
-            self.inside.append(smooth(values, asked.grid, asked.fwhm)[self.truth.brain])
+            self.inside.append(smooth(values, asked.grid, asked.own_fwhm)[self.truth.brain])
             self.whose.append((number, asked.networks.index(name)))
             self.total += values
         for name, values in blind.items():
@@ -130,7 +135,15 @@ class _Group:
         truth, asked = self.truth, self.asked
         mean = (self.total / len(self.inside)).astype(np.float32)
         null = draw_chance(
-            *(mean, truth.support, truth.brain, asked.grid, asked.fwhm, asked.seed, CHANCE_DRAWS)
+            *(
+                mean,
+                truth.support,
+                truth.brain,
+                asked.grid,
+                asked.own_fwhm,
+                asked.seed,
+                CHANCE_DRAWS,
+            )
         )
         fields = random_fields(
             gaussian_amplitude(asked.grid, null.fwhm), _RANDOM_MAPS, asked.seed + 1
@@ -141,7 +154,7 @@ class _Group:
         ceiling = truth.ceiling(asked.grid, asked.fwhm)
         return Judgement(
             found=found_of(
-                figures_of(strength(mean, asked.grid, asked.fwhm), truth, asked.grid),
+                figures_of(strength(mean, asked.grid, asked.own_fwhm), truth, asked.grid),
                 self._draws(),
             ),
             chance_ap=truth.prevalence,

@@ -63,7 +63,7 @@ class Singly:
         self.whose.append(self.numbers.of(one.subject))
         placed, seed = number < _PLACED_SUBJECTS, self.asked.seed + number
         mean = np.mean(list(one.maps.values()), axis=0, dtype=np.float32)
-        smoothed = smooth(mean, grid, fwhm)
+        smoothed = smooth(mean, grid, self.asked.own_fwhm)
         self.rows.append(figures_of(np.abs(smoothed), own, grid, placed))
         self.redrawn.append(self._redraw(own, one.maps))
         self.prevalence.append(own.prevalence)
@@ -71,7 +71,7 @@ class Singly:
         if number < _CHANCE_SUBJECTS:
             draws = CHANCE_DRAWS // _CHANCE_SUBJECTS
             self.chance += draw_chance(
-                *(mean, own.support, own.brain, grid, fwhm, seed, draws)
+                *(mean, own.support, own.brain, grid, self.asked.own_fwhm, seed, draws)
             ).found
         ceiling = own.ceiling(grid, fwhm, placed)
         if ceiling is not None:
@@ -88,7 +88,9 @@ class Singly:
         """Score the mean over each draw of the networks, array (B', 11); NaN if none is drawn."""
         asked = self.asked
         columns = [asked.networks.index(name) for name in maps]
-        smoothed = np.stack([smooth(values, asked.grid, asked.fwhm) for values in maps.values()])
+        smoothed = np.stack(
+            [smooth(values, asked.grid, asked.own_fwhm) for values in maps.values()]
+        )
         known: dict[tuple[float, ...], NDArray[np.float64]] = {}
         out = np.full((len(self.net_draws), len(self.rows[-1])), np.nan)
         for row, counts in enumerate(self.net_draws[:, columns]):

@@ -60,7 +60,9 @@ class StudyJudge:
         self.own = OwnTruths(folder, cohort, truth)
         self.people = cohort.participants["participant_id"].astype(str).tolist()
 
-    def judge(self, maps: Sequence[MadeMap], name: str, progress: Progress) -> Judgements:
+    def judge(
+        self, maps: Sequence[MadeMap], name: str, smooth_mm: float, progress: Progress
+    ) -> Judgements:
         """Judge the maps of one method and target.
 
         Parameters
@@ -69,6 +71,8 @@ class StudyJudge:
             Read one by one, in an order drawn by lot.
         name : str
             Of the method.
+        smooth_mm : float, mm
+            By which it smooths its maps itself.
         progress : Progress
         """
         order = np.random.default_rng(self.seed).permutation(len(maps))
@@ -88,6 +92,7 @@ class StudyJudge:
                 self.cohort.grid,
                 networks=tuple(str(fold) for fold in sorted({one.fold for one in maps})),
                 controls=controls,
+                smooth_mm=smooth_mm,
                 seed=self.seed,
             )
 

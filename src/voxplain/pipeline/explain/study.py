@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from voxplain import __version__
 from voxplain.attribution import METHODS, Engine
+from voxplain.attribution.methods import make_method
 from voxplain.attribution.network.names import layer_name
 from voxplain.attribution.network.numbers import Output
 from voxplain.attribution.network.target import TargetLike
@@ -28,6 +29,7 @@ from voxplain.pipeline.explain.options import ScanOptions
 from voxplain.pipeline.explain.outputs import require_target
 from voxplain.pipeline.explain.record import with_earlier_groups
 from voxplain.pipeline.explain.regions import with_regions
+from voxplain.pipeline.explain.variation import with_scans
 from voxplain.pipeline.fit.fitted import Fitted, networks_of_folds
 from voxplain.pipeline.maps import Question
 from voxplain.pipeline.streams import Some
@@ -115,9 +117,10 @@ class _Means:
             device=options.device,
             precision=options.precision,  # type: ignore[arg-type]
         )
-        self.given = {
-            name: with_regions(options.options_of(name), [cohort[0]]) for name in options.methods
-        }
+        self.given = with_scans(
+            {name: with_regions(options.options_of(name), [cohort[0]]) for name in options.methods},
+            cohort,
+        )
         self.found: dict[str, dict[str, RunningMean]] = {name: {} for name in options.methods}
         self.made: dict[tuple[str, str], list[MadeMap]] = {}
         self.fold_of = [0] * len(cohort)
@@ -208,7 +211,8 @@ class _Means:
         self, judge: StudyJudge, method: str, told: dict[str, Any], progress: Progress
     ) -> dict[str, Any]:
         label, target = METHODS[method].info.label, told["target"]
-        found = judge.judge(self.made[method, target], f"{label} for {target}", progress)
+        smooth_mm = make_method(method, self.given[method]).smooth_mm
+        found = judge.judge(self.made[method, target], f"{label} for {target}", smooth_mm, progress)
         self.judged.append(JudgedMap(label, target, told["map"], told["scans"], found))
         return {
             "average_precision": found.group.found.average_precision.value,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from voxplain.attribution.network.target import Target
     from voxplain.attribution.survey import Survey
 
-__all__ = ["Pattern", "check_scans"]
+__all__ = ["Pattern", "pattern_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +69,11 @@ class Pattern(Method):
         require_width("fwhm", self.fwhm)
         if self.components < 0:
             raise InputError(f"components must not be negative; {self.components} was given.")
-        check_scans(self.scans)
+        if self.scans is not None and not isinstance(self.scans, Variation):
+            raise InputError(
+                "scans must be a voxplain.attribution.variation.Variation, as variation_of makes "
+                f"it; {type(self.scans).__name__} was given."
+            )
 
     @property
     def score_words(self) -> str:
@@ -105,18 +109,3 @@ def pattern_of(
     """Smooth gradients (N, X, Y, Z), take their patterns, and smooth these."""
     size = probe.voxel_size
     return smoothed(scans.pattern(smoothed(gradient, size, gradient_fwhm)), size, fwhm)
-
-
-def check_scans(scans: object) -> None:
-    """Refuse an option ``scans`` that is no `Variation`.
-
-    Raises
-    ------
-    InputError
-        If it is something else.
-    """
-    if scans is not None and not isinstance(scans, Variation):
-        raise InputError(
-            "scans must be a voxplain.attribution.variation.Variation, as variation_of makes it; "
-            f"{type(scans).__name__} was given."
-        )

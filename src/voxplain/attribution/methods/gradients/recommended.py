@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from voxplain.attribution.method import Attribution, Method, MethodInfo, Note
-from voxplain.attribution.methods.gradients.pattern import check_scans, pattern_of
+from voxplain.attribution.methods.gradients.pattern import Pattern, pattern_of
 from voxplain.attribution.methods.gradients.smoothgrad import SmoothGrad
 from voxplain.attribution.methods.gradients.smoothing import require_width, smoothed
 from voxplain.attribution.network.target import SCORE_WORDS
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Recommended"]
 
-_GRADIENT_FWHM, _PATTERN_FWHM, _COMPONENTS = 8.0, 4.0, 5
+_GRADIENT_FWHM, _PATTERN_FWHM = 8.0, 4.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +44,8 @@ class Recommended(Method):
         By which SmoothGrad is smoothed.
     combine : bool, default=True
         Whether to combine it with the pattern.
+    components : int, default=5
+        Principal components of the scans to take out; see `Pattern`.
     scans : Variation, optional
         How voxels vary; by default that of the scans of the run.
 
@@ -57,6 +59,7 @@ class Recommended(Method):
     noise: float = 0.15
     fwhm: float = 8.0
     combine: bool = True
+    components: int = 5
     scans: Variation | None = None
 
     info: ClassVar[MethodInfo] = MethodInfo(
@@ -73,7 +76,7 @@ class Recommended(Method):
 
     def __post_init__(self) -> None:
         require_width("fwhm", self.fwhm)
-        check_scans(self.scans)
+        Pattern(components=self.components, scans=self.scans)
         SmoothGrad(samples=self.samples, noise=self.noise)
 
     @property
@@ -105,7 +108,7 @@ class Recommended(Method):
         """Learn how the scans of the run vary, if there are enough; see `Method.prepare`."""
         if survey.total < FEWEST_SCANS:
             return replace(self, combine=False)
-        return replace(self, scans=variation_of(survey.volumes, _COMPONENTS))
+        return replace(self, scans=variation_of(survey.volumes, self.components))
 
     def attribute(self, probe: Probe, x: torch.Tensor, target: Target, seed: int) -> Attribution:
         """Explain one batch; see `Method.attribute`."""
