@@ -31,7 +31,7 @@ from voxplain.console import make_progress
 from voxplain.phantom import make_scenario
 from voxplain.pipeline.explain.options import ScanOptions
 from voxplain.pipeline.explain.study import explain_study
-from voxplain.pipeline.fit import FitOptions, run_fit
+from voxplain.pipeline.fit.run import FitOptions, run_fit
 from voxplain.pipeline.phantom import PhantomOptions, make_phantom_study
 from voxplain.progress import Progress
 from voxplain.study import Study
