@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from voxplain.attribution.engine import Engine
 from voxplain.attribution.method import Attribution, Method, MethodInfo, Note
-from voxplain.attribution.methods import DEFAULT_METHOD, METHODS
+from voxplain.attribution.methods import DEFAULT_METHOD, GROUP_METHOD, METHODS
 from voxplain.attribution.network.identity import weights_sha256
 from voxplain.attribution.network.numbers import expected_value
 from voxplain.attribution.network.outputs import probabilities
@@ -14,6 +14,7 @@ from voxplain.attribution.run import explain, iter_explain
 
 __all__ = [
     "DEFAULT_METHOD",
+    "GROUP_METHOD",
     "METHODS",
     "Attribution",
     "Chosen",

@@ -88,7 +88,7 @@ def explain(  # noqa: PLR0913 - what a map depends on, each by its name
     volume : Volume, path or nibabel image, or several
         As the network wants them: preprocessed, on its grid (see `voxplain.prepare`). Files are
         read and checked as by `voxplain.read_volume`, each when its turn comes.
-    method : str or Method, default="gradient"
+    method : str or Method, default="recommended"
         A name from `voxplain.attribution.methods.METHODS`, or a method with its options set.
     target : int, str, sequence of them, or callable, default="predicted"
         What to explain: a class index, a class name, one per volume, the predicted class, or a

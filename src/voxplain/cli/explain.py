@@ -60,7 +60,10 @@ def explain(
     ] = "input",
     method: Annotated[
         list[str] | None,
-        typer.Option(help="See 'voxplain methods'; may be repeated. By default gradient."),
+        typer.Option(
+            help="See 'voxplain methods'; may be repeated. By default recommended; of a study "
+            "pattern as well, whose mean map is the group's."
+        ),
     ] = None,
     target: Annotated[
         str, typer.Option(help="predicted, a class index or name; of a study also own, its label.")
@@ -129,7 +132,7 @@ def explain(
         align=align,
         orientation=orientation,
         grid=grid,
-        methods=tuple(dict.fromkeys(method or [DEFAULT_METHOD])),
+        methods=tuple(dict.fromkeys(method or ([] if study else [DEFAULT_METHOD]))),
         target=int(target) if target.lstrip("-").isdigit() else target,
         layer=layer,
         options=tuple(option or ()),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,12 @@ import torch
 from numpy.typing import NDArray
 
 from voxplain import __version__
-from voxplain.attribution import METHODS, Engine
+from voxplain.attribution import DEFAULT_METHOD, GROUP_METHOD, METHODS, Engine
 from voxplain.attribution.methods import make_method
 from voxplain.attribution.network.names import layer_name
 from voxplain.attribution.network.numbers import Output
 from voxplain.attribution.network.target import TargetLike
+from voxplain.attribution.variation import FEWEST_SCANS
 from voxplain.cohort.store.reader import open_store
 from voxplain.errors import InputError
 from voxplain.fit import unit_of
@@ -61,8 +62,9 @@ def explain_study(options: ScanOptions, progress: Progress) -> StudyExplained:
     Parameters
     ----------
     options : ScanOptions
-        Without weights and images; `out` is the study. The target may be ``"own"``, the scan's own
-        class; of a number there is none to choose.
+        Without weights and images; `out` is the study. Where it names no method, the default one is
+        taken, and the one for groups where there are scans enough. The target may be ``"own"``, the
+        scan's own class; of a number there is none to choose.
     progress : Progress
 
     Returns
@@ -77,6 +79,9 @@ def explain_study(options: ScanOptions, progress: Progress) -> StudyExplained:
     began = time.perf_counter()
     cohort = open_store(options.out / "cohort")
     study = Study(options.out, "voxplain study", __version__)
+    if not options.methods:
+        enough = len(cohort) >= FEWEST_SCANS
+        options = replace(options, methods=(DEFAULT_METHOD, *[GROUP_METHOD] * enough))
     folds = networks_of_folds(study, options.network, cohort)
     rule = _rule(options, folds[0])
     if options.layer != "auto":
