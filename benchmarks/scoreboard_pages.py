@@ -208,7 +208,7 @@ def _figure(told: Sequence[Record]) -> bytes:
             axes.tick_params(axis="y", length=0)
         labels = [f"{s}, {b}, {n} scans, {net}" for s, b, n, net in groups]
         left.set_yticks(range(len(groups)), labels)
-        left.invert_yaxis()
+        left.set_ylim(len(groups) - 0.4, -0.6)
         for marker, colour, words in (
             ("o", BLUE, f"{METHODS[GROUP].info.label} (mean), "
                         f"{METHODS[SINGLE].info.label} (one)"),
