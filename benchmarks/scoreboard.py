@@ -34,6 +34,7 @@ from voxplain.pipeline.explain.study import explain_study
 from voxplain.pipeline.fit.run import FitOptions, run_fit
 from voxplain.pipeline.phantom import PhantomOptions, make_phantom_study
 from voxplain.progress import Progress
+from voxplain.results.fit import FitResult
 from voxplain.study import Study
 from voxplain.trust import FWHM_MM, strength
 
@@ -130,21 +131,7 @@ def run(cell: Cell, progress: Progress) -> dict[str, Any]:
     -------
     dict
     """
-    study = cell.study
-    if not (study / "cohort" / "store.json").exists():
-        base = IXI if cell.base == "ixi30" else None
-        scenario = make_scenario(cell.scenario, DPRIME)
-        options = PhantomOptions(
-            study,
-            cell.subjects,
-            seed=cell.seed,
-            voxel_size=VOXEL_SIZE,
-            scenario=scenario,
-            base=base,
-        )
-        make_phantom_study(options, progress)
-    fitting = FitOptions(study, study, (cell.network,), folds=FOLDS, final=False, baselines=False)
-    fit = run_fit(fitting, progress)
+    study, fit = cell.study, fitted(cell, progress)
     accuracy = fit.models[cell.network].judged.scores["accuracy"]
     explained = explain_study(
         ScanOptions(cell.network, (), (), study, methods=METHODS, target=TARGET), progress
@@ -166,6 +153,25 @@ def run(cell: Cell, progress: Progress) -> dict[str, Any]:
     }
     methods = {name: groups[name]["judgement"] for name in METHODS}
     return made | {"methods": methods, "suppressor": _suppressor(study, groups)}
+
+
+def fitted(cell: Cell, progress: Progress) -> FitResult:
+    """Make a cell's phantom and train its network, as far as that is not done."""
+    study = cell.study
+    if not (study / "cohort" / "store.json").exists():
+        base = IXI if cell.base == "ixi30" else None
+        scenario = make_scenario(cell.scenario, DPRIME)
+        options = PhantomOptions(
+            study,
+            cell.subjects,
+            seed=cell.seed,
+            voxel_size=VOXEL_SIZE,
+            scenario=scenario,
+            base=base,
+        )
+        make_phantom_study(options, progress)
+    fitting = FitOptions(study, study, (cell.network,), folds=FOLDS, final=False, baselines=False)
+    return run_fit(fitting, progress)
 
 
 def _maps(study: Path, method: str) -> list[Path]:
