@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["explain"]
 
+# What fits into a terminal of 80 columns.
+_JUDGED = ("maps", "AP", "95 % of random maps below", "ceiling", "edge filter", "t-map, all scans")
+
 
 def explain(
     network: Annotated[str, typer.Option(help="mrinet, or package.module:function.")],
@@ -189,12 +192,14 @@ def _judged_table(judged: Sequence[JudgedMap]) -> Table:
     from rich.table import Table
 
     from voxplain.report.words.judgement import JUDGED_COLUMNS, judged_rows
+    from voxplain.report.words.numbers import cell
 
-    table = Table(title="Average precision against the truth")
-    for number, name in enumerate(JUDGED_COLUMNS):
-        table.add_column(name, overflow="fold", justify="right" if number else "left")
+    table = Table(title="Average precision against the truth; the page has more")
+    for name in _JUDGED:
+        table.add_column(name, overflow="fold", justify="left" if name == "maps" else "right")
     for row in judged_rows(judged):
-        table.add_row(*row)
+        values = dict(zip(JUDGED_COLUMNS, row, strict=True))
+        table.add_row(*(cell(values[name]) for name in _JUDGED))
     return table
 
 

@@ -25,7 +25,7 @@ _MEASURES: Final = {
     "distance_mm": "distance of the mass, mm",
 }
 _HOW: Final = (
-    "Maps, ceiling and controls are smoothed by {fwhm:g} mm, made absolute and ranked inside the "
+    "Maps, ceiling and controls are smoothed alike ({widths}), made absolute and ranked inside the "
     "brain. Average precision (AP) is the area under the precision-recall curve; by chance it is "
     "the share of the brain that the true region fills, and 95 % of random maps as smooth stay "
     "below the second figure.",
@@ -52,13 +52,14 @@ def explain_page(network: str, judged: Sequence[JudgedMap], pictures: Mapping[st
     -------
     Page
     """
-    fwhm = judged[0].judgements.fwhm_mm
+    widths = {one.label: one.judgements.fwhm_mm for one in judged}
+    words = ", ".join(f"{label} {fwhm:g} mm" for label, fwhm in widths.items())
     table = Table(JUDGED_COLUMNS, tuple(judged_rows(judged)))
     sections = [
         Section(
             "Do the maps find the truth?",
             "truth",
-            [table, Text((_HOW[0].format(fwhm=fwhm), *_HOW[1:]))],
+            [table, Text((_HOW[0].format(widths=words), *_HOW[1:]))],
         ),
         Section("Mean maps", "maps", [_picture(one, pictures[one.map]) for one in judged]),
         Section("All measures", "measures", [item for one in judged for item in _measures(one)]),

@@ -25,7 +25,8 @@ JUDGED_COLUMNS: Final = (
     "maps",
     "AP",
     "95 % interval",
-    "chance, 95 % below",
+    "chance",
+    "95 % of random maps below",
     "ceiling",
     CONTROL_LABELS["edges"],
     CONTROL_LABELS["t-map-train"],
@@ -34,7 +35,7 @@ JUDGED_COLUMNS: Final = (
 """Heads of `judged_rows`."""
 
 
-def judged_rows(judged: Sequence[JudgedMap]) -> list[tuple[str, ...]]:
+def judged_rows(judged: Sequence[JudgedMap]) -> list[tuple[object, ...]]:
     """Write a row for each mean map, and one for the maps of single subjects."""
     rows = []
     for one in judged:
@@ -44,20 +45,21 @@ def judged_rows(judged: Sequence[JudgedMap]) -> list[tuple[str, ...]]:
     return rows
 
 
-def _row(label: str, judgement: Judgement) -> tuple[str, ...]:
+def _row(label: str, judgement: Judgement) -> tuple[object, ...]:
     ap = judgement.found.average_precision
     beside = [judgement.controls.get(name) for name in ("edges", "t-map-train", "t-map-all")]
     return (
         label,
-        f"{ap.value:.3f}",
-        interval(ap),
-        f"{judgement.chance_ap:.3f}, {judgement.chance_ap_95:.3f}",
+        ap.value,
+        None if ap.low is None else (ap.low, ap.high),
+        judgement.chance_ap,
+        judgement.chance_ap_95,
         *(_ap(found) for found in (judgement.ceiling, *beside)),
     )
 
 
-def _ap(found: Found | None) -> str:
-    return MISSING if found is None else f"{found.average_precision.value:.3f}"
+def _ap(found: Found | None) -> float | None:
+    return None if found is None else found.average_precision.value
 
 
 def interval(measured: Measured | None) -> str:
