@@ -26,8 +26,9 @@ def phantom(
     spike: Annotated[
         str | None,
         typer.Option(
-            help="Where the effect is planted: regions of AAL with commas between, random, or "
-            "ball:x,y,z,radius in mm."
+            help="Where the effect is planted: regions of AAL with commas between, random, "
+            "ball:x,y,z,radius in mm, or like:FILE for a ball at random, as large as the largest "
+            "cluster of a thresholded map."
         ),
     ] = None,
     kind: Annotated[

@@ -126,6 +126,9 @@ class Bases:
             top = np.percentile(brain.values[brain.values > 0], _BRIGHTEST) if several else None
             tissue = np.clip(brain.values / (top or brain.values.max()), 0, 1)
             blurred = smooth(tissue, brain.grid, width)
+            # A template fades out by itself; a brain ends where its mask fills half of a voxel.
+            if several:
+                blurred[smooth(brain.values > 0, brain.grid, width) < 0.5] = 0
             blurred[blurred < 1e-3] = 0
             self._brains.append((blurred, brain.grid))
         masks = [atlas.mask(regions).astype(np.float32) for regions in parts]

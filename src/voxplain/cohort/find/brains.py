@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -41,7 +42,10 @@ def find_brains(place: Path) -> list[tuple[Path, Path | None]]:
         If there is no such file or folder, or no scan in it.
     """
     if place.is_dir():
-        scans = sorted(path for path in place.rglob("*") if _SCAN.search(path.name))
+        # Folders of subjects are often links.
+        walked = os.walk(place, followlinks=True)
+        files = (Path(folder) / name for folder, _, names in walked for name in names)
+        scans = sorted(path for path in files if _SCAN.search(path.name))
         if not scans:
             raise InputError(f"{place} holds no T1w scan; give a folder with files *_T1w.nii.gz.")
     elif is_named(place):

@@ -87,17 +87,16 @@ def _step(
     """
     to_voxel = np.linalg.inv(grid.affine) @ to_brain
     voxels = (to_voxel @ place)[:3]
-
     here = _read(moving, voxels)
     slopes = np.stack(
         [(_read(moving, voxels, i, 1.0) - _read(moving, voxels, i, -1.0)) / 2 for i in range(3)]
     )
     per_mm = np.linalg.inv(grid.affine[:3, :3]).T @ slopes
-    gain = float(here @ target / max(here @ here, 1e-12))
+    gain = float(here @ target) / (float(here @ here) + 1e-12)
     columns = [gain * per_mm[i] * place[j] for i in range(3) for j in range(4)]
     design = np.stack([*columns, here], axis=1)
-    scale: NDArray[np.float64] = np.sqrt((design**2).sum(axis=0)).clip(1e-12)
-    found = np.linalg.lstsq(design / scale, target - gain * here, rcond=None)[0] / scale
+    scale = np.asarray(np.sqrt(np.square(design).sum(axis=0)), dtype=np.float64) + 1e-12
+    found = np.asarray(np.linalg.lstsq(design / scale, target - gain * here, rcond=None)[0]) / scale
     step = np.zeros((4, 4))
     step[:3] = found[:12].reshape(3, 4)
     return step

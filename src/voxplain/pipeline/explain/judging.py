@@ -58,6 +58,7 @@ class StudyJudge:
     ) -> None:
         self.cohort, self.truth, self.fold_of, self.seed = cohort, truth, fold_of, seed
         self.own = OwnTruths(folder, cohort, truth)
+        self._trained: dict[int, NDArray[np.float32] | None] = {}
         self.people = cohort.participants["participant_id"].astype(str).tolist()
 
     def judge(
@@ -131,7 +132,3 @@ class StudyJudge:
             rest = TMap.joined(part for number, part in parts.items() if number != fold)
             self._trained[fold] = rest.t() if min(rest.counts) >= _FEWEST else None
         return self._trained[fold]
-
-    @cached_property
-    def _trained(self) -> dict[int, NDArray[np.float32] | None]:
-        return {}
