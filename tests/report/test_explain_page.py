@@ -49,18 +49,18 @@ def judged() -> list[JudgedMap]:
 def test_rows_set_maps_beside_what_they_are_held_against(judged: list[JudgedMap]) -> None:
     rows = judged_rows(judged)
     assert [len(row) for row in rows] == [len(JUDGED_COLUMNS)] * 3
-    assert rows[0] == (
-        *("Gradient for case, mean map", "0.612", "0.51 to 0.66", "0.011, 0.027"),
-        *("0.943", "0.031", "–", "0.777"),
-    )
+    label, ap, ends, *rest = rows[0]
+    assert (label, ap) == ("Gradient for case, mean map", 0.612)
+    assert ends == pytest.approx((0.512, 0.662))
+    assert rest == [0.011, 0.027, 0.943, 0.031, None, 0.777]
     assert rows[1][0] == "Gradient for case, one subject"
-    assert rows[1][4] == "–"
-    assert rows[2][:2] == ("Grad-CAM for case, mean map", "0.123")
+    assert rows[1][5] is None
+    assert rows[2][:2] == ("Grad-CAM for case, mean map", 0.123)
 
 
 def test_the_page_shows_every_measure_and_what_is_missing(judged: list[JudgedMap]) -> None:
     page = render(explain_page("mrinet", judged, {one.map: PNG for one in judged}))
-    for text in ("0.612", "0.51 to 0.66", "0.943", "t-map, all scans", "smoothed by 8 mm", "AUROC"):
+    for text in ("0.612", "0.512", "0.943", "t-map, all scans", "Gradient 8 mm", "AUROC"):
         assert text in page
     assert page.count("24 participants, 3 networks") == 3
     assert page.count("peak within 8 mm") == 3
