@@ -63,8 +63,8 @@ class OwnTruths:
 
     def __init__(self, study: Path, cohort: Cohort, truth: Truth) -> None:
         self.reader, self.cohort, self.truth = StudyReader(study), cohort, truth
-        bare = study / _WITHOUT
-        self._bare = open_store(bare) if (bare / STORE).is_file() else None
+        there = self.reader.find_file(f"{_WITHOUT}/{STORE}") is not None
+        self._bare = open_store(study / _WITHOUT) if there else None
 
     def of(self, row: int, image: NDArray[np.float32]) -> KnownTruth:
         """Return the truth of a scan.
