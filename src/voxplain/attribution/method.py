@@ -117,8 +117,8 @@ class Method(ABC):
 
     info: ClassVar[MethodInfo]
     needs: ClassVar[Needs] = Needs()
+    # Whether what `prepare` finds out holds for one network alone.
     prepares_for_network: ClassVar[bool] = True
-    """Whether what `prepare` finds out holds for one network alone."""
     renamed: ClassVar[Mapping[str, str]] = MappingProxyType({})
     """From names that options had in the last version to those that they have now."""
 

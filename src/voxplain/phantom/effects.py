@@ -92,8 +92,8 @@ class Effect:
     strength: float = 0.42
     spread: float = 0.13
 
+    # What the amounts are called in the participants table.
     measure: ClassVar[str] = "darkening"
-    """What the amounts are called in the participants table."""
 
     @property
     def dprime(self) -> float | None:
