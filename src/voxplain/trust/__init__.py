@@ -6,12 +6,14 @@ from voxplain.trust.controls import TMap, edge_filter
 from voxplain.trust.fields import fwhm_of
 from voxplain.trust.localisation import FWHM_MM, Localisation, localise, strength
 from voxplain.trust.places import Places, find_places
+from voxplain.trust.surrogates import Envelope, surrogates
 from voxplain.trust.verdict import Verdict, say
 
 __all__ = [
     "FWHM_MM",
     "Agreement",
     "ChanceInterval",
+    "Envelope",
     "Localisation",
     "Places",
     "TMap",
@@ -27,4 +29,5 @@ __all__ = [
     "say",
     "spearman",
     "strength",
+    "surrogates",
 ]
