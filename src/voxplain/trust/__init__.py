@@ -2,6 +2,17 @@
 
 from voxplain.trust.agreement import Agreement, agreement, dice_top, spearman
 from voxplain.trust.chance import ChanceInterval, chance_interval, chance_of
+from voxplain.trust.comparison import (
+    Comparison,
+    Invariance,
+    PairExcess,
+    Rivals,
+    against_pairs,
+    against_trainings,
+    encoding_invariance,
+    inverted,
+)
+from voxplain.trust.complexity import EntropyChange, entropy, entropy_change
 from voxplain.trust.controls import TMap, edge_filter
 from voxplain.trust.fidelity import (
     Changes,
@@ -15,6 +26,13 @@ from voxplain.trust.fields import fwhm_of
 from voxplain.trust.imputation import Imputation
 from voxplain.trust.localisation import FWHM_MM, Localisation, localise, strength
 from voxplain.trust.places import Places, find_places
+from voxplain.trust.randomisation import (
+    Randomisation,
+    averaged,
+    learned_layers,
+    randomisation,
+    randomised,
+)
 from voxplain.trust.regions import RegionRemoval, region_removal
 from voxplain.trust.removal import Removal, RemovalTest, removal
 from voxplain.trust.surrogates import Envelope, surrogates
@@ -25,28 +43,44 @@ __all__ = [
     "Agreement",
     "ChanceInterval",
     "Changes",
+    "Comparison",
     "Completeness",
+    "EntropyChange",
     "Envelope",
     "Imputation",
     "Infidelity",
+    "Invariance",
     "Localisation",
+    "PairExcess",
     "Places",
+    "Randomisation",
     "RegionRemoval",
     "Removal",
     "RemovalTest",
+    "Rivals",
     "TMap",
     "Verdict",
+    "against_pairs",
+    "against_trainings",
     "agreement",
+    "averaged",
     "chance_interval",
     "chance_of",
     "completeness",
     "dice_top",
     "edge_filter",
+    "encoding_invariance",
+    "entropy",
+    "entropy_change",
     "find_places",
     "fwhm_of",
     "infidelity",
+    "inverted",
+    "learned_layers",
     "localise",
     "make_changes",
+    "randomisation",
+    "randomised",
     "region_removal",
     "removal",
     "say",
