@@ -35,6 +35,15 @@ from voxplain.trust.randomisation import (
 )
 from voxplain.trust.regions import RegionRemoval, region_removal
 from voxplain.trust.removal import Removal, RemovalTest, removal
+from voxplain.trust.stability import (
+    Retest,
+    SplitHalf,
+    Stability,
+    icc,
+    retest,
+    split_half,
+    stability,
+)
 from voxplain.trust.surrogates import Envelope, surrogates
 from voxplain.trust.verdict import Verdict, say
 
@@ -57,7 +66,10 @@ __all__ = [
     "RegionRemoval",
     "Removal",
     "RemovalTest",
+    "Retest",
     "Rivals",
+    "SplitHalf",
+    "Stability",
     "TMap",
     "Verdict",
     "against_pairs",
@@ -74,6 +86,7 @@ __all__ = [
     "entropy_change",
     "find_places",
     "fwhm_of",
+    "icc",
     "infidelity",
     "inverted",
     "learned_layers",
@@ -83,8 +96,11 @@ __all__ = [
     "randomised",
     "region_removal",
     "removal",
+    "retest",
     "say",
     "spearman",
+    "split_half",
+    "stability",
     "strength",
     "surrogates",
 ]

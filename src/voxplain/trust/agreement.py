@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
-from voxplain.errors import InputError
 from voxplain.trust.chance import require_draws
 from voxplain.trust.fields import amplitude_of, random_fields
-from voxplain.trust.ranks import brain_mask, inside, top_membership
+from voxplain.trust.ranks import brain_mask, inside, top_count, top_membership
 from voxplain.trust.spread import product_spread
 from voxplain.trust.surrogates import Envelope, drawn_like
 
@@ -98,7 +97,7 @@ def dice_top(a: ArrayLike, b: ArrayLike, brain: ArrayLike, fraction: float) -> f
         finite inside the brain.
     """
     mask = brain_mask(brain)
-    count = _top_count(mask, fraction)
+    count = top_count(mask, fraction)
     top_a = top_membership(inside(a, mask, "The first map"), count)
     top_b = top_membership(inside(b, mask, "The second map"), count)
     return _overlap(top_a, top_b, count)
@@ -184,7 +183,7 @@ def agreement(
     """
     require_draws(draws)
     mask = brain_mask(brain)
-    count = _top_count(mask, fraction)
+    count = top_count(mask, fraction)
     first, second = inside(a, mask, "The first map"), inside(b, mask, "The second map")
     chance = round(count / len(first), _DECIMALS)
     ranks_a, ranks_b = _unit_ranks(first), _unit_ranks(second)
@@ -266,12 +265,6 @@ class _Null:
         own = spread(self._first, self._second - expected)
         clumping = own / theirs if theirs > 0 else 1.0
         return self.mean + _quantile_95(found) * float(found.std()) * clumping
-
-
-def _top_count(mask: NDArray[np.bool_], fraction: float) -> int:
-    if not 0 < fraction < 1:
-        raise InputError(f"The top fraction must lie between 0 and 1; {fraction} was given.")
-    return max(1, round(fraction * int(np.count_nonzero(mask))))
 
 
 def _overlap(top_a: NDArray[np.float64], top_b: NDArray[np.float64], count: int) -> float:
