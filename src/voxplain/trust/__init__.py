@@ -25,6 +25,8 @@ from voxplain.trust.fidelity import (
 from voxplain.trust.fields import fwhm_of
 from voxplain.trust.imputation import Imputation
 from voxplain.trust.localisation import FWHM_MM, Localisation, localise, strength
+from voxplain.trust.meta import MetaEvaluation, TruthTracking, meta_evaluation, truth_tracking
+from voxplain.trust.pattern import Pattern, PatternMap, RegionMeans, critical_correlation
 from voxplain.trust.places import Places, find_places
 from voxplain.trust.randomisation import (
     Randomisation,
@@ -60,9 +62,13 @@ __all__ = [
     "Infidelity",
     "Invariance",
     "Localisation",
+    "MetaEvaluation",
     "PairExcess",
+    "Pattern",
+    "PatternMap",
     "Places",
     "Randomisation",
+    "RegionMeans",
     "RegionRemoval",
     "Removal",
     "RemovalTest",
@@ -71,6 +77,7 @@ __all__ = [
     "SplitHalf",
     "Stability",
     "TMap",
+    "TruthTracking",
     "Verdict",
     "against_pairs",
     "against_trainings",
@@ -79,6 +86,7 @@ __all__ = [
     "chance_interval",
     "chance_of",
     "completeness",
+    "critical_correlation",
     "dice_top",
     "edge_filter",
     "encoding_invariance",
@@ -92,6 +100,7 @@ __all__ = [
     "learned_layers",
     "localise",
     "make_changes",
+    "meta_evaluation",
     "randomisation",
     "randomised",
     "region_removal",
@@ -103,4 +112,5 @@ __all__ = [
     "stability",
     "strength",
     "surrogates",
+    "truth_tracking",
 ]
