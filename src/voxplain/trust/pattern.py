@@ -212,7 +212,7 @@ class RegionMeans:
         """
         by_number = np.zeros(len(self._voxels))
         by_number[self._regions] = values
-        return by_number[self._number].astype(np.float32)
+        return np.asarray(by_number[self._number], dtype=np.float32)
 
     def _require(self, shape: tuple[int, ...]) -> None:
         if shape != self._number.shape:
