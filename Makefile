@@ -4,10 +4,10 @@ BIN := .venv/bin
 READY := .venv/.ready
 DEMO_OUT ?= demo
 
-.PHONY: help setup demo test cases coverage mutants check format bench docs clean
+.PHONY: help setup demo test cases coverage mutants check format bench scoreboard docs clean
 
 help: ## show what make can do
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 setup: $(READY) ## make .venv and install voxplain with everything for development
 
@@ -46,6 +46,9 @@ format: $(READY) ## format the code and mend what lint can mend
 bench: $(READY) ## time voxplain against its peers on this machine (about 45 minutes)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r benchmarks/peers.txt
 	@$(BIN)/python -m benchmarks
+
+scoreboard: $(READY) ## which method finds what, on phantoms of known truth (nights; --part, see the file)
+	@$(BIN)/python -m benchmarks.scoreboard
 
 docs: $(READY) ## build the site into docs/_build, warnings are errors
 	@$(BIN)/python -m docs.build

@@ -26,7 +26,7 @@ from voxplain.console import make_progress
 from voxplain.fit.training.arithmetic import cut_convolutions
 from voxplain.nets import NETWORKS, build_network
 from voxplain.pipeline.fit.run import FitOptions, run_fit
-from voxplain.pipeline.phantom import make_phantom_study
+from voxplain.pipeline.phantom import PhantomOptions, make_phantom_study
 from voxplain.progress import Progress
 from voxplain.report.words.scores import ScoreRow, score_row
 from voxplain.results.scores import HeldOut
@@ -85,7 +85,8 @@ def phantom_study(
 ) -> Path:
     """Make a phantom study of coarse voxels, unless it is there."""
     if not (out / "cohort" / "store.json").exists():
-        make_phantom_study(out, subjects, strength, family_size, seed, progress, VOXEL_SIZE)
+        asked = PhantomOptions(out, subjects, strength, family_size, seed, VOXEL_SIZE)
+        make_phantom_study(asked, progress)
     return out
 
 

@@ -24,7 +24,7 @@ def main() -> None:
     torch.manual_seed(0)
     network = MRINet().eval().requires_grad_(False)
     x = torch.rand(BATCH, 1, 58, 70, 58)
-    faster = lower(network, x[:1])[0].eval().requires_grad_(False)
+    faster = lower(network, x[:1]).model.eval().requires_grad_(False)
     console = Console()
     for what, run in (("forward", _forward), ("forward and gradient", _gradient)):
         own, _ = _timed(lambda run=run: run(faster, x))

@@ -195,8 +195,8 @@ def test_regions_by_the_name_of_an_atlas_or_a_file(
     check_sentence(code, err, "regions must be an atlas or a label image; 3 was given")
     code, _, err = run(*ablation, "--option", f"region-ablation:regions={scan}", "--out", "no")
     check_sentence(code, err, "labels that are not whole numbers")
-    code, _, err = run(*asked, "--option", "gradient:regions=AAL", "--out", "no")
-    check_sentence(code, err, "'gradient' has no option 'regions'")
+    code, _, err = run(*asked, "--option", "recommended:regions=AAL", "--out", "no")
+    check_sentence(code, err, "'recommended' has no option 'regions'")
     moved = write_nifti(rng.random((7, 8, 9)), np.diag([20, 20, 20, 1]), "sub-B_T1w.nii")
     code, _, err = run(
         *ablation, "--image", moved, "--option", "region-ablation:regions=AAL", "--out", "no"
@@ -425,8 +425,8 @@ def check_sentence(code: int, err: str, message: str) -> None:
         (["--device", "tpu"], "device must be .*'tpu' was given"),
         (["--precision", "half"], "precision must be .*'half' was given"),
         (["--option", "relu=false"], "'relu=false' is not method:name=value"),
-        (["--option", "grad-cam:relu=false"], r"method that was asked for \(gradient\)"),
-        (["--option", "gradient:scroe=logit"], "'gradient' has no option 'scroe'.*score"),
+        (["--option", "grad-cam:relu=false"], r"method that was asked for \(recommended\)"),
+        (["--option", "recommended:smaples=3"], "'recommended' has no option 'smaples'.*samples"),
         (["--weights", "nowhere.pt"], "no file of weights at nowhere.pt"),
     ],
 )

@@ -11,6 +11,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
+from scipy.stats import ttest_ind
 from sklearn.metrics import average_precision_score
 from test_fit_command import QUICK, TINY, make_study, tiny, write_block_truth
 
@@ -21,6 +22,8 @@ from voxplain.errors import VoxplainWarning
 from voxplain.maps import AttributionMap
 from voxplain.nets import load_into, read_weights
 from voxplain.pipeline.fit import fitted
+from voxplain.pipeline.truth import read_truth
+from voxplain.trust import localise, strength
 
 Run = Callable[..., tuple[int, str, str]]
 NET = ("--network", TINY, "--device", "cpu")
@@ -181,4 +184,44 @@ def test_mean_maps_are_held_against_a_known_truth(run: Run, study: Path) -> None
     assert told["chance_ap"] == pytest.approx(truth[brain].mean())
     assert told["chance_ap"] < told["chance_ap_95"] < 0.5
     assert f"average precision against the truth {told['average_precision']:.3f}" in shown
+    assert "edge" in shown
+    group = told["judgement"]["group"]
+    assert group["found"]["average_precision"]["value"] == told["average_precision"]
+    assert group["ceiling"] is None
+    assert (group["subjects"], group["networks"]) == (24, 3)
+    page = (study / "explain.html").read_text()
+    assert f"{told['average_precision']:.3f}" in page
+    (summed,) = json.loads((study / "summary.json").read_text())["explain"]["maps"]
+    assert summed["judgements"] == told["judgement"]
     assert (study / "figures/desc-GradientCase_stat-mean_statmap.png").read_bytes() != plain
+
+
+def test_the_t_map_of_training_scans_has_not_seen_the_scan(run: Run, study: Path) -> None:
+    """Controls by hand: each fold's t-map is of the scans that it learnt from."""
+    run("fit", study, "--network", TINY, *QUICK, "--no-baselines")
+    write_block_truth(study)
+    cohort = open_store(study / "cohort")
+    code, _, error = run("explain", study, *NET, "--method", "gradient", "--target", "case")
+    assert (code, error) == (0, "")
+    (told,) = json.loads((study / "explain.json").read_text())["group"]["gradient"]
+    truth = read_truth(study)
+    assert truth is not None
+    place = study / "model/test-fit-command-tiny/repeat-01"
+    trains = [
+        json.loads((place / f"fold-{fold:02d}/training.json").read_text())["train"]
+        for fold in (1, 2, 3)
+    ]
+    total = np.zeros(cohort.grid.shape)
+    for train in trains:
+        rows = [i for i, name in enumerate(cohort.subjects) if name in train]
+        images, labels = cohort.stack(rows), cohort.labels[rows]
+        found = ttest_ind(images[labels == 1], images[labels == 0], equal_var=False).statistic
+        total += 8 * np.nan_to_num(found)
+    score = strength((total / 24).astype(np.float32), cohort.grid, 8.0)
+    by_hand = localise(score, truth.support, truth.brain).average_precision
+    controls = told["judgement"]["group"]["controls"]
+    assert controls["t-map-train"]["average_precision"]["value"] == pytest.approx(by_hand, rel=1e-3)
+    assert set(controls) == {
+        *("edges", "image", "cohort-mean", "random", "t-map-train", "t-map-all")
+    }
+    assert told["judgement"]["subjects"]["controls"]["t-map-all"]["box_found"] is None

@@ -239,3 +239,25 @@ def test_both_classes_have_a_say_in_the_joint_mask(run: Run, tmp_path: Path) -> 
     expected = top(scores[0] / scores[0].max() + scores[1] / scores[1].max())
     assert (made & expected).sum() > 0.97 * expected.sum()
     assert (top(scores[0] + scores[1]) & expected).sum() < 0.8 * expected.sum()
+
+
+def test_a_study_s_default_maps_learn_from_all_of_its_scans_how_voxels_vary(
+    fitted: Path, run: Run, tmp_path: Path
+) -> None:
+    from voxplain.attribution.variation import variation_of
+
+    study = tmp_path / "study"
+    shutil.copytree(fitted, study)
+    code, _, error = run(
+        *("explain", study, "--network", TINY, "--target", "case", "--device", "cpu"),
+        *("--option", "recommended:samples=2"),
+    )
+    assert code == 0, error
+    told = json.loads((study / "explain.json").read_text())["group"]
+    assert sorted(told) == ["pattern", "recommended"]
+    scans = variation_of(open_store(study / "cohort"), 5).describe()
+    assert scans.startswith("24 scans, ")
+    for sidecar in study.glob("maps/*/*_statmap.json"):
+        options = json.loads(sidecar.read_text())["Provenance"]["options"]
+        assert options["scans"] == scans
+    assert len(list(study.glob("maps/*/*Pattern*_statmap.nii.gz"))) == 24

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from voxplain.cells import missing, one_spelling
-from voxplain.columns import numbers_or_words, read_numbers
 from voxplain.errors import InputError, VoxplainWarning
+from voxplain.tables.cells import missing, one_spelling
+from voxplain.tables.columns import numbers_or_words, read_numbers
 
 
 def column(cells: list[object], name: str = "age") -> pd.Series:

@@ -109,3 +109,16 @@ def test_t_map_refuses_what_it_cannot_compare():
         tmap.add(np.zeros((9, 8, 7)), 1)
     with pytest.raises(InputError, match="not finite"):
         tmap.add(np.full(SHAPE, np.inf), 1)
+
+
+def test_parts_joined_are_the_whole() -> None:
+    rng = np.random.default_rng(2)
+    images = rng.normal(3, 2, (11, 4, 5, 6))
+    labels = [0, 1, 1, 0, 1, 0, 0, 0, 1, 1, 1]
+    parts, whole = [TMap(), TMap(), TMap(), TMap()], TMap()
+    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+        parts[(0, 2, 3)[number % 3]].add(image, label)
+        whole.add(image, label)
+    joined = TMap.joined(parts)
+    assert joined.counts == whole.counts
+    np.testing.assert_allclose(joined.t(), whole.t(), rtol=1e-6)

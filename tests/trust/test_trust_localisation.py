@@ -13,6 +13,7 @@ from voxplain.grid import Grid
 from voxplain.trust import chance_interval, fwhm_of, localise, strength
 from voxplain.trust.fields import gaussian_amplitude, random_fields
 from voxplain.trust.localisation import average_precision
+from voxplain.trust.ranks import rank_scores
 
 SHAPE = (7, 8, 9)
 ANISOTROPIC = Grid(SHAPE, np.diag([-2.0, 3.0, 4.5, 1.0]))
@@ -240,3 +241,17 @@ def test_chance_interval_is_repeatable_and_checks_its_input(brain, truth):
         interval(0, truth=~brain)
     with pytest.raises(GridError, match="its grid"):
         chance_interval(truth, brain, Grid((9, 8, 7), np.eye(4)), 8.0, 0)
+
+
+@pytest.mark.parametrize("levels", [2, 7, 1000])
+@pytest.mark.parametrize("seed", range(3))
+def test_one_sort_finds_what_sklearn_finds(brain, seed, levels):
+    rng = np.random.default_rng(seed)
+    truth = rng.random(SHAPE) < 0.2
+    score = np.round(levels * rng.normal(truth, 1.0)) / levels
+    found = rank_scores(score[brain], truth[brain])
+    slow = localise(score, truth, brain)
+    assert found.average_precision == pytest.approx(slow.average_precision, rel=1e-12)
+    assert found.auroc == pytest.approx(slow.auroc, rel=1e-12)
+    assert found.rank_accuracy == pytest.approx(slow.dice_matched, rel=1e-12)
+    assert found.mass == pytest.approx(slow.mass, rel=1e-12)

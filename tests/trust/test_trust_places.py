@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 from scipy.optimize import linear_sum_assignment
+from scipy.stats import wasserstein_distance_nd
 from sklearn.metrics import f1_score
 
 from voxplain.errors import GridError, InputError
 from voxplain.grid import Grid
-from voxplain.trust.places import box_overlap, earth_movers_mm, find_places, max_f1
+from voxplain.trust.places import _gathered, box_overlap, earth_movers_mm, find_places, max_f1
 
 GRID = Grid((9, 10, 8), np.array([[0, -4.0, 0, 3], [3, 0, 0, -7], [0, 0, 5.0, 11], [0, 0, 0, 1]]))
 PLACE = np.indices(GRID.shape)
@@ -90,6 +92,14 @@ def test_a_shift_costs_its_length_also_in_blocks() -> None:
     ball = np.linalg.norm(np.indices(grid.shape) - 15.0, axis=0) < 6
     moved = np.roll(ball, 10, axis=1)
     assert earth_movers_mm(ball.astype(float), moved, grid) == pytest.approx(20, rel=0.06)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_equal_parts_are_as_far_apart_as_any_shares(seed: int) -> None:
+    mass = gaussian_filter(np.random.default_rng(seed).random(GRID.shape), 1) ** 4 * BRAIN
+    (a, a_mass), (b, b_mass) = (_gathered(x.astype(float), GRID) for x in (mass, TRUTH))
+    exact = wasserstein_distance_nd(a, b, a_mass, b_mass)
+    assert earth_movers_mm(mass, TRUTH, GRID) == pytest.approx(exact, rel=0.01)
 
 
 def test_bad_maps_are_told() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from voxplain.attribution.engine import Engine
 from voxplain.attribution.method import Attribution, Method, MethodInfo, Note
-from voxplain.attribution.methods import DEFAULT_METHOD, METHODS
+from voxplain.attribution.methods import DEFAULT_METHOD, GROUP_METHOD, METHODS
 from voxplain.attribution.network.identity import weights_sha256
 from voxplain.attribution.network.numbers import expected_value
 from voxplain.attribution.network.outputs import probabilities
@@ -15,6 +15,7 @@ from voxplain.attribution.scoring import ScanScore, scan_score
 
 __all__ = [
     "DEFAULT_METHOD",
+    "GROUP_METHOD",
     "METHODS",
     "Attribution",
     "Chosen",

@@ -20,6 +20,7 @@ from voxplain.attribution.options import (
     option_fields,
     require_type,
 )
+from voxplain.attribution.variation import Variation
 from voxplain.errors import InputError
 
 if TYPE_CHECKING:
@@ -116,6 +117,8 @@ class Method(ABC):
 
     info: ClassVar[MethodInfo]
     needs: ClassVar[Needs] = Needs()
+    prepares_for_network: ClassVar[bool] = True
+    """Whether what `prepare` finds out holds for one network alone."""
     renamed: ClassVar[Mapping[str, str]] = MappingProxyType({})
     """From names that options had in the last version to those that they have now."""
 
@@ -143,6 +146,11 @@ class Method(ABC):
     def requires(self) -> Needs:
         """What this very method needs; more than its class's `needs` where it wraps another."""
         return self.needs
+
+    @property
+    def smooth_mm(self) -> float:
+        """Width (FWHM) by which the method smooths its maps itself, mm; 0 where it does not."""
+        return 0.0
 
     @property
     def surveys(self) -> bool:
@@ -275,6 +283,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         data = np.ascontiguousarray(value, dtype=np.float32)
         return f"array {value.shape}, sha256 {hashlib.sha256(data.tobytes()).hexdigest()}"
+    if isinstance(value, Variation):
+        return value.describe()
     if isinstance(value, Atlas):
         return f"atlas {value.name}, {_plain(value.labels)}"
     if isinstance(value, Mapping):

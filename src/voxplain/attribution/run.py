@@ -88,7 +88,7 @@ def explain(  # noqa: PLR0913 - what a map depends on, each by its name
     volume : Volume, path or nibabel image, or several
         As the network wants them: preprocessed, on its grid (see `voxplain.prepare`). Files are
         read and checked as by `voxplain.read_volume`, each when its turn comes.
-    method : str or Method, default="gradient"
+    method : str or Method, default="recommended"
         A name from `voxplain.attribution.methods.METHODS`, or a method with its options set.
     target : int, str, sequence of them, or callable, default="predicted"
         What to explain: a class index, a class name, one per volume, the predicted class, or a
@@ -249,7 +249,7 @@ def prepare_method(
 
 def _models(model: object, method: Method) -> list[nn.Module]:
     models = read_models(model)
-    if len(models) > 1 and method.surveys:
+    if len(models) > 1 and method.surveys and method.prepares_for_network:
         raise InputError(
             f"{method.info.name} with cohort=True prepares itself for one network; {len(models)} "
             "were given: give one, or leave cohort=True out."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,8 +15,14 @@ from voxplain.errors import InputError, VoxplainWarning
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
+
+    from voxplain.results.judgement import JudgedMap, StudyExplained
 
 __all__ = ["explain"]
+
+# What fits into a terminal of 80 columns.
+_JUDGED = ("maps", "AP", "95 % of random maps below", "ceiling", "edge filter", "t-map, all scans")
 
 
 def explain(
@@ -57,7 +63,10 @@ def explain(
     ] = "input",
     method: Annotated[
         list[str] | None,
-        typer.Option(help="See 'voxplain methods'; may be repeated. By default gradient."),
+        typer.Option(
+            help="See 'voxplain methods'; may be repeated. By default recommended; of a study "
+            "pattern as well, whose mean map is the group's."
+        ),
     ] = None,
     target: Annotated[
         str, typer.Option(help="predicted, a class index or name; of a study also own, its label.")
@@ -126,7 +135,7 @@ def explain(
         align=align,
         orientation=orientation,
         grid=grid,
-        methods=tuple(dict.fromkeys(method or [DEFAULT_METHOD])),
+        methods=tuple(dict.fromkeys(method or ([] if study else [DEFAULT_METHOD]))),
         target=int(target) if target.lstrip("-").isdigit() else target,
         layer=layer,
         options=tuple(option or ()),
@@ -163,8 +172,8 @@ def _study(study: Path | None, former: Path | None) -> Path | None:
     return former
 
 
-def _tell_groups(result: Mapping[str, Any], study: Path, console: Console) -> None:
-    for told in (one for maps in result["group"].values() for one in maps):
+def _tell_groups(made: StudyExplained, study: Path, console: Console) -> None:
+    for told in (one for maps in made.record["group"].values() for one in maps):
         console.print(str(study / told["map"]), highlight=False, soft_wrap=True)
         if "average_precision" in told:
             console.print(
@@ -174,6 +183,24 @@ def _tell_groups(result: Mapping[str, Any], study: Path, console: Console) -> No
                 highlight=False,
                 soft_wrap=True,
             )
+    if made.judged:
+        console.print(_judged_table(made.judged))
+        console.print(f"Written: {study / 'explain.html'}", highlight=False, soft_wrap=True)
+
+
+def _judged_table(judged: Sequence[JudgedMap]) -> Table:
+    from rich.table import Table
+
+    from voxplain.report.words.judgement import JUDGED_COLUMNS, judged_rows
+    from voxplain.report.words.numbers import cell
+
+    table = Table(title="Average precision against the truth; the page has more")
+    for name in _JUDGED:
+        table.add_column(name, overflow="fold", justify="left" if name == "maps" else "right")
+    for row in judged_rows(judged):
+        values = dict(zip(JUDGED_COLUMNS, row, strict=True))
+        table.add_row(*(cell(values[name]) for name in _JUDGED))
+    return table
 
 
 def _tell_scans(result: Mapping[str, Any], out: Path, console: Console) -> None:

@@ -26,8 +26,9 @@ def phantom(
     spike: Annotated[
         str | None,
         typer.Option(
-            help="Where the effect is planted: regions of AAL with commas between, random, or "
-            "ball:x,y,z,radius in mm."
+            help="Where the effect is planted: regions of AAL with commas between, random, "
+            "ball:x,y,z,radius in mm, or like:FILE for a ball at random, as large as the largest "
+            "cluster of a thresholded map."
         ),
     ] = None,
     kind: Annotated[
@@ -45,7 +46,15 @@ def phantom(
         str | None,
         typer.Option(
             help="What makes a case a case: additive, interaction, suppressor, head-size, "
-            "head-size-and-effect, shortcut, families or null."
+            "head-size-and-effect, shortcut, families or null; or sex-like, as hard as was "
+            "measured."
+        ),
+    ] = None,
+    base: Annotated[
+        Path | None,
+        typer.Option(
+            help="A brain, or a folder of brains with a mask beside each, that subjects are made "
+            "of; else the MNI152 template."
         ),
     ] = None,
     subjects: Annotated[int, typer.Option(help="Size of a cohort of phantoms.")] = 120,
@@ -65,6 +74,8 @@ def phantom(
         raise InputError(
             "A known effect is planted with both: voxplain phantom STUDY --spike REGION --out OUT."
         )
+    if study is not None and base is not None:
+        raise InputError("--base is for phantoms; a study has scans of its own.")
     if study is not None and spike is not None:
         from voxplain.pipeline.spike import SpikeOptions
 
@@ -75,14 +86,12 @@ def phantom(
     if scenario is not None and strength is not None:
         raise InputError("--scenario takes --dprime in place of --strength.")
     from voxplain.phantom import make_scenario
-    from voxplain.pipeline.phantom import make_phantom_study
+    from voxplain.pipeline.phantom import PhantomOptions, make_phantom_study
 
-    made = None if scenario is None else make_scenario(scenario, 3.0 if dprime is None else dprime)
+    made = None if scenario is None else make_scenario(scenario, dprime)
     console = make_console()
-    progress = make_progress(console)
-    cohort = make_phantom_study(
-        out, subjects, strength, family_size, seed, progress, voxel_size, made
-    )
+    asked = PhantomOptions(out, subjects, strength, family_size, seed, voxel_size, made, base)
+    cohort = make_phantom_study(asked, make_progress(console))
     console.print(f"{len(cohort)} brains in {out / 'cohort'}", highlight=False, soft_wrap=True)
 
 

@@ -51,14 +51,14 @@ def reclassify(
     seed: Annotated[int, typer.Option(help="Same seed, same masks.")] = 0,
 ) -> None:
     """Classify held-out scans again from behind masks of where the evidence lies."""
-    from voxplain.attribution import DEFAULT_METHOD, METHODS
+    from voxplain.attribution import METHODS
     from voxplain.errors import unknown_name
     from voxplain.fit import Schedule
     from voxplain.pipeline.reclassify.run import ReclassifyOptions
     from voxplain.pipeline.reclassify.run import reclassify as run
     from voxplain.report.words.scores import few_folds
 
-    method = method or DEFAULT_METHOD
+    method = method or "gradient"
     if method not in METHODS and not method.startswith("captum:"):
         raise unknown_name("method", method, METHODS)
     schedule = Schedule() if epochs is None else replace(Schedule(), epochs=epochs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from voxplain.cohort.atlases import ATLASES, load_atlas, read_atlas
+from voxplain.cohort.bases import brains_of
 from voxplain.cohort.build import Built, build_store
 from voxplain.cohort.find.listing import Listing
 from voxplain.cohort.find.sources import (
@@ -31,6 +32,7 @@ __all__ = [
     "Listing",
     "Prepared",
     "Recipe",
+    "brains_of",
     "build_store",
     "check_store",
     "from_bids",

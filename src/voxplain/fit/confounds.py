@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxplain.columns import numbers_or_words
 from voxplain.errors import InputError, VoxplainWarning
 from voxplain.fit.outcome import Outcome
 from voxplain.fit.splits import Fold
+from voxplain.tables.columns import numbers_or_words
 
 if TYPE_CHECKING:
     import pandas as pd

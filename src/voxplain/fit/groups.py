@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import DisjointSet
 
-from voxplain.cells import fold, missing
 from voxplain.errors import InputError
 from voxplain.fit.outcome import Outcome
+from voxplain.tables.cells import fold, missing
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxplain.cells import missing, shown
-from voxplain.columns import read_numbers
 from voxplain.errors import InputError
 from voxplain.fit.outcome import Outcome
 from voxplain.fit.splits import Fold
 from voxplain.results.fit import Importance
+from voxplain.tables.cells import missing, shown
+from voxplain.tables.columns import read_numbers
 
 if TYPE_CHECKING:
     import pandas as pd

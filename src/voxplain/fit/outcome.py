@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from voxplain.columns import read_numbers
 from voxplain.errors import InputError
+from voxplain.tables.columns import read_numbers
 from voxplain.volume import Cohort
 
 __all__ = ["Outcome", "outcome_of", "unit_of"]

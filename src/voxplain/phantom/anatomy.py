@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 
 from voxplain.grid import Grid
 
-__all__ = ["Anatomy", "sample"]
+__all__ = ["Anatomy", "log_jacobian", "sample"]
 
 _COARSE_MM = 6.0
 _SQUARINGS = 5
@@ -97,6 +97,28 @@ class Anatomy:
         shift = rng.normal(0, self.shift_sd, 3)
         velocity += np.einsum("ij,jxyz->ixyz", generator, offset) + shift[:, None, None, None]
         return velocity
+
+
+def log_jacobian(displacement: NDArray[np.float32], grid: Grid) -> NDArray[np.float64]:
+    """Find how much larger tissue is in a subject than in the brain that it is made of.
+
+    Parameters
+    ----------
+    displacement : array (3, X, Y, Z), mm
+        What `Anatomy.draw` returns.
+    grid : Grid
+
+    Returns
+    -------
+    array (X, Y, Z)
+        Logarithm of the volume in the subject over that in the brain at rest, from differences.
+    """
+    along = np.stack([np.stack(np.gradient(one), axis=-1) for one in displacement], axis=-2)
+    per_mm = along @ np.linalg.inv(grid.affine[:3, :3])
+    determinant = np.linalg.det(per_mm + np.eye(3))
+    # A point of the brain at rest is read from each voxel: where it grew, steps there are small.
+    found: NDArray[np.float64] = -np.log(np.maximum(determinant, 1e-6))
+    return found
 
 
 def sample(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from voxplain.columns import numbers_or_words
 from voxplain.errors import InputError, VoxplainWarning
+from voxplain.tables.columns import numbers_or_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-__all__ = ["MEDIAL_TEMPORAL", "Amounts", "Effect", "darken"]
+from voxplain.grid import Grid
+from voxplain.phantom.bases import Seen
+
+__all__ = ["MEDIAL_TEMPORAL", "Amounts", "Darkened", "Effect", "Rendering", "darken"]
 
 MEDIAL_TEMPORAL = ("Hippocampus_L", "Hippocampus_R", "Amygdala_L", "Amygdala_R")
 """Both hippocampi and both amygdalae, in the names of AAL."""
 
 
 class Amounts(NamedTuple):
-    """How much darker a subject's parts are, a number for each part.
+    """How much darker, or larger, a subject's parts are, a number for each part.
 
     Parameters
     ----------
@@ -27,6 +31,42 @@ class Amounts(NamedTuple):
 
     bare: tuple[float, ...]
     whole: tuple[float, ...]
+
+
+class Rendering(Protocol):
+    """Changes the parts of a brain by their amounts."""
+
+    def tissue(self, seen: Seen, amounts: Sequence[float]) -> NDArray[np.float32]:
+        """Return the signal of the changed brain, array (X, Y, Z), in [0, 1]."""
+
+    def support(self, seen: Seen, amounts: Sequence[float]) -> NDArray[np.bool_]:
+        """Return the voxels that lie in parts which carry the class, array (X, Y, Z)."""
+
+
+@dataclass(frozen=True)
+class Darkened:
+    """Signal that is lost in each part.
+
+    Parameters
+    ----------
+    telling : tuple of bool
+        Whether each part carries the class.
+    """
+
+    telling: tuple[bool, ...]
+
+    def tissue(self, seen: Seen, amounts: Sequence[float]) -> NDArray[np.float32]:
+        """Darken each part of a brain by its amount."""
+        tissue = seen.tissue
+        for fraction, amount in zip(seen.fractions, amounts, strict=True):
+            tissue = darken(tissue, fraction, amount)
+        return tissue
+
+    def support(self, seen: Seen, amounts: Sequence[float]) -> NDArray[np.bool_]:
+        """Return the voxels that lie in parts which carry the class, by whatever amount."""
+        both = zip(seen.fractions, self.telling, strict=True)
+        inside: NDArray[np.bool_] = np.logical_or.reduce([one >= 0.5 for one, told in both if told])
+        return inside
 
 
 @dataclass(frozen=True)
@@ -51,6 +91,14 @@ class Effect:
     regions: tuple[str, ...] = MEDIAL_TEMPORAL
     strength: float = 0.42
     spread: float = 0.13
+
+    measure: ClassVar[str] = "darkening"
+    """What the amounts are called in the participants table."""
+
+    @property
+    def dprime(self) -> float | None:
+        """Difference of the classes in standard deviations; None where it is none of means."""
+        return self.strength / self.spread
 
     @property
     def bayes_accuracy(self) -> float:
@@ -87,6 +135,25 @@ class Effect:
     def draw_natural(self, rng: np.random.Generator) -> float:
         """Draw how much darker a subject's regions are by nature; negative is brighter."""
         return float(rng.normal(0, self.spread))
+
+    def shown(self, amounts: Amounts) -> tuple[float, ...]:
+        """Give the amounts of a case that shows the effect wherever it acts."""
+        return amounts.whole
+
+    def rendering(self, fractions: Sequence[NDArray[np.float32]], grid: Grid) -> Rendering:
+        """Prepare to change brains.
+
+        Parameters
+        ----------
+        fractions : sequence of array (X, Y, Z), in [0, 1]
+            The parts as they are at rest.
+        grid : Grid
+
+        Returns
+        -------
+        Rendering
+        """
+        return Darkened(self.telling)
 
     def describe(self) -> str:
         """Say in words what a case has that a control has not."""

@@ -38,7 +38,13 @@ class Flow:
     fraction: NDArray[np.float32]
 
     @classmethod
-    def expanding(cls, fraction: NDArray[np.float32], grid: Grid) -> Flow:
+    def expanding(
+        cls,
+        fraction: NDArray[np.float32],
+        grid: Grid,
+        unit: float = _STEP,
+        largest: float = _LARGEST,
+    ) -> Flow:
         """Make a region grow and let its surroundings give way.
 
         The velocity is the gradient of a potential whose Laplacian is the region itself, so that
@@ -50,6 +56,8 @@ class Flow:
         fraction : array (X, Y, Z), in [0, 1]
         grid : Grid
             Its voxels may be of any size.
+        unit, largest : float, default=0.05, 1.0
+            Step and end, either way, of what is kept, in the logarithm of the region's volume.
 
         Returns
         -------
@@ -63,12 +71,12 @@ class Flow:
         if not fraction.any():
             raise InputError("The region that is to grow has no voxel on the cohort's grid.")
         velocity = _velocity(fraction, grid.voxel_size)
-        count = round(_LARGEST / _STEP)
+        count = round(largest / unit)
         # Forward flow shows at a voxel what lay against the velocity, hence the signs.
-        grown = _followed(-velocity, count)
-        shrunk = _followed(velocity, count)
+        grown = _followed(-velocity, count, unit)
+        shrunk = _followed(velocity, count, unit)
         steps = np.concatenate([shrunk[:0:-1], grown]).astype(np.float32)
-        return cls(steps, _STEP, fraction)
+        return cls(steps, unit, fraction)
 
     def displacement(self, amount: float) -> NDArray[np.float32]:
         """Where each voxel of the deformed image is read, as seen from it.
@@ -76,14 +84,14 @@ class Flow:
         Parameters
         ----------
         amount : float
-            Logarithm of the region's volume after over before, at most 1 either way.
+            Logarithm of the region's volume after over before, at most 1 either way by default.
 
         Returns
         -------
         array (3, X, Y, Z), float32, voxels
         """
         middle = len(self.steps) // 2
-        place = middle + float(np.clip(amount, -_LARGEST, _LARGEST)) / self.unit
+        place = float(np.clip(middle + amount / self.unit, 0, len(self.steps) - 1))
         low = min(int(place), len(self.steps) - 2)
         share = np.float32(place - low)
         found: NDArray[np.float32] = (1 - share) * self.steps[low] + share * self.steps[low + 1]
@@ -144,15 +152,15 @@ def _velocity(fraction: NDArray[np.float32], voxel_size: tuple[float, ...]) -> N
     return np.stack([part / size for part, size in zip(parts, voxel_size, strict=True)])
 
 
-def _followed(velocity: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+def _followed(velocity: NDArray[np.float64], count: int, unit: float) -> NDArray[np.float64]:
     """Follow a velocity field for 0 to `count` steps, array (count + 1, 3, X, Y, Z), voxels."""
     index = np.indices(velocity.shape[1:]).astype(np.float64)
     moved = [np.zeros_like(velocity)]
     for _ in range(count):
         last = moved[-1]
         here = _at(velocity, index + last)
-        middle = _at(velocity, index + last + _STEP / 2 * here)
-        moved.append(last + _STEP * middle)
+        middle = _at(velocity, index + last + unit / 2 * here)
+        moved.append(last + unit * middle)
     return np.stack(moved)
 
 

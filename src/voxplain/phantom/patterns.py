@@ -48,6 +48,10 @@ class Interaction(Effect):
         return (True, True)
 
     @property
+    def dprime(self) -> None:
+        """The classes do not differ in their means."""
+
+    @property
     def bayes_accuracy(self) -> float:
         """Accuracy of the observer that asks whether both parts are on the same side."""
         right = float(ndtr(self.strength / (2 * self.spread)))
@@ -69,6 +73,10 @@ class Interaction(Effect):
         one, two = (float(rng.normal(0, self.spread)) for _ in range(2))
         turned = -state if case else state
         return Amounts((state + one, state + two), (state + one, turned + two))
+
+    def shown(self, amounts: Amounts) -> tuple[float, ...]:
+        """Turn both parts, either of which makes a case of a control."""
+        return tuple(amount + self.strength for amount in amounts.bare)
 
     def describe(self) -> str:
         """Say in words what a case has that a control has not."""
@@ -117,11 +125,15 @@ class Suppression(Effect):
         return (True, False)
 
     @property
-    def bayes_accuracy(self) -> float:
-        """Accuracy of the best observer, who weighs one part against the other."""
+    def dprime(self) -> float:
+        """Of the best observer, who weighs one part against the other."""
         own, shared = self.noise**2 + self.spread**2, self.noise**2
-        dprime = self.strength * np.sqrt(own / (own**2 - shared**2))
-        return float(ndtr(dprime / 2))
+        return self.strength * float(np.sqrt(own / (own**2 - shared**2)))
+
+    @property
+    def bayes_accuracy(self) -> float:
+        """Accuracy of that observer."""
+        return float(ndtr(self.dprime / 2))
 
     def draw(self, rng: np.random.Generator, case: bool) -> Amounts:
         """Draw a subject's darkness.

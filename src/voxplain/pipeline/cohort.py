@@ -18,13 +18,13 @@ from voxplain.cohort.check.quality import measure_quality
 from voxplain.cohort.find.listing import Listing
 from voxplain.cohort.prepare.recipe import Recipe
 from voxplain.cohort.store.reader import check_store, open_store
-from voxplain.columns import read_numbers
 from voxplain.errors import StudyError
 from voxplain.progress import Progress
 from voxplain.report.figures import contact_sheet, covariates, intensities
 from voxplain.report.html.render import render
 from voxplain.report.pages.cohort import cohort_page
 from voxplain.study import Study
+from voxplain.tables.columns import read_numbers
 from voxplain.volume import Cohort
 
 __all__ = ["CohortOptions", "check_cohort", "make_cohort"]

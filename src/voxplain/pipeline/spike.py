@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxplain import __version__
-from voxplain.cohort import load_atlas
-from voxplain.cohort.store.reader import open_store, read_steps
+from voxplain.cohort.store.reader import open_store
 from voxplain.cohort.store.writer import write_store
-from voxplain.errors import InputError, VoxplainWarning
-from voxplain.grid import Grid
+from voxplain.errors import InputError
 from voxplain.phantom import (
     CLASS_NAMES,
     Darkening,
@@ -26,18 +23,17 @@ from voxplain.phantom import (
     divide,
     dprime_of,
 )
+from voxplain.pipeline.planting import find_region
 from voxplain.pipeline.truth import write_planted
 from voxplain.progress import Progress
 from voxplain.study import Study
-from voxplain.volume import Cohort, resample, smooth
+from voxplain.volume import Cohort
 
 __all__ = ["KINDS", "SpikeOptions", "make_spiked_study"]
 
 KINDS = ("intensity", "volume")
 _SCANS = ("participant_id", "session_id", "run_id")
 _SPREAD = 0.13
-_LEAST_ML = 0.5
-_RANDOM = (2.0, 12.0)
 
 
 @dataclass(frozen=True)
@@ -51,8 +47,9 @@ class SpikeOptions:
     out : path
         Folder of the new study.
     where : str
-        Names of regions of `atlas` with commas between, ``"random"`` for one region of it, or
-        ``"ball:x,y,z,radius"`` in mm.
+        Names of regions of `atlas` with commas between, ``"random"`` for one region of it,
+        ``"ball:x,y,z,radius"`` in mm, or ``"like:FILE"`` for a ball at random inside the brain, as
+        large as the largest cluster of a map that was thresholded.
     kind : {"intensity", "volume"}, default="intensity"
         Whether the region loses signal, or grows.
     dprime : float, optional
@@ -122,7 +119,7 @@ def make_spiked_study(options: SpikeOptions, progress: Progress) -> dict[str, An
             )
         dprime = dprime_of(own)
     study = Study(options.out, "voxplain study", __version__)
-    names, fraction = _region(options, cohort.grid)
+    names, fraction = find_region(options.study, options.where, options.atlas, cohort, options.seed)
     with progress.step("Looking at the scans", len(cohort)) as advance:
         looked = _look(cohort, fraction, advance)
     if not (fraction[looked.brain] >= 0.5).any():
@@ -173,46 +170,6 @@ def _own_accuracy(study: Path) -> float | None:
         fit["models"][n].get("accuracy", {}).get("mean") for n in networks if n in fit["models"]
     ]
     return max((float(a) for a in found if a is not None), default=None)
-
-
-def _region(options: SpikeOptions, grid: Grid) -> tuple[tuple[str, ...], NDArray[np.float32]]:
-    """Find the region, and the share of each voxel that lies in it."""
-    if options.where.startswith("ball:"):
-        return (options.where,), _ball(options.where, grid)
-    steps = read_steps(options.study / "cohort")
-    if any(step.get("step") == "align" and step.get("how") != "affine" for step in steps):
-        warnings.warn(
-            f"The scans of {options.study} are not aligned to MNI152, so that {options.atlas}'s "
-            "regions lie only roughly where their names say; the truth is where they lie.",
-            VoxplainWarning,
-            stacklevel=3,
-        )
-    atlas = load_atlas(options.atlas)
-    names = tuple(part.strip() for part in options.where.split(",") if part.strip())
-    if names == ("random",):
-        size = np.bincount(atlas.labels.ravel()) * atlas.grid.voxel_volume / 1000
-        there = [
-            name for label, name in atlas.names.items() if _RANDOM[0] <= size[label] <= _RANDOM[1]
-        ]
-        names = (str(np.random.default_rng([options.seed, 2]).choice(sorted(there))),)
-    inside = atlas.mask(names).astype(np.float32)
-    width = max(float(np.mean(grid.voxel_size) - np.mean(atlas.grid.voxel_size)), 0.0)
-    return names, resample(smooth(inside, atlas.grid, width), atlas.grid, grid)
-
-
-def _ball(text: str, grid: Grid) -> NDArray[np.float32]:
-    try:
-        x, y, z, radius = (float(part) for part in text.removeprefix("ball:").split(","))
-    except ValueError:
-        raise InputError(
-            f"A ball is written ball:x,y,z,radius in mm, such as ball:-25,-10,-15,8; {text!r} was "
-            "given."
-        ) from None
-    world = grid.to_world(np.moveaxis(np.indices(grid.shape), 0, -1).astype(float))
-    distance = np.linalg.norm(world - [x, y, z], axis=-1)
-    edge = float(np.mean(grid.voxel_size))
-    share: NDArray[np.float64] = np.clip((radius - distance) / edge + 0.5, 0, 1)
-    return share.astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,41 +9,121 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxplain.cohort import read_volume
-from voxplain.maps import GroupMap
-from voxplain.phantom import Phantom
+from voxplain.cohort.store.reader import STORE, open_store
+from voxplain.phantom import Made, Maker, Phantom, background_of
 from voxplain.progress import Progress
 from voxplain.study import Study, StudyReader
-from voxplain.trust import FWHM_MM, chance_of, localise, strength
+from voxplain.trust import KnownTruth
 from voxplain.volume import Cohort
 
-__all__ = ["Truth", "read_truth", "write_planted", "write_truth"]
+__all__ = ["OwnTruths", "Truth", "TruthWriter", "read_truth", "write_planted", "write_truth"]
 
 _EFFECT, _BRAIN = "phantom/template_desc-effect_mask", "phantom/template_desc-brain_mask"
 _DECOY = "phantom/template_desc-suppressor_mask"
 _CHANGE = "phantom/template_desc-effect_statmap"
+_WITHOUT = "phantom/without_effect"
 
 
 class Truth(NamedTuple):
-    """Where the effect of a phantom acts, in the template.
+    """Where the effect of a phantom acts, in the template, and what it changes on average.
 
     Parameters
     ----------
     support, brain : array (X, Y, Z), bool
+    change : array (X, Y, Z), optional
+        The population effect map; None in studies of earlier versions.
     """
 
     support: NDArray[np.bool_]
     brain: NDArray[np.bool_]
+    change: NDArray[np.float32] | None = None
 
-    def judge(self, map_: GroupMap, seed: int) -> dict[str, float]:
-        """Give a mean map's average precision, smoothed as the demo's maps are, and chance's."""
-        score = strength(map_.values, map_.grid, FWHM_MM)
-        found = localise(score, self.support, self.brain)
-        null = chance_of(map_.values, self.support, self.brain, map_.grid, FWHM_MM, seed)
-        return {
-            "average_precision": found.average_precision,
-            "chance_ap": found.chance_ap,
-            "chance_ap_95": null.percentile_95,
-        }
+    @property
+    def known(self) -> KnownTruth:
+        """The truth that group maps are held against.
+
+        What lies outside the brain, as a mark does, is looked for in the brain and there.
+        """
+        outside = not (self.support & self.brain).any()
+        brain = self.brain | self.support if outside else self.brain
+        return KnownTruth(self.support, brain, self.change)
+
+
+class OwnTruths:
+    """The truth of each scan of a study, in its own anatomy.
+
+    Parameters
+    ----------
+    study : path
+    cohort : Cohort
+        The study's.
+    truth : Truth
+        Of the template, which holds where no scan has one of its own, as in a spike-in.
+    """
+
+    def __init__(self, study: Path, cohort: Cohort, truth: Truth) -> None:
+        self.reader, self.cohort, self.truth = StudyReader(study), cohort, truth
+        there = self.reader.find_file(f"{_WITHOUT}/{STORE}") is not None
+        self._bare = open_store(study / _WITHOUT) if there else None
+
+    def of(self, row: int, image: NDArray[np.float32]) -> KnownTruth:
+        """Return the truth of a scan.
+
+        Parameters
+        ----------
+        row : int
+            Its place in the cohort.
+        image : array (X, Y, Z)
+        """
+        support = self._read(row, "effect_mask")
+        place = self.truth.support if support is None else support > 0.5
+        brain = image != background_of(image)
+        if not (place & brain).any():
+            brain = brain | place
+        return KnownTruth(place, brain, self._change(row, image))
+
+    def _change(self, row: int, image: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        if self._bare is not None:
+            return image - self._bare.load(row)
+        without = self._read(row, "withouteffect_T1w")
+        return None if without is None else image - without
+
+    def _read(self, row: int, what: str) -> NDArray[np.float32] | None:
+        path = self.reader.find_file(f"{_own(self.cohort.subjects[row], what)}.nii.gz")
+        return None if path is None else read_volume(path).values
+
+
+class TruthWriter:
+    """Writes the truth of a phantom study, subject by subject.
+
+    Below ``phantom/`` lie the template, where its brain is, where the effect acts in it and what it
+    changes on average; and for each subject where the effect acts in the own anatomy, and, for a
+    case, the scan without the effect.
+
+    Parameters
+    ----------
+    study : Study
+    maker : Maker
+    """
+
+    def __init__(self, study: Study, maker: Maker) -> None:
+        self.study, self.maker = study, maker
+        self._change, self._cases = np.zeros(maker.grid.shape), 0
+
+    def take(self, row: int, made: Made) -> None:
+        """Write the truths of a subject."""
+        grid, who = self.maker.grid, f"{row + 1:04d}"
+        self.study.write_volume(_own(who, "effect_mask"), made.support, grid)
+        if made.strength or (made.image != made.without).any():
+            self.study.write_volume(_own(who, "withouteffect_T1w"), made.without, grid)
+            self._change += made.change
+            self._cases += 1
+
+    def finish(self) -> None:
+        """Write the truths of the template."""
+        maker = self.maker
+        change = (self._change / max(self._cases, 1)).astype(np.float32)
+        _write_template(self.study, maker, maker.template.values, change)
 
 
 def write_truth(study: Study, phantom: Phantom, progress: Progress) -> None:
@@ -58,14 +138,25 @@ def write_truth(study: Study, phantom: Phantom, progress: Progress) -> None:
     grid, subjects = phantom.cohort.grid, phantom.cohort.subjects
     with progress.step("Writing the truth", len(subjects)) as advance:
         for i, subject in enumerate(subjects):
-            name = f"phantom/sub-{subject}/anat/sub-{subject}_desc-effect_mask"
-            study.write_volume(name, phantom.own_supports[i], grid)
+            study.write_volume(_own(subject, "effect_mask"), phantom.own_supports[i], grid)
             advance(i + 1)
-    study.write_volume("phantom/template_T1w", phantom.template.values, grid)
-    study.write_volume(_BRAIN, phantom.brain, grid)
-    if phantom.decoy.any():
-        study.write_volume(_DECOY, phantom.decoy, grid)
-    study.write_volume(_EFFECT, phantom.support, grid)
+    _write_template(study, phantom, phantom.template.values, phantom.change)
+
+
+def _own(subject: str, what: str) -> str:
+    return f"phantom/sub-{subject}/anat/sub-{subject}_desc-{what}"
+
+
+def _write_template(
+    study: Study, of: Phantom | Maker, values: NDArray[np.float32], change: NDArray[np.float32]
+) -> None:
+    grid = of.template.grid
+    study.write_volume("phantom/template_T1w", values, grid)
+    study.write_volume(_CHANGE, change, grid)
+    study.write_volume(_BRAIN, of.brain, grid)
+    if of.decoy.any():
+        study.write_volume(_DECOY, of.decoy, grid)
+    study.write_volume(_EFFECT, of.support, grid)
 
 
 def write_planted(
@@ -109,4 +200,6 @@ def read_truth(study: Path) -> Truth | None:
     found = [path for path in paths if path is not None]
     if len(found) < len(paths):
         return None
-    return Truth(*(read_volume(path).values > 0.5 for path in found))
+    support, brain = (read_volume(path).values > 0.5 for path in found)
+    change = StudyReader(study).find_file(f"{_CHANGE}.nii.gz")
+    return Truth(support, brain, None if change is None else read_volume(change).values)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from voxplain.results.demo import DemoResult, Estimate
 from voxplain.results.fit import Confounds, FitResult, ModelResult
+from voxplain.results.judgement import JudgedMap
 from voxplain.results.reclassify import ReclassifyResult
 from voxplain.results.scores import Judged
 
-__all__ = ["demo_json", "fit_json", "judged_json", "reclassify_json"]
+__all__ = ["demo_json", "fit_json", "judged_json", "judged_maps_json", "reclassify_json"]
 
 
 def fit_json(result: FitResult) -> dict[str, Any]:
@@ -93,6 +95,11 @@ def demo_json(result: DemoResult) -> dict[str, Any]:
         "seconds": result.seconds,
         "peak_rss_mb": result.peak_rss_mb,
     }
+
+
+def judged_maps_json(network: str, judged: Sequence[JudgedMap]) -> dict[str, Any]:
+    """Lay out the part ``explain``: the maps of the last call, held against the truth."""
+    return {"network": network, "maps": [asdict(one) for one in judged]}
 
 
 def _model_json(model: ModelResult) -> dict[str, Any]:

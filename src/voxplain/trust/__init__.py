@@ -13,7 +13,7 @@ from voxplain.trust.comparison import (
     inverted,
 )
 from voxplain.trust.complexity import EntropyChange, entropy, entropy_change
-from voxplain.trust.controls import TMap, edge_filter
+from voxplain.trust.controls import EDGE_SIGMA_MM, TMap, edge_filter
 from voxplain.trust.fidelity import (
     Changes,
     Completeness,
@@ -23,10 +23,12 @@ from voxplain.trust.fidelity import (
     make_changes,
 )
 from voxplain.trust.fields import fwhm_of
+from voxplain.trust.figures import KnownTruth, SubjectMaps
 from voxplain.trust.imputation import Imputation
+from voxplain.trust.judgement import judge
 from voxplain.trust.localisation import FWHM_MM, Localisation, localise, strength
 from voxplain.trust.meta import MetaEvaluation, TruthTracking, meta_evaluation, truth_tracking
-from voxplain.trust.pattern import Pattern, PatternMap, RegionMeans, critical_correlation
+from voxplain.trust.pattern import LogitPattern, PatternMap, RegionMeans, critical_correlation
 from voxplain.trust.places import Places, find_places
 from voxplain.trust.randomisation import (
     Randomisation,
@@ -37,19 +39,13 @@ from voxplain.trust.randomisation import (
 )
 from voxplain.trust.regions import RegionRemoval, region_removal
 from voxplain.trust.removal import Removal, RemovalTest, removal
-from voxplain.trust.stability import (
-    Retest,
-    SplitHalf,
-    Stability,
-    icc,
-    retest,
-    split_half,
-    stability,
-)
+from voxplain.trust.stability import Stability, icc, stability
+from voxplain.trust.subjects import Retest, SplitHalf, retest, split_half
 from voxplain.trust.surrogates import Envelope, surrogates
 from voxplain.trust.verdict import Verdict, say
 
 __all__ = [
+    "EDGE_SIGMA_MM",
     "FWHM_MM",
     "Agreement",
     "ChanceInterval",
@@ -61,10 +57,11 @@ __all__ = [
     "Imputation",
     "Infidelity",
     "Invariance",
+    "KnownTruth",
     "Localisation",
+    "LogitPattern",
     "MetaEvaluation",
     "PairExcess",
-    "Pattern",
     "PatternMap",
     "Places",
     "Randomisation",
@@ -76,6 +73,7 @@ __all__ = [
     "Rivals",
     "SplitHalf",
     "Stability",
+    "SubjectMaps",
     "TMap",
     "TruthTracking",
     "Verdict",
@@ -97,6 +95,7 @@ __all__ = [
     "icc",
     "infidelity",
     "inverted",
+    "judge",
     "learned_layers",
     "localise",
     "make_changes",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,7 +17,14 @@ from voxplain.trust.localisation import average_precision, truth_inside
 from voxplain.trust.ranks import brain_mask, inside
 from voxplain.volume import smooth
 
-__all__ = ["ChanceInterval", "chance_interval", "chance_of", "require_draws"]
+__all__ = [
+    "ChanceDraws",
+    "ChanceInterval",
+    "chance_interval",
+    "chance_of",
+    "draw_chance",
+    "require_draws",
+]
 
 _FEWEST_DRAWS = 20
 _RARER_SIDE = 0.01
@@ -130,12 +138,44 @@ def chance_of(
         As `chance_interval` does, and if the map is not on the grid or not finite.
     """
     require_draws(draws)
+    drawn = draw_chance(values, truth, brain, grid, fwhm, seed, draws)
+    return _interval(drawn.found, drawn.fwhm, drawn.one_sided)
+
+
+class ChanceDraws(NamedTuple):
+    """Average precision of random maps that are like a given one.
+
+    Parameters
+    ----------
+    found : list of float
+    fwhm : float, mm
+        Smoothness of the given map.
+    one_sided : bool
+    """
+
+    found: list[float]
+    fwhm: float
+    one_sided: bool
+
+
+def draw_chance(
+    values: ArrayLike,
+    truth: ArrayLike,
+    brain: ArrayLike,
+    grid: Grid,
+    fwhm: float,
+    seed: int,
+    draws: int,
+) -> ChanceDraws:
+    """Draw random maps that are like a given one, and score them; see `chance_of`."""
     mask = brain_mask(brain)
     raw = inside(values, mask, "The map")
+    inner = truth_inside(truth, mask)
     width = fwhm_of(smooth(values, grid, fwhm), grid, mask)
     if not _one_sided(raw):
-        return chance_interval(truth, brain, grid, width, seed, draws)
-    inner = truth_inside(truth, mask)
+        fields = random_fields(gaussian_amplitude(grid, width), draws, seed)
+        found = [average_precision(inner, np.abs(field[mask])) for field in fields]
+        return ChanceDraws(found, width, False)
     zeros = float(np.mean(np.abs(raw) <= _ZERO * np.abs(raw).max()))
     share = min(max(zeros, _FEWEST_ZEROS), _MOST_ZEROS)
     underlying = float(np.sqrt(max(width**2 - fwhm**2, 0))) / _narrowing(share)
@@ -143,7 +183,7 @@ def chance_of(
     for field in random_fields(gaussian_amplitude(grid, underlying), draws, seed):
         cut = np.maximum(field - np.quantile(field[mask], share), 0)
         found.append(average_precision(inner, smooth(cut, grid, fwhm)[mask]))
-    return _interval(found, width, one_sided=True)
+    return ChanceDraws(found, width, True)
 
 
 def _one_sided(values: NDArray[np.float64]) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import gaussian_filter
@@ -9,7 +11,10 @@ from scipy.ndimage import gaussian_filter
 from voxplain.errors import GridError, InputError
 from voxplain.grid import Grid
 
-__all__ = ["TMap", "edge_filter"]
+__all__ = ["EDGE_SIGMA_MM", "TMap", "edge_filter"]
+
+EDGE_SIGMA_MM = 2.0
+"""Width of the edge filter of a phantom's images."""
 
 
 def edge_filter(values: ArrayLike, grid: Grid, sigma_mm: float) -> NDArray[np.float32]:
@@ -110,6 +115,36 @@ class TMap:
         step = image - self._means[group]
         self._means[group] += step / self._counts[group]
         self._squares[group] += step * (image - self._means[group])
+
+    @classmethod
+    def joined(cls, parts: Iterable[TMap]) -> TMap:
+        """Join the images of several, each as if it had been fed here (Chan et al. 1983).
+
+        Parameters
+        ----------
+        parts : iterable of TMap
+            Of images of one shape; those without an image count for nothing.
+
+        Returns
+        -------
+        TMap
+        """
+        whole = cls()
+        for part in parts:
+            if not part._means:
+                continue
+            if not whole._means:
+                whole._means = [np.zeros_like(mean) for mean in part._means]
+                whole._squares = [np.zeros_like(mean) for mean in part._means]
+            for group, count in enumerate(part._counts):
+                before, after = whole._counts[group], whole._counts[group] + count
+                if not count:
+                    continue
+                step = part._means[group] - whole._means[group]
+                whole._means[group] += step * (count / after)
+                whole._squares[group] += part._squares[group] + step**2 * (before * count / after)
+                whole._counts[group] = after
+        return whole
 
     def t(self) -> NDArray[np.float32]:
         """Return the t of each voxel, positive where class 1 is brighter.

@@ -10,13 +10,13 @@ from scipy.stats import t as student
 
 from voxplain.errors import GridError, InputError
 
-__all__ = ["Pattern", "PatternMap", "RegionMeans", "critical_correlation"]
+__all__ = ["LogitPattern", "PatternMap", "RegionMeans", "critical_correlation"]
 
 _FEWEST = 3
 
 
 @dataclass(frozen=True, eq=False)
-class Pattern:
+class LogitPattern:
     """How each voxel or region goes with the logit.
 
     Parameters
@@ -51,8 +51,9 @@ class PatternMap:
     two together are its forward model. Means and products are updated as Welford (1962,
     *Technometrics* 4:419) does, in float64; memory holds three images.
 
-    Give held-out scans, each with the logit of the network that did not train on it, and the
-    logits of several networks brought to one centre and scale before, if they differ.
+    The method ``"pattern"`` asks the same of one scan's gradient; this asks it of the logits
+    themselves. Give held-out scans, each with the logit of the network that did not train on it.
+    Where there are several networks, bring their logits to one centre and scale first.
     """
 
     def __init__(self) -> None:
@@ -102,12 +103,12 @@ class PatternMap:
         self._square_logit += step_logit * (float(logit) - self._mean_logit)
         self._product += step * (float(logit) - self._mean_logit)
 
-    def pattern(self) -> Pattern:
+    def pattern(self) -> LogitPattern:
         """Return what was found.
 
         Returns
         -------
-        Pattern
+        LogitPattern
 
         Raises
         ------
@@ -124,7 +125,7 @@ class PatternMap:
         correlation = np.zeros(self._mean.shape)
         np.divide(self._product, scale, out=correlation, where=varies)
         several = max(1, int(np.count_nonzero(varies)))
-        return Pattern(
+        return LogitPattern(
             covariance=(self._product / free).astype(np.float32),
             correlation=np.clip(correlation, -1, 1).astype(np.float32),
             per_logit=(self._product / self._square_logit).astype(np.float32),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final, Literal, NamedTuple
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from voxplain.errors import GridError, InputError
 
-__all__ = ["brain_mask", "inside", "top_count", "top_membership"]
+__all__ = ["RankScores", "brain_mask", "inside", "rank_scores", "top_count", "top_membership"]
+
+_SIDES: Final[tuple[Literal["left", "right"], ...]] = ("left", "right")
 
 
 def brain_mask(brain: ArrayLike) -> NDArray[np.bool_]:
@@ -115,3 +119,51 @@ def top_membership(values: NDArray[np.float64], count: int) -> NDArray[np.float6
     places = count - np.count_nonzero(above)
     membership: NDArray[np.float64] = above + tied * (places / np.count_nonzero(tied))
     return membership
+
+
+class RankScores(NamedTuple):
+    """What the order of voxels tells of a score; see `Localisation` and `Places`.
+
+    Parameters
+    ----------
+    average_precision, auroc, rank_accuracy, mass, max_f1 : float
+    """
+
+    average_precision: float
+    auroc: float
+    rank_accuracy: float
+    mass: float
+    max_f1: float
+
+
+def rank_scores(score: NDArray[np.floating], truth: NDArray[np.bool_]) -> RankScores:
+    """Find all measures of order with one sort, tied voxels taken together.
+
+    Parameters
+    ----------
+    score : array (V,)
+    truth : array (V,), bool
+        Neither empty nor full.
+
+    Returns
+    -------
+    RankScores
+    """
+    everywhere, hits = np.sort(score), np.sort(score[truth])
+    count, size = len(everywhere), len(hits)
+    below, up_to = (np.searchsorted(everywhere, hits, side) for side in _SIDES)
+    hits_below, hits_up_to = (np.searchsorted(hits, hits, side) for side in _SIDES)
+    found, retrieved = size - hits_below, count - below
+    easier = (below - hits_below) + (up_to - below - hits_up_to + hits_below) / 2
+    cut = everywhere[count - size]
+    first, last = (int(np.searchsorted(everywhere, cut, side)) for side in _SIDES)
+    first_hit, last_hit = (int(np.searchsorted(hits, cut, side)) for side in _SIDES)
+    by_lot = (last_hit - first_hit) * (size - count + last) / (last - first)
+    mass = float(np.clip(everywhere, 0, None).sum(dtype=np.float64))
+    return RankScores(
+        average_precision=float(np.mean(found / retrieved)),
+        auroc=float(easier.mean() / (count - size)),
+        rank_accuracy=(size - last_hit + by_lot) / size,
+        mass=float(np.clip(hits, 0, None).sum(dtype=np.float64)) / mass if mass > 0 else 0.0,
+        max_f1=float((2 * found / (retrieved + size)).max()),
+    )

@@ -234,11 +234,12 @@ def _tokens_that_speak(model: nn.Module, x: torch.Tensor, spots: Sequence[_Spot]
         score = (logits * weights).sum()
         names = list(given)
         found = torch.autograd.grad(score, [given[n] for n in names], allow_unused=True)
-    slopes = dict(zip(names, found, strict=True))
+    gradients = dict(zip(names, found, strict=True))
     return frozenset(
         spot.name
         for spot in spots
-        if (slope := slopes.get(spot.name)) is not None and bool(spot.layout.maps(slope).any())
+        if (gradient := gradients.get(spot.name)) is not None
+        and bool(spot.layout.maps(gradient).any())
     )
 
 

@@ -88,19 +88,19 @@ class Kernel:
             x, *given, geometry.stride, (0, *across), geometry.dilation, geometry.groups
         )
 
-    def input_gradient(self, slope: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
+    def input_gradient(self, gradient: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
         """Carry the gradient (N, C', X', Y', Z') from the output to the input of a given size."""
         geometry = self.geometry
-        if geometry.dense and size[1] <= _FEW_CHANNELS and _by_taps_pays(slope):
-            return _by_taps(slope, self.weight, geometry.padding, size)
+        if geometry.dense and size[1] <= _FEW_CHANNELS and _by_taps_pays(gradient):
+            return _by_taps(gradient, self.weight, geometry.padding, size)
         empty = torch.empty(
             size,
             dtype=self.weight.dtype,
-            device=slope.device,
+            device=gradient.device,
             memory_format=torch.channels_last_3d,
         )
-        gradient: torch.Tensor = torch.ops.aten.convolution_backward(
-            slope,
+        found: torch.Tensor = torch.ops.aten.convolution_backward(
+            gradient,
             empty,
             self.weight,
             None,
@@ -112,7 +112,7 @@ class Kernel:
             geometry.groups,
             (True, False, False),
         )[0]
-        return gradient
+        return found
 
 
 def onednn_takes(tensor: torch.Tensor) -> bool:
@@ -140,7 +140,7 @@ def _by_taps_pays(tensor: torch.Tensor) -> bool:
 
 
 def _by_taps(
-    slope: torch.Tensor, weight: torch.Tensor, padding: Sequence[int], size: tuple[int, ...]
+    gradient: torch.Tensor, weight: torch.Tensor, padding: Sequence[int], size: tuple[int, ...]
 ) -> torch.Tensor:
     """Multiply once for all taps of the kernel, then add up shifted planes.
 
@@ -148,18 +148,18 @@ def _by_taps(
     their work where the input has a single channel.
     """
     out, channels, a, b, c = weight.shape
-    images, x, y, z = len(slope), *slope.shape[2:]
-    rows = slope.permute(0, 2, 3, 4, 1).reshape(images * x, y * z, out)
+    images, x, y, z = len(gradient), *gradient.shape[2:]
+    rows = gradient.permute(0, 2, 3, 4, 1).reshape(images * x, y * z, out)
     taps = weight.permute(2, 1, 3, 4, 0).reshape(1, -1, out)
     product = torch.bmm(taps.expand(len(rows), -1, -1), rows.transpose(1, 2))
     product = product.view(images, x, a * channels, b, c, y, z)
     _, pad_y, pad_z = padding
     plane = (size[3] + 2 * pad_y, size[4] + 2 * pad_z)
-    planes = slope.new_zeros(images, x, a * channels, *plane)
+    planes = gradient.new_zeros(images, x, a * channels, *plane)
     for j in range(b):
         for k in range(c):
             planes[..., j : j + y, k : k + z] += product[:, :, :, j, k]
-    wide = slope.new_zeros(images, size[2], channels, *plane)
+    wide = gradient.new_zeros(images, size[2], channels, *plane)
     for i, part in enumerate(torch.split(planes, channels, dim=2)):
         wide[:, i : i + x] += part
     wide = wide[..., pad_y : pad_y + size[3], pad_z : pad_z + size[4]]

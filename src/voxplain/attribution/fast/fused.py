@@ -127,18 +127,18 @@ class _Fused(torch.autograd.Function):
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         out, *places = ctx.saved_tensors
         kernel: Kernel = ctx.kernel
-        weight, pool, slope = kernel.weight, ctx.pool, grads[0]
+        weight, pool, gradient = kernel.weight, ctx.pool, grads[0]
         back = torch.empty(
-            ctx.shape, dtype=slope.dtype, device=slope.device, memory_format=_CHANNELS_LAST
+            ctx.shape, dtype=gradient.dtype, device=gradient.device, memory_format=_CHANNELS_LAST
         ).zero_()
         for slab, place in zip(ctx.slabs, places, strict=True):
             there = (slab.images, slice(None), slab.rows)
-            passed = passed_on(ctx.rule, slope[there], out[there])
+            passed = passed_on(ctx.rule, gradient[there], out[there])
             passed = passed.to(weight.dtype).contiguous(memory_format=_CHANNELS_LAST)
             hidden = torch.empty(
                 (len(passed), len(weight), passed.shape[2] * pool[0], *ctx.across),
                 dtype=weight.dtype,
-                device=slope.device,
+                device=gradient.device,
                 memory_format=_CHANNELS_LAST,
             )
             hidden = torch.ops.aten.max_pool3d_with_indices_backward(

@@ -44,11 +44,13 @@ class Slab(NamedTuple):
             part = functional.pad(part, (0, 0, 0, 0, self.before, self.after))
         return part
 
-    def add_input_gradient(self, whole: torch.Tensor, slope: torch.Tensor, kernel: Kernel) -> None:
+    def add_input_gradient(
+        self, whole: torch.Tensor, gradient: torch.Tensor, kernel: Kernel
+    ) -> None:
         """Add what the slab's output gradient gives to the gradient of the whole input."""
         length = self.inputs.stop - self.inputs.start + self.before + self.after
-        size = (len(slope), whole.shape[1], length, *whole.shape[3:])
-        part = kernel.input_gradient(slope, size)
+        size = (len(gradient), whole.shape[1], length, *whole.shape[3:])
+        part = kernel.input_gradient(gradient, size)
         whole[self.images, :, self.inputs] += part[:, :, self.before : length - self.after]
 
 

@@ -18,6 +18,8 @@ from voxplain.attribution.methods.gradients.gradient import Gradient
 from voxplain.attribution.methods.gradients.guided_backprop import GuidedBackprop
 from voxplain.attribution.methods.gradients.input_x_gradient import InputXGradient
 from voxplain.attribution.methods.gradients.integrated_gradients import IntegratedGradients
+from voxplain.attribution.methods.gradients.pattern import Pattern
+from voxplain.attribution.methods.gradients.recommended import Recommended
 from voxplain.attribution.methods.gradients.smoothgrad import SmoothGrad
 from voxplain.attribution.methods.masks.extremal_perturbation import ExtremalPerturbation
 from voxplain.attribution.methods.masks.meaningful_perturbation import MeaningfulPerturbation
@@ -28,11 +30,14 @@ from voxplain.attribution.methods.replacement.region_shapley import RegionShaple
 from voxplain.attribution.methods.replacement.rise import Rise
 from voxplain.errors import InputError, VoxplainError, unknown_name
 
-__all__ = ["DEFAULT_METHOD", "METHODS", "Registry", "known_options", "make_method"]
+__all__ = ["DEFAULT_METHOD", "GROUP_METHOD", "METHODS", "Registry", "known_options", "make_method"]
 
-DEFAULT_METHOD = "gradient"
-"""What `explain` takes where no method is named, in Python and on the command line: of the methods
-that cost one or two passes, the one whose maps find the phantom's effect best."""
+DEFAULT_METHOD = "recommended"
+"""What `explain` takes where no method is named, in Python and on the command line: what found the
+effects of phantoms best in single scans (docs/scoreboard.md)."""
+
+GROUP_METHOD = "pattern"
+"""The method whose mean over the scans of a class found the effects of phantoms best."""
 
 
 class Registry(dict[str, type[Method]]):
@@ -57,9 +62,11 @@ class Registry(dict[str, type[Method]]):
 
 METHODS = Registry(
     {
+        "recommended": Recommended,
         "gradient": Gradient,
         "input-x-gradient": InputXGradient,
         "smoothgrad": SmoothGrad,
+        "pattern": Pattern,
         "integrated-gradients": IntegratedGradients,
         "grad-cam": GradCam,
         "grad-cam++": GradCamPlusPlus,

@@ -9,6 +9,7 @@ from typing import Literal, TypeGuard
 import numpy as np
 import torch
 
+from voxplain.attribution.network.names import require_class, require_names
 from voxplain.errors import InputError, VoxplainError, unknown_name
 
 __all__ = [
@@ -19,8 +20,6 @@ __all__ = [
     "TargetLike",
     "check_score",
     "make_target",
-    "require_class",
-    "require_names",
 ]
 
 Score = Literal["logit", "margin"]
@@ -177,51 +176,6 @@ class Target:
         """Keep the samples at some positions."""
         classes = None if self.classes is None else tuple(self.classes[i] for i in positions)
         return Target(classes, self.function, self.names)
-
-
-def require_class(index: int, outputs: int) -> None:
-    """Refuse a class that a network does not tell apart from others.
-
-    Parameters
-    ----------
-    index : int
-    outputs : int
-        Of the network; one output tells two classes apart.
-
-    Raises
-    ------
-    InputError
-        If it is none of them.
-    """
-    classes = max(outputs, 2)
-    if not 0 <= index < classes:
-        raise InputError(
-            f"Target class {index} is out of range: the network tells {classes} classes apart, "
-            f"numbered 0 to {classes - 1}."
-        )
-
-
-def require_names(names: int, outputs: int) -> None:
-    """Refuse names of classes that a network does not tell apart.
-
-    Parameters
-    ----------
-    names : int
-        How many were given; 0 is always right.
-    outputs : int
-        Of the network; one output tells two classes apart.
-
-    Raises
-    ------
-    InputError
-        If they are too many or too few.
-    """
-    if names and names != max(outputs, 2):
-        needs = "one for each" if outputs > 1 else "two, that of class 0 first"
-        raise InputError(
-            f"{names} class name{'s were' if names > 1 else ' was'} given, and the network has "
-            f"{outputs} output{'s' if outputs > 1 else ''}; give {needs}."
-        )
 
 
 def check_score(score: Score) -> None:

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxplain.cohort.check.separation import separation_of_levels, separation_of_numbers
-from voxplain.columns import numbers_or_words
 from voxplain.errors import InputError, VoxplainWarning
+from voxplain.tables.columns import numbers_or_words
 from voxplain.volume import Cohort
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from voxplain.cells import fold, missing, one_spelling, shown
 from voxplain.errors import InputError, VoxplainWarning
+from voxplain.tables.cells import fold, missing, one_spelling, shown
 
 if TYPE_CHECKING:
     import pandas as pd

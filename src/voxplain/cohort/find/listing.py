@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from voxplain.cells import fold
 from voxplain.cohort.find.labels import Coding, read_labels
 from voxplain.cohort.find.participants import given_label, join, some_of
 from voxplain.cohort.find.rows import (
@@ -23,6 +22,7 @@ from voxplain.cohort.find.rows import (
 )
 from voxplain.cohort.find.sessions import with_sessions
 from voxplain.errors import InputError, VoxplainWarning
+from voxplain.tables.cells import fold
 from voxplain.volume import scan_name
 
 if TYPE_CHECKING:

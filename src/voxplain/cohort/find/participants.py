@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from voxplain.cells import missing
 from voxplain.errors import InputError
+from voxplain.tables.cells import missing
 
 __all__ = ["Joined", "given_label", "join", "plain_label", "session_label", "some_of"]
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from voxplain.cells import fold, missing
 from voxplain.errors import InputError, VoxplainWarning
 from voxplain.pointers import require_content
+from voxplain.tables.cells import fold, missing
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -152,14 +152,16 @@ class Training:
             If the loss is no longer finite.
         """
         chosen = self.settle()
-        self.processes.share_norms(self.network)
         exact = (*chosen.cut, *chosen.wrong) if chosen.bfloat16 else ()
-        with in_float32(self.network, exact), sound_norms(self.network):
+        with (
+            in_float32(self.network, exact),
+            sound_norms(self.network),
+            self.processes.shared_norms(self.network),
+        ):
             while not self.finished:
                 self._epoch(on_batch)
                 if on_epoch and not self.finished:
                     on_epoch()
-        self.processes.own_norms(self.network)
         if self.best is not None:
             self.network.load_state_dict(self.best)
         self.network.eval()

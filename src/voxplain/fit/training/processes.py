@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import torch
@@ -60,48 +61,51 @@ class Processes:
         distributed.all_reduce(made)
         return cast("list[float]", made.tolist())
 
-    def share_norms(self, network: nn.Module) -> None:
-        """Let batch norms take their statistics over the batches of all processes, in place."""
-        if self.count > 1:
-            for module in network.modules():
-                if type(module) in _SHARED:
-                    module.__class__ = _SHARED[type(module)]
+    @contextmanager
+    def shared_norms(self, network: nn.Module) -> Iterator[None]:
+        """Let batch norms take their statistics over the batches of all processes, in place.
 
-    def own_norms(self, network: nn.Module) -> None:
-        """Make batch norms again what they were; the trained network may be used anywhere."""
-        for module in network.modules():
-            for given, shared in _SHARED.items():
-                if type(module) is shared:
-                    module.__class__ = given
+        `nn.SyncBatchNorm` is for GPUs alone. Afterwards they are what they were.
+        """
+        norms = [
+            module
+            for module in network.modules()
+            if self.count > 1
+            and isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d)
+            and type(module) in (nn.BatchNorm2d, nn.BatchNorm3d)
+        ]
+        for norm in norms:
+            vars(norm)["forward"] = partial(_normalised, norm)
+        try:
+            yield
+        finally:
+            for norm in norms:
+                del vars(norm)["forward"]
 
 
-class _Shared(nn.modules.batchnorm._BatchNorm):
-    """Batch norm over all processes, on any device; `nn.SyncBatchNorm` is for GPUs alone."""
-
-    def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002
-        """Normalise (N, C, ...) by the statistics of the whole batch."""
-        if not self.training:
-            return super().forward(input)
-        x = input.float()
-        over = [0, *range(2, x.dim())]
-        number = x.new_tensor(float(x.numel() // x.shape[1]))
-        whole = _summed(number)
-        mean = _summed(x.sum(over)) / whole
-        shape = (1, -1, *[1] * (x.dim() - 2))
-        variance = _summed(((x - mean.view(shape)) ** 2).sum(over)) / whole
-        if self.running_mean is not None and self.running_var is not None:
-            with torch.no_grad():
-                weight = self.momentum if self.momentum is not None else 0.1
-                self.running_mean.lerp_(mean.to(self.running_mean), weight)
-                unbiased = variance * (whole / (whole - 1))
-                self.running_var.lerp_(unbiased.to(self.running_var), weight)
-                if self.num_batches_tracked is not None:
-                    self.num_batches_tracked += 1
-        made = (x - mean.view(shape)) * torch.rsqrt(variance.view(shape) + self.eps)
-        if self.weight is not None and self.bias is not None:
-            made = made * self.weight.view(shape) + self.bias.view(shape)
-        out: torch.Tensor = made.to(input.dtype)
-        return out
+def _normalised(norm: nn.BatchNorm2d | nn.BatchNorm3d, values: torch.Tensor) -> torch.Tensor:
+    """Normalise (N, C, ...) by the statistics of the whole batch, of all processes."""
+    if not norm.training:
+        return type(norm).forward(norm, values)
+    x = values.float()
+    over = [0, *range(2, x.dim())]
+    number = x.new_tensor(float(x.numel() // x.shape[1]))
+    whole = _summed(number)
+    mean = _summed(x.sum(over)) / whole
+    shape = (1, -1, *[1] * (x.dim() - 2))
+    variance = _summed(((x - mean.view(shape)) ** 2).sum(over)) / whole
+    if norm.running_mean is not None and norm.running_var is not None:
+        with torch.no_grad():
+            weight = norm.momentum if norm.momentum is not None else 0.1
+            norm.running_mean.lerp_(mean.to(norm.running_mean), weight)
+            unbiased = variance * (whole / (whole - 1))
+            norm.running_var.lerp_(unbiased.to(norm.running_var), weight)
+            if norm.num_batches_tracked is not None:
+                norm.num_batches_tracked += 1
+    made = (x - mean.view(shape)) * torch.rsqrt(variance.view(shape) + norm.eps)
+    if norm.weight is not None and norm.bias is not None:
+        made = made * norm.weight.view(shape) + norm.bias.view(shape)
+    return made.to(values.dtype)
 
 
 def _summed(values: torch.Tensor) -> torch.Tensor:
@@ -111,17 +115,6 @@ def _summed(values: torch.Tensor) -> torch.Tensor:
 
     out: torch.Tensor = all_reduce(values)  # type: ignore[no-untyped-call]
     return out
-
-
-class _Shared2d(_Shared, nn.BatchNorm2d):
-    pass
-
-
-class _Shared3d(_Shared, nn.BatchNorm3d):
-    pass
-
-
-_SHARED: dict[type, type] = {nn.BatchNorm2d: _Shared2d, nn.BatchNorm3d: _Shared3d}
 
 
 def helping() -> bool:

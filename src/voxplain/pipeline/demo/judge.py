@@ -24,6 +24,7 @@ from voxplain.results.localisation import (
     MethodResult,
 )
 from voxplain.trust import (
+    EDGE_SIGMA_MM,
     FWHM_MM,
     Localisation,
     TMap,
@@ -48,7 +49,6 @@ AFFECTED_CLASS = "case"
 """The class that carries the effect."""
 
 TOP_FRACTION = 0.05
-EDGE_SIGMA_MM = 2.0
 CONTROL_LABELS = {"edges": "Edge filter of the image", "t-map": "t-map of the training images"}
 
 

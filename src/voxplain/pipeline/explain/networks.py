@@ -22,7 +22,12 @@ from voxplain.nets import (
     takes,
 )
 from voxplain.pipeline.explain.options import ScanOptions
-from voxplain.pipeline.explain.outputs import Outputs, Said, likely_counts, read_said
+from voxplain.pipeline.explain.outputs import (
+    OutputRecord,
+    Outputs,
+    likely_counts,
+    read_output_record,
+)
 from voxplain.progress import Progress
 from voxplain.volume import Volume
 
@@ -37,14 +42,14 @@ class Weights:
     ----------
     states : sequence of mapping
         State dict of each.
-    said : Said
+    said : OutputRecord
         What is said of the outputs.
     sources : dict
         The files and their hashes.
     """
 
     states: Sequence[Mapping[str, torch.Tensor]]
-    said: Said
+    said: OutputRecord
     sources: dict[str, Any]
 
     def networks(
@@ -58,7 +63,7 @@ def read_network_weights(options: ScanOptions, progress: Progress) -> Weights:
     """Read the files of weights, and what is known of the outputs."""
     with remarks() as caught:
         states = [read_weights(path) for path in options.weights]
-    said = read_said(options, states)
+    said = read_output_record(options, states)
     for note in (*caught, *said.notes):
         progress.say(f"Weights: {note}")
     sources = {
@@ -93,7 +98,7 @@ class Predicted:
 
 def predict_scans(
     options: ScanOptions,
-    said: Said,
+    said: OutputRecord,
     networks: Sequence[nn.Module],
     volumes: Sequence[Volume],
     engine: Engine,
@@ -120,7 +125,7 @@ def predict_scans(
 
 def _network(
     options: ScanOptions,
-    said: Said,
+    said: OutputRecord,
     state: Mapping[str, torch.Tensor],
     example: Volume,
     progress: Progress,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from voxplain.attribution.methods import DEFAULT_METHOD, METHODS, make_method
+from voxplain.attribution.methods import DEFAULT_METHOD, GROUP_METHOD, METHODS, make_method
 from voxplain.cohort import PRESETS
 from voxplain.errors import InputError, unknown_name
 from voxplain.images.orientation import require_orientation
@@ -98,7 +98,7 @@ class ScanOptions:
         if self.classes is not None and self.classes < 1:
             raise InputError(f"--classes must be 1 or more; {self.classes} was given.")
         self._settle_task()
-        for name in self.methods:
+        for name in self.methods or (DEFAULT_METHOD, GROUP_METHOD):
             options = self.options_of(name)
             if "regions" in options:
                 METHODS[name].require_known(options)
@@ -148,10 +148,11 @@ class ScanOptions:
         for text in self.options:
             setting, equals, value = text.partition("=")
             name, colon, key = setting.rpartition(":")
-            if not (colon and equals and key and value) or name not in self.methods:
+            asked = self.methods or (DEFAULT_METHOD, GROUP_METHOD)
+            if not (colon and equals and key and value) or name not in asked:
                 raise InputError(
                     f"--option {text!r} is not method:name=value for a method that was asked for "
-                    f"({', '.join(self.methods)})."
+                    f"({', '.join(asked)})."
                 )
             if name == method:
                 found[key] = _read_value(value)

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from voxplain.attribution import probabilities
+from voxplain.attribution.network.names import require_class, require_names
 from voxplain.attribution.network.numbers import (
     OUTPUT,
     ExpectedValue,
@@ -19,19 +20,19 @@ from voxplain.attribution.network.numbers import (
     expected_value,
     number_target,
 )
-from voxplain.attribution.network.target import TargetLike, require_class, require_names
+from voxplain.attribution.network.target import TargetLike
 from voxplain.errors import InputError, unknown_name
 from voxplain.nets import WeightsRecord, published_layout, read_record
 from voxplain.pipeline.explain.options import ScanOptions
 
-__all__ = ["Outputs", "Said", "likely_counts", "read_said", "require_target"]
+__all__ = ["Outputs", "OutputRecord", "likely_counts", "read_output_record", "require_target"]
 
 _GUESSES = 8
 _TOLD = 5
 
 
 @dataclass(frozen=True)
-class Said:
+class OutputRecord:
     """What is said of a network's outputs before it has run.
 
     Parameters
@@ -75,7 +76,7 @@ class Outputs:
     each: tuple[Output | ExpectedValue, ...] = ()
 
     @classmethod
-    def of(cls, options: ScanOptions, said: Said, count: int) -> Outputs:
+    def of(cls, options: ScanOptions, said: OutputRecord, count: int) -> Outputs:
         """Settle it, now that the number of outputs is known.
 
         Raises
@@ -99,7 +100,7 @@ class Outputs:
         return cls("classification", names, options.target)
 
     @classmethod
-    def _number(cls, options: ScanOptions, said: Said, unit: str, count: int) -> Outputs:
+    def _number(cls, options: ScanOptions, said: OutputRecord, unit: str, count: int) -> Outputs:
         number_target(options.target, unit)
         each: tuple[Output | ExpectedValue, ...] = (Output(),)
         if count > 1 or options.bins or any(record.bins for record in said.records):
@@ -167,7 +168,9 @@ class Outputs:
         )
 
 
-def read_said(options: ScanOptions, states: Sequence[Mapping[str, torch.Tensor]]) -> Said:
+def read_output_record(
+    options: ScanOptions, states: Sequence[Mapping[str, torch.Tensor]]
+) -> OutputRecord:
     """Gather what the options, the weights' own records and their layout say of the outputs.
 
     Parameters
@@ -190,10 +193,10 @@ def read_said(options: ScanOptions, states: Sequence[Mapping[str, torch.Tensor]]
     if options.task == "regression":
         numbers = tuple(one for one in records if not one.class_names)
         unit = options.unit or (numbers[0].unit if numbers else "") or OUTPUT
-        return Said(None, unit, numbers, tuple(notes))
+        return OutputRecord(None, unit, numbers, tuple(notes))
     if not records:
         named, note = _published(options, states)
-        return Said(named, None, (), (*notes, *note))
+        return OutputRecord(named, None, (), (*notes, *note))
     if len({(one.class_names, one.unit, one.name) for one in records}) > 1:
         raise InputError(
             "The records beside the weights name different classes or numbers; explain these "
@@ -203,19 +206,19 @@ def read_said(options: ScanOptions, states: Sequence[Mapping[str, torch.Tensor]]
     first = records[0]
     if not first.class_names:
         if options.task == "classification":
-            return Said(names, None, (), tuple(notes))
+            return OutputRecord(names, None, (), tuple(notes))
         if names:
             raise InputError(
                 f"Class names were given, and {beside} says that the output is {first.name}, a "
                 "number; leave them out, or give --task classification."
             )
-        return Said(None, first.unit or OUTPUT, tuple(records), tuple(notes))
+        return OutputRecord(None, first.unit or OUTPUT, tuple(records), tuple(notes))
     if names and names != first.class_names:
         order = ", ".join(f"{i} {name}" for i, name in enumerate(first.class_names))
         notes.append(f"{beside} names the classes otherwise ({order}); yours are used")
     elif not names:
         notes.append(f"classes as named in {beside}")
-    return Said(names or first.class_names, None, (), tuple(notes))
+    return OutputRecord(names or first.class_names, None, (), tuple(notes))
 
 
 def _published(
@@ -272,7 +275,9 @@ def require_target(target: int | str, names: Sequence[str], count: int, *rules: 
         )
 
 
-def _bins(options: ScanOptions, said: Said, count: int) -> list[tuple[Sequence[float], str]]:
+def _bins(
+    options: ScanOptions, said: OutputRecord, count: int
+) -> list[tuple[Sequence[float], str]]:
     """Centres of the bins, and the name of the number, for each network."""
     if count == 1:
         raise InputError(

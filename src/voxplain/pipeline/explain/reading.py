@@ -7,9 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from voxplain.attribution import Method
 from voxplain.cohort import PRESETS, Prepared, prepare, read_mask, read_volume
 from voxplain.errors import InputError, remarks
 from voxplain.maps import AttributionMap
@@ -23,9 +20,6 @@ from voxplain.study import Study
 from voxplain.volume import Volume
 
 __all__ = ["Scan", "options_of_methods", "read_scans", "require_same_image"]
-
-# Of the sum of magnitudes; rounding to float32 stays far below.
-_LOST = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,32 +45,9 @@ class Scan:
     prepared: Prepared | None
     notes: tuple[str, ...]
 
-    def back(self, map_: AttributionMap, method: Method) -> AttributionMap:
+    def back(self, map_: AttributionMap) -> AttributionMap:
         """Carry a map to the scan's own grid, and note the sum on both where it has a meaning."""
-        if self.prepared is None:
-            return map_
-        how = method.additive, method.info.complete
-        values = self.prepared.back(map_.values, *how)
-        # Of shares in a sum, that of the spread is as large as it can be: where voxels vary as one.
-        spread = None if map_.spread is None else self.prepared.back(map_.spread, *how)
-        provenance = map_.provenance
-        if method.additive:
-            before, after = (float(part.sum(dtype=np.float64)) for part in (map_.values, values))
-            told = (
-                f"the sum over voxels is {before:.6g} on the network's grid and {after:.6g} on "
-                "the scan's"
-            )
-            inside = values
-            if method.info.complete:
-                inside = self.prepared.back(map_.values, outside=False)
-            seen = float(inside.sum(dtype=np.float64))
-            if abs(before - seen) > _LOST * np.abs(map_.values).sum(dtype=np.float64):
-                told += f"; {before - seen:.3g} lies outside the scan's field of view and was "
-                told += "put on its border" if method.info.complete else "left out"
-            provenance = replace(provenance, notes=(*provenance.notes, told))
-        return replace(
-            map_, values=values, spread=spread, grid=self.original.grid, provenance=provenance
-        )
+        return map_ if self.prepared is None else self.prepared.to_scan(map_)
 
     def sources(self) -> dict[str, Any]:
         """Say which file it is, and which voxels."""

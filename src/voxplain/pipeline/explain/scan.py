@@ -14,8 +14,7 @@ import torch
 from torch import nn
 
 from voxplain import __version__
-from voxplain.attribution import METHODS, Engine, Method, weights_sha256
-from voxplain.attribution.methods import make_method
+from voxplain.attribution import METHODS, Engine, weights_sha256
 from voxplain.maps import AttributionMap
 from voxplain.nets import count_parameters
 from voxplain.pipeline.explain.networks import (
@@ -89,7 +88,7 @@ def explain_scans(options: ScanOptions, progress: Progress) -> dict[str, Any]:
                 _question(options, name, predicted, given[name], identity),
                 shared,
                 progress,
-                gallery.way_back(make_method(name, given[name])),
+                gallery.way_back(),
                 sources,
             )
             gallery.seconds[name] = writer.write(partial(gallery.take, name))
@@ -141,12 +140,12 @@ class _Gallery:
     precisions: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
-    def way_back(self, method: Method) -> Callable[[AttributionMap], AttributionMap]:
-        """Give what carries a method's maps to the grid that they are wanted on."""
+    def way_back(self) -> Callable[[AttributionMap], AttributionMap]:
+        """Give what carries maps to the grid that they are wanted on."""
         by_subject = {scan.volume.subject: scan for scan in self.scans}
         if self.options.grid == "network":
             return lambda map_: map_
-        return lambda map_: by_subject[map_.subject].back(map_, method)
+        return lambda map_: by_subject[map_.subject].back(map_)
 
     def take(self, method: str, position: int, map_: AttributionMap, path: Path) -> None:
         """Draw a map that was written, over the scan on the same grid."""

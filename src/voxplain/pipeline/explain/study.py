@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,19 +14,23 @@ import torch
 from numpy.typing import NDArray
 
 from voxplain import __version__
-from voxplain.attribution import METHODS, Engine
+from voxplain.attribution import DEFAULT_METHOD, GROUP_METHOD, METHODS, Engine
+from voxplain.attribution.methods import make_method
 from voxplain.attribution.network.names import layer_name
 from voxplain.attribution.network.numbers import Output
 from voxplain.attribution.network.target import TargetLike
+from voxplain.attribution.variation import FEWEST_SCANS
 from voxplain.cohort.store.reader import open_store
 from voxplain.errors import InputError
 from voxplain.fit import unit_of
 from voxplain.group import RunningMean
 from voxplain.maps import AttributionMap
+from voxplain.pipeline.explain.judging import MadeMap, StudyJudge
 from voxplain.pipeline.explain.options import ScanOptions
 from voxplain.pipeline.explain.outputs import require_target
 from voxplain.pipeline.explain.record import with_earlier_groups
 from voxplain.pipeline.explain.regions import with_regions
+from voxplain.pipeline.explain.variation import with_scans
 from voxplain.pipeline.fit.fitted import Fitted, networks_of_folds
 from voxplain.pipeline.maps import Question
 from voxplain.pipeline.streams import Some
@@ -32,6 +38,10 @@ from voxplain.pipeline.truth import Truth, read_truth
 from voxplain.pipeline.writing import MapWriter
 from voxplain.progress import Progress
 from voxplain.report.figures import overlay
+from voxplain.report.html.render import render
+from voxplain.report.pages.explain import explain_page
+from voxplain.results.judgement import JudgedMap, StudyExplained
+from voxplain.results.summary import judged_maps_json
 from voxplain.study import Study
 from voxplain.volume import Cohort
 
@@ -40,25 +50,26 @@ __all__ = ["explain_study"]
 OWN = "own"
 
 
-def explain_study(options: ScanOptions, progress: Progress) -> dict[str, Any]:
+def explain_study(options: ScanOptions, progress: Progress) -> StudyExplained:
     """Explain what the networks of a fit saw in the scans that each had not seen.
 
     Writes a map of every scan and method, on the cohort's grid, the mean map of each target, a
     figure of each mean map, and ``explain.json`` last, which also holds what earlier calls wrote
-    there. Of networks that predict a number, maps are in its own unit. On a phantom, mean maps are
-    held against the truth.
+    there. Of networks that predict a number, maps are in its own unit. On a phantom or a spike-in,
+    maps are held against the truth, mean maps and those of single scans; the page ``explain.html``
+    and ``summary.json`` show it.
 
     Parameters
     ----------
     options : ScanOptions
-        Without weights and images; `out` is the study. The target may be ``"own"``, the scan's own
-        class; of a number there is none to choose.
+        Without weights and images; `out` is the study. Where it names no method, the default one is
+        taken, and the one for groups where there are scans enough. The target may be ``"own"``, the
+        scan's own class; of a number there is none to choose.
     progress : Progress
 
     Returns
     -------
-    dict
-        What ``explain.json`` holds of this call.
+    StudyExplained
 
     Raises
     ------
@@ -68,15 +79,18 @@ def explain_study(options: ScanOptions, progress: Progress) -> dict[str, Any]:
     began = time.perf_counter()
     cohort = open_store(options.out / "cohort")
     study = Study(options.out, "voxplain study", __version__)
+    if not options.methods:
+        enough = len(cohort) >= FEWEST_SCANS
+        options = replace(options, methods=(DEFAULT_METHOD, *[GROUP_METHOD] * enough))
     folds = networks_of_folds(study, options.network, cohort)
     rule = _rule(options, folds[0])
     if options.layer != "auto":
         layer_name(folds[0].load(), options.layer)
     means = _Means(options, study, cohort)
-    for fold in folds:
+    for number, fold in enumerate(folds, start=1):
         # One network is held at a time.
-        means.take_fold(fold, progress)
-    groups = means.write(rule)
+        means.take_fold(number, fold, progress)
+    groups = means.write(rule, progress)
     result = {
         "network": options.network,
         "folds": len(folds),
@@ -90,8 +104,13 @@ def explain_study(options: ScanOptions, progress: Progress) -> dict[str, Any]:
         "seconds": time.perf_counter() - began,
         "versions": {"voxplain": __version__, "torch": torch.__version__},
     }
+    if means.judged:
+        page = explain_page(options.network, means.judged, means.pictures)
+        study.write_text("explain.html", render(page))
+        told = {"explain": judged_maps_json(options.network, means.judged)}
+        study.write_json("summary.json", study.read_json("summary.json") | told)
     study.write_json("explain.json", with_earlier_groups(study.read_json("explain.json"), result))
-    return result
+    return StudyExplained(result, tuple(means.judged))
 
 
 class _Means:
@@ -103,14 +122,21 @@ class _Means:
             device=options.device,
             precision=options.precision,  # type: ignore[arg-type]
         )
-        self.given = {
-            name: with_regions(options.options_of(name), [cohort[0]]) for name in options.methods
-        }
+        self.given = with_scans(
+            {name: with_regions(options.options_of(name), [cohort[0]]) for name in options.methods},
+            cohort,
+        )
         self.found: dict[str, dict[str, RunningMean]] = {name: {} for name in options.methods}
+        self.made: dict[tuple[str, str], list[MadeMap]] = {}
+        self.fold_of = [0] * len(cohort)
+        self.judged: list[JudgedMap] = []
+        self.pictures: dict[str, bytes] = {}
 
-    def take_fold(self, fold: Fitted, progress: Progress) -> None:
+    def take_fold(self, number: int, fold: Fitted, progress: Progress) -> None:
         """Write the maps of the scans that a fold held out, and add them to the means."""
         options, network = self.options, fold.load()
+        for row in fold.rows:
+            self.fold_of[row] = number
         with self.engine.run() as shared:
             for name in options.methods:
                 question = Question(
@@ -126,22 +152,36 @@ class _Means:
                 )
                 scans = Some(self.cohort, fold.rows)
                 writer = MapWriter(self.study, network, scans, question, shared, progress)
-                writer.write(partial(self._add, name))
+                writer.write(partial(self._add, name, number, fold.rows))
 
-    def _add(self, method: str, position: int, map_: AttributionMap, path: Path) -> None:
+    def _add(
+        self,
+        method: str,
+        fold: int,
+        rows: Sequence[int],
+        position: int,
+        map_: AttributionMap,
+        path: Path,
+    ) -> None:
         self.found[method].setdefault(map_.target, RunningMean()).add(map_)
+        made = MadeMap(rows[position], fold, path)
+        self.made.setdefault((method, map_.target), []).append(made)
 
-    def write(self, rule: str) -> dict[str, list[dict[str, Any]]]:
+    def write(self, rule: str, progress: Progress) -> dict[str, list[dict[str, Any]]]:
         """Write and draw all mean maps, judge them where the truth is known, and list them."""
         background = self.cohort.mean(np.arange(len(self.cohort)))
         truth = read_truth(self.study.folder)
-        return {
-            method: [
-                self._write_one(method, of_target, rule, background, truth)
-                for _, of_target in sorted(by_target.items())
-            ]
-            for method, by_target in self.found.items()
-        }
+        judge = truth and StudyJudge(
+            self.study.folder, self.cohort, truth, self.fold_of, self.options.seed
+        )
+        groups: dict[str, list[dict[str, Any]]] = {}
+        for method, by_target in self.found.items():
+            for _, of_target in sorted(by_target.items()):
+                told = self._write_one(method, of_target, rule, background, truth)
+                if judge:
+                    told |= self._judge(judge, method, told, progress)
+                groups.setdefault(method, []).append(told)
+        return groups
 
     def _write_one(
         self,
@@ -162,6 +202,7 @@ class _Means:
             unit=mean.unit,
         )
         self.study.write_bytes(f"figures/{path.name.removesuffix('.nii.gz')}.png", picture)
+        self.pictures[f"group/{path.name}"] = picture
         return {
             "target": mean.target,
             "scans": of_target.count,
@@ -169,7 +210,20 @@ class _Means:
             "network": options.network,
             "rule": rule,
             "unit": mean.unit,
-            **(truth.judge(mean, options.seed) if truth else {}),
+        }
+
+    def _judge(
+        self, judge: StudyJudge, method: str, told: dict[str, Any], progress: Progress
+    ) -> dict[str, Any]:
+        label, target = METHODS[method].info.label, told["target"]
+        smooth_mm = make_method(method, self.given[method]).smooth_mm
+        found = judge.judge(self.made[method, target], f"{label} for {target}", smooth_mm, progress)
+        self.judged.append(JudgedMap(label, target, told["map"], told["scans"], found))
+        return {
+            "average_precision": found.group.found.average_precision.value,
+            "chance_ap": found.group.chance_ap,
+            "chance_ap_95": found.group.chance_ap_95,
+            "judgement": asdict(found),
         }
 
 

@@ -26,13 +26,13 @@ from voxplain.progress import Progress
 from voxplain.results.fit import Confounds, Importance, Matched
 from voxplain.volume import Cohort
 
-__all__ = ["Rivals", "confound_scores", "features_of", "table_rivals", "voxel_rivals"]
+__all__ = ["Baselines", "confound_scores", "features_of", "table_baselines", "voxel_baselines"]
 
 Outputs = Sequence[NDArray[np.floating]]
 
 
 @dataclass(frozen=True, eq=False)
-class Rivals:
+class Baselines:
     """What baselines predict.
 
     Parameters
@@ -55,7 +55,7 @@ class Rivals:
     notes: tuple[str, ...] = ()
 
 
-def voxel_rivals(setting: Setting, progress: Progress) -> Rivals:
+def voxel_baselines(setting: Setting, progress: Progress) -> Baselines:
     """Fit the models on voxels."""
     count = len(setting.cohort)
     with progress.step("Inner products of all scans", count**2) as advance:
@@ -69,7 +69,7 @@ def voxel_rivals(setting: Setting, progress: Progress) -> Rivals:
             ]
             advance(number)
     likely = frozenset(name for name in outputs if "logistic" in name)
-    return Rivals(outputs, likely, products)
+    return Baselines(outputs, likely, products)
 
 
 def features_of(path: Path, setting: Setting) -> Features:
@@ -83,7 +83,7 @@ def features_of(path: Path, setting: Setting) -> Features:
     return read_features(_aligned(path, setting.cohort), setting.outcome)
 
 
-def table_rivals(features: Features, setting: Setting, progress: Progress) -> Rivals:
+def table_baselines(features: Features, setting: Setting, progress: Progress) -> Baselines:
     """Fit the models on a table of measures."""
     models = table_models(bool(setting.outcome.class_names), setting.seed)
     fits = {}
@@ -101,7 +101,7 @@ def table_rivals(features: Features, setting: Setting, progress: Progress) -> Ri
     outputs: dict[str, Outputs] = {f"table, {name}": fit.outputs for name, fit in fits.items()}
     likely = frozenset(name for name in outputs if "SV" not in name)
     importances = tuple(ranked(features, fits))
-    return Rivals(outputs, likely, None, importances, features.notes)
+    return Baselines(outputs, likely, None, importances, features.notes)
 
 
 def _aligned(path: Path, cohort: Cohort) -> pd.DataFrame:

@@ -20,11 +20,11 @@ from voxplain.fit import Fold, Schedule, find_groups, make_folds, outcome_of
 from voxplain.fit.confounds import confound_columns
 from voxplain.fit.training.processes import helping, joined
 from voxplain.pipeline.fit.baselines import (
-    Rivals,
+    Baselines,
     confound_scores,
     features_of,
-    table_rivals,
-    voxel_rivals,
+    table_baselines,
+    voxel_baselines,
 )
 from voxplain.pipeline.fit.learner import Learner
 from voxplain.pipeline.fit.pictures import fit_pictures
@@ -133,13 +133,13 @@ def run_fit(options: FitOptions, progress: Progress) -> FitResult | None:
         name: ModelResult(name, score_model(setting, every[name]), network)
         for name, network in trained.items()
     }
-    voxels = voxel_rivals(setting, progress) if options.baselines else Rivals({})
-    measures = table_rivals(features, setting, progress) if features else Rivals({})
-    for rivals in (voxels, measures):
-        for name, given in rivals.outputs.items():
+    voxels = voxel_baselines(setting, progress) if options.baselines else Baselines({})
+    measures = table_baselines(features, setting, progress) if features else Baselines({})
+    for baselines in (voxels, measures):
+        for name, given in baselines.outputs.items():
             every[name] = given
-            models[name] = ModelResult(name, score_model(setting, given, name in rivals.likely))
-        for note in rivals.notes:
+            models[name] = ModelResult(name, score_model(setting, given, name in baselines.likely))
+        for note in baselines.notes:
             progress.say(note)
     result = FitResult(
         outcome=options.outcome,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from voxplain.cells import missing
 from voxplain.cohort.find.labels import Coding
 from voxplain.cohort.find.listing import Exclusion, Listing, Scan, listing
 from voxplain.cohort.find.participants import given_label, plain_label, session_label, some_of
@@ -13,6 +12,7 @@ from voxplain.cohort.find.tables import read_table
 from voxplain.errors import InputError
 from voxplain.images.files import ImageFile
 from voxplain.pointers import is_named
+from voxplain.tables.cells import missing
 from voxplain.volume import scan_name
 
 __all__ = ["from_table"]

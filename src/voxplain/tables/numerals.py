@@ -6,7 +6,7 @@ import itertools
 import re
 from dataclasses import dataclass
 
-from voxplain.cells import visible
+from voxplain.tables.cells import visible
 
 __all__ = ["TIMES", "Written", "are_times", "decimal_mark", "parse", "value_of"]
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxplain.cells import missing, one_spelling, shown
 from voxplain.errors import InputError, VoxplainWarning
-from voxplain.numerals import TIMES, are_times, decimal_mark, parse, value_of
+from voxplain.tables.cells import missing, one_spelling, shown
+from voxplain.tables.numerals import TIMES, are_times, decimal_mark, parse, value_of
 
 if TYPE_CHECKING:
     import pandas as pd

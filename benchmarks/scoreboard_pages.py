@@ -1,0 +1,219 @@
+"""What the scoreboard's cells come to: a JSON file, a page of the documentation and its figure."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from voxplain.attribution.methods import METHODS
+from voxplain.report.figures.style import (
+    BLUE,
+    FAINT,
+    GREY,
+    INK,
+    PAGE_WIDTH,
+    house_style,
+    new_figure,
+    png_bytes,
+)
+
+__all__ = ["write_pages"]
+
+DOCS = Path(__file__).parents[1] / "docs"
+# Of a single scan, and of a group: the mean of another method's maps.
+SINGLE, GROUP = "recommended", "pattern"
+Record = Mapping[str, Any]
+
+
+def write_pages(records: Sequence[Record]) -> None:
+    """Write ``docs/scoreboard.json``, ``docs/scoreboard.md`` and ``docs/images/scoreboard.png``.
+
+    Parameters
+    ----------
+    records : sequence of mapping
+        What `benchmarks.scoreboard.run` gave of each cell.
+    """
+    told = [one for one in records if "methods" in one]
+    null = [one for one in records if "null" in one]
+    content = {
+        "methods": list(told[0]["methods"]) if told else [],
+        "recommended": {"method": SINGLE, "group_method": GROUP, **_recommended(told, null)},
+        "cells": list(records),
+    }
+    (DOCS / "scoreboard.json").write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+    (DOCS / "scoreboard.md").write_text(_page(told, null), "utf-8")
+    if told:
+        (DOCS / "images" / "scoreboard.png").write_bytes(_figure(told))
+
+
+def _alike(records: Iterable[Record]) -> dict[tuple[Any, ...], list[Record]]:
+    """Gather cells that differ by their seed alone."""
+    found: dict[tuple[Any, ...], list[Record]] = defaultdict(list)
+    for one in records:
+        found[one["scenario"], one["base"], one["subjects"], one["network"]].append(one)
+    return dict(sorted(found.items()))
+
+
+def _mean(records: Sequence[Record], *path: str) -> float | None:
+    """Average over cells what lies at a path of keys; None where a cell has nothing there."""
+    values = []
+    for one in records:
+        value: Any = one
+        for key in path:
+            value = None if value is None else value.get(key)
+        if value is None:
+            return None
+        values.append(value)
+    return float(np.mean(values))
+
+
+def _ap(records: Sequence[Record], method: str, whose: str, *of: str) -> float | None:
+    return _mean(records, "methods", method, whose, *of, "average_precision", "value")
+
+
+def _recommended(told: Sequence[Record], null: Sequence[Record]) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for (scenario, base, subjects, network), cells in _alike(told).items():
+        key = scenario if base == "template" else f"{scenario}_{base}"
+        if network != "mrinet" or key in made:
+            continue
+        made[key] = {
+            "group_ap": _ap(cells, GROUP, "group", "found"),
+            "group_ap_intervals": [_interval(one, GROUP) for one in cells],
+            "subject_ap": _ap(cells, SINGLE, "subjects", "found"),
+            "t_map_ap": _ap(cells, GROUP, "group", "controls", "t-map-all"),
+            "ceiling_ap": _ap(cells, GROUP, "group", "ceiling"),
+            "accuracy": _mean(cells, "accuracy"),
+            "networks": sum(one["folds"] for one in cells),
+            "subjects": subjects,
+            "seeds": [one["seed"] for one in cells],
+        }
+    if null:
+        made["null"] = {
+            **{
+                name: sum(one["null"][method][key] for one in null)
+                for method, name, key in (
+                    (SINGLE, "better", "better"),
+                    (SINGLE, "maps", "maps"),
+                    (GROUP, "means_better", "means_better"),
+                    (GROUP, "means", "means"),
+                )
+            },
+            "networks": sum(one["folds"] for one in null),
+            "seeds": [one["seed"] for one in null],
+        }
+    return made
+
+
+def _interval(one: Record, method: str) -> list[float]:
+    found = one["methods"][method]["group"]["found"]["average_precision"]
+    return [found["low"], found["high"]]
+
+
+def _page(told: Sequence[Record], null: Sequence[Record]) -> str:
+    lines = [
+        "# Scoreboard",
+        "",
+        "Made by `make scoreboard` from phantoms whose truth is known; do not edit. Average",
+        "precision of mean maps of the cases / of maps of single cases, inside the brain, means",
+        "over the seeds. Every network explains scans that it did not see, five folds a seed.",
+        "Voxels of 4 mm, d' = 3. The t-map of all scans and the ceiling, the true change itself,",
+        "are smoothed as the mean pattern is, by 4 mm.",
+        "",
+    ]
+    if told:
+        lines += ["![Average precision of mean maps by scenario](images/scoreboard.png)", ""]
+        names = list(told[0]["methods"])
+        heads = ["scenario", "base", "scans", "seeds", "network", "accuracy"]
+        labels = [METHODS[name].info.label for name in names]
+        lines += _row([*heads, *labels, "t-map", "ceiling"])
+        lines += _row(["---"] * (len(heads) + len(names) + 2))
+        for (scenario, base, subjects, network), cells in _alike(told).items():
+            cell = [f"{_two(_ap(cells, n, 'group', 'found'))} / "
+                    f"{_two(_ap(cells, n, 'subjects', 'found'))}" for n in names]  # fmt: skip
+            seeds = ", ".join(str(one["seed"]) for one in cells)
+            start = [scenario, base, str(subjects), seeds, network, _two(_mean(cells, "accuracy"))]
+            end = [
+                _two(_ap(cells, GROUP, "group", "controls", "t-map-all")),
+                _two(_ap(cells, GROUP, "group", "ceiling")),
+            ]
+            lines += _row([*start, *cell, *end])
+        lines.append("")
+    shares = [one for one in told if one.get("suppressor")]
+    if shares:
+        lines += [
+            "Share of a mean map's magnitude that lies on the suppressor, which carries no class:",
+            "",
+            *_row(["scans", "seed", "network", *shares[0]["suppressor"]]),
+            *_row(["---"] * (3 + len(shares[0]["suppressor"]))),
+        ]
+        for one in shares:
+            values = [f"{100 * v:.1f} %" for v in one["suppressor"].values()]
+            lines += _row([str(one["subjects"]), str(one["seed"]), one["network"], *values])
+        lines.append("")
+    if null:
+        lines += [
+            "Where there is nothing to find, a map may be called better than chance once in twenty",
+            "times. Called so, of maps of single scans and of mean maps:",
+            "",
+            *_row(["base", "scans", "seed", *null[0]["null"]]),
+            *_row(["---"] * (3 + len(null[0]["null"]))),
+        ]
+        for one in null:
+            cell = [
+                f"{n['better']} of {n['maps']}, {n['means_better']} of {n['means']}"
+                for n in one["null"].values()
+            ]
+            lines += _row([one["base"], str(one["subjects"]), str(one["seed"]), *cell])
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _row(cells: Sequence[str]) -> list[str]:
+    return [f"| {' | '.join(cells)} |"]
+
+
+def _two(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}".removeprefix("0")
+
+
+def _figure(told: Sequence[Record]) -> bytes:
+    """Draw mean maps' average precision, a row a group of cells, beside t-map and ceiling."""
+    groups = _alike(told)
+    names = list(told[0]["methods"])
+    with house_style():
+        figure = new_figure(PAGE_WIDTH, 1.1 + 0.34 * len(groups), constrained=True)
+        left, right = figure.subplots(1, 2, sharey=True)
+        for axes, whose, title in (
+            (left, "group", "Mean map of the cases"),
+            (right, "subjects", "One case"),
+        ):
+            for place, cells in enumerate(groups.values()):
+                axes.axhline(place, color=FAINT, lw=0.5)
+                for name in names:
+                    value = _ap(cells, name, whose, "found")
+                    best = name == (GROUP if whose == "group" else SINGLE)
+                    axes.plot(value, place, "o", color=BLUE if best else GREY, ms=6 if best else 4)
+                bars = (("controls", "t-map-all"), "|"), (("ceiling",), "D")
+                for of, marker in bars:
+                    value = _ap(cells, GROUP, whose, *of)
+                    axes.plot(value, place, marker, color=INK, ms=8 if marker == "|" else 4)
+            axes.set_title(title)
+            axes.set(xlim=(-0.02, 1.02), xlabel="average precision")
+            axes.tick_params(axis="y", length=0)
+        labels = [f"{s}, {b}, {n} scans, {net}" for s, b, n, net in groups]
+        left.set_yticks(range(len(groups)), labels)
+        left.set_ylim(len(groups) - 0.4, -0.6)
+        for marker, colour, words in (
+            ("o", BLUE, f"{METHODS[GROUP].info.label} (mean), "
+                        f"{METHODS[SINGLE].info.label} (one)"),
+            ("o", GREY, "other methods"), ("|", INK, "t-map of all scans"), ("D", INK, "ceiling"),
+        ):  # fmt: skip
+            left.plot([], [], marker, color=colour, label=words, ls="")
+        figure.legend(loc="outside lower center", ncols=4, fontsize=7, frameon=False)
+        return png_bytes(figure)

@@ -1,0 +1,1 @@
+"""Tables as people write them: what a cell holds, and which numbers a column means."""
