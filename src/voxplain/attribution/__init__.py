@@ -11,6 +11,7 @@ from voxplain.attribution.network.outputs import probabilities
 from voxplain.attribution.network.probe import Probe, probe
 from voxplain.attribution.network.target import Chosen, Target
 from voxplain.attribution.run import explain, iter_explain
+from voxplain.attribution.scoring import ScanScore, scan_score
 
 __all__ = [
     "DEFAULT_METHOD",
@@ -23,11 +24,13 @@ __all__ = [
     "MethodInfo",
     "Note",
     "Probe",
+    "ScanScore",
     "Target",
     "expected_value",
     "explain",
     "iter_explain",
     "probabilities",
     "probe",
+    "scan_score",
     "weights_sha256",
 ]

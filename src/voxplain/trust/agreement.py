@@ -6,18 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.fft
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
-from voxplain.errors import InputError
 from voxplain.trust.chance import require_draws
-from voxplain.trust.fields import random_fields
-from voxplain.trust.ranks import brain_mask, inside, top_membership
+from voxplain.trust.fields import amplitude_of, random_fields
+from voxplain.trust.ranks import brain_mask, inside, top_count, top_membership
+from voxplain.trust.spread import product_spread
+from voxplain.trust.surrogates import Envelope, drawn_like
 
 __all__ = ["Agreement", "agreement", "dice_top", "spearman"]
 
 _DECIMALS = 12
+_KEPT = 6
+_REFITTED = 3
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,11 @@ class Agreement:
     spearman_95 : float
         95th percentile for unrelated maps as smooth.
     draws : int
+    spearman_surrogates : float
+        Its mean over the surrogates: 0 unless maps may share an envelope.
+    enveloped : bool
+        Whether the unrelated maps share the envelope of the second map, so that `dice_surrogates`
+        takes the place of `dice_chance`.
     """
 
     fraction: float
@@ -51,6 +58,13 @@ class Agreement:
     spearman: float
     spearman_95: float
     draws: int
+    spearman_surrogates: float = 0.0
+    enveloped: bool = False
+
+    @property
+    def above_chance(self) -> bool:
+        """Whether both measures exceed their 95th percentiles."""
+        return self.dice > self.dice_95 and self.spearman > self.spearman_95
 
 
 def dice_top(a: ArrayLike, b: ArrayLike, brain: ArrayLike, fraction: float) -> float:
@@ -83,7 +97,7 @@ def dice_top(a: ArrayLike, b: ArrayLike, brain: ArrayLike, fraction: float) -> f
         finite inside the brain.
     """
     mask = brain_mask(brain)
-    count = _top_count(mask, fraction)
+    count = top_count(mask, fraction)
     top_a = top_membership(inside(a, mask, "The first map"), count)
     top_b = top_membership(inside(b, mask, "The second map"), count)
     return _overlap(top_a, top_b, count)
@@ -115,7 +129,13 @@ def spearman(a: ArrayLike, b: ArrayLike, brain: ArrayLike) -> float:
 
 
 def agreement(
-    a: ArrayLike, b: ArrayLike, brain: ArrayLike, fraction: float, seed: int, draws: int = 200
+    a: ArrayLike,
+    b: ArrayLike,
+    brain: ArrayLike,
+    fraction: float,
+    seed: int,
+    draws: int = 200,
+    envelope: Envelope | None = None,
 ) -> Agreement:
     """Compare two maps, and the first with random maps as smooth as the second.
 
@@ -131,8 +151,11 @@ def agreement(
     value clump more than those of a Gaussian field with the same spectrum, and surrogates alone
     let 8 to 11 % of unrelated absolute maps pass for related by their Dice.
 
-    The null is stationary: it does not know that two maps may agree because both are, say,
-    stronger in the cortex. Exceeding it shows that the maps share something, not what.
+    Without `envelope` the null is stationary: it does not know that two maps may agree because
+    both are, say, stronger in the cortex. Exceeding it shows that the maps share something, not
+    what: two maps of noise that were multiplied by one scan exceed it nearly always. With an
+    envelope, surrogates are strong where `b` is strong for reasons that the envelope names, and
+    exceeding them shows that the maps share peaks beyond it.
 
     Parameters
     ----------
@@ -143,6 +166,8 @@ def agreement(
         Share of the brain that is a map's top, above 0 and below 1.
     seed : int
     draws : int, default=200
+    envelope : Envelope, optional
+        What the maps may share without agreeing.
 
     Returns
     -------
@@ -158,18 +183,40 @@ def agreement(
     """
     require_draws(draws)
     mask = brain_mask(brain)
-    count = _top_count(mask, fraction)
+    count = top_count(mask, fraction)
     first, second = inside(a, mask, "The first map"), inside(b, mask, "The second map")
     chance = round(count / len(first), _DECIMALS)
     ranks_a, ranks_b = _unit_ranks(first), _unit_ranks(second)
     top_a, top_b = top_membership(first, count), top_membership(second, count)
+    spread = product_spread(mask)
+    if envelope is not None:
+        fitter = envelope.on(mask)
+        tops, ranks = _Null(top_a, top_b), _Null(ranks_a, ranks_b)
+        for number, values in enumerate(drawn_like(second, mask, draws, seed, fitter)):
+            tops.add(top_membership(values, count))
+            ranks.add(_unit_ranks(values))
+            if number % _REFITTED == 0:
+                (again,) = drawn_like(values, mask, 1, seed + number + 1, fitter)
+                tops.add_refitted(top_membership(again, count))
+                ranks.add_refitted(_unit_ranks(again))
+        return Agreement(
+            fraction=float(fraction),
+            dice=_overlap(top_a, top_b, count),
+            dice_chance=chance,
+            dice_surrogates=tops.mean / count,
+            dice_95=round(tops.limit(spread) / count, _DECIMALS),
+            spearman=_inner(ranks_a, ranks_b),
+            spearman_95=ranks.limit(spread),
+            draws=draws,
+            spearman_surrogates=ranks.mean,
+            enveloped=True,
+        )
     dices, spearmans = np.empty(draws), np.empty(draws)
-    for i, field in enumerate(random_fields(_amplitude(ranks_b, mask), draws, seed)):
+    for i, field in enumerate(random_fields(amplitude_of(ranks_b, mask), draws, seed)):
         drawn = field[mask].astype(np.float64)
         dices[i] = _overlap(top_a, top_membership(drawn, count), count)
         # A Gaussian field's values stand for its ranks: only the shape of this null is used.
         spearmans[i] = _inner(ranks_a, _unit(drawn))
-    spread = _product_spread(mask)
     spread_dice = spread(top_a - top_a.mean(), top_b - top_b.mean()) / count
     return Agreement(
         fraction=float(fraction),
@@ -183,10 +230,41 @@ def agreement(
     )
 
 
-def _top_count(mask: NDArray[np.bool_], fraction: float) -> int:
-    if not 0 < fraction < 1:
-        raise InputError(f"The top fraction must lie between 0 and 1; {fraction} was given.")
-    return max(1, round(fraction * int(np.count_nonzero(mask))))
+class _Null:
+    """Inner products of a first map's vector with those of surrogates of a second map's.
+
+    Surrogates of surrogates, each with an envelope found anew, show by how much a found envelope
+    falls short of the true one, and the mean is put right by as much (Hall 1992, *The Bootstrap and
+    Edgeworth Expansion*, section 1.4). The spread is brought to that of the second map by the ratio
+    of those that the autocorrelations foretell: real peaks clump more.
+    """
+
+    def __init__(self, first: NDArray[np.float64], second: NDArray[np.float64]) -> None:
+        self._first, self._second = first, second
+        self._total = np.zeros(len(first))
+        self._kept: list[NDArray[np.float64]] = []
+        self._products: list[float] = []
+        self._refitted: list[float] = []
+
+    def add(self, drawn: NDArray[np.float64]) -> None:
+        self._products.append(_inner(self._first, drawn))
+        self._total += drawn
+        if len(self._kept) < _KEPT:
+            self._kept.append(drawn)
+
+    def add_refitted(self, drawn: NDArray[np.float64]) -> None:
+        self._refitted.append(_inner(self._first, drawn))
+
+    @property
+    def mean(self) -> float:
+        return 2 * float(np.mean(self._products)) - float(np.mean(self._refitted))
+
+    def limit(self, spread: Callable[[NDArray[np.float64], NDArray[np.float64]], float]) -> float:
+        found, expected = np.asarray(self._products), self._total / len(self._products)
+        theirs = float(np.mean([spread(self._first, drawn - expected) for drawn in self._kept]))
+        own = spread(self._first, self._second - expected)
+        clumping = own / theirs if theirs > 0 else 1.0
+        return self.mean + _quantile_95(found) * float(found.std()) * clumping
 
 
 def _overlap(top_a: NDArray[np.float64], top_b: NDArray[np.float64], count: int) -> float:
@@ -212,12 +290,6 @@ def _unit(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return unit
 
 
-def _amplitude(ranks: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    placed = np.zeros(mask.shape)
-    placed[mask] = ranks
-    return np.abs(scipy.fft.fftn(placed)).astype(np.float32)
-
-
 def _quantile_95(surrogates: NDArray[np.float64]) -> float:
     """95th percentile in standard deviations from the mean, 0 where nothing varies."""
     spread = float(surrogates.std())
@@ -225,38 +297,3 @@ def _quantile_95(surrogates: NDArray[np.float64]) -> float:
         return 0.0
     upper = float(np.quantile(surrogates, 0.95, method="higher"))
     return (upper - float(surrogates.mean())) / spread
-
-
-def _product_spread(
-    mask: NDArray[np.bool_],
-) -> Callable[[NDArray[np.float64], NDArray[np.float64]], float]:
-    """Make the function that foretells the spread of an inner product of two unrelated maps.
-
-    The variance of a sum of products is the sum of the products of both autocovariances over
-    all pairs of voxels. Lags that fewer than a tenth of the voxels have are left out, since
-    their autocovariance is little but noise.
-    """
-    box = mask[np.ix_(*(_extent(mask, axis) for axis in range(3)))]
-    padded = [scipy.fft.next_fast_len(2 * n - 1, real=True) for n in box.shape]
-
-    def autocorrelation(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        placed = np.zeros(box.shape)
-        placed[box] = values
-        power = np.abs(scipy.fft.rfftn(placed, padded)) ** 2
-        return np.asarray(scipy.fft.irfftn(power, padded))
-
-    voxels = int(np.count_nonzero(box))
-    pairs = np.rint(autocorrelation(np.ones(voxels)))
-    weights = np.where(pairs >= 0.1 * voxels, 1 / np.maximum(pairs, 1), 0)
-
-    def spread(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-        variance = float(np.sum(autocorrelation(a) * autocorrelation(b) * weights))
-        return float(np.sqrt(max(variance, 0.0)))
-
-    return spread
-
-
-def _extent(mask: NDArray[np.bool_], axis: int) -> NDArray[np.int64]:
-    others = tuple(other for other in range(3) if other != axis)
-    used = np.flatnonzero(mask.any(axis=others))
-    return np.arange(used[0], used[-1] + 1)

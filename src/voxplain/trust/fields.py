@@ -12,7 +12,7 @@ from voxplain.errors import InputError
 from voxplain.grid import Grid
 from voxplain.trust.ranks import brain_mask, inside
 
-__all__ = ["fwhm_of", "gaussian_amplitude", "random_fields"]
+__all__ = ["amplitude_of", "fwhm_of", "gaussian_amplitude", "random_fields"]
 
 _FWHM_PER_SIGMA = float(np.sqrt(8 * np.log(2)))
 
@@ -91,6 +91,25 @@ def gaussian_amplitude(grid: Grid, fwhm: float) -> NDArray[np.float32]:
         line = np.exp(-2 * (np.pi * sigma * np.fft.fftfreq(n, d=size)) ** 2)
         out *= line.astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
     return out
+
+
+def amplitude_of(values: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return the spectral amplitude of a map inside the brain.
+
+    Parameters
+    ----------
+    values : array (V,)
+        Of the voxels of the mask, with mean 0; around them is 0.
+    mask : array (X, Y, Z), bool
+
+    Returns
+    -------
+    array (X, Y, Z), float32
+        For `random_fields`.
+    """
+    placed = np.zeros(mask.shape)
+    placed[mask] = values
+    return np.abs(scipy.fft.fftn(placed)).astype(np.float32)
 
 
 def random_fields(

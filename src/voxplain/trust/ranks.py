@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from voxplain.errors import GridError, InputError
 
-__all__ = ["RankScores", "brain_mask", "inside", "rank_scores", "top_membership"]
+__all__ = ["RankScores", "brain_mask", "inside", "rank_scores", "top_count", "top_membership"]
 
 _SIDES: Final[tuple[Literal["left", "right"], ...]] = ("left", "right")
 
@@ -70,6 +70,29 @@ def inside(values: ArrayLike, mask: NDArray[np.bool_], what: str) -> NDArray[np.
     if not np.isfinite(taken).all():
         raise InputError(f"{what} has values inside the brain that are not finite.")
     return taken
+
+
+def top_count(mask: NDArray[np.bool_], fraction: float) -> int:
+    """Tell how many voxels are a map's top; one at least.
+
+    Parameters
+    ----------
+    mask : array (X, Y, Z), bool
+    fraction : float
+        Share of the brain's voxels, above 0 and below 1.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    InputError
+        If the fraction is out of range.
+    """
+    if not 0 < fraction < 1:
+        raise InputError(f"The top fraction must lie between 0 and 1; {fraction} was given.")
+    return max(1, round(fraction * int(np.count_nonzero(mask))))
 
 
 def top_membership(values: NDArray[np.float64], count: int) -> NDArray[np.float64]:
