@@ -156,13 +156,13 @@ T, F, C, A = (
 )
 PLAN: list[tuple[str, int, str]] = [
     ("trust/agreement.py", 14, f"{T}agreement.py"),
-    ("trust/chance.py", 14, f"{T}chance.py {T}localisation.py"),
-    ("trust/controls.py", 12, f"{T}controls.py"),
+    ("trust/truth/chance.py", 14, f"{T}chance.py {T}localisation.py"),
+    ("trust/truth/controls.py", 12, f"{T}controls.py"),
     ("trust/fields.py", 12, f"{T}localisation.py {T}chance.py {T}agreement.py"),
-    ("trust/localisation.py", 10, f"{T}localisation.py"),
+    ("trust/truth/localisation.py", 10, f"{T}localisation.py"),
     ("trust/masks.py", 9, f"{T}masks.py"),
     ("trust/ranks.py", 5, f"{T}localisation.py {T}agreement.py"),
-    ("trust/verdict.py", 6, f"{T}verdict.py"),
+    ("trust/truth/verdict.py", 6, f"{T}verdict.py"),
     ("group/aggregate.py", 6, "tests/group/test_group_aggregate.py"),
     ("group/contrast.py", 12, "tests/group/test_group_contrast.py"),
     ("group/regions.py", 12, "tests/group/test_group_regions.py"),

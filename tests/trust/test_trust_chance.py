@@ -9,8 +9,8 @@ from voxplain.errors import GridError, InputError
 from voxplain.grid import Grid
 from voxplain.maps import GroupMap
 from voxplain.trust import FWHM_MM, chance_interval, chance_of, fwhm_of, localise, strength
-from voxplain.trust.chance import _narrowing
 from voxplain.trust.fields import gaussian_amplitude, random_fields
+from voxplain.trust.truth.chance import _narrowing
 from voxplain.volume import smooth
 
 GRID = Grid((12, 14, 12), np.diag([8.0, -8.0, 8.0, 1.0]))

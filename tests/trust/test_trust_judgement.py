@@ -21,7 +21,7 @@ from voxplain.trust import (
     localise,
     strength,
 )
-from voxplain.trust.resampling import interval_about, resample_both
+from voxplain.trust.truth.resampling import interval_about, resample_both
 
 GRID = Grid((14, 16, 12), np.diag([-3.0, 3.0, 4.0, 1.0]))
 PLACE = np.indices(GRID.shape)

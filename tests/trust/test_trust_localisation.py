@@ -12,8 +12,8 @@ from voxplain.errors import GridError, InputError
 from voxplain.grid import Grid
 from voxplain.trust import chance_interval, fwhm_of, localise, strength
 from voxplain.trust.fields import gaussian_amplitude, random_fields
-from voxplain.trust.localisation import average_precision
 from voxplain.trust.ranks import rank_scores
+from voxplain.trust.truth.localisation import average_precision
 
 SHAPE = (7, 8, 9)
 ANISOTROPIC = Grid(SHAPE, np.diag([-2.0, 3.0, 4.5, 1.0]))

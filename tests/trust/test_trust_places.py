@@ -11,7 +11,7 @@ from sklearn.metrics import f1_score
 
 from voxplain.errors import GridError, InputError
 from voxplain.grid import Grid
-from voxplain.trust.places import _gathered, box_overlap, earth_movers_mm, find_places, max_f1
+from voxplain.trust.truth.places import _gathered, box_overlap, earth_movers_mm, find_places, max_f1
 
 GRID = Grid((9, 10, 8), np.array([[0, -4.0, 0, 3], [3, 0, 0, -7], [0, 0, 5.0, 11], [0, 0, 0, 1]]))
 PLACE = np.indices(GRID.shape)

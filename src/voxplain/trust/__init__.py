@@ -1,7 +1,6 @@
 """Whether a map can be believed."""
 
 from voxplain.trust.agreement import Agreement, agreement, dice_top, spearman
-from voxplain.trust.chance import ChanceInterval, chance_interval, chance_of
 from voxplain.trust.comparison import (
     Comparison,
     Invariance,
@@ -12,9 +11,7 @@ from voxplain.trust.comparison import (
     encoding_invariance,
     inverted,
 )
-from voxplain.trust.complexity import EntropyChange, entropy, entropy_change
-from voxplain.trust.controls import EDGE_SIGMA_MM, TMap, edge_filter
-from voxplain.trust.fidelity import (
+from voxplain.trust.faithfulness.fidelity import (
     Changes,
     Completeness,
     Infidelity,
@@ -22,27 +19,30 @@ from voxplain.trust.fidelity import (
     infidelity,
     make_changes,
 )
+from voxplain.trust.faithfulness.imputation import Imputation
+from voxplain.trust.faithfulness.regions import RegionRemoval, region_removal
+from voxplain.trust.faithfulness.removal import Removal, RemovalTest, removal
 from voxplain.trust.fields import fwhm_of
-from voxplain.trust.figures import KnownTruth, SubjectMaps
-from voxplain.trust.imputation import Imputation
-from voxplain.trust.judgement import judge
-from voxplain.trust.localisation import FWHM_MM, Localisation, localise, strength
 from voxplain.trust.meta import MetaEvaluation, TruthTracking, meta_evaluation, truth_tracking
 from voxplain.trust.pattern import LogitPattern, PatternMap, RegionMeans, critical_correlation
-from voxplain.trust.places import Places, find_places
-from voxplain.trust.randomisation import (
+from voxplain.trust.sanity.complexity import EntropyChange, entropy, entropy_change
+from voxplain.trust.sanity.randomisation import (
     Randomisation,
     averaged,
     learned_layers,
     randomisation,
     randomised,
 )
-from voxplain.trust.regions import RegionRemoval, region_removal
-from voxplain.trust.removal import Removal, RemovalTest, removal
-from voxplain.trust.stability import Stability, icc, stability
-from voxplain.trust.subjects import Retest, SplitHalf, retest, split_half
+from voxplain.trust.stability.stability import Stability, icc, stability
+from voxplain.trust.stability.subjects import Retest, SplitHalf, retest, split_half
 from voxplain.trust.surrogates import Envelope, surrogates
-from voxplain.trust.verdict import Verdict, say
+from voxplain.trust.truth.chance import ChanceInterval, chance_interval, chance_of
+from voxplain.trust.truth.controls import EDGE_SIGMA_MM, TMap, edge_filter
+from voxplain.trust.truth.figures import KnownTruth, SubjectMaps
+from voxplain.trust.truth.judgement import judge
+from voxplain.trust.truth.localisation import FWHM_MM, Localisation, localise, strength
+from voxplain.trust.truth.places import Places, find_places
+from voxplain.trust.truth.verdict import Verdict, say
 
 __all__ = [
     "EDGE_SIGMA_MM",

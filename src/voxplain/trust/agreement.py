@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
-from voxplain.trust.chance import require_draws
 from voxplain.trust.fields import amplitude_of, random_fields
 from voxplain.trust.ranks import brain_mask, inside, top_count, top_membership
 from voxplain.trust.spread import product_spread
 from voxplain.trust.surrogates import Envelope, drawn_like
+from voxplain.trust.truth.chance import require_draws
 
 __all__ = ["Agreement", "agreement", "dice_top", "spearman"]
 

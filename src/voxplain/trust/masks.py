@@ -37,7 +37,7 @@ def hard_mask(score: ArrayLike, brain: ArrayLike, share: float) -> NDArray[np.fl
     Parameters
     ----------
     score : array (X, Y, Z)
-        Zero or more; see `voxplain.trust.localisation.strength`.
+        Zero or more; see `voxplain.trust.truth.localisation.strength`.
     brain : array (X, Y, Z), bool
     share : float
         Of the brain's voxels that are kept, above 0 and below 1. Ties are broken by place.

@@ -14,8 +14,8 @@ from voxplain.pipeline.reclassify.options import ReclassifyOptions
 from voxplain.pipeline.streams import Some
 from voxplain.progress import Advance, Progress
 from voxplain.results.reclassify import JOINT, RANDOM
-from voxplain.trust.localisation import strength
 from voxplain.trust.masks import hard_mask, random_score, soft_mask
+from voxplain.trust.truth.localisation import strength
 
 __all__ = ["Mask", "MaskMaker"]
 

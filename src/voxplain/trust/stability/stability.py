@@ -10,10 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
 from voxplain.errors import InputError
-from voxplain.trust.chance import require_draws
 from voxplain.trust.comparison import Comparison
 from voxplain.trust.ranks import brain_mask, inside, top_count, top_membership
 from voxplain.trust.surrogates import drawn_like
+from voxplain.trust.truth.chance import require_draws
 
 __all__ = ["Stability", "icc", "stability"]
 

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxplain.results.judgement import Judgement
-from voxplain.trust.chance import draw_chance
 from voxplain.trust.fields import fwhm_of, gaussian_amplitude, random_fields
-from voxplain.trust.figures import (
+from voxplain.trust.truth.chance import draw_chance
+from voxplain.trust.truth.figures import (
     CHANCE_DRAWS,
     Asked,
     KnownTruth,
@@ -21,8 +21,8 @@ from voxplain.trust.figures import (
     rank_figures_of,
     upper,
 )
-from voxplain.trust.localisation import strength
-from voxplain.trust.resampling import resample_both
+from voxplain.trust.truth.localisation import strength
+from voxplain.trust.truth.resampling import resample_both
 from voxplain.volume import smooth
 
 __all__ = ["Singly"]

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from voxplain.errors import InputError
-from voxplain.trust.randomisation import Explain, randomised
 from voxplain.trust.ranks import brain_mask, inside
+from voxplain.trust.sanity.randomisation import Explain, randomised
 
 if TYPE_CHECKING:
     from torch import nn

@@ -10,10 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import spearmanr
 
 from voxplain.errors import InputError
-from voxplain.trust.chance import require_draws
+from voxplain.trust.faithfulness.removal import Score, scores_of
 from voxplain.trust.ranks import brain_mask, inside
-from voxplain.trust.removal import Score, scores_of
 from voxplain.trust.surrogates import Envelope, surrogates
+from voxplain.trust.truth.chance import require_draws
 
 __all__ = ["RegionRemoval", "region_removal"]
 

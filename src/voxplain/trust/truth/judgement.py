@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from voxplain.errors import InputError
 from voxplain.grid import Grid
 from voxplain.results.judgement import Judgement, Judgements
-from voxplain.trust.chance import draw_chance
 from voxplain.trust.fields import gaussian_amplitude, random_fields
-from voxplain.trust.figures import (
+from voxplain.trust.truth.chance import draw_chance
+from voxplain.trust.truth.figures import (
     CHANCE_DRAWS,
     Asked,
     KnownTruth,
@@ -25,9 +25,9 @@ from voxplain.trust.figures import (
     rank_figures_of,
     upper,
 )
-from voxplain.trust.localisation import FWHM_MM, strength
-from voxplain.trust.resampling import resample_both
-from voxplain.trust.singly import Singly
+from voxplain.trust.truth.localisation import FWHM_MM, strength
+from voxplain.trust.truth.resampling import resample_both
+from voxplain.trust.truth.singly import Singly
 from voxplain.volume import smooth
 
 __all__ = ["judge"]

@@ -13,8 +13,8 @@ from scipy.stats import norm
 from voxplain.errors import GridError, InputError
 from voxplain.grid import Grid
 from voxplain.trust.fields import fwhm_of, gaussian_amplitude, random_fields
-from voxplain.trust.localisation import average_precision, truth_inside
 from voxplain.trust.ranks import brain_mask, inside
+from voxplain.trust.truth.localisation import average_precision, truth_inside
 from voxplain.volume import smooth
 
 __all__ = [

@@ -14,8 +14,8 @@ from scipy.spatial.distance import cdist
 
 from voxplain.errors import GridError, InputError
 from voxplain.grid import Grid
-from voxplain.trust.localisation import truth_inside
 from voxplain.trust.ranks import brain_mask, inside, rank_scores
+from voxplain.trust.truth.localisation import truth_inside
 
 __all__ = ["Places", "box_overlap", "earth_movers_mm", "find_places", "max_f1", "pointing"]
 

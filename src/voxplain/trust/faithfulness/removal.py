@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from voxplain.errors import GridError, InputError
-from voxplain.trust.chance import require_draws
-from voxplain.trust.imputation import Imputation
+from voxplain.trust.faithfulness.imputation import Imputation
 from voxplain.trust.ranks import brain_mask, inside
 from voxplain.trust.surrogates import Envelope, surrogates
+from voxplain.trust.truth.chance import require_draws
 
 if TYPE_CHECKING:
     import torch

@@ -10,11 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from voxplain.errors import GridError, InputError
 from voxplain.grid import Grid
-from voxplain.trust.chance import require_draws
+from voxplain.trust.faithfulness.removal import Score, scores_of
 from voxplain.trust.fields import gaussian_amplitude, random_fields
 from voxplain.trust.ranks import brain_mask, inside
-from voxplain.trust.removal import Score, scores_of
 from voxplain.trust.surrogates import Envelope, surrogates
+from voxplain.trust.truth.chance import require_draws
 
 __all__ = [
     "Changes",

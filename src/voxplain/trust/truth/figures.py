@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from voxplain.errors import InputError
 from voxplain.grid import Grid
 from voxplain.results.judgement import Found, Measured
-from voxplain.trust.controls import EDGE_SIGMA_MM, edge_filter
-from voxplain.trust.localisation import strength, truth_inside
-from voxplain.trust.places import find_places
 from voxplain.trust.ranks import brain_mask, inside, rank_scores
-from voxplain.trust.resampling import interval_about
+from voxplain.trust.truth.controls import EDGE_SIGMA_MM, edge_filter
+from voxplain.trust.truth.localisation import strength, truth_inside
+from voxplain.trust.truth.places import find_places
+from voxplain.trust.truth.resampling import interval_about
 
 __all__ = [
     "CHANCE_DRAWS",

@@ -1,0 +1,1 @@
+"""Whether a map depends on what the network has learnt."""
