@@ -10,10 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import spearmanr
 
 from voxplain.errors import InputError
-from voxplain.trust.faithfulness.removal import Score, scores_of
+from voxplain.trust.faithfulness.removal import RemovalTest, Score, scores_of
 from voxplain.trust.ranks import brain_mask, inside
-from voxplain.trust.surrogates import Envelope, surrogates
-from voxplain.trust.truth.chance import require_draws
+from voxplain.trust.surrogates import surrogates
 
 __all__ = ["RegionRemoval", "region_removal"]
 
@@ -61,7 +60,7 @@ def region_removal(
     brain: ArrayLike,
     reference: ArrayLike,
     labels: NDArray[np.integer],
-    random_maps: tuple[int, int, Envelope | None] = (0, 200, None),
+    test: RemovalTest | None = None,
 ) -> RegionRemoval:
     """Take away one region after another, and compare what is lost with the map's sums.
 
@@ -72,8 +71,8 @@ def region_removal(
     brain : array (X, Y, Z), bool
     labels : array (X, Y, Z) of int
         Label of each voxel, 0 for none: ``atlas.on(grid).labels``.
-    random_maps : seed, number and envelope of the random maps
-        They cost no pass.
+    test : RemovalTest, optional
+        Its random maps, 200 by default, which cost no pass; kind and shares are not used.
 
     Returns
     -------
@@ -86,8 +85,7 @@ def region_removal(
     InputError
         If fewer than 5 regions have a voxel in the brain.
     """
-    seed, draws, envelope = random_maps
-    require_draws(draws)
+    test = test or RemovalTest(draws=200)
     mask = brain_mask(brain)
     scan = np.asarray(image, dtype=np.float32)
     values = inside(map_, mask, "The map")
@@ -115,7 +113,7 @@ def region_removal(
 
     null = [
         _rank_correlation(lost, sums(drawn))
-        for drawn in surrogates(map_, mask, draws, seed, envelope)
+        for drawn in surrogates(map_, mask, test.draws, test.seed, test.envelope)
     ]
     own = sums(values)
     return RegionRemoval(
@@ -125,7 +123,7 @@ def region_removal(
         sums=tuple(float(v) for v in own),
         spearman=_rank_correlation(lost, own),
         spearman_95=float(np.quantile(null, 0.95, method="higher")),
-        draws=draws,
+        draws=test.draws,
     )
 
 
