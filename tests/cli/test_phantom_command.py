@@ -124,13 +124,14 @@ def test_a_ball_is_as_large_as_the_largest_cluster(run: Run, study: Path, tmp_pa
     truth = read_volume(tmp_path / "s0/phantom/template_desc-effect_mask.nii.gz")
     assert (truth.values > 0.5).sum() * truth.grid.voxel_volume == pytest.approx(36000, rel=0.2)
     found[:, :, 1:] = 1
-    nib.save(nib.Nifti1Image(found, grid.affine), tmp_path / "map.nii.gz")
+    twice = grid.affine * [2, 2, 2, 1]
+    nib.save(nib.Nifti1Image(found, twice), tmp_path / "map.nii.gz")
     code, _, error = run(
         *("phantom", study, "--spike", f"like:{tmp_path / 'map.nii.gz'}", "--dprime", 2),
         *("--out", tmp_path / "x"),
     )
     assert code == 2
-    assert "626.4 mL, for which no ball inside the brain is found" in error
+    assert "5011.2 mL, for which no ball inside the brain is found" in error
 
 
 def test_three_truths_of_each_subject_are_kept(run: Run, study: Path) -> None:
