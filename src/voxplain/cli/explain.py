@@ -183,13 +183,14 @@ def _tell_groups(made: StudyExplained, study: Path, console: Console) -> None:
 
 
 def _judged_table(judged: Sequence[JudgedMap]) -> Table:
+    from rich.box import SIMPLE
     from rich.table import Table
 
     from voxplain.report.words.judgement import JUDGED_COLUMNS, judged_rows
 
-    table = Table(title="Average precision against the truth")
+    table = Table(title="Average precision against the truth", box=SIMPLE, padding=0)
     for number, name in enumerate(JUDGED_COLUMNS):
-        table.add_column(name, overflow="fold", justify="right" if number else "left")
+        table.add_column(name, justify="right" if number else "left", no_wrap=number > 0)
     for row in judged_rows(judged):
         table.add_row(*row)
     return table

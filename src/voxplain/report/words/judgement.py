@@ -22,25 +22,18 @@ CONTROL_LABELS: Final = {
 """What each control is called."""
 
 JUDGED_COLUMNS: Final = (
-    "maps",
-    "AP",
-    "95 % interval",
-    "chance, 95 % below",
-    "ceiling",
-    CONTROL_LABELS["edges"],
-    CONTROL_LABELS["t-map-train"],
-    CONTROL_LABELS["t-map-all"],
+    *("maps", "AP (95 % interval)", "chance (95 %)", "ceiling", "edges", "t-map", "t, all"),
 )
-"""Heads of `judged_rows`."""
+"""Heads of `judged_rows`; the t-maps are those of the training scans, and of all."""
 
 
 def judged_rows(judged: Sequence[JudgedMap]) -> list[tuple[str, ...]]:
     """Write a row for each mean map, and one for the maps of single subjects."""
     rows = []
     for one in judged:
-        rows.append(_row(f"{one.label} for {one.target}, mean map", one.judgements.group))
+        rows.append(_row(f"{one.label}, {one.target}, mean", one.judgements.group))
         if one.judgements.subjects is not None:
-            rows.append(_row(f"{one.label} for {one.target}, one subject", one.judgements.subjects))
+            rows.append(_row(f"{one.label}, {one.target}, single", one.judgements.subjects))
     return rows
 
 
@@ -49,9 +42,8 @@ def _row(label: str, judgement: Judgement) -> tuple[str, ...]:
     beside = [judgement.controls.get(name) for name in ("edges", "t-map-train", "t-map-all")]
     return (
         label,
-        f"{ap.value:.3f}",
-        interval(ap),
-        f"{judgement.chance_ap:.3f}, {judgement.chance_ap_95:.3f}",
+        f"{ap.value:.3f} ({interval(ap)})",
+        f"{judgement.chance_ap:.3f} ({judgement.chance_ap_95:.3f})",
         *(_ap(found) for found in (judgement.ceiling, *beside)),
     )
 
