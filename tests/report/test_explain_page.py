@@ -50,12 +50,12 @@ def test_rows_set_maps_beside_what_they_are_held_against(judged: list[JudgedMap]
     rows = judged_rows(judged)
     assert [len(row) for row in rows] == [len(JUDGED_COLUMNS)] * 3
     label, ap, ends, *rest = rows[0]
-    assert (label, ap) == ("Gradient for case, mean map", 0.612)
+    assert (label, ap) == ("Gradient, case, mean", 0.612)
     assert ends == pytest.approx((0.512, 0.662))
     assert rest == [0.011, 0.027, 0.943, 0.031, None, 0.777]
-    assert rows[1][0] == "Gradient for case, one subject"
+    assert rows[1][0] == "Gradient, case, single"
     assert rows[1][5] is None
-    assert rows[2][:2] == ("Grad-CAM for case, mean map", 0.123)
+    assert rows[2][:2] == ("Grad-CAM, case, mean", 0.123)
 
 
 def test_the_page_shows_every_measure_and_what_is_missing(judged: list[JudgedMap]) -> None:

@@ -63,11 +63,11 @@ class OwnTruths:
 
     def __init__(self, study: Path, cohort: Cohort, truth: Truth) -> None:
         self.reader, self.cohort, self.truth = StudyReader(study), cohort, truth
-        there = self.reader.find_file(f"{_WITHOUT}/{STORE}") is not None
-        self._bare = open_store(study / _WITHOUT) if there else None
+        there = self.reader.find_file(f"{_WITHOUT}/{STORE}")
+        self._bare = None if there is None else open_store(there.parent)
 
-    def of(self, row: int, image: NDArray[np.float32]) -> KnownTruth:
-        """Return the truth of a scan.
+    def of(self, row: int, image: NDArray[np.float32]) -> KnownTruth | None:
+        """Return the truth of a scan; None where the region is too small to fill a voxel of it.
 
         Parameters
         ----------
@@ -77,6 +77,8 @@ class OwnTruths:
         """
         support = self._read(row, "effect_mask")
         place = self.truth.support if support is None else support > 0.5
+        if not place.any():
+            return None
         brain = image != background_of(image)
         if not (place & brain).any():
             brain = brain | place

@@ -32,16 +32,16 @@ JUDGED_COLUMNS: Final = (
     CONTROL_LABELS["t-map-train"],
     CONTROL_LABELS["t-map-all"],
 )
-"""Heads of `judged_rows`."""
+"""Heads of `judged_rows`; the t-maps are those of the training scans, and of all."""
 
 
 def judged_rows(judged: Sequence[JudgedMap]) -> list[tuple[object, ...]]:
     """Write a row for each mean map, and one for the maps of single subjects."""
     rows = []
     for one in judged:
-        rows.append(_row(f"{one.label} for {one.target}, mean map", one.judgements.group))
+        rows.append(_row(f"{one.label}, {one.target}, mean", one.judgements.group))
         if one.judgements.subjects is not None:
-            rows.append(_row(f"{one.label} for {one.target}, one subject", one.judgements.subjects))
+            rows.append(_row(f"{one.label}, {one.target}, single", one.judgements.subjects))
     return rows
 
 
