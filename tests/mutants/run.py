@@ -43,7 +43,8 @@ def main() -> None:
     asked = parser.parse_args()
     chosen = [one for one in read_list() if asked.only in f"{one.file} {one.tests}"]
     if asked.sample is not None and asked.sample < len(chosen):
-        chosen = random.Random(0).sample(chosen, asked.sample)
+        drawn = random.Random(0).sample(range(len(chosen)), asked.sample)
+        chosen = [chosen[i] for i in sorted(drawn)]
     known = _known()
     todo = [
         one
@@ -85,18 +86,19 @@ def _known() -> dict[str, tuple[str, str]]:
 
 
 def _try_all(todo: list[Mutant], jobs: int, timeout: float) -> None:
-    running: dict[int, tuple[Mutant, float, Path]] = {}
+    running: dict[int, tuple[Mutant, str, float, Path]] = {}
     waiting = [*todo]
     while waiting or running:
         while waiting and len(running) < jobs:
             one = waiting.pop(0)
             place = (Path("__init__.py"), None) if one.file == CONTROL else applied(one)
             if place is None:
-                _note(one, "lost", 0.0)
+                _note(one, _key(one), "lost", 0.0)
                 continue
             folder = Path(tempfile.mkdtemp(prefix="mutant-"))
-            running[_started(one, place, folder)] = one, time.monotonic(), folder
-        for pid, (one, began, folder) in [*running.items()]:
+            key = _key(one)
+            running[_started(one, place, folder)] = one, key, time.monotonic(), folder
+        for pid, (one, key, began, folder) in [*running.items()]:
             spent = time.monotonic() - began
             done, status = os.waitpid(pid, os.WNOHANG)
             if not done and spent < timeout:
@@ -105,7 +107,8 @@ def _try_all(todo: list[Mutant], jobs: int, timeout: float) -> None:
                 os.killpg(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
             code = os.waitstatus_to_exitcode(status) if done else 1
-            _note(one, {0: "survived", 5: "no tests", 70: "not planted"}.get(code, "killed"), spent)
+            result = {0: "survived", 5: "no tests", 70: "not planted"}.get(code, "killed")
+            _note(one, key, result, spent)
             shutil.rmtree(folder, ignore_errors=True)
             del running[pid]
         time.sleep(0.02)
@@ -137,10 +140,10 @@ def _started(one: Mutant, place: tuple[Path, str | None], folder: Path) -> int:
     os._exit(int(pytest.main([*arguments, f"--basetemp={folder / 'tests'}"])))
 
 
-def _note(one: Mutant, result: str, seconds: float) -> None:
+def _note(one: Mutant, key: str, result: str, seconds: float) -> None:
     RESULTS.parent.mkdir(exist_ok=True)
     with RESULTS.open("a", encoding="utf-8") as stream:
-        stream.write(f"{_key(one)}\t{result}\t{seconds:.1f}\t{one.name}\n")
+        stream.write(f"{key}\t{result}\t{seconds:.1f}\t{one.name}\n")
     print(f"{result:9}{seconds:6.1f} s  {one.name}", flush=True)
 
 
