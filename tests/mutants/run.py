@@ -2,7 +2,7 @@
 
 Heavy libraries are imported once; each mutant is tried in a process of its own, on a copy of the
 package. Tests that fail without a mutant kill none: they are run on an unchanged copy first. What
-was tried with the same source and tests is not tried again.
+was tried with the same source and tests is not tried again. Tests that were quick then come first.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import importlib.util
+import json
 import os
 import random
 import shutil
@@ -19,10 +20,15 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from locate import HERE, PACKAGE, ROOT, Mutant, applied, read_list
 
+if TYPE_CHECKING:
+    import pytest
+
 RESULTS = ROOT / ".mutants" / "results.tsv"
+SECONDS = ROOT / ".mutants" / "seconds"
 SURVIVORS = HERE / "survivors.tsv"
 CONTROL = "nothing is changed"
 HEAVY = (
@@ -137,7 +143,31 @@ def _started(one: Mutant, place: tuple[Path, str | None], folder: Path) -> int:
     if found is None or not str(found.origin).startswith(str(source)):
         os._exit(70)
     arguments = [*one.tests.split(), "-x", "-q", "-p", "no:cacheprovider"]
-    os._exit(int(pytest.main([*arguments, f"--basetemp={folder / 'tests'}"])))
+    arguments.append(f"--basetemp={folder / 'tests'}")
+    os._exit(int(pytest.main(arguments, plugins=[_QuickFirst(one)])))
+
+
+class _QuickFirst:
+    """Has pytest run first what took little time when nothing was changed."""
+
+    def __init__(self, one: Mutant) -> None:
+        digest = hashlib.sha256(one.tests.encode()).hexdigest()[:16]
+        self._path, self._control = SECONDS / f"{digest}.json", one.file == CONTROL
+        kept = self._path.exists() and not self._control
+        self._seconds: dict[str, float] = json.loads(self._path.read_text()) if kept else {}
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items.sort(key=lambda item: self._seconds.get(item.nodeid, 0.0))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if self._control:
+            before = self._seconds.get(report.nodeid, 0.0)
+            self._seconds[report.nodeid] = before + report.duration
+
+    def pytest_sessionfinish(self) -> None:
+        if self._control:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.write_text(json.dumps(self._seconds), encoding="utf-8")
 
 
 def _note(one: Mutant, key: str, result: str, seconds: float) -> None:
