@@ -194,3 +194,7 @@ def test_two_voxels_have_the_rank_correlation_of_two():
     a, b = (np.array(values, float).reshape(pair.shape) for values in ([1, 2], [5, 9]))
     assert spearman(a, b, pair) == pytest.approx(1)
     assert spearman(a, -b, pair) == pytest.approx(-1)
+
+
+def test_two_hundred_random_maps_are_drawn_unless_told(rng, brain):
+    assert agreement(rng.normal(size=SHAPE), rng.normal(size=SHAPE), brain, 0.1, 0).draws == 200
