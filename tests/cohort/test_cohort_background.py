@@ -113,6 +113,14 @@ def test_ringing_is_not_taken_for_centring() -> None:
         np.testing.assert_array_equal(tissue.inside, BRAIN)
 
 
+@pytest.mark.parametrize(("depth", "centred"), [(0.048, False), (0.052, True)])
+def test_below_is_what_lies_a_twentieth_of_the_top_below(depth: float, centred: bool) -> None:
+    """The top is the 99th percentile of what is not background, of whatever sign."""
+    values = np.where(BRAIN, 100, 0).astype("f4")
+    values[(RADIUS > 1) & (RADIUS < 1.05)] = -100 * depth
+    assert find_tissue(of(values), BRAIN).centred == centred
+
+
 @pytest.mark.parametrize(("share", "centred"), [(0.01, False), (0.05, True)])
 def test_a_scan_is_centred_where_several_percent_are_negative(share: float, centred: bool) -> None:
     values = RAW.copy()

@@ -45,6 +45,19 @@ def test_histogram_brings_every_landmark_to_the_templates() -> None:
     np.testing.assert_allclose(of("histogram", BRAIN * 3), out, atol=1e-4)
 
 
+def test_beyond_the_outer_landmarks_the_last_line_goes_on() -> None:
+    """The darkest and the brightest voxel by hand, with the slope of the segment beside them."""
+    inside, out = BRAIN[ABOVE].astype(np.float64), of("histogram")[ABOVE]
+    template = mni152_template(2).values
+    for voxel, (end, beside) in ((inside.argmin(), (0.5, 10)), (inside.argmax(), (99.5, 90))):
+        mine = np.percentile(inside, [end, beside])
+        its = np.percentile(template[template > 0], [end, beside])
+        slope = (its[1] - its[0]) / (mine[1] - mine[0])
+        expected = its[0] + (inside[voxel] - mine[0]) * slope
+        assert out[voxel] == pytest.approx(expected, rel=1e-4)
+        assert abs(inside[voxel] - mine[0]) > 1
+
+
 def test_two_grey_levels_stay_two() -> None:
     """Percentiles up to 40 are the one, from 50 on the other: the first of each counts."""
     levels = np.where(np.arange(1000) < 450, 10, 50).astype("f4").reshape(10, 10, 10)
