@@ -33,7 +33,9 @@ SURVIVORS = HERE / "survivors.tsv"
 CONTROL = "nothing is changed"
 HEAVY = (
     "numpy", "scipy.stats", "scipy.ndimage", "sklearn.metrics", "sklearn.linear_model",
-    "sklearn.svm", "sklearn.model_selection", "pandas", "torch", "nibabel", "nilearn.image",
+    "sklearn.svm", "sklearn.model_selection", "sklearn.decomposition", "pandas", "torch",
+    "torch._dynamo", "nibabel", "nilearn.image", "nilearn.plotting", "matplotlib.figure",
+    "monai.networks.nets", "captum.attr", "xgboost", "skimage.transform",
 )  # fmt: skip
 """Imported before the first mutant; not what pytest has to rewrite."""
 
