@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pytest
 
 RESULTS = ROOT / ".mutants" / "results.tsv"
-SECONDS = ROOT / ".mutants" / "seconds"
+SECONDS = ROOT / ".mutants" / "seconds.json"
 SURVIVORS = HERE / "survivors.tsv"
 CONTROL = "nothing is changed"
 HEAVY = (
@@ -60,6 +60,7 @@ def main() -> None:
         if _key(one) not in known or (asked.again and known[_key(one)][0] == "survived")
     ]
     print(f"{len(chosen)} mutants, {len(chosen) - len(todo)} of them tried before.", flush=True)
+    RESULTS.parent.mkdir(exist_ok=True)
     for name in HEAVY:
         importlib.import_module(name)
     if "voxplain" in sys.modules:
@@ -153,27 +154,22 @@ class _QuickFirst:
     """Has pytest run first what took little time when nothing was changed."""
 
     def __init__(self, one: Mutant) -> None:
-        digest = hashlib.sha256(one.tests.encode()).hexdigest()[:16]
-        self._path, self._control = SECONDS / f"{digest}.json", one.file == CONTROL
-        kept = self._path.exists() and not self._control
-        self._seconds: dict[str, float] = json.loads(self._path.read_text()) if kept else {}
+        self._control = one.file == CONTROL
+        self._known: dict[str, float] = json.loads(SECONDS.read_text()) if SECONDS.exists() else {}
+        self._seconds: Counter[str] = Counter()
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        items.sort(key=lambda item: self._seconds.get(item.nodeid, 0.0))
+        items.sort(key=lambda item: self._known.get(item.nodeid, 0.0))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if self._control:
-            before = self._seconds.get(report.nodeid, 0.0)
-            self._seconds[report.nodeid] = before + report.duration
+        self._seconds[report.nodeid] += report.duration
 
     def pytest_sessionfinish(self) -> None:
         if self._control:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._path.write_text(json.dumps(self._seconds), encoding="utf-8")
+            SECONDS.write_text(json.dumps({**self._known, **self._seconds}), encoding="utf-8")
 
 
 def _note(one: Mutant, key: str, result: str, seconds: float) -> None:
-    RESULTS.parent.mkdir(exist_ok=True)
     with RESULTS.open("a", encoding="utf-8") as stream:
         stream.write(f"{key}\t{result}\t{seconds:.1f}\t{one.name}\n")
     print(f"{result:9}{seconds:6.1f} s  {one.name}", flush=True)
