@@ -188,7 +188,7 @@ PLAN: list[tuple[str, int, str]] = [
     (
         "attribution/network/target.py",
         10,
-        f"{A}arguments.py {A}probe.py {A}gradients.py {A}engine.py {A}objectives.py",
+        f"{A}arguments.py {A}probe.py {A}gradients.py {A}objectives.py",
     ),
     ("attribution/methods/cams/grad_cam.py", 3, f"{A}cams.py"),
     ("attribution/methods/cams/grad_cam_plus_plus.py", 5, f"{A}cams.py"),
