@@ -172,3 +172,11 @@ def test_gain_and_offset_never_matter(gain: float, offset: float, masked: bool, 
     np.testing.assert_allclose(
         found.values / gain, wanted.values, atol=1e-5 * (1 + abs(offset)) * raw.max()
     )
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_one_voxel_without_a_number_is_one_too_many(value: float) -> None:
+    values = RAW.copy()
+    values[20, 20, 20] = value
+    with pytest.raises(InputError, match="NaN or infinite voxels; set them to 0"):
+        find_tissue(of(values), None)
