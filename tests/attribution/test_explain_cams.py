@@ -122,6 +122,17 @@ def test_grad_cam_plus_plus_warns_where_it_is_not_derived() -> None:
         explain(paper_like(), item, "grad-cam++", 1, engine=EXACT)
 
 
+@pytest.mark.filterwarnings("ignore::voxplain.errors.VoxplainWarning")
+def test_grad_cam_plus_plus_is_cut_at_zero_unless_told() -> None:
+    model, item = shifted_down(1), volumes(1)[0]
+    cut, whole = (
+        explain(model, item, "grad-cam++", 1, layer="features.0", engine=EXACT, **options).values
+        for options in ({}, {"relu": False})
+    )
+    assert whole.min() < 0
+    assert cut.min() == 0
+
+
 def test_guided_grad_cam_is_the_product_of_its_two_parts() -> None:
     items = volumes(4)
     made, guided, cam = (

@@ -71,3 +71,13 @@ def test_shares_inside_are_wanted_and_outside_not(
     # Three quarters of the way from -5 to 4, and one quarter.
     scores = torch.tensor([[1.75], [-2.75]])[: len(sides)]
     assert float(made.cost(scores, torch.tensor([0]))) == pytest.approx(worth)
+
+
+def test_some_samples_of_a_batch_keep_their_own_classes() -> None:
+    logits = torch.arange(12.0).reshape(4, 3)
+    picked = Chosen(torch.tensor([2, 0, 1, 2]), predicted=True).take(torch.tensor([3, 1]))
+    assert picked.score(logits[[3, 1]]).tolist() == [11, 3]
+    assert (picked.class_of(0), picked.class_of(1), picked.predicted) == (2, 0, True)
+    number = Chosen(None, lambda output: output[:, 1]).take(torch.tensor([2]))
+    assert number.score(logits[[2]]).tolist() == [7]
+    assert number.class_of(0) is None

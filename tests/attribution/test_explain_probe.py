@@ -236,3 +236,14 @@ def test_targets_that_serve() -> None:
     assert make_target(["b", 0], 2, ("a", "b")).classes == (1, 0)
     assert make_target("b", 2, ("a", "b")).classes == (1, 1)
     assert make_target("predicted", 2).classes is None
+
+
+def test_the_predicted_class_is_that_of_the_larger_logit_or_of_the_sign() -> None:
+    chosen = Target().choose(torch.tensor([[1.0, 3.0, 2.0], [0.0, -1.0, -2.0]]))
+    assert (chosen.indices.tolist(), chosen.predicted) == ([1, 0], True)
+    one = torch.tensor([[0.5], [-0.5]])
+    chosen = Target(names=2).choose(one)
+    assert (chosen.class_of(0), chosen.class_of(1), chosen.predicted) == (1, 0, True)
+    assert Target().choose(one).class_of(0) is None
+    given = Target((0, 1)).choose(torch.tensor([[1.0, 3.0], [1.0, 0.0]]))
+    assert (given.indices.tolist(), given.predicted) == ([0, 1], False)

@@ -175,6 +175,21 @@ def test_orders_in_pairs_are_exact_where_regions_interact_two_by_two() -> None:
     assert float(words.split()[6]) < 1e-12
 
 
+@pytest.mark.parametrize(
+    ("players", "pairs", "exact"),
+    [(1, 1, True), (2, 1, True), (3, 1, False), (3, 2, True), (4, 2, False), (4, 3, True)],
+)
+def test_all_coalitions_are_asked_for_where_orders_would_ask_for_as_many(
+    players: int, pairs: int, exact: bool
+) -> None:
+    """A pair of orders passes 2 (n - 1) coalitions, and all pairs share nobody and everybody."""
+    assert (2**players <= 2 + pairs * 2 * (players - 1)) == exact
+    table = ShapleyTable(range(players), pairs, seed=0)
+    values, words = table.values({who: float(len(who)) for who in table.coalitions})
+    assert words.startswith("exact values") == exact
+    np.testing.assert_allclose(values, 1)
+
+
 def test_the_standard_error_is_that_of_the_sample() -> None:
     count, players = 8, range(9)
     weights = np.random.default_rng(0).normal(0, 0.3, 9)

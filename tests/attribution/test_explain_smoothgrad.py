@@ -156,3 +156,12 @@ def test_smoothgrad_wraps_a_ready_method_with_another_seed_a_copy() -> None:
     assert of.seeds == [5, 6, 7]
     assert made.provenance.notes == ()
     assert made.unit == "one"
+
+
+def test_one_copy_without_noise_is_the_map_itself() -> None:
+    model, item = paper_like(), volumes(1)[0]
+    one = explain(model, item, "smoothgrad", 1, samples=1, noise=0.0, engine=EXACT)
+    plain = explain(model, item, "gradient", 1, engine=EXACT)
+    assert relative(one.values, plain.values) < 1e-6
+    with pytest.raises(InputError, match="samples must be 1 or more; 0"):
+        make_method("smoothgrad", {"samples": 0})

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -157,29 +157,53 @@ def test_a_rerun_keeps_what_is_done_and_other_options_do_not(run: Run, study: Pa
     assert all(f.stat().st_mtime_ns != before[f] for f in files)
 
 
+def mortal() -> object:
+    """A network that kills its process in the third batch after a checkpoint that it waits for."""
+    import torch
+    from torch import nn
+
+    class Mortal(nn.Linear):
+        passes = 0
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if self.training and Path(os.environ.get("KILLED_AFTER", "nothing")).exists():
+                self.passes += 1
+                if self.passes == 3:
+                    os.kill(os.getpid(), signal.SIGKILL)
+            return super().forward(x)
+
+    return nn.Sequential(
+        nn.AvgPool3d(4), nn.Conv3d(1, 4, 3), nn.BatchNorm3d(4), nn.ReLU(), nn.Flatten(),
+        nn.Dropout(0.2), Mortal(4 * 64, 2),
+    )  # fmt: skip
+
+
 def test_killed_in_the_middle_of_an_epoch_it_ends_as_if_unbroken(run: Run, study: Path) -> None:
-    """kill -9 after the first whole epoch of a fold; the second run goes on from there."""
-    options = ["--network", TINY, "--cv", "2", "--epochs", "40", "--no-final", "--no-baselines"]
-    options += ["--device", "cpu", "--batch-size", "2", "--patience", "40"]
+    """kill -9 in the middle of the second epoch of a fold; the second run goes on from there."""
+    network = "test_fit_command:mortal"
+    options = ["--network", network, "--cv", "2", "--epochs", "4", "--no-final", "--no-baselines"]
+    options += ["--device", "cpu", "--batch-size", "2", "--patience", "4"]
+    fold = "model/test-fit-command-mortal/repeat-01/fold-{:02d}"
+    checkpoint = study / fold.format(1) / "checkpoint.pt"
     command = [sys.executable, "-m", "voxplain", "fit", str(study), *options]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    checkpoint = study / "model/test-fit-command-tiny/repeat-01/fold-01/checkpoint.pt"
-    deadline = time.monotonic() + 120
-    while not checkpoint.exists() and time.monotonic() < deadline and process.poll() is None:
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    done = subprocess.run(
+        command,
+        env={**os.environ, "KILLED_AFTER": str(checkpoint)},
+        stdout=subprocess.DEVNULL,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == -signal.SIGKILL
     assert checkpoint.exists()
     assert not (study / "summary.json").exists()
     code, shown, _ = run("fit", study, *options)
     assert code == 0
-    assert "Going on after epoch" in shown
+    assert "Going on after epoch 1 of" in shown
     whole = make_study(study.parent / "whole")
     code, shown, _ = run("fit", whole, *options)
     assert code == 0
     assert "Going on" not in shown
-    for number in (1, 2):
-        place = f"model/test-fit-command-tiny/repeat-01/fold-{number:02d}"
+    for place in map(fold.format, (1, 2)):
         weights = f"{place}/weights.safetensors"
         assert (study / weights).read_bytes() == (whole / weights).read_bytes()
         told = [json.loads((s / place / "training.json").read_text()) for s in (study, whole)]
@@ -353,18 +377,41 @@ def test_a_training_that_cannot_go_on_says_why(run: Run, study: Path) -> None:
     assert "Traceback" not in error
 
 
-def test_two_processes_train_as_one(run: Run, study: Path) -> None:
+TWICE = """
+import os, sys
+from voxplain.cli import main
+for arguments in {commands}:
+    sys.argv = ["voxplain", *arguments]
+    try:
+        main()
+    except SystemExit as end:
+        print("process", os.environ["RANK"], "ended with", end.code, flush=True)
+"""
+
+
+def test_two_processes_train_as_one_and_need_two_scans_in_a_batch(run: Run, study: Path) -> None:
     """Over gloo: the losses, weights and statistics of one process, up to rounding."""
-    options = ["--network", "test_fit_command:normed", "--cv", "2", "--epochs", "6"]
-    options += ["--batch-size", "6", "--no-final", "--no-baselines", "--device", "cpu"]
+    options = ["--network", "test_fit_command:normed", "--cv", "2", "--epochs", "4"]
+    options += ["--no-final", "--no-baselines", "--device", "cpu", "--batch-size"]
     other = make_study(study.parent / "two")
-    assert run("fit", study, *options)[0] == 0
+    assert run("fit", study, *options, "6")[0] == 0
+    commands = [["fit", str(other), *options, size] for size in ("1", "6")]
+    script = study.parent / "twice.py"
+    script.write_text(TWICE.format(commands=commands))
     together = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    together += ["--nproc-per-node", "2", "-m", "voxplain", "fit", str(other), *options]
-    done = subprocess.run(together, capture_output=True, text=True, check=False, timeout=120)
+    together += ["--nproc-per-node", "2", str(script)]
+    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        together, capture_output=True, text=True, check=False, timeout=120,
+        env={**os.environ, "PYTHONPATH": path},
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
+    assert "voxplain: 2 processes need batches of 2 scans or more" in done.stderr
+    for rank in (0, 1):
+        said = [line for line in done.stdout.splitlines() if f"process {rank} ended with" in line]
+        assert [line[-1] for line in said] == ["2", "0"]
     assert done.stdout.count("Written:") == 2
-    assert done.stdout.count("12 control and 12 case") == 1
+    assert done.stdout.count("12 control and 12 case") == 2
     for number in (1, 2):
         place = f"model/test-fit-command-normed/repeat-01/fold-{number:02d}"
         one, two = (json.loads((s / place / "training.json").read_text()) for s in (study, other))
@@ -379,17 +426,6 @@ def test_two_processes_train_as_one(run: Run, study: Path) -> None:
         for name, tensor in a.items():
             gap = (tensor.float() - b[name].float()).norm()
             assert float(gap) <= 0.02 * float(tensor.float().norm()) + 1e-3, name
-
-
-def test_more_processes_than_scans_in_a_batch(study: Path) -> None:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += ["--nproc-per-node", "2", "-m", "voxplain", "fit", str(study), "--network", TINY]
-    done = subprocess.run(
-        [*command, "--batch-size", "1", "--cv", "2", "--device", "cpu"],
-        capture_output=True, text=True, check=False, timeout=120,
-    )  # fmt: skip
-    assert done.returncode != 0
-    assert "voxplain: 2 processes need batches of 2 scans or more" in done.stderr
 
 
 def cut() -> object:

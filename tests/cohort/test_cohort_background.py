@@ -113,6 +113,14 @@ def test_ringing_is_not_taken_for_centring() -> None:
         np.testing.assert_array_equal(tissue.inside, BRAIN)
 
 
+@pytest.mark.parametrize(("depth", "centred"), [(0.048, False), (0.052, True)])
+def test_below_is_what_lies_a_twentieth_of_the_top_below(depth: float, centred: bool) -> None:
+    """The top is the 99th percentile of what is not background, of whatever sign."""
+    values = np.where(BRAIN, 100, 0).astype("f4")
+    values[(RADIUS > 1) & (RADIUS < 1.05)] = -100 * depth
+    assert find_tissue(of(values), BRAIN).centred == centred
+
+
 @pytest.mark.parametrize(("share", "centred"), [(0.01, False), (0.05, True)])
 def test_a_scan_is_centred_where_several_percent_are_negative(share: float, centred: bool) -> None:
     values = RAW.copy()
@@ -164,3 +172,11 @@ def test_gain_and_offset_never_matter(gain: float, offset: float, masked: bool, 
     np.testing.assert_allclose(
         found.values / gain, wanted.values, atol=1e-5 * (1 + abs(offset)) * raw.max()
     )
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_one_voxel_without_a_number_is_one_too_many(value: float) -> None:
+    values = RAW.copy()
+    values[20, 20, 20] = value
+    with pytest.raises(InputError, match="NaN or infinite voxels; set them to 0"):
+        find_tissue(of(values), None)

@@ -345,3 +345,15 @@ def test_bad_input_is_refused():
         prepare(Volume(broken, KAN.grid), KAN)
     with pytest.raises(GridError, match=r"The values have shape \(7, 8, 9\)"):
         prepare(scan, KAN).back(np.zeros((7, 8, 9)))
+
+
+def test_what_lies_below_zero_far_from_the_brain_is_carried_too() -> None:
+    """A spot of ringing that no filter reaches from the brain stays, though it is no brain."""
+    scan = brain(KAN.grid)
+    values = scan.values.copy()
+    assert radius(KAN.grid)[2, 2, 2] > 1.3
+    values[2, 2, 2] = -3
+    prepared = prepare(Volume(values, KAN.grid), KAN)
+    factor = 1000 / np.percentile(values[values > 0], 95)
+    assert prepared.volume.values[2, 2, 2] == pytest.approx(-3 * factor)
+    assert prepared.brain_ml == pytest.approx(prepare(scan, KAN).brain_ml)

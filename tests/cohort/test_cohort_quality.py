@@ -65,3 +65,10 @@ def test_histograms_are_densities_of_the_inner_brain(arrays: list[np.ndarray]) -
     shares = (found.histograms * np.diff(found.edges)).sum(axis=1)
     assert ((shares > 0.95) & (shares <= 1 + 1e-9)).all()
     assert found.edges[0] > 200  # the rim, half background, is left out
+
+
+def test_a_cohort_of_one_intensity_has_all_of_it_in_one_bin(arrays: list[np.ndarray]) -> None:
+    found = measure_quality(cohort([np.where(values > 0, 7.0, 0) for values in arrays]))
+    assert found.edges[0] < 7 < found.edges[-1]
+    shares = found.histograms * np.diff(found.edges)
+    np.testing.assert_allclose(shares.max(axis=1), 1)

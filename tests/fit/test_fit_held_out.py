@@ -51,6 +51,11 @@ def test_gaps_are_filled_and_numbers_scaled_by_the_training_part(fold: Fold) -> 
     assert np.abs(made - everyone).max() > 0.1
 
 
+def test_what_does_not_vary_in_the_training_part_is_not_scaled() -> None:
+    made = design(pd.Series([5.0, 5.0, 5.0, 8.0], name="age"), np.array([0, 1, 2]))
+    np.testing.assert_array_equal(made[:, 0], [0, 0, 0, 3])
+
+
 def test_words_are_scaled_by_the_training_part() -> None:
     words = pd.Series(["a", "a", "b", "b", "b", "a"] * 6, name="site")
     train = np.arange(0, COUNT, 2)

@@ -38,6 +38,19 @@ def test_products_of_blocks_are_those_of_all(monkeypatch: pytest.MonkeyPatch) ->
     made = inner_products(cohort, seen.append)
     np.testing.assert_allclose(made.values, flat @ flat.T, rtol=1e-5)
     assert seen[-1] == 121
+    assert seen[0] == 4 * 4
+    alone: list[int] = []
+    monkeypatch.setattr(voxels, "_BLOCK_BYTES", 1)
+    np.testing.assert_allclose(inner_products(cohort, alone.append).values, made.values, rtol=1e-5)
+    assert alone[0] == 1
+
+
+def test_scans_that_are_all_alike_have_no_size_to_scale_by() -> None:
+    alike = Products(np.full((4, 4), 9.0))
+    np.testing.assert_array_equal(alike.centred(np.array([0, 1, 2])), np.zeros((4, 4)))
+    faint = Products(np.diag([0.1, 0.2, 0.3, 0.4]))
+    centred = faint.centred(np.arange(4))
+    assert np.trace(centred) == pytest.approx(4)
 
 
 def test_the_linear_machine_is_that_of_scikit_learn(setting) -> None:
@@ -50,6 +63,60 @@ def test_the_linear_machine_is_that_of_scikit_learn(setting) -> None:
         made = VOXEL_MODELS["voxels, linear SVC"](products, outcome, fold, None)
         margin = wanted.decision_function(centred[fold.test])
         np.testing.assert_allclose(made[:, 1] - made[:, 0], margin, atol=1e-3)
+
+
+def test_the_radial_machine_is_that_of_scikit_learn(setting) -> None:
+    """Its width is the median distance between two of the training part."""
+    flat, products, folds = setting
+    outcome = classes(*([0, 1] * 15))
+    for fold in folds:
+        own = flat[fold.train]
+        square = [((a - b) ** 2).sum() for i, a in enumerate(own) for b in own[:i]]
+        wanted = SVC(kernel="rbf", gamma=1 / np.median(square)).fit(own, outcome.values[fold.train])
+        made = VOXEL_MODELS["voxels, RBF SVC"](products, outcome, fold, None)
+        margin = wanted.decision_function(flat[fold.test])
+        np.testing.assert_allclose(made[:, 1] - made[:, 0], margin, atol=1e-3)
+
+
+@pytest.mark.parametrize(("signal", "chosen"), [(0.0, 0.001), (0.7, 1.0), (6.0, 1000.0)])
+def test_the_penalty_on_components_is_chosen_inside_the_training_part(
+    signal: float, chosen: float
+) -> None:
+    """The least log loss of five inner folds, of seven penalties from a thousandth to a thousand.
+
+    Without a signal the strongest penalty is best, with a clear one the weakest.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import log_loss
+    from sklearn.model_selection import StratifiedKFold
+
+    cohort = make_cohort(60, signal=signal, seed=1)
+    outcome = outcome_of(cohort)
+    flat = cohort.stack(range(60)).reshape(60, -1).astype(np.float64)
+    fold = make_folds(outcome, 3)[0]
+    truth = outcome.values[fold.train]
+    size = np.sqrt(((flat[fold.train] - flat[fold.train].mean(0)) ** 2).sum(1).mean())
+    pca = PCA(0.95, svd_solver="full").fit(flat[fold.train] / size)
+    learn, test = pca.transform(flat[fold.train] / size), pca.transform(flat[fold.test] / size)
+    parts = list(StratifiedKFold(5, shuffle=True, random_state=0).split(learn, truth))
+
+    def model(c: float) -> LogisticRegression:
+        return LogisticRegression(C=c, max_iter=5000)
+
+    def loss(c: float) -> float:
+        each = [
+            log_loss(truth[b], model(c).fit(learn[a], truth[a]).predict_proba(learn[b]))
+            for a, b in parts
+        ]
+        return float(np.mean(each))
+
+    best = min((10.0**power for power in range(-3, 4)), key=loss)
+    assert best == chosen
+    margin = model(best).fit(learn, truth).decision_function(test)
+    made = VOXEL_MODELS["voxels, PCA and logistic regression"](
+        inner_products(cohort), outcome, fold, None
+    )
+    np.testing.assert_allclose(made[:, 1] - made[:, 0], margin, rtol=0.01, atol=2e-3)
 
 
 def test_components_are_those_of_scikit_learn(setting) -> None:
@@ -218,6 +285,34 @@ class TestTables:
             table_models(classes=False)[name], features, outcome, make_folds(outcome, 4)
         )
         assert made.permutation[0] > made.permutation[1]
+
+    @pytest.mark.parametrize(("noise", "chosen"), [(0.01, 0.001), (3.0, 1.0), (1e4, 1000.0)])
+    def test_the_penalty_of_a_ridge_is_chosen_one_scan_left_out(
+        self, noise: float, chosen: float
+    ) -> None:
+        """Of thirteen penalties, two a decade from a thousandth to a thousand, scan by scan."""
+        from sklearn.linear_model import Ridge
+        from sklearn.preprocessing import StandardScaler
+
+        rng = np.random.default_rng(5)
+        values = rng.normal(size=(24, 6))
+        age = values @ rng.normal(size=6) + noise * rng.normal(size=24)
+        fold = make_folds(numbers(age), 3)[0]
+        scale = StandardScaler().fit(values[fold.train])
+        x, y, n = scale.transform(values[fold.train]), age[fold.train], len(fold.train)
+
+        def error(penalty: float) -> float:
+            kept = [np.arange(n) != i for i in range(n)]
+            told = [Ridge(penalty).fit(x[k], y[k]).predict(x[~k])[0] for k in kept]
+            return float(((np.array(told) - y) ** 2).mean())
+
+        best = min((10.0 ** (step / 2) for step in range(-6, 7)), key=error)
+        assert best == chosen
+        expected = Ridge(best).fit(x, y).predict(scale.transform(values[fold.test]))
+        features = Features(tuple("abcdef"), values)
+        made = fit_table(table_models(classes=False)["ridge regression"], features, numbers(age),
+                         [fold]).outputs[0]  # fmt: skip
+        np.testing.assert_allclose(made[:, 0], expected, rtol=1e-6)
 
     def test_too_few_scans_for_neighbours(self) -> None:
         features = Features(("a",), np.arange(12.0)[:, None])

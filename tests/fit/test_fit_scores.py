@@ -102,6 +102,10 @@ def test_folds_that_share_training_scans_make_the_interval_wider() -> None:
     assert (found.value, found.low, found.high) == pytest.approx((0.85, 0.85 - half, 0.85 + half))
     naive = stats.t.ppf(0.975, 4) * np.sqrt(variance / 5)
     assert half == pytest.approx(1.5 * naive)
+    two = corrected_interval([0.6, 0.8], [30, 30], [10, 10])
+    assert two is not None
+    half = stats.t.ppf(0.975, 1) * np.sqrt((1 / 2 + 1 / 3) * 0.02)
+    assert (two.value, two.high) == pytest.approx((0.7, 0.7 + half))
     assert corrected_interval([0.5], [3], [1]) is None
     assert corrected_interval([0.5, np.nan], [3, 3], [1, 1]) is None
 
@@ -192,6 +196,7 @@ def test_the_permutation_test_is_uniform_where_nothing_is_known_and_small_where_
     assert stats.kstest(found, "uniform").pvalue > 0.01
     known = np.stack([-labels, labels], axis=1).astype(float)
     assert permutation_p(classes(*labels), known, "accuracy", draws=199) == 1 / 200
+    assert permutation_p(classes(*labels), known, "accuracy") == 1 / 1001
     age = np.linspace(20, 80, 30)
     assert permutation_p(numbers(age), age[:, None], "mae", draws=199) == 1 / 200
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from voxplain.errors import InputError
 from voxplain.fit import Outcome, find_groups, inner_split, make_folds, outcome_of
 from voxplain.fit.groups import joined_groups
+from voxplain.fit.outcome import unit_of
 
 
 def test_each_scan_is_held_out_once_in_each_repeat() -> None:
@@ -62,6 +63,20 @@ def test_leave_one_out_of_scans_and_of_families() -> None:
     assert [f.test.tolist() for f in folds] == [[0, 1], [2, 3], [4, 5]]
     with pytest.raises(InputError, match="the same in each repeat"):
         make_folds(outcome, 6, repeats=2)
+
+
+def test_a_class_may_have_as_many_scans_as_there_are_folds() -> None:
+    for fold in make_folds(classes(0, 0, 0, 0, 0, 0, 1, 1, 1), 3):
+        assert fold.test.tolist()[-1] >= 6
+        assert len(fold.test) == 3
+
+
+def test_the_first_repeat_is_that_of_seed_0_unless_told() -> None:
+    outcome = classes(*([0, 1] * 12))
+    told, unsaid = make_folds(outcome, 3, seed=0), make_folds(outcome, 3)
+    assert [f.test.tolist() for f in told] == [f.test.tolist() for f in unsaid]
+    other = make_folds(outcome, 3, seed=1)
+    assert [f.test.tolist() for f in other] != [f.test.tolist() for f in unsaid]
 
 
 def test_numbers_are_spread_over_folds() -> None:
@@ -163,7 +178,8 @@ class TestFindGroups:
     def test_sites_where_there_are_enough(self) -> None:
         outcome = classes(*([0, 1] * 6))
         table = self.table(site=[i // 2 for i in range(12)])
-        assert "site stay together" in find_groups(table, outcome, 5)[1]
+        for folds in (5, 6):
+            assert "site stay together" in find_groups(table, outcome, folds)[1]
         groups, said = find_groups(table, outcome, 7)
         assert groups is None
         assert "sites (site) are mixed in all folds; --group site keeps them apart." in said
@@ -196,3 +212,14 @@ def test_outcomes() -> None:
     with pytest.raises(InputError, match="same age, 3; there is nothing to predict"):
         outcome_of(cohort, "age")
     assert isinstance(age, Outcome)
+
+
+@pytest.mark.parametrize(
+    ("column", "unit"),
+    [
+        ("age", "years"), ("age_at_scan", "years"), ("AgeInMonths", "months"), ("brain_ml", "mL"),
+        ("height_cm", "cm"), ("iq", "iq"), ("score_2", "score_2"),
+    ],
+)  # fmt: skip
+def test_a_column_s_name_tells_its_unit(column: str, unit: str) -> None:
+    assert unit_of(column) == unit

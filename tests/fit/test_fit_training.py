@@ -13,8 +13,10 @@ from fit_cohorts import GRID, make_cohort
 from torch import nn
 
 from voxplain.errors import InputError
-from voxplain.fit import Schedule, Training, outcome_of, predict
+from voxplain.fit import PAPER_SCHEDULE, Schedule, Training, outcome_of, predict
 from voxplain.fit.training.augment import CHANGES, changer
+from voxplain.fit.training.objective import Objective
+from voxplain.fit.training.schedule import rate_of
 from voxplain.grid import Grid
 
 SHORT = Schedule(epochs=5, batch_size=4, learning_rate=3e-3, augment=("noise",))
@@ -200,3 +202,40 @@ def test_schedules_that_cannot_be(options: dict[str, float], message: str) -> No
 def test_an_unknown_change() -> None:
     with pytest.raises(InputError, match=r"augmentation 'nois'.*noise"):
         changer(["nois"], GRID)
+
+
+def test_the_schedules_that_are_documented() -> None:
+    assert PAPER_SCHEDULE.describe() == (
+        "20 epochs of Adam, batches of 45, learning rate 0.0003, a tenth after epochs 5, 15"
+    )
+    assert PAPER_SCHEDULE.weight_decay == 0
+    assert Schedule().describe() == (
+        "12 epochs of Adam, batches of 4, learning rate 0.0003, one cosine cycle, mirrored half of "
+        "the time"
+    )
+    assert Schedule().weight_decay == 0.01
+
+
+def test_a_drop_is_to_a_tenth() -> None:
+    schedule = Schedule(4, 8, 1e-2, drops=(2, 3), one_cycle=False)
+    optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1e-2)
+    rate, seen = rate_of(optimiser, schedule, batches=5), []
+    for _ in range(4 * 5):
+        seen.append(optimiser.param_groups[0]["lr"])
+        optimiser.step()
+        rate.step()
+    assert seen == pytest.approx([1e-2] * 10 + [1e-3] * 5 + [1e-4] * 5)
+
+
+def test_numbers_are_learnt_on_the_learners_scale_and_classes_on_none() -> None:
+    cohort = make_cohort()
+    rows = np.arange(10)
+    assert Objective(outcome_of(cohort), rows, False, "cpu").scale == (0.0, 1.0)
+    ages = cohort.participants["age"].to_numpy()
+    aim = Objective(outcome_of(cohort, "age"), rows, False, "cpu")
+    assert aim.scale == pytest.approx((ages[rows].mean(), ages[rows].std()))
+    wanted = (ages[10:] - ages[rows].mean()) / ages[rows].std()
+    np.testing.assert_allclose(aim.truth(np.arange(10, 24)).numpy(), wanted, rtol=1e-5)
+    output = torch.linspace(-1, 1, 14)[:, None]
+    loss = float(aim.mean(output, aim.truth(np.arange(10, 24))))
+    assert loss == pytest.approx(((output[:, 0].numpy() - wanted) ** 2).mean(), rel=1e-5)

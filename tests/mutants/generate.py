@@ -188,7 +188,7 @@ PLAN: list[tuple[str, int, str]] = [
     (
         "attribution/network/target.py",
         10,
-        f"{A}arguments.py {A}probe.py {A}gradients.py {A}engine.py {A}objectives.py",
+        f"{A}arguments.py {A}probe.py {A}gradients.py {A}objectives.py",
     ),
     ("attribution/methods/cams/grad_cam.py", 3, f"{A}cams.py"),
     ("attribution/methods/cams/grad_cam_plus_plus.py", 5, f"{A}cams.py"),
@@ -211,8 +211,8 @@ PLAN: list[tuple[str, int, str]] = [
     ("attribution/examine/checks.py", 6, f"{A}layers.py {A}probe.py"),
     ("grid.py", 12, "tests/core/test_core_grid.py"),
     ("volume.py", 10, "tests/core/test_core_volume.py"),
-    ("columns.py", 10, "tests/core/test_core_columns.py"),
-    ("numerals.py", 8, "tests/core/test_core_columns.py"),
+    ("tables/columns.py", 10, "tests/core/test_core_columns.py"),
+    ("tables/numerals.py", 8, "tests/core/test_core_columns.py"),
 ]
 
 

@@ -2,14 +2,16 @@
 
 Heavy libraries are imported once; each mutant is tried in a process of its own, on a copy of the
 package. Tests that fail without a mutant kill none: they are run on an unchanged copy first. What
-was tried with the same source and tests is not tried again.
+was tried with the same source and tests is not tried again. Tests that were quick then come first.
 """
 
 from __future__ import annotations
 
 import argparse
+import compileall
 import hashlib
 import importlib.util
+import json
 import os
 import random
 import shutil
@@ -19,15 +21,22 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from locate import HERE, PACKAGE, ROOT, Mutant, applied, read_list
 
+if TYPE_CHECKING:
+    import pytest
+
 RESULTS = ROOT / ".mutants" / "results.tsv"
+SECONDS = ROOT / ".mutants" / "seconds.json"
 SURVIVORS = HERE / "survivors.tsv"
 CONTROL = "nothing is changed"
 HEAVY = (
-    "numpy", "scipy.stats", "scipy.ndimage", "sklearn.metrics", "sklearn.linear_model",
-    "sklearn.svm", "sklearn.model_selection", "pandas", "torch", "nibabel", "nilearn.image",
+    "pytest", "numpy", "scipy.stats", "scipy.ndimage", "sklearn.metrics", "sklearn.linear_model",
+    "sklearn.svm", "sklearn.model_selection", "sklearn.decomposition", "pandas", "torch",
+    "torch._dynamo", "nibabel", "nilearn.image", "nilearn.plotting", "matplotlib.figure",
+    "monai.networks.nets", "captum.attr", "xgboost", "skimage.transform",
 )  # fmt: skip
 """Imported before the first mutant; not what pytest has to rewrite."""
 
@@ -43,7 +52,8 @@ def main() -> None:
     asked = parser.parse_args()
     chosen = [one for one in read_list() if asked.only in f"{one.file} {one.tests}"]
     if asked.sample is not None and asked.sample < len(chosen):
-        chosen = random.Random(0).sample(chosen, asked.sample)
+        drawn = random.Random(0).sample(range(len(chosen)), asked.sample)
+        chosen = [chosen[i] for i in sorted(drawn)]
     known = _known()
     todo = [
         one
@@ -51,6 +61,9 @@ def main() -> None:
         if _key(one) not in known or (asked.again and known[_key(one)][0] == "survived")
     ]
     print(f"{len(chosen)} mutants, {len(chosen) - len(todo)} of them tried before.", flush=True)
+    RESULTS.parent.mkdir(exist_ok=True)
+    # Copied with the source, whose times are kept: only what is mutated is compiled anew.
+    compileall.compile_dir(PACKAGE, quiet=1)
     for name in HEAVY:
         importlib.import_module(name)
     if "voxplain" in sys.modules:
@@ -85,18 +98,19 @@ def _known() -> dict[str, tuple[str, str]]:
 
 
 def _try_all(todo: list[Mutant], jobs: int, timeout: float) -> None:
-    running: dict[int, tuple[Mutant, float, Path]] = {}
+    running: dict[int, tuple[Mutant, str, float, Path]] = {}
     waiting = [*todo]
     while waiting or running:
         while waiting and len(running) < jobs:
             one = waiting.pop(0)
             place = (Path("__init__.py"), None) if one.file == CONTROL else applied(one)
             if place is None:
-                _note(one, "lost", 0.0)
+                _note(one, _key(one), "lost", 0.0)
                 continue
             folder = Path(tempfile.mkdtemp(prefix="mutant-"))
-            running[_started(one, place, folder)] = one, time.monotonic(), folder
-        for pid, (one, began, folder) in [*running.items()]:
+            key = _key(one)
+            running[_started(one, place, folder)] = one, key, time.monotonic(), folder
+        for pid, (one, key, began, folder) in [*running.items()]:
             spent = time.monotonic() - began
             done, status = os.waitpid(pid, os.WNOHANG)
             if not done and spent < timeout:
@@ -105,7 +119,8 @@ def _try_all(todo: list[Mutant], jobs: int, timeout: float) -> None:
                 os.killpg(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
             code = os.waitstatus_to_exitcode(status) if done else 1
-            _note(one, {0: "survived", 5: "no tests", 70: "not planted"}.get(code, "killed"), spent)
+            result = {0: "survived", 5: "no tests", 70: "not planted"}.get(code, "killed")
+            _note(one, key, result, spent)
             shutil.rmtree(folder, ignore_errors=True)
             del running[pid]
         time.sleep(0.02)
@@ -114,7 +129,7 @@ def _try_all(todo: list[Mutant], jobs: int, timeout: float) -> None:
 def _started(one: Mutant, place: tuple[Path, str | None], folder: Path) -> int:
     """Fork a process that plants the mutant and runs its tests; return its id."""
     source = folder / "src"
-    shutil.copytree(PACKAGE, source / "voxplain", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(PACKAGE, source / "voxplain")
     if place[1] is not None:
         (source / "voxplain" / place[0]).write_text(place[1], encoding="utf-8")
     pid = os.fork()
@@ -134,13 +149,32 @@ def _started(one: Mutant, place: tuple[Path, str | None], folder: Path) -> int:
     if found is None or not str(found.origin).startswith(str(source)):
         os._exit(70)
     arguments = [*one.tests.split(), "-x", "-q", "-p", "no:cacheprovider"]
-    os._exit(int(pytest.main([*arguments, f"--basetemp={folder / 'tests'}"])))
+    arguments.append(f"--basetemp={folder / 'tests'}")
+    os._exit(int(pytest.main(arguments, plugins=[_QuickFirst(one)])))
 
 
-def _note(one: Mutant, result: str, seconds: float) -> None:
-    RESULTS.parent.mkdir(exist_ok=True)
+class _QuickFirst:
+    """Has pytest run first what took little time when nothing was changed."""
+
+    def __init__(self, one: Mutant) -> None:
+        self._control = one.file == CONTROL
+        self._known: dict[str, float] = json.loads(SECONDS.read_text()) if SECONDS.exists() else {}
+        self._seconds: Counter[str] = Counter()
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items.sort(key=lambda item: self._known.get(item.nodeid, 0.0))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._seconds[report.nodeid] += report.duration
+
+    def pytest_sessionfinish(self) -> None:
+        if self._control:
+            SECONDS.write_text(json.dumps({**self._known, **self._seconds}), encoding="utf-8")
+
+
+def _note(one: Mutant, key: str, result: str, seconds: float) -> None:
     with RESULTS.open("a", encoding="utf-8") as stream:
-        stream.write(f"{_key(one)}\t{result}\t{seconds:.1f}\t{one.name}\n")
+        stream.write(f"{key}\t{result}\t{seconds:.1f}\t{one.name}\n")
     print(f"{result:9}{seconds:6.1f} s  {one.name}", flush=True)
 
 

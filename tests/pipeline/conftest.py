@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
+from voxplain.pipeline.demo import judge
 from voxplain.pipeline.demo.run import DemoOptions, run_demo
 from voxplain.progress import Silent
 from voxplain.report.figures import style
@@ -12,6 +15,8 @@ from voxplain.results.summary import demo_json
 
 COARSE = 40
 """Dots per inch: nobody looks at these figures."""
+DRAWS = 50
+"""Random maps of each null level; of how many the demo draws, tests/trust has the proof."""
 
 
 @pytest.fixture(scope="session")
@@ -19,11 +24,24 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> DemoOptions:
     return DemoOptions(tmp_path_factory.mktemp("demo") / "out", subjects=20, perturbed=2, epochs=1)
 
 
+def make_small(patched: pytest.MonkeyPatch) -> None:
+    """Draw coarse figures and few random maps."""
+    patched.setattr(style, "DPI", COARSE)
+    for name in ("chance_of", "chance_interval", "agreement"):
+        patched.setattr(judge, name, partial(getattr(judge, name), draws=DRAWS))
+
+
 @pytest.fixture(scope="session")
 def result(options: DemoOptions) -> DemoResult:
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(style, "DPI", COARSE)
+        make_small(patched)
         return run_demo(options, Silent())
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make what a test runs as small as the demo of all tests."""
+    make_small(monkeypatch)
 
 
 @pytest.fixture(scope="session")

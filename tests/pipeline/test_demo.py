@@ -116,6 +116,7 @@ def test_every_figure_of_the_summary_s_verdict_is_on_the_page(summary: dict, opt
     assert page.count("data:image/png;base64,") >= 20
 
 
+@pytest.mark.usefixtures("small")
 def test_a_rerun_keeps_what_is_done_and_gives_the_same_figures(
     summary: dict, options, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -125,7 +126,6 @@ def test_a_rerun_keeps_what_is_done_and_gives_the_same_figures(
     before = nib.load(lost).get_fdata()
     lost.unlink()
     monkeypatch.setattr(sys, "argv", options.command().split())
-    monkeypatch.setattr("voxplain.report.figures.style.DPI", 40)
     with pytest.raises(SystemExit, match=r"^0$"):
         main()
     shown = capsys.readouterr().out

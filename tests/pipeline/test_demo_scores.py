@@ -183,7 +183,7 @@ def test_the_null_level_is_that_of_the_smoothed_mean_map(
     image = files.image(f"group/desc-{LABELS[name]}Case_stat-mean_statmap")
     grid = Grid(values.shape, image.affine)  # type: ignore[arg-type]
     null = chance_of(
-        values.astype(np.float32), files.truth, files.brain, grid, 8.0, summary["seed"]
+        values.astype(np.float32), files.truth, files.brain, grid, 8.0, summary["seed"], draws=50
     )
     assert told["chance_ap_95"] == pytest.approx(null.percentile_95, rel=0.02)
     assert told["better_than_chance"] == (told["group_ap"] > told["chance_ap_95"])

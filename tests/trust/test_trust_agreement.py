@@ -179,3 +179,22 @@ def test_a_top_is_a_part_of_the_brain(fraction):
         dice_top(values, values, brain, fraction)
     with pytest.raises(InputError, match=f"between 0 and 1; {fraction} was given"):
         agreement(values, values, brain, fraction, seed=0)
+
+
+def test_a_top_has_one_voxel_at_least():
+    """A tenth of three voxels is none: the peaks alone are held against each other."""
+    line = np.ones((3, 1, 1), bool)
+    a, b = (np.array(values, float).reshape(line.shape) for values in ([3, 2, 1], [3, 1, 2]))
+    assert dice_top(a, b, line, 0.1) == 1
+    assert dice_top(a, -b, line, 0.1) == 0
+
+
+def test_two_voxels_have_the_rank_correlation_of_two():
+    pair = np.ones((2, 1, 1), bool)
+    a, b = (np.array(values, float).reshape(pair.shape) for values in ([1, 2], [5, 9]))
+    assert spearman(a, b, pair) == pytest.approx(1)
+    assert spearman(a, -b, pair) == pytest.approx(-1)
+
+
+def test_two_hundred_random_maps_are_drawn_unless_told(rng, brain):
+    assert agreement(rng.normal(size=SHAPE), rng.normal(size=SHAPE), brain, 0.1, 0).draws == 200

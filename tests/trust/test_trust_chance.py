@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.metrics import average_precision_score
 
 from voxplain.errors import GridError, InputError
 from voxplain.grid import Grid
 from voxplain.maps import GroupMap
 from voxplain.trust import FWHM_MM, chance_interval, chance_of, fwhm_of, localise, strength
 from voxplain.trust.fields import gaussian_amplitude, random_fields
-from voxplain.trust.truth.chance import _narrowing
+from voxplain.trust.truth.chance import ChanceInterval, _narrowing
 from voxplain.volume import smooth
 
 GRID = Grid((12, 14, 12), np.diag([8.0, -8.0, 8.0, 1.0]))
@@ -62,6 +63,34 @@ def test_signed_maps_have_the_chance_of_their_smoothness() -> None:
     assert chance_of(map_.values, TRUTH, BRAIN, GRID, 8.0, 3, 40) == expected
     flat = chance_of(np.zeros(GRID.shape), TRUTH, BRAIN, GRID, 8.0, 3, 40)
     assert (flat.one_sided, flat.fwhm) == (False, 0.0)
+
+
+def test_one_sided_maps_are_held_to_fields_that_were_cut_as_they_were() -> None:
+    """Field by field: as wide before its cut as the map was, as much of it cut away."""
+    (map_,) = maps("cut at one SD", 1)
+    share = float(np.mean(map_.values[BRAIN] == 0))
+    assert 0.75 < share < 0.9
+    width = fwhm_of(smooth(map_.values, GRID, 8.0), GRID, BRAIN)
+    raw_width = np.sqrt(width**2 - 8.0**2) / _narrowing(share)
+    found = []
+    for field in random_fields(gaussian_amplitude(GRID, float(raw_width)), 40, 3):
+        kept = np.where(field > np.percentile(field[BRAIN], 100 * share), field, np.nan)
+        cut = np.nan_to_num(kept - np.nanmin(kept[BRAIN]), nan=0.0).clip(min=0)
+        score = smooth(cut.astype(np.float32), GRID, 8.0)[BRAIN]
+        found.append(average_precision_score(TRUTH[BRAIN], score))
+    told = chance_of(map_.values, TRUTH, BRAIN, GRID, 8.0, 3, 40)
+    assert told.one_sided
+    assert told.fwhm == pytest.approx(width)
+    assert told.median == pytest.approx(np.median(found), rel=0.01)
+    assert told.percentile_95 == pytest.approx(sorted(found)[38], rel=0.02)
+
+
+def test_chance_rests_on_200_fields_with_both_signs() -> None:
+    told = chance_interval(TRUTH, BRAIN, GRID, 20.0, 0)
+    assert (told.draws, told.one_sided) == (200, False)
+    assert ChanceInterval(0.1, 0.2, 8.0, 200) == ChanceInterval(0.1, 0.2, 8.0, 200, one_sided=False)
+    (map_,) = maps("cut at zero", 1)
+    assert chance_of(map_.values, TRUTH, BRAIN, GRID, 8.0, 0).draws == 200
 
 
 @pytest.mark.parametrize("factor", [-1.0, 1e-9, 1e9])
