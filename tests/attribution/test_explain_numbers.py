@@ -43,7 +43,12 @@ def test_an_expected_value_and_its_gradient(
     net = Head(bins, log_softmax=log_softmax)
     centres = np.linspace(low, high, 2 * bins + 1)[1::2]
     made = voxplain.explain(
-        net, volume(), target=expected_value(centres), output_unit="years", engine=EXACT
+        net,
+        volume(),
+        "gradient",
+        target=expected_value(centres),
+        output_unit="years",
+        engine=EXACT,
     )
     x = torch.from_numpy(volume().values)[None, None].double().requires_grad_()
     z = net.double()(x)
@@ -59,7 +64,12 @@ def test_an_expected_value_and_its_gradient(
 def test_a_scaled_output_is_explained_in_its_own_unit() -> None:
     net, mean, scale = Head(1), 47.0, 12.5
     made = voxplain.explain(
-        net, volume(), target=Output("age", mean, scale), output_unit="years", engine=EXACT
+        net,
+        volume(),
+        "gradient",
+        target=Output("age", mean, scale),
+        output_unit="years",
+        engine=EXACT,
     )
 
     def age(values: np.ndarray) -> float:

@@ -184,7 +184,7 @@ def test_a_network_that_cannot_take_several_scans_gets_them_one_by_one() -> None
 
     for engine in (EXACT, Engine("cpu")):
         with pytest.warns(VoxplainWarning, match="Mean does not keep the scans of a batch apart"):
-            made = explain(Mean(), volumes(3), target=0, engine=engine, score="logit")
+            made = explain(Mean(), volumes(3), "gradient", 0, engine=engine, score="logit")
         for one in made:
             assert one.values.ravel()[:3].tolist() == [1, 0, 0]
             assert "each scan is run alone" in one.provenance.notes[0]
