@@ -4,7 +4,7 @@ Pairs of absolute smooth noise (full width at half maximum 11 mm) in a ball of 1
 a scan with folded tissues, by a bump in the middle, or by nothing. ``shared`` is the weight of a
 common noise in both maps beside 1 for each one's own.
 
-    python -m benchmarks.agreement --runs 200
+    python -m benchmarks.agreement --runs 200 --draws 49 --first 1000
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def rates(
 ) -> dict[str, tuple[float, float]]:
     hits = {"stationary": np.zeros(2), "envelope": np.zeros(2)}
     for run in range(args.runs):
-        rng = np.random.default_rng(run)
+        rng = np.random.default_rng(args.first + run)
         common = shared * noise(rng) if shared else 0
         a, b = (np.abs(common + noise(rng)) * envelope for _ in range(2))
         for name, null in (("stationary", None), ("envelope", Envelope(GRID, images))):
@@ -57,11 +57,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--draws", type=int, default=100)
+    parser.add_argument("--first", type=int, default=0, help="seed of the first pair")
+    parser.add_argument("--shared", type=float, nargs="+", default=(0.0, 0.7))
     args = parser.parse_args()
     image = scan()
     bump = np.exp(-((RADIUS / 0.5) ** 2)) + 0.05
     cases = {"scan": (image, (image,)), "bump": (bump, ()), "nothing": (np.ones(SHAPE), ())}
-    for shared in (0.0, 0.7):
+    for shared in args.shared:
         for name, (envelope, images) in cases.items():
             found = rates(envelope, images, shared, args)
             print(f"shared {shared}  times {name:8}", end="", flush=True)
