@@ -28,6 +28,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 # Of a single scan, and of a group: the mean of another method's maps.
 SINGLE, GROUP = "recommended", "pattern"
 Record = Mapping[str, Any]
+_CONTROLS = ("edges", "t-map-train", "t-map-all")
 
 
 def write_pages(records: Sequence[Record]) -> None:
@@ -43,12 +44,30 @@ def write_pages(records: Sequence[Record]) -> None:
     content = {
         "methods": list(told[0]["methods"]) if told else [],
         "recommended": {"method": SINGLE, "group_method": GROUP, **_recommended(told, null)},
-        "cells": list(records),
+        "cells": [_short(one) for one in records],
     }
     (DOCS / "scoreboard.json").write_text(json.dumps(content, indent=1) + "\n", "utf-8")
     (DOCS / "scoreboard.md").write_text(_page(told, null), "utf-8")
     if told:
         (DOCS / "images" / "scoreboard.png").write_bytes(_figure(told))
+
+
+def _short(record: Record) -> dict[str, Any]:
+    """Keep of a cell what is quoted; its study holds the rest."""
+    made = {key: value for key, value in record.items() if key != "methods"}
+    for name, judged in record.get("methods", {}).items():
+        told = {}
+        for whose in ("group", "subjects"):
+            found, beside = judged[whose], judged[whose]["controls"]
+            ap = found["found"]["average_precision"]
+            told[whose] = {
+                "ap": [ap["value"], ap["low"], ap["high"]],
+                "chance_ap_95": found["chance_ap_95"],
+                "ceiling_ap": found["ceiling"]["average_precision"]["value"],
+                **{f"{n}_ap": beside[n]["average_precision"]["value"] for n in _CONTROLS},
+            }
+        made.setdefault("methods", {})[name] = told
+    return made
 
 
 def _alike(records: Iterable[Record]) -> dict[tuple[Any, ...], list[Record]]:
