@@ -115,8 +115,8 @@ def test_the_folding_of_monai_networks_is_exact_but_for_rounding(
 ) -> None:
     model, item, _ = monai_case
     double = copy.deepcopy(model).double()
-    exact = explain(double, item, engine=EXACT)
-    made = explain(double, item)
+    exact = explain(double, item, "gradient", engine=EXACT)
+    made = explain(double, item, "gradient")
     assert made.provenance.precision == "float64, batch norm folded, channels last"
     assert relative(made.values, exact.values) < 1e-6
 
