@@ -32,7 +32,7 @@ SHARES = {
 }  # fmt: skip
 PLACES = {
     "grad-cam", "grad-cam++", "hirescam", "layercam", "occlusion", "rise", "region-ablation",
-    "meaningful-perturbation", "extremal-perturbation",
+    "meaningful-perturbation", "extremal-perturbation", "pattern", "recommended",
 }  # fmt: skip
 
 
@@ -52,6 +52,7 @@ def test_smoothgrad_follows_what_it_wraps() -> None:
     assert make_method("smoothgrad", {"of": "integrated-gradients"}).additive
     assert not make_method("smoothgrad", {"of": "grad-cam"}).additive
     assert not make_method("smoothgrad", {"squared": True}).additive
+    assert make_method("recommended", {"combine": False}).additive
 
 
 @pytest.fixture
