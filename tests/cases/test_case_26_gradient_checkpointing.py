@@ -36,7 +36,9 @@ class Checkpointed(nn.Module):
 @pytest.mark.parametrize("engine", [AUTO, EXACT], ids=["auto", "exact"])
 def test_the_gradient_is_right_or_refused(engine: Engine) -> None:
     wanted = gradient_of(Checkpointed(False), scan())
-    made = voxplain.explain(Checkpointed(False), scan(), "gradient", 1, engine=engine, score="logit")
+    made = voxplain.explain(
+        Checkpointed(False), scan(), "gradient", 1, engine=engine, score="logit"
+    )
     assert correlation(made.values, wanted) > 0.95
     with pytest.raises(NetworkError, match=r"reentrant form.*use_reentrant=False"):
         voxplain.explain(Checkpointed(True), scan(), "gradient", 1, engine=engine)

@@ -31,7 +31,7 @@ def test_one_text_is_no_list_of_classes(names: str) -> None:
 
 
 def test_a_mapping_names_the_classes_by_their_number() -> None:
-    made = voxplain.explain(net(), volume(), target="AD", class_names={1: "AD", 0: "CN"})
+    made = voxplain.explain(net(), volume(), "gradient", "AD", class_names={1: "AD", 0: "CN"})
     assert made.target == "AD"
     weight = net()[1].weight.detach().numpy()
     wanted = (weight[1] - weight[0]).reshape(SHAPE)
