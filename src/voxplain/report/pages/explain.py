@@ -28,7 +28,7 @@ _HOW: Final = (
     "Maps, ceiling and controls are smoothed alike ({widths}), made absolute and ranked inside the "
     "brain. Average precision (AP) is the area under the precision-recall curve; by chance it is "
     "the share of the brain that the true region fills, and 95 % of random maps as smooth stay "
-    "below the second figure.",
+    "below the figure beside it.",
     "The ceiling is the score of the true change itself: anatomy and partial volume forbid more. "
     "Controls know nothing of the network. The t-map of all scans, voxel by voxel, is hard to beat "
     "where an effect adds up.",

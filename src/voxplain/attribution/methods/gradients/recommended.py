@@ -30,9 +30,9 @@ class Recommended(Method):
     """SmoothGrad, smoothed, where the pattern of the gradient agrees with it.
 
     The gradient says where a network looks, its pattern (`Pattern`) what varies with what it sees.
-    Noise of the one is not noise of the other: the map is their geometric mean where they agree in
-    sign, and 0 elsewhere. With fewer than 20 scans there is no pattern, and the map is the smoothed
-    SmoothGrad alone. How it was found, and what it finds: docs/recommended.md.
+    The map is their geometric mean where they agree in sign, and 0 elsewhere. With fewer than 20
+    scans there is no pattern, and the map is the smoothed SmoothGrad alone. How it was found, and
+    what it finds: docs/recommended.md.
 
     Parameters
     ----------
