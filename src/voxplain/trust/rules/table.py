@@ -170,7 +170,7 @@ _RULES = (
         0.999,
         "All scans have the same map: it says nothing about any one of them.",
         "Report it as a map of the group, or take another method.",
-        "decisive",
+        "care",
     ),
     Rule(
         "spike-in",
