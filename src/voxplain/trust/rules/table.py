@@ -156,7 +156,7 @@ _RULES = (
         "Maps come out the same again",
         "least correlation of a map with what the network gives when asked again",
         "at least",
-        0.95,
+        0.8,
         "The maps are not what this network gives with these options.",
         "Run 'voxplain explain' on the study again.",
         "decisive",
