@@ -103,7 +103,7 @@ _RULES = (
         0,
         "Some scans have left and right swapped.",
         "Look at the orientation of these files, see --orientation, and build the cohort again.",
-        "decisive",
+        "care",
     ),
     Rule(
         "masks",
