@@ -12,7 +12,7 @@ from voxplain.pipeline.trust.case import Case, MethodMaps
 from voxplain.pipeline.trust.registry import Plan, Test
 from voxplain.progress import Progress
 from voxplain.results.trust import Measurement
-from voxplain.trust import Comparison, Envelope
+from voxplain.trust import FWHM_MM, Comparison, Envelope, strength
 from voxplain.trust.following import share_of_confounds
 
 __all__ = ["BETWEEN"]
@@ -56,7 +56,7 @@ def _agreement(
         if other == name or not both:
             continue
         # Targets are compared one by one: maps of two classes may be each other's negative.
-        pairs = [how.of(np.abs(means[name][t]), np.abs(theirs[t])) for t in both]
+        pairs = [how.of(_smooth(case, means[name][t]), _smooth(case, theirs[t])) for t in both]
         value, limit = (
             float(np.mean([getattr(p, w) for p in pairs])) for w in ("spearman", "spearman_95")
         )
@@ -76,6 +76,10 @@ def _agreement(
     return Measurement(
         found.test, name, found.value, found.words, None, None, found.chance, found.limit, everyone
     )
+
+
+def _smooth(case: Case, mean: NDArray[np.float64]) -> NDArray[np.float32]:
+    return strength(mean, case.cohort.grid, FWHM_MM)
 
 
 def _confounded(case: Case, maps: MethodMaps) -> Measurement:
