@@ -1,0 +1,1 @@
+"""Whether a study's maps can be believed."""

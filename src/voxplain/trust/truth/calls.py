@@ -1,0 +1,75 @@
+"""How often a map passes for a finding, at places where nobody claims one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import binom
+
+from voxplain.grid import Grid
+from voxplain.trust.ranks import brain_mask, inside
+from voxplain.trust.truth.chance import like_fields
+from voxplain.trust.truth.localisation import average_precision, strength, truth_inside
+
+__all__ = ["Calls", "calls"]
+
+_LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Calls:
+    """At how many places a map passes for a finding.
+
+    Parameters
+    ----------
+    called, places : int
+    """
+
+    called: int
+    places: int
+
+    @property
+    def rate(self) -> float:
+        """Share of the places; .05 is what chance is set to."""
+        return self.called / self.places
+
+    @property
+    def p(self) -> float:
+        """How often as many are called where each is called one time in twenty."""
+        return float(binom.sf(self.called - 1, self.places, _LEVEL))
+
+
+def calls(  # noqa: PLR0913 - as chance_of
+    values: ArrayLike,
+    places: Sequence[NDArray[np.bool_]],
+    brain: ArrayLike,
+    grid: Grid,
+    fwhm: float,
+    seed: int,
+    draws: int = 100,
+) -> Calls:
+    """Ask of many places whether a map finds them better than 95 % of random maps like it.
+
+    Parameters
+    ----------
+    values : array (X, Y, Z)
+        The raw map.
+    places : sequence of array (X, Y, Z), bool
+    brain, grid, fwhm, seed, draws
+        See `chance_of`.
+
+    Returns
+    -------
+    Calls
+    """
+    mask = brain_mask(brain)
+    inner = [truth_inside(place, mask) for place in places]
+    score = inside(strength(values, grid, fwhm), mask, "The map")
+    own = np.array([average_precision(one, score) for one in inner])
+    _, fields = like_fields(values, mask, grid, fwhm, seed, draws)
+    null = np.array([[average_precision(one, field) for one in inner] for field in fields])
+    limit = np.quantile(null, 1 - _LEVEL, axis=0, method="higher")
+    return Calls(int(np.sum(own > limit)), len(inner))
