@@ -61,7 +61,7 @@ class NullMethod:
     def differs(self) -> bool:
         """Whether the own networks' maps are more alike than by the way they are dealt."""
         found = self.beside.retraining
-        return found is not None and found.p <= 0.05  # noqa: PLR2004 - the usual level
+        return found is not None and found.p <= 0.05
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ def shuffled_outcome(
     return Outcome(outcome.name, best, outcome.class_names), same(best)
 
 
-def _trained(  # noqa: PLR0913 - what is trained, each by its name
+def _trained(
     own: OwnStudy,
     name: str,
     folds: int,
@@ -227,7 +227,7 @@ def some_places(own: OwnStudy, cohort: Cohort) -> list[NDArray[np.bool_]]:
     places: list[NDArray[np.bool_]] = []
     for name in drawn:
         _, fraction = find_region(own.folder, str(name), "AAL", cohort, own.seed)
-        inside = (fraction >= 0.5) & brain  # noqa: PLR2004 - for the most part
+        inside = (fraction >= 0.5) & brain
         if inside.any():
             places.append(inside)
         if len(places) == _PLACES:

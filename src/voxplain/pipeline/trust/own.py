@@ -145,7 +145,7 @@ class OwnStudy:
         }
 
 
-def read_own_study(  # noqa: PLR0913 - what may be asked otherwise than the study has it
+def read_own_study(
     folder: Path,
     network: str = "",
     methods: tuple[str, ...] = (),

@@ -109,7 +109,7 @@ class SpikeFinding:
     sentence: str
 
 
-def spike_in(  # noqa: PLR0913 - what is planted, each by its name
+def spike_in(
     own: OwnStudy,
     progress: Progress,
     regions: int = 1,
@@ -167,7 +167,7 @@ def spike_in(  # noqa: PLR0913 - what is planted, each by its name
     return _finding(own, tuple(done))
 
 
-def plant(  # noqa: PLR0913 - what is planted, each by its name
+def plant(
     own: OwnStudy,
     number: int,
     where: str,

@@ -139,7 +139,7 @@ class Trained:
     maps: Mapping[str, Mapping[int, NDArray[np.float32]]]
 
 
-def train_again(  # noqa: PLR0913 - what is trained, each by its name
+def train_again(
     own: OwnStudy,
     name: str,
     cohort: Cohort,

@@ -42,7 +42,7 @@ class Calls:
         return float(binom.sf(self.called - 1, self.places, _LEVEL))
 
 
-def calls(  # noqa: PLR0913 - as chance_of
+def calls(
     values: ArrayLike,
     places: Sequence[NDArray[np.bool_]],
     brain: ArrayLike,
