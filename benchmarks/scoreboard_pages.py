@@ -27,6 +27,8 @@ __all__ = ["write_pages"]
 DOCS = Path(__file__).parents[1] / "docs"
 # Of a single scan, and of a group: the mean of another method's maps.
 SINGLE, GROUP = "recommended", "pattern"
+# Which cells speak for a scenario: of so many scans, or of 120.
+_SCANS = {"interaction": 600, "suppressor": 600}
 Record = Mapping[str, Any]
 _CONTROLS = ("edges", "t-map-train", "t-map-all")
 
@@ -99,7 +101,7 @@ def _recommended(told: Sequence[Record], null: Sequence[Record]) -> dict[str, An
     made: dict[str, Any] = {}
     for (scenario, base, subjects, network), cells in _alike(told).items():
         key = scenario if base == "template" else f"{scenario}_{base}"
-        if network != "mrinet" or key in made:
+        if network != "mrinet" or subjects != _SCANS.get(scenario, 120):
             continue
         made[key] = {
             "group_ap": _ap(cells, GROUP, "group", "found"),
@@ -109,6 +111,7 @@ def _recommended(told: Sequence[Record], null: Sequence[Record]) -> dict[str, An
             "ceiling_ap": _ap(cells, GROUP, "group", "ceiling"),
             "accuracy": _mean(cells, "accuracy"),
             "networks": sum(one["folds"] for one in cells),
+            "magnitude_ap": _mean(cells, "magnitude_ap", SINGLE),
             "subjects": subjects,
             "seeds": [one["seed"] for one in cells],
         }

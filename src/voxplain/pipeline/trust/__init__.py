@@ -1,1 +1,1 @@
-"""Whether a study's maps can be believed."""
+"""The verdict on a study: what is tested, in order."""
