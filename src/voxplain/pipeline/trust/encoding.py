@@ -1,4 +1,4 @@
-"""The same network trained on the same brains written down inverted: are its maps the same?"""
+"""The same network trained on the same brains written down inverted, and its maps compared."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def inverted_cohort(cohort: Cohort) -> tuple[Cohort, float]:
     inverted : Cohort
         Made when loaded.
     level : float, intensity
-        Sum of the 1st and the 99th percentile of the signal, so that the range stays about the same.
+        Sum of the 1st and the 99th percentile of the signal, so the range stays about as it is.
     """
     ends = []
     for i in range(len(cohort)):

@@ -1,4 +1,4 @@
-"""The same network trained on shuffled labels: do its maps differ, and do they find things?"""
+"""The same network trained on shuffled labels: whether its maps differ, and what they find."""
 
 from __future__ import annotations
 
@@ -219,7 +219,7 @@ def _trained(
 
 
 def some_places(own: OwnStudy, cohort: Cohort) -> list[NDArray[np.bool_]]:
-    """Choose regions of an atlas at random, where a finding might be called, array (X, Y, Z) each."""
+    """Choose regions of an atlas at random, of each its voxels, array (X, Y, Z)."""
     regions, brain = load_atlas("AAL"), brain_of(cohort)
     size = np.bincount(regions.labels.ravel()) * regions.grid.voxel_volume / 1000
     names = sorted(name for label, name in regions.names.items() if _ML[0] <= size[label] <= _ML[1])

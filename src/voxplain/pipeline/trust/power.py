@@ -241,8 +241,8 @@ def _say(numbers: Sequence[int], learned: int | None, found: Mapping[str, int | 
     asked = ", ".join(map(str, numbers))
     if learned is None:
         return (
-            f"Of {asked} scans, no number is enough for the network to learn the planted effect, so "
-            "that nothing is told of methods."
+            f"Of {asked} scans, no number is enough for the network to learn the planted effect, "
+            "so that nothing is told of methods."
         )
     there = [f"{METHODS[n].info.label} from {k} on" for n, k in found.items() if k is not None]
     never = [METHODS[n].info.label for n, k in found.items() if k is None]

@@ -1,4 +1,4 @@
-"""An effect planted in a study's own scans: do its network and methods find it?"""
+"""An effect planted in a study's own scans, and whether its network and methods find it."""
 
 from __future__ import annotations
 

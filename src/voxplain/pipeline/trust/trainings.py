@@ -40,6 +40,7 @@ __all__ = [
     "beside",
     "brain_of",
     "comparison_of",
+    "options_of",
     "own_maps",
     "train_again",
 ]
@@ -184,7 +185,7 @@ def train_again(
     processes = Processes(device=engine.resolve_device().type)
     learner = Learner(study, own.network, setting, own.schedule, processes)
     learner.describe()
-    given = _options(own, tuple(maps), cohort)
+    given = options_of(own, tuple(maps), cohort)
     outputs, means = [], {name: dict[int, NDArray[np.float32]]() for name in maps}
     for fold in made:
         network, scale = learner.trained(fold, progress)
@@ -236,7 +237,7 @@ def _own_folds(own: OwnStudy, cohort: Cohort) -> list[Fold]:
     ]
 
 
-def _options(own: OwnStudy, methods: Sequence[str], cohort: Cohort) -> dict[str, Any]:
+def options_of(own: OwnStudy, methods: Sequence[str], cohort: Cohort) -> dict[str, Any]:
     """Return the options of each method, with the scans that it learns from."""
     asked = ScanOptions(
         own.network, (), (), own.folder, methods=tuple(methods), options=own.options
@@ -305,7 +306,7 @@ def beside(
 ) -> Beside:
     """Compare the strength of maps of the study's networks with that of others of the same scans.
 
-    The sign is left out: it turns with the intensities, and means nothing where labels mean nothing.
+    The sign is left out: it turns with the intensities, and with labels that mean nothing.
 
     Parameters
     ----------
