@@ -155,7 +155,7 @@ def _load(
 
 
 def held_out(study: StudyReader) -> list[tuple[str, int]]:
-    """Read each scan and its fold in the first repeat of the last fit; empty where there is none."""
+    """Read each scan and its fold in the first repeat of the last fit, if there was any."""
     lines = (study.read_text(FOLDS) or "").splitlines()[1:]
     rows = [line.split("\t") for line in lines]
     return [(who.removeprefix("sub-"), int(fold)) for who, repeat, fold in rows if repeat == "1"]

@@ -12,15 +12,9 @@ from numpy.typing import NDArray
 from voxplain.cohort.store.reader import open_store
 from voxplain.fit import outcome_of
 from voxplain.phantom import background_of
+from voxplain.pipeline.trust.beside import Beside, beside, comparison_of
 from voxplain.pipeline.trust.own import OwnStudy, kept
-from voxplain.pipeline.trust.trainings import (
-    Beside,
-    OwnMaps,
-    beside,
-    comparison_of,
-    own_maps,
-    train_again,
-)
+from voxplain.pipeline.trust.trainings import OwnMaps, own_maps, train_again
 from voxplain.progress import Progress
 from voxplain.trust import inverted
 from voxplain.volume import Cohort

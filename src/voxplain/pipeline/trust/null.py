@@ -16,16 +16,9 @@ from voxplain.errors import InputError
 from voxplain.fit import Outcome, find_groups, outcome_of
 from voxplain.fit.inference import shuffler
 from voxplain.pipeline.planting import find_region
+from voxplain.pipeline.trust.beside import Beside, beside, brain_of, comparison_of
 from voxplain.pipeline.trust.own import OwnStudy, kept
-from voxplain.pipeline.trust.trainings import (
-    Beside,
-    OwnMaps,
-    beside,
-    brain_of,
-    comparison_of,
-    own_maps,
-    train_again,
-)
+from voxplain.pipeline.trust.trainings import OwnMaps, own_maps, train_again
 from voxplain.progress import Progress
 from voxplain.trust import FWHM_MM
 from voxplain.trust.truth.calls import Calls, calls

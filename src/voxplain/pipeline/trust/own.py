@@ -16,12 +16,9 @@ from voxplain.cohort.store.reader import STORE, TABLE
 from voxplain.cohort.store.writer import write_store
 from voxplain.errors import InputError, StudyError
 from voxplain.fit import Schedule
-from voxplain.pipeline.explain.options import ScanOptions
-from voxplain.pipeline.explain.study import explain_study
 from voxplain.pipeline.fit.run import FitOptions, run_fit
 from voxplain.progress import Progress
 from voxplain.results.fit import FitResult
-from voxplain.results.judgement import StudyExplained
 from voxplain.study import Study, StudyReader
 from voxplain.volume import Cohort
 
@@ -103,26 +100,6 @@ class OwnStudy:
         if result is None:
             raise InputError("voxplain trust runs in one process; start it without torchrun.")
         return result
-
-    def explain(
-        self, folder: Path, target: str | int, scans: int, progress: Progress
-    ) -> StudyExplained:
-        """Explain the scans of a sub-study by the same methods; see `methods_for`."""
-        asked = ScanOptions(
-            self.network,
-            (),
-            (),
-            folder,
-            methods=self.methods_for(scans),
-            target=target,
-            layer=self.layer,
-            options=tuple(
-                one for one in self.options if one.partition(":")[0] in self.methods_for(scans)
-            ),
-            device=self.device,
-            seed=self.seed,
-        )
-        return explain_study(asked, progress)
 
     def methods_for(self, scans: int) -> tuple[str, ...]:
         """Name the methods, without those that need more scans to learn from."""

@@ -11,41 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxplain import __version__
-from voxplain.attribution.methods import METHODS, make_method
+from voxplain.attribution import METHODS
 from voxplain.cohort.store.reader import open_store
 from voxplain.cohort.store.writer import write_store
-from voxplain.errors import InputError
-from voxplain.phantom import CLASS_NAMES
+from voxplain.errors import InputError, StudyError
 from voxplain.pipeline.trust.own import OwnStudy, kept, write_cohort
 from voxplain.pipeline.trust.spike import Planted
-from voxplain.pipeline.trust.trainings import comparison_of, own_maps
 from voxplain.pipeline.trust.trial import Trial, run_trial
 from voxplain.pipeline.truth import read_truth, write_planted
 from voxplain.progress import Progress
 from voxplain.study import Study
-from voxplain.trust import FWHM_MM, stability, strength
 from voxplain.volume import Cohort
 
-__all__ = ["PowerFinding", "PowerPoint", "nested_rows", "passes_from", "power_curve"]
+__all__ = ["PowerFinding", "nested_rows", "passes_from", "power_curve"]
 
 _WITHOUT = "phantom/without_effect"
 _FEWEST = 8
-
-
-@dataclass(frozen=True)
-class PowerPoint:
-    """What so many scans gave.
-
-    Parameters
-    ----------
-    trial : Trial
-    stability : mapping of str to tuple of 2 floats
-        By method: mean rank correlation over pairs of the folds' mean maps, and what 95 % of random
-        maps stay below; methods without two maps are missing.
-    """
-
-    trial: Trial
-    stability: Mapping[str, tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -56,7 +37,7 @@ class PowerFinding:
     ----------
     planted : Planted
         The effect: the same in all points.
-    points : tuple of PowerPoint
+    points : tuple of Trial
         By number of scans, fewest first.
     learned_from : int or None
         Number of scans from which on the network learns the effect; None where it never does.
@@ -66,7 +47,7 @@ class PowerFinding:
     """
 
     planted: Planted
-    points: tuple[PowerPoint, ...]
+    points: tuple[Trial, ...]
     learned_from: int | None
     passes_from: Mapping[str, int | None]
     sentence: str
@@ -119,19 +100,17 @@ def power_curve(
             )
     points = []
     for number in wanted:
-        whole = number == len(cohort) and planted.trial.folds == folds
-        out = spiked if whole else own.place(f"power-{number}")
-        request = own.request(folds=folds, spike=planted.number, scans_used=number)
+        if number == len(cohort) and planted.trial.folds == folds:
+            points.append(planted.trial)
+            continue
+        out = own.place(f"power-{number}")
+        request = own.request(folds=folds, spike=planted.number, dprime=planted.dprime, of=number)
 
-        def make(out: Path = out, number: int = number, whole: bool = whole) -> dict[str, Any]:
-            if not whole:
-                _write_part(own, spiked, out, number, progress)
-            trial = run_trial(own, out, folds, progress)
-            return {"trial": trial.to_dict(), "stability": _stability(own, out, trial)}
+        def make(out: Path = out, number: int = number) -> dict[str, Any]:
+            _write_part(own, spiked, out, number, progress)
+            return run_trial(own, out, folds, progress).to_dict()
 
-        told = kept(out, "power.json", request, make)
-        steady = {name: (one[0], one[1]) for name, one in told["stability"].items()}
-        points.append(PowerPoint(Trial.from_dict(told["trial"]), steady))
+        points.append(Trial.from_dict(kept(out, "found.json", request, make)))
     return _finding(planted, tuple(points))
 
 
@@ -181,26 +160,13 @@ def _write_part(own: OwnStudy, spiked: Path, out: Path, number: int, progress: P
     without = write_store(out / _WITHOUT, _some(bare, rows), f"without: {words}")
     truth = read_truth(spiked)
     if truth is None:
-        raise InputError(f"{spiked} holds no truth; delete the folder, and it is made again.")
+        raise StudyError(f"{spiked} holds no truth; delete it, and it is made again.")
     write_planted(study, made, without, truth.support, truth.brain, progress)
 
 
 def _some(cohort: Cohort, rows: Sequence[int]) -> Cohort:
     table = cohort.participants.iloc[list(rows)].reset_index(drop=True)
     return replace(cohort, participants=table, load=lambda i: cohort.load(rows[i]))
-
-
-def _stability(own: OwnStudy, out: Path, trial: Trial) -> dict[str, tuple[float, float]]:
-    cohort = open_store(out / "cohort")
-    how, found = comparison_of(cohort, own.seed, draws=50), {}
-    for name in trial.maps:
-        maps = own_maps(own, name, out.name, CLASS_NAMES[-1])
-        width = 0.0 if make_method(name).smooth_mm else FWHM_MM
-        each = [strength(one, cohort.grid, width) for one in maps.folds.values()]
-        if len(each) > 1:
-            told = stability(each, how)
-            found[name] = (told.spearman, told.spearman_95)
-    return found
 
 
 def passes_from(numbers: Sequence[int], passed: Sequence[bool]) -> int | None:
@@ -220,17 +186,14 @@ def passes_from(numbers: Sequence[int], passed: Sequence[bool]) -> int | None:
     return found
 
 
-def _finding(planted: Planted, points: tuple[PowerPoint, ...]) -> PowerFinding:
-    numbers = [one.trial.scans for one in points]
-    learned = passes_from(numbers, [one.trial.learned for one in points])
-    names = points[-1].trial.maps
+def _finding(planted: Planted, points: tuple[Trial, ...]) -> PowerFinding:
+    numbers = [one.scans for one in points]
+    learned = passes_from(numbers, [one.learned for one in points])
+    names = points[-1].maps
     found = {
         name: passes_from(
             numbers,
-            [
-                one.trial.learned and name in one.trial.maps and one.trial.maps[name].found
-                for one in points
-            ],
+            [one.learned and name in one.maps and one.maps[name].found for one in points],
         )
         for name in names
     }
