@@ -112,9 +112,10 @@ def _deals(count: int, seed: int) -> Iterator[NDArray[np.bool_]]:
     rest = np.arange(1, 2 * count)
     if comb(2 * count - 1, count - 1) <= _MOST:
         for chosen in combinations(rest, count - 1):
-            yield np.isin(np.arange(2 * count), [0, *chosen])
+            yield np.isin(np.arange(2 * count), np.array([0, *chosen]))
         return
     rng = np.random.default_rng(seed)
     yield np.arange(2 * count) < count
     for _ in range(_MOST - 1):
-        yield np.isin(np.arange(2 * count), [0, *rng.choice(rest, count - 1, replace=False)])
+        chosen_at_random = rng.choice(rest, count - 1, replace=False)
+        yield np.isin(np.arange(2 * count), np.append(chosen_at_random, 0))

@@ -6,25 +6,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 
+import numpy as np
+
 from voxplain import __version__
 from voxplain.attribution import Engine, explain
 from voxplain.cohort.store.reader import open_store
 from voxplain.fit import Processes, find_groups, make_folds, outcome_of
+from voxplain.pipeline.fit.kept import TrainingRecord
 from voxplain.pipeline.fit.learner import Learner
+from voxplain.pipeline.fit.places import place_of
 from voxplain.pipeline.fit.setting import Setting
 from voxplain.pipeline.trust.own import OwnStudy, kept
 from voxplain.pipeline.trust.trainings import options_of
 from voxplain.progress import Silent
 from voxplain.study import Study, StudyReader
 
-__all__ = ["BUDGETS", "Costs", "choose_folds", "read_costs", "share_of", "split_numbers"]
-
-BUDGETS = {"10m": 600.0, "1h": 3600.0, "night": 36000.0}
-"""Seconds of each budget."""
+__all__ = ["Costs", "choose_folds", "read_costs", "share_of", "split_numbers"]
 
 _FEWEST = 2
 _FOLDS = (5, 4, 3, _FEWEST)
 _PLACE = "timing"
+_LOOKED_AT = 10
 # Seconds to judge a mean map of a million voxels, bootstrap and random maps included.
 _JUDGING = 60.0
 
@@ -77,8 +79,8 @@ class Costs:
 def read_costs(own: OwnStudy) -> Costs:
     """Read what the study's own fit and maps took, or measure it by a short trial.
 
-    The fit's own times hold where it ran on the kind of device that is used now; otherwise one
-    epoch of one fold is trained. Where maps have no times for a method, one scan is explained.
+    The study's own times hold where it was fitted on the kind of device that is used now, and has
+    maps of all methods; otherwise one epoch of one fold is trained, and two scans are explained.
 
     Parameters
     ----------
@@ -88,31 +90,45 @@ def read_costs(own: OwnStudy) -> Costs:
     -------
     Costs
     """
-    study = StudyReader(own.folder)
-    fit = study.read_json("summary.json")["fit"]
+    study = Study(own.folder, "voxplain study", __version__)
+    fit, cohort = study.read_json("summary.json")["fit"], open_store(own.folder / "cohort")
     device = Engine(device=own.device).resolve_device().type
     trained = float(fit["models"][own.network].get("training_seconds") or 0.0)
     parts = int(fit["folds"]) * int(fit.get("repeats", 1)) + bool(fit["options"].get("final"))
-    told = kept(
-        own.place(_PLACE), f"{device}.json", own.request(device=device), lambda: _measured(own)
-    )
-    here = _device_of_fit(own) in (device, "")
-    cohort = open_store(own.folder / "cohort")
-    voxels = float(cohort.grid.shape[0] * cohort.grid.shape[1] * cohort.grid.shape[2])
+    training, explaining = trained / parts, _seconds_of_maps(own, study, cohort.subjects)
+    source = "the study's own fit"
+    if not (training and explaining and _device_of_fit(own) in (device, "")):
+        request = own.request(device=device)
+        told = kept(own.place(_PLACE), f"{device}.json", request, lambda: _measured(own))
+        training, explaining = float(told["training"]), float(told["explaining"])
+        source = "a short trial"
+    voxels = float(np.prod(cohort.grid.shape))
     return Costs(
-        training=trained / parts if here and trained else float(told["training"]),
-        explaining=float(told["explaining"]),
+        training=training,
+        explaining=explaining,
         judging=len(own.methods) * _JUDGING * voxels / 1e6,
         scans=int(fit["scans"]),
         folds=own.folds,
-        source="the study's own fit" if here and trained else "a short trial",
+        source=source,
     )
 
 
-def _device_of_fit(own: OwnStudy) -> str:
-    from voxplain.pipeline.fit.kept import TrainingRecord
-    from voxplain.pipeline.fit.places import place_of
+def _seconds_of_maps(own: OwnStudy, study: Study, subjects: Sequence[str]) -> float | None:
+    """Add up what a map of each method took, on the mean; None where a method has no map."""
+    total = 0.0
+    for name in own.methods:
+        each = [
+            seconds
+            for subject in subjects[:_LOOKED_AT]
+            for _, _, seconds in study.maps_of(subject, name, own.network)
+        ]
+        if not each:
+            return None
+        total += float(np.mean(each))
+    return total
 
+
+def _device_of_fit(own: OwnStudy) -> str:
     told = TrainingRecord.read(StudyReader(own.folder), place_of(own.network, (1, 1)))
     return "" if told is None else str(told.request.get("device", ""))
 
@@ -137,7 +153,7 @@ def _measured(own: OwnStudy) -> dict[str, float]:
         with engine.run() as shared:
             explain(
                 network, [cohort[0], cohort[1]], name, 0 if outcome.class_names else "predicted",
-                layer=own.layer, engine=shared, seed=own.seed, **given[name],
+                layer=own.layer_of(name), engine=shared, seed=own.seed, **given[name],
             )  # fmt: skip
         spent += (perf_counter() - began) / 2
     return {"training": learner.seconds * own.schedule.epochs, "explaining": spent}

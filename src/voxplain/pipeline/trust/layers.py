@@ -179,10 +179,10 @@ def _swept(
     with progress.step("Layer by layer", len(methods) * max(len(layers), 1)) as advance:
         for number, name in enumerate(methods):
             width = 0.0 if make_method(name).smooth_mm else FWHM_MM
-            scores, taken = [], own.layer
+            scores, taken = [], own.layer_of(name)
             asked = dict(layers)
             # The layer that the study's maps were made at may be none of the last ones.
-            for done, layer in enumerate([*asked, own.layer], start=1):
+            for done, layer in enumerate([*asked, own.layer_of(name)], start=1):
                 try:
                     mean, path = _mean(own, name, layer, folds, rows, cohort, given[name])
                 except VoxplainError as error:
@@ -190,7 +190,7 @@ def _swept(
                         LayerScore(layer, asked.get(layer, ()), 0.0, 0.0, 0.0, str(error))
                     )
                     continue
-                if layer == own.layer:
+                if layer == own.layer_of(name):
                     taken = path
                     if path in asked:
                         break

@@ -40,8 +40,7 @@ class NullMethod:
     beside : Beside
         Its maps beside those of the study's own network.
     called : Calls
-        Places at which its mean map passes for a finding: one in twenty where chance is as it
-        should be.
+        Places at which its mean map passes for a finding.
     called_own : Calls
         The same of the study's own network.
     """
@@ -49,12 +48,6 @@ class NullMethod:
     beside: Beside
     called: Calls
     called_own: Calls
-
-    @property
-    def differs(self) -> bool:
-        """Whether the own networks' maps are more alike than by the way they are dealt."""
-        found = self.beside.retraining
-        return found is not None and found.p <= 0.05
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import asin, pi
 from pathlib import Path
 from typing import Any
@@ -42,11 +42,10 @@ class OwnStudy:
         Of the study's fit.
     outcome, group : str
         See `voxplain.pipeline.fit.run.FitOptions`.
-    target : str or int
-        Which output of each scan was explained.
-    layer : str
-    options : tuple of str
-        Of methods, see `voxplain.pipeline.explain.options.ScanOptions`.
+    layers : mapping of str to str
+        By method, the layer that was asked for; ``"auto"`` where none is named.
+    options : mapping of str to mapping
+        By method, ready for `voxplain.attribution.methods.make_method`.
     seed : int
     device : str
     accuracy : float or None
@@ -61,9 +60,8 @@ class OwnStudy:
     folds: int
     outcome: str = "label"
     group: str = "auto"
-    target: str | int = "predicted"
-    layer: str = "auto"
-    options: tuple[str, ...] = ()
+    layers: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     seed: int = 0
     device: str = "auto"
     accuracy: float | None = None
@@ -101,6 +99,10 @@ class OwnStudy:
             raise InputError("voxplain trust runs in one process; start it without torchrun.")
         return result
 
+    def layer_of(self, method: str) -> str:
+        """Name the layer that a method looks at."""
+        return self.layers.get(method, "auto")
+
     def methods_for(self, scans: int) -> tuple[str, ...]:
         """Name the methods, without those that need more scans to learn from."""
         enough = scans >= FEWEST_SCANS
@@ -113,8 +115,8 @@ class OwnStudy:
             "network": self.network,
             "schedule": self.schedule.to_dict(),
             "methods": list(self.methods),
-            "options": list(self.options),
-            "layer": self.layer,
+            "options": {name: repr(sorted(of.items())) for name, of in self.options.items()},
+            "layers": dict(self.layers),
             "group": self.group,
             "seed": self.seed,
             "version": __version__,
@@ -123,12 +125,7 @@ class OwnStudy:
 
 
 def read_own_study(
-    folder: Path,
-    network: str = "",
-    methods: tuple[str, ...] = (),
-    layer: str = "auto",
-    options: tuple[str, ...] = (),
-    device: str = "auto",
+    folder: Path, network: str = "", methods: tuple[str, ...] = (), device: str = "auto"
 ) -> OwnStudy:
     """Read how a study was fitted and explained.
 
@@ -139,8 +136,6 @@ def read_own_study(
         Of several; by default the one that was explained last, or the first that was fitted.
     methods : tuple of str, optional
         By default all whose maps the study has.
-    layer : str, default="auto"
-    options : tuple of str, optional
     device : str, default="auto"
 
     Returns
@@ -173,7 +168,9 @@ def read_own_study(
             f"{folder} has no maps of {network} to be judged; run 'voxplain explain {folder}' "
             "first, or name methods."
         )
-    schedule = {k: tuple(v) if isinstance(v, list) else v for k, v in asked["schedule"].items()}
+    schedule: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in asked["schedule"].items()
+    }
     return OwnStudy(
         folder=folder,
         network=network,
@@ -182,9 +179,6 @@ def read_own_study(
         folds=int(fit["folds"]),
         outcome=asked["outcome"],
         group=asked["group"],
-        target=explained.get("target", "predicted"),
-        layer=layer,
-        options=options,
         seed=int(asked["seed"]),
         device=device,
         accuracy=_accuracy(fit["models"][network]),

@@ -17,8 +17,6 @@ from voxplain.cohort.store.reader import open_store
 from voxplain.errors import StudyError
 from voxplain.fit import Fold, Outcome, Processes, find_groups, measures, permutation_p
 from voxplain.maps import AttributionMap
-from voxplain.pipeline.explain.options import ScanOptions
-from voxplain.pipeline.explain.regions import with_regions
 from voxplain.pipeline.explain.variation import with_scans
 from voxplain.pipeline.fit.fitted import held_out
 from voxplain.pipeline.fit.learner import Learner
@@ -185,24 +183,24 @@ def train_again(
                         list(Some(cohort, rows)),
                         method,
                         _target(outcome, asked.target, scale),
-                        layer=own.layer,
+                        layer=own.layer_of(method),
                         class_names=outcome.class_names or None,
                         output_unit=None if outcome.class_names else outcome.name,
                         engine=shared,
                         seed=own.seed,
                         **given[method],
                     )
-                    mean = np.mean([one.values for one in told], axis=0, dtype=np.float64)
-                    means[method][fold.number] = mean.astype(np.float32)
+                    total = np.sum([one.values for one in told], axis=0, dtype=np.float64)
+                    means[method][fold.number] = np.asarray(total / len(told), dtype=np.float32)
                 advance(done)
-    rows = np.concatenate([fold.test for fold in made])
-    part = Outcome(outcome.name, outcome.values[rows], outcome.class_names)
+    held_rows = np.concatenate([fold.test for fold in made])
+    part = Outcome(outcome.name, outcome.values[held_rows], outcome.class_names)
     together = np.concatenate(outputs)
     main = "accuracy" if outcome.class_names else "r"
-    held = None if groups is None else groups[rows]
+    held = None if groups is None else groups[held_rows]
     return Trained(
         folds=len(made),
-        scans=len(rows),
+        scans=len(held_rows),
         score=main,
         value=measures(part, together)[main],
         p=permutation_p(part, together, main, held, seed=own.seed),
@@ -225,11 +223,7 @@ def _own_folds(own: OwnStudy, cohort: Cohort) -> list[Fold]:
 
 def options_of(own: OwnStudy, methods: Sequence[str], cohort: Cohort) -> dict[str, Any]:
     """Return the options of each method, with the scans that it learns from."""
-    asked = ScanOptions(
-        own.network, (), (), own.folder, methods=tuple(methods), options=own.options
-    )
-    given = {name: with_regions(asked.options_of(name), [cohort[0]]) for name in methods}
-    return with_scans(given, cohort)
+    return with_scans({name: own.options.get(name, {}) for name in methods}, cohort)
 
 
 def _target(outcome: Outcome, target: str, scale: tuple[float, float]) -> TargetLike:

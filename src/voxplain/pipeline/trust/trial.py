@@ -229,7 +229,7 @@ class _MapJudge:
                     list(Some(self.cohort, rows)),
                     method,
                     self.case,
-                    layer=self.own.layer,
+                    layer=self.own.layer_of(method),
                     engine=Engine(device=self.own.device),
                     seed=self.own.seed,
                     **self.given[method],
@@ -237,6 +237,6 @@ class _MapJudge:
                 for row, one in zip(rows, made, strict=True):
                     maps = {str(number): one.values}
                     yield SubjectMaps(maps, self.cohort.load(row), subject=people[row])
-                mean = np.mean([one.values for one in made], axis=0, dtype=np.float64)
-                means.append(mean.astype(np.float32))
+                total = np.sum([one.values for one in made], axis=0, dtype=np.float64)
+                means.append(np.asarray(total / len(made), dtype=np.float32))
                 advance(number + 1)
