@@ -187,8 +187,8 @@ _RULES = (
         "null-maps",
         "method",
         "Maps differ from those of a network that learnt nothing",
-        "p of the maps being no more like each other than like those of networks trained on shuffled "
-        "labels",
+        "p of the maps being no more like each other than like those of networks trained on "
+        "shuffled labels",
         "at most",
         0.2,
         "A network that was trained on shuffled labels has the same maps.",
@@ -199,8 +199,7 @@ _RULES = (
         "null-calls",
         "method",
         "Nothing is found where nothing is",
-        "regions, of twenty, that pass for a finding in the mean map of a network trained on shuffled "
-        "labels",
+        "regions that pass for a finding in the mean map of networks trained on shuffled labels",
         "at most",
         None,
         "Regions pass for findings although labels were shuffled.",
