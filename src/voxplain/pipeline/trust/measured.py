@@ -195,7 +195,7 @@ def power_measurement(found: PowerFinding, left_out: Sequence[int] = ()) -> Meas
 
 
 def plausibility_measurement(found: Plausibility) -> Measurement:
-    """Say whether scans and predictions are like those of the training, and what the score is of."""
+    """Say whether scans and predictions are like those of the training, or what these go with."""
     figures = asdict(found) | {"plausible": found.plausible}
     return Measurement("plausibility", None, found.share, found.first, figures=figures)
 
