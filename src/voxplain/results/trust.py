@@ -14,7 +14,6 @@ __all__ = [
     "MethodVerdict",
     "Outcome",
     "Rule",
-    "Skipped",
     "TrustResult",
 ]
 
@@ -144,20 +143,6 @@ class MethodVerdict:
     call: Call
     sentence: str
     findings: tuple[Finding, ...]
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """A test that was left out, and why: it counts as not tested.
-
-    Parameters
-    ----------
-    test : str
-    reason : str
-    """
-
-    test: str
-    reason: str
 
 
 @dataclass(frozen=True)

@@ -156,7 +156,7 @@ _RULES = (
         "Maps come out the same again",
         "least correlation of a map with what the network gives when asked again",
         "at least",
-        0.95,
+        0.8,
         "The maps are not what this network gives with these options.",
         "Run 'voxplain explain' on the study again.",
         "decisive",
@@ -170,7 +170,7 @@ _RULES = (
         0.999,
         "All scans have the same map: it says nothing about any one of them.",
         "Report it as a map of the group, or take another method.",
-        "decisive",
+        "care",
     ),
     Rule(
         "spike-in",

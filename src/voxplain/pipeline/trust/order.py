@@ -1,0 +1,15 @@
+"""The tests of a study, in the order in which they are done and told."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from voxplain.pipeline.trust.knowledge import KNOWLEDGE
+from voxplain.pipeline.trust.origin import ORIGIN
+from voxplain.pipeline.trust.registry import Test
+from voxplain.pipeline.trust.reproduce import REPRODUCED
+from voxplain.pipeline.trust.scans import SCANS
+
+__all__ = ["TESTS"]
+
+TESTS: Final[tuple[Test, ...]] = (KNOWLEDGE, SCANS, ORIGIN, REPRODUCED)
