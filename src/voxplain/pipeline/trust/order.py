@@ -1,4 +1,4 @@
-"""The tests of a study, in the order in which they are done and told."""
+"""The tests of a study, in the order in which they are done: the cheap ones first."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from voxplain.pipeline.trust.networks import FAITHFULNESS, SANITY, STABILITY
 from voxplain.pipeline.trust.origin import ORIGIN
 from voxplain.pipeline.trust.registry import Test
 from voxplain.pipeline.trust.reproduce import REPRODUCED
+from voxplain.pipeline.trust.retrained import RETRAINED
 from voxplain.pipeline.trust.scans import SCANS
 
 __all__ = ["TESTS"]
@@ -23,4 +24,5 @@ TESTS: Final[tuple[Test, ...]] = (
     FAITHFULNESS,
     STABILITY,
     BETWEEN,
+    *RETRAINED,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Literal
 
+from voxplain.report.figures import power_curves
 from voxplain.report.html.sections import (
     Fact,
     Finding,
@@ -12,6 +13,7 @@ from voxplain.report.html.sections import (
     Heading,
     Item,
     Page,
+    Picture,
     Section,
     Table,
     Text,
@@ -96,8 +98,20 @@ def trust_sections(result: TrustResult) -> list[Section]:
         Section("Verdict", "verdict", [Findings((first, *verdicts)), Text(_HOW)]),
         Section("The study", "study", study),
         Section("Method by method", "methods", methods),
+        *_asides(result),
         Section("The rules", "rules", [_rules(result), Text((cited,))]),
     ]
+
+
+def _asides(result: TrustResult) -> list[Section]:
+    """Show what no rule judges: how many scans are needed."""
+    items: list[Item] = []
+    for one in result.asides:
+        items.append(Text((one.words,)))
+        if one.test == "power" and one.figures.get("points"):
+            png = power_curves(one.figures["points"], one.figures["labels"])
+            items.append(Picture(png, "Power: the planted effect by number of scans.", one.words))
+    return [Section("How many scans are needed", "power", items)] if items else []
 
 
 def _first_standing(result: TrustResult) -> Standing:
