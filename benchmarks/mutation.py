@@ -26,6 +26,7 @@ from voxplain.attribution import explain
 from voxplain.cohort.store.reader import open_store
 from voxplain.errors import VoxplainError
 from voxplain.fit import Schedule
+from voxplain.phantom import make_scenario
 from voxplain.pipeline.explain.options import ScanOptions
 from voxplain.pipeline.explain.study import explain_study
 from voxplain.pipeline.fit.fitted import Fitted, networks_of_folds
