@@ -8,8 +8,9 @@ from voxplain.pipeline.trust.knowledge import KNOWLEDGE
 from voxplain.pipeline.trust.origin import ORIGIN
 from voxplain.pipeline.trust.registry import Test
 from voxplain.pipeline.trust.reproduce import REPRODUCED
+from voxplain.pipeline.trust.retrained import RETRAINED
 from voxplain.pipeline.trust.scans import SCANS
 
 __all__ = ["TESTS"]
 
-TESTS: Final[tuple[Test, ...]] = (KNOWLEDGE, SCANS, ORIGIN, REPRODUCED)
+TESTS: Final[tuple[Test, ...]] = (KNOWLEDGE, SCANS, ORIGIN, REPRODUCED, *RETRAINED)
