@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from voxplain.pipeline.trust.between import BETWEEN
 from voxplain.pipeline.trust.knowledge import KNOWLEDGE
+from voxplain.pipeline.trust.networks import FAITHFULNESS, SANITY, STABILITY
 from voxplain.pipeline.trust.origin import ORIGIN
 from voxplain.pipeline.trust.registry import Test
 from voxplain.pipeline.trust.reproduce import REPRODUCED
@@ -13,4 +15,15 @@ from voxplain.pipeline.trust.scans import SCANS
 
 __all__ = ["TESTS"]
 
-TESTS: Final[tuple[Test, ...]] = (KNOWLEDGE, SCANS, ORIGIN, REPRODUCED, *RETRAINED)
+TESTS: Final[tuple[Test, ...]] = (
+    KNOWLEDGE,
+    SCANS,
+    ORIGIN,
+    REPRODUCED,
+    SANITY,
+    FAITHFULNESS,
+    STABILITY,
+    BETWEEN,
+    *RETRAINED,
+)
+"""Those that train come last: they are made to fit into what the others leave of the time."""
