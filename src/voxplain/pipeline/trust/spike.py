@@ -17,7 +17,16 @@ from voxplain.pipeline.trust.own import OwnStudy, kept
 from voxplain.pipeline.trust.trial import Trial, run_trial
 from voxplain.progress import Progress
 
-__all__ = ["Planted", "SpikeFinding", "SpikedMethod", "next_dprime", "plant", "say", "spike_in"]
+__all__ = [
+    "Planted",
+    "SpikeFinding",
+    "SpikedMethod",
+    "finding_of",
+    "next_dprime",
+    "plant",
+    "say",
+    "spike_in",
+]
 
 _LEAST, _MOST = 0.5, 6.0
 _FACTOR = 2.0
@@ -164,7 +173,7 @@ def spike_in(
         done.append(one)
         if wanted is not None:
             dprime = next_dprime(one.dprime, one.trial.accuracy, wanted)
-    return _finding(own, tuple(done))
+    return finding_of(own.accuracy, tuple(done))
 
 
 def plant(
@@ -226,11 +235,12 @@ def next_dprime(planted: float, reached: float, wanted: float) -> float:
     return float(np.clip(planted * factor, _LEAST, _MOST))
 
 
-def _finding(own: OwnStudy, planted: tuple[Planted, ...]) -> SpikeFinding:
+def finding_of(own_accuracy: float | None, planted: tuple[Planted, ...]) -> SpikeFinding:
+    """Sum up planted effects; those that the network has not learned tell nothing of methods."""
     learned = [one for one in planted if one.trial.learned]
     names = learned[0].trial.maps if learned else ()
     methods = {name: _over(name, learned) for name in names}
-    return SpikeFinding(own.accuracy, planted, methods, say(planted, methods))
+    return SpikeFinding(own_accuracy, planted, methods, say(planted, methods))
 
 
 def _over(name: str, learned: Sequence[Planted]) -> SpikedMethod:
