@@ -23,14 +23,16 @@ from voxplain.pipeline.explain.options import ScanOptions
 from voxplain.pipeline.explain.study import explain_study
 from voxplain.pipeline.fit.run import FitOptions, run_fit
 from voxplain.pipeline.trust import null, trial
+from voxplain.pipeline.trust.beside import brain_of
 from voxplain.pipeline.trust.encoding import encoding_test, inverted_cohort
 from voxplain.pipeline.trust.layers import layer_sweep, layers_of
 from voxplain.pipeline.trust.null import null_test, shuffled_outcome
 from voxplain.pipeline.trust.opening import TrustOptions, open_case
 from voxplain.pipeline.trust.own import OwnStudy, read_own_study
+from voxplain.pipeline.trust.places import regions_within
 from voxplain.pipeline.trust.power import nested_rows, passes_from, power_curve
 from voxplain.pipeline.trust.retrained import RETRAINED
-from voxplain.pipeline.trust.spike import next_dprime, spike_in
+from voxplain.pipeline.trust.spike import find_planted, next_dprime, spike_in
 from voxplain.pipeline.truth import read_truth
 from voxplain.progress import Silent
 from voxplain.study import Study
@@ -319,3 +321,18 @@ def test_what_trains_is_measured_for_the_verdict(own: OwnStudy) -> None:
         assert one.words.endswith(".")
         assert json.loads(json.dumps(one.figures)) is not None
     assert apply(measured["null-maps", "gradient"]).outcome == "pass"
+
+
+def test_regions_are_drawn_from_those_in_the_brain(own: OwnStudy) -> None:
+    cohort = open_store(own.folder / "cohort")
+    brain = brain_of(cohort)
+    places = regions_within(cohort, brain, (2.0, 200.0), 3)
+    assert len({one.name for one in places}) == len(places) > 1
+    assert all((one.voxels <= brain).all() and one.voxels.sum() >= 8 for one in places)
+    assert [one.name for one in regions_within(cohort, brain, (2.0, 200.0), 4)] != [
+        one.name for one in places
+    ]
+    # Of the small ones none fills eight voxels of this grid: the largest of them is taken.
+    assert len(regions_within(cohort, brain, (2.0, 5.0), 3)) == 1
+    assert regions_within(cohort, np.zeros_like(brain), (2.0, 5.0), 3) == []
+    assert find_planted(replace(own, folder=own.folder / "nowhere")) is None

@@ -22,11 +22,10 @@ from voxplain.pipeline.trust.null import null_test
 from voxplain.pipeline.trust.own import OwnStudy, read_own_study
 from voxplain.pipeline.trust.power import power_curve
 from voxplain.pipeline.trust.registry import Plan, Test
-from voxplain.pipeline.trust.spike import Planted, spike_in
-from voxplain.progress import Progress, Silent
+from voxplain.pipeline.trust.spike import Planted, find_planted, spike_in
+from voxplain.progress import Progress
 from voxplain.report.words.numbers import duration
 from voxplain.results.trust import Measurement
-from voxplain.study import StudyReader
 
 __all__ = ["RETRAINED", "own_of"]
 
@@ -136,11 +135,10 @@ def _planted(case: Case) -> Planted:
     StudyError
         If it is not there.
     """
-    own = own_of(case)
-    told = StudyReader(own.place("spike-1")).read_json("found.json")
-    if not told:
+    found = find_planted(own_of(case))
+    if found is None:
         raise StudyError("It needs the networks of the spike-in, which was not tested.")
-    return spike_in(own, Silent(), regions=1, folds=int(told["folds"])).planted[0]
+    return found
 
 
 def _plan_layers(case: Case, seconds: float) -> Plan | str:

@@ -21,6 +21,7 @@ __all__ = [
     "Planted",
     "SpikeFinding",
     "SpikedMethod",
+    "find_planted",
     "finding_of",
     "next_dprime",
     "plant",
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 _LEAST, _MOST = 0.5, 6.0
+_ML = (2.0, 12.0)
 _FACTOR = 2.0
 _KINDS = {"intensity": "darkening", "volume": "growth"}
 
@@ -159,7 +161,7 @@ def spike_in(
     VoxplainError
         If planting, training or explaining fails.
     """
-    places = list(where) or ["random"] * regions
+    places = list(where) or _drawn(own, regions)
     wanted = None if own.accuracy is None else dprime_of(own.accuracy)
     dprime = dprime if dprime is not None else wanted
     if dprime is None:
@@ -203,15 +205,7 @@ def plant(
         own.request(folds=folds, device=own.device, **asked),
         lambda: run_trial(own, out, folds, progress).to_dict(),
     )
-    return Planted(
-        number=number,
-        regions=tuple(made["regions"]),
-        kind=kind,
-        dprime=float(made["dprime"]),
-        strength=float(made["strength"]),
-        voxels=int(made["voxels"]),
-        trial=Trial.from_dict(told),
-    )
+    return _planted(number, made, told)
 
 
 def next_dprime(planted: float, reached: float, wanted: float) -> float:
