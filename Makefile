@@ -33,6 +33,9 @@ coverage: $(READY) ## run the tests and list what no test reaches (branches, pro
 mutants: $(READY) ## plant each mutant of tests/mutants and see whether its tests fail (hours)
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/mutants/run.py --jobs 2
 
+mutation: $(READY) ## plant faults into a clean study and see whether the verdict names each (an hour)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.mutation
+
 check: $(READY) ## formatting, lint, types and import contracts
 	@$(BIN)/ruff format --check src tests benchmarks docs
 	@$(BIN)/ruff check src tests benchmarks docs

@@ -97,22 +97,26 @@ def _tell(console: Console, result: TrustResult) -> None:
     console.print(result.first, style="bold", highlight=False, markup=False, soft_wrap=True)
     table = Table(title=f"Rules, edition {result.edition}", show_lines=False)
     for name in ("method", "test", "outcome", "figure", "chance", "rule"):
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", no_wrap=name in ("figure", "chance", "rule"))
     _rows(table, result.study, "the study")
     for one in result.methods:
         table.add_section()
         table.add_row(one.label, "", f"[{_STYLES[one.call]}]{one.call}[/]", "", "", "")
         _rows(table, one.findings, "")
     console.print(table)
+    for aside in result.asides:
+        console.print(f"• {aside.words}", highlight=False, markup=False, soft_wrap=True)
     for one in result.methods:
         console.print(f"• {one.sentence}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _rows(table: Table, findings: Sequence[Finding], who: str) -> None:
-    """Add what was not passed."""
+    """Add what was failed, and name what was not tested."""
     from voxplain.report.words.trust import figure, rule_text
 
     for one in findings:
-        if one.outcome != "pass":
+        if one.outcome == "fail":
             cells = figure(one.measurement.value), figure(one.measurement.chance), rule_text(one)
             table.add_row(who, one.rule.test, one.outcome, *cells)
+    if left := [one.rule.test for one in findings if one.outcome == "not tested"]:
+        table.add_row(who, ", ".join(left), "not tested", "", "", "")

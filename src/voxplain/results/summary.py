@@ -126,6 +126,7 @@ def trust_json(result: TrustResult) -> dict[str, Any]:
             for one in result.methods
         },
         "study": [_finding_json(finding) for finding in result.study],
+        "asides": {one.test: {"words": one.words, **one.figures} for one in result.asides},
         "rules": {"edition": result.edition, "table": [asdict(rule) for rule in result.rules]},
         "scans": result.scans,
         "networks": result.networks,

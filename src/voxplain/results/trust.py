@@ -157,6 +157,8 @@ class TrustResult:
     study : tuple of Finding
         Of tests of the whole study.
     methods : tuple of MethodVerdict
+    asides : tuple of Measurement
+        What no rule judges, such as the power curve.
     edition : str
         Of the rules.
     rules : tuple of Rule
@@ -173,6 +175,7 @@ class TrustResult:
     first: str
     study: tuple[Finding, ...]
     methods: tuple[MethodVerdict, ...]
+    asides: tuple[Measurement, ...]
     edition: str
     rules: tuple[Rule, ...]
     scans: int

@@ -1,4 +1,4 @@
-"""The tests of a study, in the order in which they are done and told."""
+"""The tests of a study, in the order in which they are done: the cheap ones first."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from voxplain import __version__
+from voxplain.attribution import METHODS
 from voxplain.errors import InputError, VoxplainError
 from voxplain.pipeline.trust.case import Case
 from voxplain.pipeline.trust.kept import Keeper
@@ -57,7 +58,11 @@ def run_trust(options: TrustOptions, progress: Progress) -> TrustResult:
     rules = RULES if options.rules is None else read_rules(_read_file(options.rules))
     edition = EDITION if options.rules is None else f"{EDITION}, changed by {options.rules.name}"
     case = open_case(options)
+<<<<<<< HEAD
     tests = [one for one in TESTS if not one.rules or any(n in rules for n in one.rules)]
+=======
+    tests = [one for one in TESTS if not one.rules or any(name in rules for name in one.rules)]
+>>>>>>> trust
     steps = _planned(case, tests, budget_seconds(options.budget), options.replace)
     _tell_cost(steps, options.budget, progress)
     measured: list[Measurement] = []
@@ -77,6 +82,7 @@ def run_trust(options: TrustOptions, progress: Progress) -> TrustResult:
             judge_method(name, maps.label, _own(findings, name), of_study)
             for name, maps in case.methods.items()
         ),
+        asides=tuple(one for one in measured if one.test not in RULES),
         edition=edition,
         rules=tuple(rules.values()),
         scans=len(case.cohort),
@@ -92,15 +98,23 @@ def run_trust(options: TrustOptions, progress: Progress) -> TrustResult:
 
 
 def _own(findings: Sequence[Finding], method: str) -> list[Finding]:
-    """Choose a method's findings; one that could not be had for any method is told of each."""
-    for_all = [
-        one for one in findings if one.rule.scope == "method" and one.measurement.method is None
-    ]
+    """Choose a method's findings; what could not be had for any method is told of each."""
     return [
         one
         for one in findings
-        if one.measurement.method == method or any(one is other for other in for_all)
+        if one.rule.scope == "method"
+        and (one.measurement.method or method) == method
+        and _applies(one, method)
     ]
+
+
+def _applies(finding: Finding, method: str) -> bool:
+    """Tell whether a test says anything of a method."""
+    if finding.measurement.value is not None or method not in METHODS:
+        return True
+    if finding.rule.test == "relu":
+        return False
+    return finding.rule.test != "layer" or METHODS[method].needs.layer
 
 
 @dataclass(frozen=True)

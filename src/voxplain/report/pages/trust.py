@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Literal
 
+from voxplain.report.figures import power_curves
 from voxplain.report.html.sections import (
     Fact,
     Finding,
@@ -12,12 +13,13 @@ from voxplain.report.html.sections import (
     Heading,
     Item,
     Page,
+    Picture,
     Section,
     Table,
     Text,
 )
 from voxplain.report.words.numbers import MISSING
-from voxplain.report.words.trust import figure, interval_text, rule_text
+from voxplain.report.words.trust import figure, figure_text, rule_text, sentence
 from voxplain.results.trust import Call, MethodVerdict, Outcome, TrustResult
 from voxplain.results.trust import Finding as Tested
 
@@ -96,8 +98,20 @@ def trust_sections(result: TrustResult) -> list[Section]:
         Section("Verdict", "verdict", [Findings((first, *verdicts)), Text(_HOW)]),
         Section("The study", "study", study),
         Section("Method by method", "methods", methods),
+        *_asides(result),
         Section("The rules", "rules", [_rules(result), Text((cited,))]),
     ]
+
+
+def _asides(result: TrustResult) -> list[Section]:
+    """Show what no rule judges: how many scans are needed."""
+    items: list[Item] = []
+    for one in result.asides:
+        items.append(Text((one.words,)))
+        if one.test == "power" and one.figures.get("points"):
+            png = power_curves(one.figures["points"], one.figures["labels"])
+            items.append(Picture(png, "Power: the planted effect by number of scans.", one.words))
+    return [Section("How many scans are needed", "power", items)] if items else []
 
 
 def _first_standing(result: TrustResult) -> Standing:
@@ -117,17 +131,16 @@ def _tests(findings: Sequence[Tested]) -> Table:
         (
             one.rule.title,
             _MARK[one.outcome],
-            figure(one.measurement.value),
-            interval_text(one.measurement),
+            figure_text(one.measurement),
             figure(one.measurement.chance),
             rule_text(one),
-            one.measurement.words,
+            sentence(one.measurement.words),
         )
         for one in findings
     )
     failed = frozenset(i for i, one in enumerate(findings) if one.outcome == "fail")
     return Table(
-        ("test", "outcome", "figure", "95 % interval", "chance", "rule", "in words"),
+        ("test", "outcome", "figure", "chance", "rule", "in words"),
         rows,
         highlight=failed,
     )
