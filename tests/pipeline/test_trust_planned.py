@@ -15,8 +15,9 @@ from voxplain.pipeline.trust.measured import (
     power_measurement,
     spike_measurements,
 )
+from voxplain.pipeline.trust.planted import Planted
 from voxplain.pipeline.trust.power import PowerFinding
-from voxplain.pipeline.trust.spike import Planted, finding_of
+from voxplain.pipeline.trust.spike import finding_of
 from voxplain.pipeline.trust.trial import Trial, TrialMap
 from voxplain.report.figures import power_curves
 from voxplain.trust.rules import RULES, apply

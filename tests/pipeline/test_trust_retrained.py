@@ -30,9 +30,10 @@ from voxplain.pipeline.trust.null import null_test, shuffled_outcome
 from voxplain.pipeline.trust.opening import TrustOptions, open_case
 from voxplain.pipeline.trust.own import OwnStudy, read_own_study
 from voxplain.pipeline.trust.places import regions_within
+from voxplain.pipeline.trust.planted import find_planted, next_dprime
 from voxplain.pipeline.trust.power import nested_rows, passes_from, power_curve
 from voxplain.pipeline.trust.retrained import RETRAINED
-from voxplain.pipeline.trust.spike import find_planted, next_dprime, spike_in
+from voxplain.pipeline.trust.spike import spike_in
 from voxplain.pipeline.truth import read_truth
 from voxplain.progress import Silent
 from voxplain.study import Study

@@ -19,7 +19,7 @@ from voxplain.errors import VoxplainError
 from voxplain.pipeline.fit.fitted import Fitted, networks_of_folds
 from voxplain.pipeline.streams import Some
 from voxplain.pipeline.trust.own import OwnStudy, kept
-from voxplain.pipeline.trust.spike import Planted
+from voxplain.pipeline.trust.planted import Planted
 from voxplain.pipeline.trust.trainings import explained, options_of
 from voxplain.pipeline.truth import Truth, read_truth
 from voxplain.progress import Progress

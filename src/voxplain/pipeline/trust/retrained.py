@@ -20,9 +20,10 @@ from voxplain.pipeline.trust.measured import (
 )
 from voxplain.pipeline.trust.null import null_test
 from voxplain.pipeline.trust.own import OwnStudy, read_own_study
+from voxplain.pipeline.trust.planted import Planted, find_planted
 from voxplain.pipeline.trust.power import power_curve
 from voxplain.pipeline.trust.registry import Plan, Test
-from voxplain.pipeline.trust.spike import Planted, find_planted, spike_in
+from voxplain.pipeline.trust.spike import spike_in
 from voxplain.progress import Progress
 from voxplain.report.words.numbers import duration
 from voxplain.results.trust import Measurement

@@ -58,11 +58,7 @@ def run_trust(options: TrustOptions, progress: Progress) -> TrustResult:
     rules = RULES if options.rules is None else read_rules(_read_file(options.rules))
     edition = EDITION if options.rules is None else f"{EDITION}, changed by {options.rules.name}"
     case = open_case(options)
-<<<<<<< HEAD
-    tests = [one for one in TESTS if not one.rules or any(n in rules for n in one.rules)]
-=======
     tests = [one for one in TESTS if not one.rules or any(name in rules for name in one.rules)]
->>>>>>> trust
     steps = _planned(case, tests, budget_seconds(options.budget), options.replace)
     _tell_cost(steps, options.budget, progress)
     measured: list[Measurement] = []

@@ -9,9 +9,12 @@ import numpy as np
 from scipy.stats import t as student
 
 from voxplain.attribution.methods import METHODS
+from voxplain.cohort.store.reader import open_store
 from voxplain.errors import InputError
 from voxplain.phantom import dprime_of
+from voxplain.pipeline.trust.beside import brain_of
 from voxplain.pipeline.trust.own import OwnStudy
+from voxplain.pipeline.trust.places import regions_within
 from voxplain.pipeline.trust.planted import Planted, next_dprime, plant
 from voxplain.progress import Progress
 
