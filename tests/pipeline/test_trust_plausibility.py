@@ -98,6 +98,9 @@ def test_a_network_that_reads_something_else_is_not() -> None:
     cohort = brains()
     rng = np.random.default_rng(1)
     found = reads_head_size(cohort.labels + rng.normal(0, 0.5, 40), cohort)
+    # Size tells these classes apart as well: that taking it out costs a lot says nothing.
+    assert found.size > 0.9
+    assert abs(found.r_within) < 0.4
     assert not found.reads_size
     assert "reads more than head size" in found.sentence
     nothing = reads_head_size(rng.normal(size=40), cohort)
@@ -124,10 +127,12 @@ def test_masks_hold_size_and_nothing_else() -> None:
     assert len(levels) == 1
     assert len(next(iter(levels))) == 2
     volumes = [(mask > 0).sum() for mask in masks]
-    assert np.corrcoef(volumes, cohort.participants["brain_ml"])[0, 1] > 0.95
+    assert np.corrcoef(volumes, cohort.participants["brain_ml"])[0, 1] > 0.9
 
 
-@pytest.mark.parametrize(("factor", "said"), [(255.0, "saturated logits"), (0.01, "class")])
+@pytest.mark.parametrize(
+    ("factor", "said"), [(255.0, "saturated logits"), (0.01, "All 40 scans are given class")]
+)
 def test_intensities_of_another_kind_are_refused(tmp_path: Path, factor: float, said: str) -> None:
     cohort = brains()
     other = Cohort(cohort.participants, cohort.class_names, GRID, lambda i: factor * cohort.load(i))
@@ -175,7 +180,7 @@ def test_classes() -> None:
     assert (odd.any(), said) == (False, "")
     odd, said = implausible_outputs(np.tile([3.0, 1.0], (10, 1)), ("a", "b"), labels)
     assert odd.all()
-    assert said.startswith("All 10 scans are given class a")
+    assert said.startswith("All 10 scans are given a")
     # Two of another class may be missed by any network.
     rare = np.array([0] * 8 + [1] * 2)
     assert not implausible_outputs(np.tile([3.0, 1.0], (10, 1)), ("a", "b"), rare)[0].any()
@@ -192,7 +197,6 @@ def test_features_like_those_of_the_training_are_left_alone() -> None:
     assert not unlike_training(without, cohort)[0].any()
 
 
-@pytest.mark.slow
 def test_the_papers_weights_read_head_size(shared_dir: Path, tmp_path: Path) -> None:
     """Needs the 30 IXI brains as a study, which takes a minute to prepare."""
     from dataclasses import replace

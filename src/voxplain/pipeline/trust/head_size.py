@@ -17,6 +17,7 @@ __all__ = ["HeadSize", "mask_scans", "reads_head_size"]
 
 _DRAWS = 1000
 _CHANCE = 0.5
+_FOLLOWS = 0.5
 _TOP, _EDGE = 95, 0.1
 _TWO = 2
 
@@ -40,8 +41,8 @@ class HeadSize:
         Of the network's output once the volume is regressed out.
     masks : float or None
         Of the network shown nothing but brain masks; None where it was not asked.
-    r : float
-        Correlation of the network's output with the volume.
+    r, r_within : float
+        Correlation of the network's output with the volume, over all scans, and within the classes.
     scans : int
     """
 
@@ -53,16 +54,21 @@ class HeadSize:
     removed: float
     masks: float | None
     r: float
+    r_within: float
     scans: int
 
     @property
     def reads_size(self) -> bool:
-        """Whether more than half of what the network knows goes with the volume.
+        """Whether the network follows the volume, and what it knows goes with it.
 
-        A network that is no better than chance knows nothing to be explained by size.
+        Its output follows the volume within the classes too, and more than half of what it knows is
+        gone once the volume is regressed out. Where size all but tells the class, the second alone
+        would be true of any network. One that is no better than chance has nothing to be explained.
         """
-        knows = self.low > _CHANCE
-        return knows and (self.network - self.removed) > 0.5 * (self.network - 0.5)
+        knows, follows = self.low > _CHANCE, abs(self.r_within) > _FOLLOWS
+        return (
+            knows and follows and (self.network - self.removed) > _CHANCE * (self.network - _CHANCE)
+        )
 
     @property
     def sentence(self) -> str:
@@ -160,9 +166,20 @@ def reads_head_size(
         size=_auc(size, second),
         removed=_auc(output - np.polyval(line, size), second),
         masks=None if masks is None else _auc(np.asarray(masks, dtype=np.float64), second),
-        r=float(np.corrcoef(output, size)[0, 1]) if np.ptp(output) else 0.0,
+        r=_correlation(output, size),
+        r_within=_correlation(_within(output, second), _within(size, second)),
         scans=len(output),
     )
+
+
+def _within(values: NDArray[np.float64], second: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Take the mean of each class out."""
+    means = values[~second].mean(), values[second].mean()
+    return values - np.where(second, means[1], means[0])
+
+
+def _correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    return float(np.corrcoef(a, b)[0, 1]) if np.ptp(a) and np.ptp(b) else 0.0
 
 
 def _signed_auc(score: NDArray[np.float64], second: NDArray[np.bool_]) -> float:
