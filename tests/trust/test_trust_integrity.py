@@ -44,12 +44,15 @@ def test_copies_are_found_and_different_brains_are_not() -> None:
 
 
 def test_wrapped_intensities_jump() -> None:
-    scans, inside = some(10), brain()
-    shares = np.array([jumps(one, inside) for one in scans])
+    rng = np.random.default_rng(0)
+    ramp = np.broadcast_to(np.linspace(100, 380, SHAPE[0])[:, None, None], SHAPE)
+    scans = [(ramp + rng.normal(size=SHAPE)).astype(np.float32) for _ in range(10)]
+    shares = np.array([jumps(one, brain()) for one in scans])
     assert not wrapped(shares).any()
-    low, high = scans[4].min(), scans[4].max()
-    levels = (scans[4] - low) / (high - low) * 400 % 256
-    shares[4] = jumps(levels.astype(np.float32), inside)
+    # In eight bits, what is brighter than 255 begins at 0 again: one layer of pairs jumps.
+    shares[4] = jumps(scans[4] % 256, brain())
+    pairs = 3 * 8 * 10 * 6 - 10 * 6 - 8 * 6 - 8 * 10
+    assert shares[4] == pytest.approx(10 * 6 / pairs)
     assert np.flatnonzero(wrapped(shares)).tolist() == [4]
 
 
