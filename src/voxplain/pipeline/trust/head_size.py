@@ -183,7 +183,7 @@ def reads_head_size(
 def _within(values: NDArray[np.float64], second: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Take the mean of each class out."""
     means = values[~second].mean(), values[second].mean()
-    return values - np.where(second, means[1], means[0])
+    return np.asarray(values - np.where(second, means[1], means[0]))
 
 
 def _correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
