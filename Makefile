@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 DEMO_OUT ?= demo
 
-.PHONY: help setup demo test cases coverage mutants check format bench scoreboard docs clean
+.PHONY: help setup demo test cases coverage mutants mutation check format bench scoreboard docs clean
 
 help: ## show what make can do
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
