@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,11 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from voxplain.cohort import open_store
+from voxplain.cohort.store.writer import write_store
 from voxplain.errors import InputError
 from voxplain.grid import Grid
 from voxplain.pipeline.explain.options import ScanOptions
+from voxplain.pipeline.trust.external import trust_weights
 from voxplain.pipeline.trust.head_size import mask_scans, reads_head_size
 from voxplain.pipeline.trust.measured import plausibility_measurement
 from voxplain.pipeline.trust.plausibility import (
@@ -25,6 +28,7 @@ from voxplain.pipeline.trust.plausibility import (
     unlike_training,
 )
 from voxplain.progress import Silent
+from voxplain.study import Study
 from voxplain.volume import Cohort
 
 GRID = Grid((10, 12, 10), np.diag([15.0, 15, 15, 1]))
@@ -92,6 +96,32 @@ def test_a_network_that_reads_head_size_is_called_so(tmp_path: Path) -> None:
     require_plausible(found)
     told = plausibility_measurement(found)
     assert (told.test, told.value, told.words) == ("plausibility", 1.0, found.first)
+
+
+def test_the_verdict_on_somebodys_weights(tmp_path: Path) -> None:
+    cohort, study = brains(), tmp_path / "study"
+    Study(study, "voxplain study", "0")
+    write_store(study / "cohort", cohort, "test")
+    torch.save(reading_size(cohort).state_dict(), tmp_path / "size.pt")
+    options = ScanOptions(NET, (tmp_path / "size.pt",), (), study, methods=("gradient",))
+    found = trust_weights(options, Silent())
+    assert found.first.startswith("This network reads head size")
+    tests = {one.rule.test: one.outcome for one in found.study}
+    assert tests == {
+        "knowledge-chance": "pass", "knowledge-confounds": "fail", "plausibility": "pass",
+    }  # fmt: skip
+    assert [one.call for one in found.methods] == ["do not believe"]
+    assert found.exit_code == 3
+    told = json.loads((study / "trust-weights.json").read_text())
+    assert told["first"] == found.first
+    assert "head size" in (study / "trust-weights.html").read_text()
+    strange = reading_size(cohort)
+    with torch.no_grad():
+        strange[4].weight.mul_(1e4)
+    torch.save(strange.state_dict(), tmp_path / "size.pt")
+    with pytest.raises(InputError, match=r"saturated logits.* Maps of it explain nothing"):
+        trust_weights(options, Silent())
+    assert trust_weights(options, Silent(), forced=True).exit_code == 3
 
 
 def test_a_network_that_reads_something_else_is_not() -> None:

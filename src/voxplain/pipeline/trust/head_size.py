@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_fill_holes
-from scipy.stats import rankdata
+from scipy.stats import mannwhitneyu, rankdata
 
 from voxplain.phantom import background_of
 from voxplain.volume import Cohort
@@ -43,6 +43,9 @@ class HeadSize:
         Of the network shown nothing but brain masks; None where it was not asked.
     r, r_within : float
         Correlation of the network's output with the volume, over all scans, and within the classes.
+    p, p_removed : float
+        How often shuffled labels would tell as much of the output, as it is and once the volume is
+        regressed out (Mann and Whitney, two-sided).
     scans : int
     """
 
@@ -55,6 +58,8 @@ class HeadSize:
     masks: float | None
     r: float
     r_within: float
+    p: float
+    p_removed: float
     scans: int
 
     @property
@@ -150,6 +155,7 @@ def reads_head_size(
     output = np.asarray(score, dtype=np.float64)
     second = labels == 1
     line = np.polyfit(size, output, 1)
+    left = output - np.polyval(line, size)
     network = _auc(output, second)
     rng = np.random.default_rng(seed)
     parts = np.flatnonzero(second), np.flatnonzero(~second)
@@ -164,10 +170,12 @@ def reads_head_size(
         low=float(low),
         high=float(high),
         size=_auc(size, second),
-        removed=_auc(output - np.polyval(line, size), second),
+        removed=_auc(left, second),
         masks=None if masks is None else _auc(np.asarray(masks, dtype=np.float64), second),
         r=_correlation(output, size),
         r_within=_correlation(_within(output, second), _within(size, second)),
+        p=_p(output, second),
+        p_removed=_p(left, second),
         scans=len(output),
     )
 
@@ -175,7 +183,7 @@ def reads_head_size(
 def _within(values: NDArray[np.float64], second: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Take the mean of each class out."""
     means = values[~second].mean(), values[second].mean()
-    return values - np.where(second, means[1], means[0])
+    return np.asarray(values - np.where(second, means[1], means[0]))
 
 
 def _correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
@@ -187,6 +195,10 @@ def _signed_auc(score: NDArray[np.float64], second: NDArray[np.bool_]) -> float:
     count = int(second.sum())
     above = rankdata(score)[second].sum() - count * (count + 1) / 2
     return float(above / (count * (len(score) - count)))
+
+
+def _p(score: NDArray[np.float64], second: NDArray[np.bool_]) -> float:
+    return float(mannwhitneyu(score[second], score[~second]).pvalue)
 
 
 def _auc(score: NDArray[np.float64], second: NDArray[np.bool_]) -> float:
