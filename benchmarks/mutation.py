@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from voxplain.attribution import explain
 from voxplain.cohort.store.reader import open_store
 from voxplain.errors import VoxplainError
 from voxplain.fit import Schedule
+from voxplain.phantom import make_scenario
 from voxplain.pipeline.explain.options import ScanOptions
 from voxplain.pipeline.explain.study import explain_study
 from voxplain.pipeline.fit.fitted import Fitted, networks_of_folds
@@ -339,12 +340,9 @@ def make_clean(folder: Path, seed: int, subjects: int, epochs: int) -> None:
     """Make a study in which nothing is wrong, unless it is there."""
     if (folder / "explain.json").exists():
         return
-    make_phantom_study(
-        PhantomOptions(
-            folder, subjects, scenario="additive", dprime=4.0, voxel_size=8.0, seed=seed
-        ),
-        Silent(),
-    )
+    scenario = make_scenario("additive", 4.0)
+    phantom = PhantomOptions(folder, subjects, seed=seed, voxel_size=8.0, scenario=scenario)
+    make_phantom_study(phantom, Silent())
     schedule = Schedule(epochs=epochs)
     fit = FitOptions(
         folder, folder, (NETWORK,), folds=4, schedule=schedule, final=False, baselines=False,
@@ -355,7 +353,9 @@ def make_clean(folder: Path, seed: int, subjects: int, epochs: int) -> None:
     explain_study(ScanOptions(NETWORK, (), (), folder, methods=methods, device="cpu"), Silent())
 
 
-def judged(folder: Path, methods: Sequence[str], rules: Path | None = None) -> TrustResult:
+def judged(
+    folder: Path, methods: Sequence[str], rules: Mapping[str, Any] | None = None
+) -> TrustResult:
     """Ask for the verdict, without tests that train."""
     options = TrustOptions(folder, methods=tuple(methods), budget=BUDGET, rules=rules, device="cpu")
     return run_trust(options, Silent())
@@ -374,9 +374,7 @@ def catch(fault: Fault, clean: Path, work: Path) -> tuple[bool, str]:
     fault.plant(work)
     try:
         # What asks networks about changed scans names no fault of files, and takes the time.
-        rules = work.with_name("rules.json")
-        rules.write_text(json.dumps({name: {"off": True} for name in SLOW}))
-        said = failed(judged(work, [fault.method], rules))
+        said = failed(judged(work, [fault.method], {name: {"off": True} for name in SLOW}))
     except VoxplainError as error:
         return not fault.named_by, f"refused: {error}"
     named = [test for test in fault.named_by if test in said]

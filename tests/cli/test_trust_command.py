@@ -127,7 +127,9 @@ def test_a_wrong_map_is_named(
     verdicts = {name: one["verdict"] for name, one in told(study)["methods"].items()}
     assert verdicts["input-x-gradient"] == "do not believe"
     assert verdicts["gradient"].startswith("believe")
-    assert "• Input × gradient: do not believe. The maps are not what this network gives" in shown
+    assert (
+        "• Input × gradient: do not believe. The maps are not what this network gives with" in shown
+    )
 
 
 def test_maps_without_their_place_or_of_other_weights(

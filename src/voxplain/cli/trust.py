@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
 from dataclasses import replace as replaced
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -92,7 +94,8 @@ def trust(
         network=network,
         methods=tuple(dict.fromkeys(method or ())),
         budget=budget,
-        rules=rules,
+        rules=None if rules is None else _read_rules(rules),
+        rules_name="" if rules is None else rules.name,
         power=_counts(power),
         seed=seed,
         device=device,
@@ -176,3 +179,25 @@ def _rows(table: Table, findings: Sequence[Finding]) -> None:
             table.add_row(f"  {one.rule.test}", "failed", *cells)
     if left := [one.rule.test for one in findings if one.outcome == "not tested"]:
         table.add_row(f"  not tested: {', '.join(left)}")
+
+
+def _read_rules(path: Path) -> Mapping[str, Any]:
+    """Read a file of rules.
+
+    Raises
+    ------
+    InputError
+        If it is missing, or is neither TOML nor JSON.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"The rules in {path} cannot be read: {error}.") from error
+    kind = "JSON" if path.suffix.lower() == ".json" else "TOML"
+    try:
+        given = json.loads(text) if kind == "JSON" else tomllib.loads(text)
+    except ValueError as error:
+        raise InputError(f"The rules in {path} are not {kind}: {error}.") from error
+    if not isinstance(given, dict):
+        raise InputError(f"The rules in {path} must name tests; a list or a value was given.")
+    return given

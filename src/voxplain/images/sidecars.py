@@ -16,7 +16,7 @@ from voxplain.grid import Grid, require_same_grid
 from voxplain.images.reading import read_image
 from voxplain.images.writing import nifti_bytes
 
-__all__ = ["read_map", "sidecar_of", "write_map"]
+__all__ = ["read_map", "sidecar_of", "stored_place", "write_map"]
 
 _ENDING = ".nii.gz"
 _MAP = "_statmap"
@@ -107,6 +107,27 @@ def read_map(
     if "Spread" in sidecar:
         spread, _ = read_image(place.with_name(sidecar["Spread"]))
     return values, spread, sidecar
+
+
+def stored_place(path: Path) -> tuple[tuple[int, ...], NDArray[np.float64]] | None:
+    """Read the shape and the affine that a map's NIfTI file says, whatever its sidecar says.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    tuple of (shape, affine), or None
+        None where the file cannot be read.
+    """
+    import nibabel
+
+    try:
+        image = nibabel.nifti1.load(path)
+    except (OSError, ValueError, EOFError, nibabel.filebasedimages.ImageFileError):
+        return None
+    return tuple(image.shape[:3]), np.asarray(image.affine, dtype=np.float64)
 
 
 def sidecar_of(path: str | PathLike[str]) -> Path:

@@ -153,6 +153,13 @@ class Study(Folder):
             if told["Provenance"]["method"] == method and told.get("Network", "") == network
         ]
 
+    def all_maps(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """Go through the whole maps of all scans, and what their sidecars say."""
+        for path in sorted((self.folder / "maps").glob("*/*_statmap.json")):
+            sidecar, image = read_json(path) or {}, path.with_suffix(".nii.gz")
+            if {"Provenance", "Method", "Subject", "request"} <= {*sidecar} and image.is_file():
+                yield image, sidecar
+
     def _sidecars(self, subject: str) -> Iterator[tuple[Path, dict[str, Any]]]:
         """Go through the whole maps of a scan."""
         name = MapName(subject, "", "")

@@ -196,7 +196,8 @@ class Case:
         digest = hashlib.sha256()
         maps = self.methods[method]
         for one in (*maps.maps, *maps.strangers):
-            digest.update(one.path.read_bytes())
+            place = str(one.path.relative_to(self.study.folder))
+            digest.update(self.study.read_bytes(place) or b"")
             digest.update(repr(sorted(one.sidecar["request"].items())).encode())
         return digest.hexdigest()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,8 +40,10 @@ class TrustOptions:
         By default all of which the study has maps.
     budget : str
         A key of `BUDGETS`, or minutes or hours: ``"30m"``, ``"2h"``.
-    rules : path, optional
-        TOML or JSON; see `voxplain.trust.rules.read_rules`.
+    rules : mapping, optional
+        What is to be judged otherwise; see `voxplain.trust.rules.read_rules`.
+    rules_name : str
+        Where that was read.
     power : tuple of int
         Numbers of scans for the power curve.
     seed : int
@@ -54,7 +56,8 @@ class TrustOptions:
     network: str | None = None
     methods: tuple[str, ...] = ()
     budget: str = "10m"
-    rules: Path | None = None
+    rules: Mapping[str, Any] | None = None
+    rules_name: str = "other rules"
     power: tuple[int, ...] = ()
     seed: int = 0
     device: str = "auto"
@@ -173,7 +176,7 @@ def _methods(
     row_of = {subject: row for row, subject in enumerate(cohort.subjects)}
     by_method: dict[str, list[StudyMap]] = {}
     strangers: dict[str, list[StudyMap]] = {}
-    for path, told in _sidecars(study):
+    for path, told in study.all_maps():
         if told.get("Network", "") != network:
             continue
         row = row_of.get(told["Subject"], -1)
@@ -192,14 +195,6 @@ def _methods(
     return {
         name: _of_rule(name, by_method[name], strangers.get(name, []), cohort) for name in chosen
     }
-
-
-def _sidecars(study: Study) -> Iterator[tuple[Path, dict[str, Any]]]:
-    for path in sorted((study.folder / "maps").glob("sub-*/*_statmap.json")):
-        told = study.read_json(str(path.relative_to(study.folder)))
-        image = path.with_suffix(".nii.gz")
-        if {"Provenance", "Method", "Subject", "request"} <= {*told} and image.is_file():
-            yield image, told
 
 
 def _of_rule(

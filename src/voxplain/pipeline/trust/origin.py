@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import nibabel
 import numpy as np
 
 from voxplain.grid import Grid
+from voxplain.images.sidecars import stored_place
 from voxplain.pipeline.fit.kept import TrainingRecord
 from voxplain.pipeline.maps import voxels_sha256
 from voxplain.pipeline.trust.case import Case, MethodMaps, StudyMap
@@ -100,14 +100,13 @@ def _seen(case: Case, one: StudyMap, trained: Sequence[set[str]]) -> str:
 
 def _misplaced(one: StudyMap, grid: Grid) -> str:
     """Say how a map's place differs from its scan's; nothing where it does not."""
-    try:
-        image = nibabel.nifti1.load(one.path)
-    except (OSError, ValueError, nibabel.filebasedimages.ImageFileError):
+    place = stored_place(one.path)
+    if place is None:
         return "damaged"
-    if tuple(image.shape[:3]) != tuple(grid.shape):
-        swapped = sorted(image.shape[:3]) == sorted(grid.shape)
+    shape, affine = place
+    if shape != tuple(grid.shape):
+        swapped = sorted(shape) == sorted(grid.shape)
         return "with axes swapped" if swapped else "of another shape"
-    affine = np.asarray(image.affine)
     tolerance = 1e-3 * max(grid.voxel_size)
     if np.allclose(affine, grid.affine, atol=tolerance):
         told = np.asarray(one.sidecar["Grid"]["affine"])

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import time
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from voxplain import __version__
 from voxplain.attribution import METHODS
-from voxplain.errors import InputError, VoxplainError
+from voxplain.errors import VoxplainError
 from voxplain.pipeline.trust.case import Case
 from voxplain.pipeline.trust.kept import Keeper
 from voxplain.pipeline.trust.knowledge import first_line
@@ -55,8 +52,8 @@ def run_trust(options: TrustOptions, progress: Progress) -> TrustResult:
         If the study cannot be judged, or the file of rules cannot be used.
     """
     began = time.perf_counter()
-    rules = RULES if options.rules is None else read_rules(_read_file(options.rules))
-    edition = EDITION if options.rules is None else f"{EDITION}, changed by {options.rules.name}"
+    rules = RULES if options.rules is None else read_rules(options.rules)
+    edition = EDITION if options.rules is None else f"{EDITION}, changed by {options.rules_name}"
     case = open_case(options)
     tests = [one for one in TESTS if _asked(one, rules, case)]
     steps = _planned(case, tests, budget_seconds(options.budget), options.replace)
@@ -185,25 +182,3 @@ def _measured(step: _Step, case: Case, left: float, progress: Progress) -> list[
 
 def _without(test: Test, reason: str) -> list[Measurement]:
     return [Measurement(name, None, None, reason) for name in test.rules]
-
-
-def _read_file(path: Path) -> Mapping[str, Any]:
-    """Read a file of rules.
-
-    Raises
-    ------
-    InputError
-        If it is missing, or is neither TOML nor JSON.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"The rules in {path} cannot be read: {error}.") from error
-    kind = "JSON" if path.suffix.lower() == ".json" else "TOML"
-    try:
-        given = json.loads(text) if kind == "JSON" else tomllib.loads(text)
-    except ValueError as error:
-        raise InputError(f"The rules in {path} are not {kind}: {error}.") from error
-    if not isinstance(given, dict):
-        raise InputError(f"The rules in {path} must name tests; a list or a value was given.")
-    return given

@@ -32,5 +32,5 @@ def sentence(text: str) -> str:
 
 
 def rule_text(finding: Finding) -> str:
-    """Write by which rule a figure was judged."""
-    return f"{finding.rule.direction} {figure(finding.threshold)}"
+    """Write by which rule a figure was judged, in one piece that no line breaks."""
+    return f"{finding.rule.direction} {figure(finding.threshold)}".replace(" ", "\u00a0")

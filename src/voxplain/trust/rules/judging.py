@@ -88,7 +88,8 @@ def judge_method(
 
 
 def _reason(finding: Finding) -> str:
-    return f"{finding.rule.failure} ({finding.measurement.words.rstrip('.')}; {limit_of(finding)})."
+    failure, words = finding.rule.failure.rstrip("."), finding.measurement.words.rstrip(".")
+    return f"{failure} ({words}; {limit_of(finding)})."
 
 
 def limit_of(finding: Finding) -> str:
