@@ -16,7 +16,7 @@ import argparse
 import json
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from voxplain.attribution.methods import make_method
 from voxplain.cohort import read_volume
 from voxplain.cohort.store.reader import open_store
 from voxplain.console import make_progress
+from voxplain.fit.training.schedule import Schedule
 from voxplain.maps import AttributionMap
 from voxplain.phantom import make_scenario
 from voxplain.pipeline.explain.options import ScanOptions
@@ -66,6 +67,9 @@ class Cell:
     base : {"template", "ixi30"}
     subjects, seed : int
     network : str
+    folds : int
+    schedule : Schedule
+        Of the training: the usual one, unless a scenario needs more.
     """
 
     scenario: str
@@ -73,6 +77,8 @@ class Cell:
     subjects: int
     seed: int
     network: str = "mrinet"
+    folds: int = FOLDS
+    schedule: Schedule = field(default_factory=Schedule)
 
     @property
     def study(self) -> Path:
@@ -177,7 +183,6 @@ def run(cell: Cell, progress: Progress) -> dict[str, Any]:
         "accuracy": accuracy.mean,
         "accuracy_ci": list(accuracy.ci),
         "bayes_accuracy": summary["phantom"]["bayes_accuracy"],
-        "folds": FOLDS,
         "voxel_size_mm": VOXEL_SIZE,
     }
     if cell.scenario == "null":
@@ -210,8 +215,16 @@ def fitted(cell: Cell, progress: Progress) -> FitResult:
             base=base,
         )
         make_phantom_study(options, progress)
-    fitting = FitOptions(study, study, (cell.network,), folds=FOLDS, final=False, baselines=False)
-    return run_fit(fitting, progress)
+    return run_fit(
+        FitOptions(
+            *(study, study, (cell.network,)),
+            folds=cell.folds,
+            schedule=cell.schedule,
+            final=False,
+            baselines=False,
+        ),
+        progress,
+    )
 
 
 def _maps(study: Path, method: str) -> list[Path]:
