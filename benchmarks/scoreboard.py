@@ -93,11 +93,15 @@ class Cell:
 
 def _cells() -> list[Cell]:
     made = []
+    # Two regions together are learnt by more steps of larger batches, or not at all.
+    trainings = [(20, 4, 3e-4, 3), (60, 16, 1e-3, 3), (60, 8, 3e-4, 2), (100, 16, 3e-4, 2)]
+    for seed, (epochs, batch, rate, folds) in enumerate(trainings, start=1):
+        schedule = Schedule(epochs=epochs, batch_size=batch, learning_rate=rate)
+        made.append(Cell("interaction", "template", 900, seed, folds=folds, schedule=schedule))
     for seed in (1, 2, 3):
         for base in ("template", "ixi30"):
             made += [Cell("additive", base, 120, seed), Cell("null", base, 120, seed)]
-            made += [Cell("interaction", "template", n, seed) for n in (300, 600)]
-        made.append(Cell("suppressor", "template", 600, seed))
+        made.append(Cell("suppressor", "template", 480, seed))
         made += [Cell("additive", "template", n, seed) for n in (60, 240)]
         made += [Cell("additive", "template", 120, seed, n) for n in ("resnet10", "sfcn")]
         others = ("head-size-and-effect", "families", "shortcut")
