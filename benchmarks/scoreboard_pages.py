@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.scoreboard_published import beside_se3d
 from voxplain.attribution.methods import METHODS
 from voxplain.report.figures.style import (
     BLUE,
@@ -226,6 +227,13 @@ def _page(told: Sequence[Record], null: Sequence[Record]) -> str:
             ]
             lines += _row([one["base"], str(one["subjects"]), str(one["seed"]), *cell])
         lines.append("")
+    usual = [
+        one
+        for one in told
+        if (one["scenario"], one["subjects"], one["network"]) == ("additive", 120, "mrinet")
+    ]
+    if usual:
+        lines += beside_se3d(usual)
     return "\n".join(lines)
 
 
