@@ -19,6 +19,7 @@ from voxplain.cli.features import features
 from voxplain.cli.fit import fit
 from voxplain.cli.phantom import phantom
 from voxplain.cli.reclassify import reclassify
+from voxplain.cli.trust import trust
 from voxplain.console import make_console, make_progress
 from voxplain.errors import VoxplainError, VoxplainWarning
 
@@ -48,6 +49,7 @@ app.command()(fit)
 app.command()(explain)
 app.command()(reclassify)
 app.command()(features)
+app.command()(trust)
 
 
 def _version(wanted: bool) -> None:

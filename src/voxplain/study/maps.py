@@ -132,6 +132,27 @@ class Study(Folder):
         """Return from which files each map of a scan was made, as `write_map` was told."""
         return [sidecar.get("Sources") or {} for _, sidecar in self._sidecars(subject)]
 
+    def maps_of(self, subject: str, method: str, network: str) -> list[tuple[Path, str, float]]:
+        """List the maps of a scan by a method, whatever they were asked with.
+
+        Parameters
+        ----------
+        subject, method : str
+            Label of the scan, and registry name of the method.
+        network : str
+            See `map_place`.
+
+        Returns
+        -------
+        list of (pathlib.Path, str, float)
+            The NIfTI file, the target, and the seconds that the map took.
+        """
+        return [
+            (path.with_suffix(".nii.gz"), str(told["Target"]), float(told["Seconds"]))
+            for path, told in self._sidecars(subject)
+            if told["Provenance"]["method"] == method and told.get("Network", "") == network
+        ]
+
     def _sidecars(self, subject: str) -> Iterator[tuple[Path, dict[str, Any]]]:
         """Go through the whole maps of a scan."""
         name = MapName(subject, "", "")
