@@ -61,7 +61,8 @@ def test_guided_backprop_equals_captum(target: int) -> None:
 @pytest.fixture(scope="module", params=["DenseNet121", "resnet18"])
 def monai_case(request: pytest.FixtureRequest) -> tuple[nn.Module, Volume, str]:
     """Each with its layers and joints, a quarter as wide, and the deep one with fewer of a kind."""
-    torch.manual_seed(0)
+    # Grad-CAM may be zero everywhere in an untrained network; of these two it is not.
+    torch.manual_seed(0 if request.param == "DenseNet121" else 1)
     if request.param == "DenseNet121":
         # Its last block is down to a single voxel here.
         thin = {"block_config": (2, 4, 6, 4), "init_features": 16, "growth_rate": 8}

@@ -313,7 +313,9 @@ def test_no_cohort(run: Run, tmp_path: Path) -> None:
 
 
 def test_phantoms_are_a_cohort_like_any_other(run: Run, tmp_path: Path) -> None:
-    code, _, _ = run("phantom", "--out", tmp_path / "p", "--subjects", 4, "--strength", 0)
+    code, _, _ = run(
+        "phantom", "--out", tmp_path / "p", "--subjects", 4, "--strength", 0, "--voxel-size", 8
+    )
     assert code == 0
     cohort = open_store(tmp_path / "p/cohort")
     assert len(cohort) == 4
