@@ -145,17 +145,20 @@ def _counts(text: str | None) -> tuple[int, ...]:
 
 
 def _tell(console: Console, result: TrustResult) -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
+    from rich.text import Text
 
     console.print(result.first, style="bold", highlight=False, markup=False, soft_wrap=True)
-    table = Table(title=f"Rules, edition {result.edition}", show_lines=False)
-    for name in ("method", "test", "outcome", "figure", "chance", "rule"):
-        table.add_column(name, overflow="fold", no_wrap=name in ("figure", "chance", "rule"))
-    _rows(table, result.study, "the study")
+    table = Table(title=f"Rules, edition {result.edition}", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("what did not pass", overflow="fold")
+    for name in ("", "figure", "chance", "rule"):
+        table.add_column(name, no_wrap=True, justify="left" if name in ("", "rule") else "right")
+    _rows(table, result.study)
     for one in result.methods:
         table.add_section()
-        table.add_row(one.label, "", f"[{_STYLES[one.call]}]{one.call}[/]", "", "", "")
-        _rows(table, one.findings, "")
+        table.add_row(Text(f"{one.label}: {one.call}", style=_STYLES[one.call]))
+        _rows(table, one.findings)
     console.print(table)
     for aside in result.asides:
         console.print(f"• {aside.words}", highlight=False, markup=False, soft_wrap=True)
@@ -163,13 +166,13 @@ def _tell(console: Console, result: TrustResult) -> None:
         console.print(f"• {one.sentence}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _rows(table: Table, findings: Sequence[Finding], who: str) -> None:
+def _rows(table: Table, findings: Sequence[Finding]) -> None:
     """Add what was failed, and name what was not tested."""
     from voxplain.report.words.trust import figure, rule_text
 
     for one in findings:
         if one.outcome == "fail":
             cells = figure(one.measurement.value), figure(one.measurement.chance), rule_text(one)
-            table.add_row(who, one.rule.test, one.outcome, *cells)
+            table.add_row(f"  {one.rule.test}", "failed", *cells)
     if left := [one.rule.test for one in findings if one.outcome == "not tested"]:
-        table.add_row(who, ", ".join(left), "not tested", "", "", "")
+        table.add_row(f"  not tested: {', '.join(left)}")
