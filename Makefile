@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 DEMO_OUT ?= demo
 
-.PHONY: help setup demo test cases coverage mutants check format bench scoreboard docs clean
+.PHONY: help setup demo test cases coverage mutants mutation check format bench scoreboard docs clean
 
 help: ## show what make can do
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -32,6 +32,9 @@ coverage: $(READY) ## run the tests and list what no test reaches (branches, pro
 
 mutants: $(READY) ## plant each mutant of tests/mutants and see whether its tests fail (hours)
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/mutants/run.py --jobs 2
+
+mutation: $(READY) ## plant faults into a clean study and see whether the verdict names each (an hour)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.mutation
 
 check: $(READY) ## formatting, lint, types and import contracts
 	@$(BIN)/ruff format --check src tests benchmarks docs

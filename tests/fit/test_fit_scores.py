@@ -19,7 +19,7 @@ from voxplain.fit import (
     moderated_interval,
     permutation_p,
 )
-from voxplain.fit.inference import _shuffler
+from voxplain.fit.inference import shuffler
 from voxplain.fit.metrics import probabilities_of
 
 RNG = np.random.default_rng(0)
@@ -204,6 +204,6 @@ def test_the_permutation_test_is_uniform_where_nothing_is_known_and_small_where_
 def test_truths_move_between_families_of_one_size() -> None:
     groups = np.array([0, 0, 1, 1, 2, 3])
     outcome = classes(0, 0, 1, 1, 0, 1)
-    shuffle = _shuffler(outcome, groups, np.random.default_rng(0))
+    shuffle = shuffler(outcome, groups, np.random.default_rng(0))
     seen = {tuple(shuffle().tolist()) for _ in range(60)}
     assert seen == {(a, a, 1 - a, 1 - a, b, 1 - b) for a in (0, 1) for b in (0, 1)}

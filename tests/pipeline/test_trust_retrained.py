@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,17 +22,23 @@ from voxplain.phantom import dprime_of
 from voxplain.pipeline.explain.options import ScanOptions
 from voxplain.pipeline.explain.study import explain_study
 from voxplain.pipeline.fit.run import FitOptions, run_fit
-from voxplain.pipeline.trust import trial
+from voxplain.pipeline.trust import null, trial
+from voxplain.pipeline.trust.beside import brain_of
 from voxplain.pipeline.trust.encoding import encoding_test, inverted_cohort
 from voxplain.pipeline.trust.layers import layer_sweep, layers_of
 from voxplain.pipeline.trust.null import null_test, shuffled_outcome
+from voxplain.pipeline.trust.opening import TrustOptions, open_case
 from voxplain.pipeline.trust.own import OwnStudy, read_own_study
+from voxplain.pipeline.trust.places import regions_within
+from voxplain.pipeline.trust.planted import find_planted, next_dprime
 from voxplain.pipeline.trust.power import nested_rows, passes_from, power_curve
-from voxplain.pipeline.trust.spike import next_dprime, spike_in
+from voxplain.pipeline.trust.retrained import RETRAINED
+from voxplain.pipeline.trust.spike import spike_in
 from voxplain.pipeline.truth import read_truth
 from voxplain.progress import Silent
 from voxplain.study import Study
 from voxplain.trust import TMap, localise, strength
+from voxplain.trust.rules import RULES, apply
 from voxplain.volume import Cohort
 
 GRID = Grid(
@@ -75,6 +82,7 @@ def few_draws() -> object:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(trial, "_RESAMPLES", 20)
         patched.setattr(trial, "_DRAWS", 20)
+        patched.setattr(null, "_PLACES", 5)
         yield
 
 
@@ -178,7 +186,8 @@ def test_a_network_trained_on_true_labels_again_does_not_differ(
         return outcome, 1.0
 
     monkeypatch.setattr("voxplain.pipeline.trust.null.shuffled_outcome", unshuffled)
-    found = null_test(own, Silent(), folds=4, number=9)
+    alone = replace(own, methods=("gradient",))
+    found = null_test(alone, Silent(), folds=4, number=9)
     assert found.value > 0.8
     beside = found.methods["gradient"].beside
     assert beside.retraining.p > 0.2
@@ -278,3 +287,53 @@ def test_weights_of_the_sub_study_are_those_of_its_own_training(own: OwnStudy) -
     cohort = open_store(own.folder / "cohort")
     one, other = (Engine("cpu").logits(n, [cohort[0]]) for n in networks)
     assert not np.allclose(one, other)
+
+
+def test_the_verdict_tells_what_trains_before_it_starts(
+    own: OwnStudy,
+) -> None:
+    case = open_case(TrustOptions(own.folder, power=(16, 32), device="cpu"))
+    plans = {one.name: one.plan(case, 3600.0) for one in RETRAINED}
+    assert plans["spike-in"].settings == {"regions": 3, "folds": 4}
+    assert plans["spike-in"].words == "12 trainings on 32 scans with a planted effect"
+    assert plans["null"].settings == {"folds": 4}
+    assert plans["power"].settings == {"numbers": [16, 32], "folds": 4, "left_out": []}
+    late = {one.name: one.plan(case, 0.0) for one in RETRAINED}
+    assert all(isinstance(one, str) for one in late.values())
+    assert "of the budget was left (by the study's own fit, a training takes" in late["null"]
+    without = open_case(TrustOptions(own.folder, device="cpu"))
+    told = {one.name: one for one in RETRAINED}["power"].plan(without, 3600.0)
+    assert told == "not asked for; give --power 50,100,200"
+
+
+def test_what_trains_is_measured_for_the_verdict(own: OwnStudy) -> None:
+    case = open_case(TrustOptions(own.folder, methods=("gradient", "grad-cam"), device="cpu"))
+    tests = {one.name: one for one in RETRAINED}
+    measured = {}
+    for name in ("null", "encoding", "layers"):
+        if name == "layers":
+            # Without a spike-in there is nothing to ask about layers; it is made by other tests.
+            assert own.place("spike-1").exists()
+        plan = tests[name].plan(case, 3600.0)
+        measured |= {(one.test, one.method): one for one in tests[name].run(case, plan, Silent())}
+    assert set(tests["null"].rules) == {"null-maps", "null-calls"}
+    for (test, _), one in measured.items():
+        assert test in RULES
+        assert one.words.endswith(".")
+        assert json.loads(json.dumps(one.figures)) is not None
+    assert apply(measured["null-maps", "gradient"]).outcome == "pass"
+
+
+def test_regions_are_drawn_from_those_in_the_brain(own: OwnStudy) -> None:
+    cohort = open_store(own.folder / "cohort")
+    brain = brain_of(cohort)
+    places = regions_within(cohort, brain, (2.0, 200.0), 3)
+    assert len({one.name for one in places}) == len(places) > 1
+    assert all((one.voxels <= brain).all() and one.voxels.sum() >= 8 for one in places)
+    assert [one.name for one in regions_within(cohort, brain, (2.0, 200.0), 4)] != [
+        one.name for one in places
+    ]
+    # Of the small ones none fills eight voxels of this grid: the largest of them is taken.
+    assert len(regions_within(cohort, brain, (2.0, 5.0), 3)) == 1
+    assert regions_within(cohort, np.zeros_like(brain), (2.0, 5.0), 3) == []
+    assert find_planted(replace(own, folder=own.folder / "nowhere")) is None

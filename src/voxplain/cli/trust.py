@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace as replaced
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -16,6 +17,7 @@ from voxplain.errors import InputError
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from voxplain.pipeline.explain.options import ScanOptions
     from voxplain.results.trust import Finding, TrustResult
 
 __all__ = ["trust"]
@@ -51,6 +53,22 @@ def trust(
     replace: Annotated[
         bool, typer.Option("--replace", help="Measure all anew; else what is there is kept.")
     ] = False,
+    weights: Annotated[
+        list[Path] | None,
+        typer.Option(help="Somebody's weights instead of the study's own; nothing is trained."),
+    ] = None,
+    class_names: Annotated[
+        str | None, typer.Option(help="Of these weights, in the order of the outputs.")
+    ] = None,
+    unit: Annotated[
+        str | None, typer.Option(help="Of their output, where it is a number, such as years.")
+    ] = None,
+    bins: Annotated[
+        str | None, typer.Option(help="Of their outputs, where these are bins of it: 42:82.")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Judge weights that are not at home on these scans.")
+    ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     seed: Annotated[int, typer.Option(help="Same seed, same figures.")] = 0,
 ) -> None:
@@ -58,9 +76,17 @@ def trust(
 
     Exit code 0 where all may be believed, 3 where one may not, 4 where one was not tested.
     """
+    from voxplain.pipeline.trust.external import trust_weights
     from voxplain.pipeline.trust.opening import TrustOptions
     from voxplain.pipeline.trust.run import run_trust
 
+    console = make_console()
+    if weights:
+        asked = _of_weights(network, weights, study, class_names, unit, bins)
+        asked = replaced(asked, methods=tuple(dict.fromkeys(method or ())), device=device)
+        with importable_here():
+            judged = trust_weights(asked, make_progress(console), force)
+        _end(console, judged, study, "trust-weights")
     options = TrustOptions(
         study=study,
         network=network,
@@ -72,13 +98,40 @@ def trust(
         device=device,
         replace=replace,
     )
-    console = make_console()
     with importable_here():
         result = run_trust(options, make_progress(console))
+    _end(console, result, study, "trust")
+
+
+def _end(console: Console, result: TrustResult, study: Path, name: str) -> NoReturn:
+    """Show a verdict, where it was written, and leave with its exit code."""
     _tell(console, result)
-    for name in ("trust.html", "trust.json"):
-        console.print(f"Written: {study / name}", highlight=False, soft_wrap=True)
+    for ending in ("html", "json"):
+        console.print(f"Written: {study / name}.{ending}", highlight=False, soft_wrap=True)
     raise typer.Exit(result.exit_code)
+
+
+def _of_weights(
+    network: str | None,
+    weights: Sequence[Path],
+    study: Path,
+    class_names: str | None,
+    unit: str | None,
+    bins: str | None,
+) -> ScanOptions:
+    """Gather what is said of somebody's weights.
+
+    Raises
+    ------
+    InputError
+        If no network is named.
+    """
+    from voxplain.pipeline.explain.options import ScanOptions
+
+    if network is None:
+        raise InputError("--weights needs --network, the name of the network that they belong to.")
+    names = tuple(part.strip() for part in class_names.split(",")) if class_names else None
+    return ScanOptions(network, tuple(weights), (), study, class_names=names, unit=unit, bins=bins)
 
 
 def _counts(text: str | None) -> tuple[int, ...]:
@@ -92,17 +145,20 @@ def _counts(text: str | None) -> tuple[int, ...]:
 
 
 def _tell(console: Console, result: TrustResult) -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
+    from rich.text import Text
 
     console.print(result.first, style="bold", highlight=False, markup=False, soft_wrap=True)
-    table = Table(title=f"Rules, edition {result.edition}", show_lines=False)
-    for name in ("method", "test", "outcome", "figure", "chance", "rule"):
-        table.add_column(name, overflow="fold", no_wrap=name in ("figure", "chance", "rule"))
-    _rows(table, result.study, "the study")
+    table = Table(title=f"Rules, edition {result.edition}", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("what did not pass", overflow="fold")
+    for name in ("", "figure", "chance", "rule"):
+        table.add_column(name, no_wrap=True, justify="left" if name in ("", "rule") else "right")
+    _rows(table, result.study)
     for one in result.methods:
         table.add_section()
-        table.add_row(one.label, "", f"[{_STYLES[one.call]}]{one.call}[/]", "", "", "")
-        _rows(table, one.findings, "")
+        table.add_row(Text(f"{one.label}: {one.call}", style=_STYLES[one.call]))
+        _rows(table, one.findings)
     console.print(table)
     for aside in result.asides:
         console.print(f"• {aside.words}", highlight=False, markup=False, soft_wrap=True)
@@ -110,13 +166,13 @@ def _tell(console: Console, result: TrustResult) -> None:
         console.print(f"• {one.sentence}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _rows(table: Table, findings: Sequence[Finding], who: str) -> None:
+def _rows(table: Table, findings: Sequence[Finding]) -> None:
     """Add what was failed, and name what was not tested."""
     from voxplain.report.words.trust import figure, rule_text
 
     for one in findings:
         if one.outcome == "fail":
             cells = figure(one.measurement.value), figure(one.measurement.chance), rule_text(one)
-            table.add_row(who, one.rule.test, one.outcome, *cells)
+            table.add_row(f"  {one.rule.test}", "failed", *cells)
     if left := [one.rule.test for one in findings if one.outcome == "not tested"]:
-        table.add_row(who, ", ".join(left), "not tested", "", "", "")
+        table.add_row(f"  not tested: {', '.join(left)}")

@@ -13,7 +13,7 @@ __all__ = ["coarse", "copies", "jumps", "sides", "wrapped"]
 _COPY = 0.97
 _EDGE_MM = 6.0
 _JUMP = 0.8
-_FAINTEST, _FAR = 0.02, 8.0
+_FAINTEST, _FAR = 0.005, 8.0
 _MIRRORED, _ASYMMETRIC = 0.5, 0.2
 
 

@@ -9,7 +9,8 @@ from time import perf_counter
 import numpy as np
 
 from voxplain import __version__
-from voxplain.attribution import Engine, explain
+from voxplain.attribution import Engine
+from voxplain.attribution.network.numbers import Output
 from voxplain.cohort.store.reader import open_store
 from voxplain.fit import Processes, find_groups, make_folds, outcome_of
 from voxplain.pipeline.fit.kept import TrainingRecord
@@ -17,7 +18,7 @@ from voxplain.pipeline.fit.learner import Learner
 from voxplain.pipeline.fit.places import place_of
 from voxplain.pipeline.fit.setting import Setting
 from voxplain.pipeline.trust.own import OwnStudy, kept
-from voxplain.pipeline.trust.trainings import options_of
+from voxplain.pipeline.trust.trainings import explained, options_of
 from voxplain.progress import Silent
 from voxplain.study import Study, StudyReader
 
@@ -151,10 +152,8 @@ def _measured(own: OwnStudy) -> dict[str, float]:
     for name in own.methods:
         began = perf_counter()
         with engine.run() as shared:
-            explain(
-                network, [cohort[0], cohort[1]], name, 0 if outcome.class_names else "predicted",
-                layer=own.layer_of(name), engine=shared, seed=own.seed, **given[name],
-            )  # fmt: skip
+            target = 0 if outcome.class_names else Output(outcome.name)
+            explained(own, network, [cohort[0], cohort[1]], name, target, given[name], shared)
         spent += (perf_counter() - began) / 2
     return {"training": learner.seconds * own.schedule.epochs, "explaining": spent}
 

@@ -8,15 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_fill_holes
-from scipy.stats import rankdata
+from scipy.stats import mannwhitneyu, rankdata
 
 from voxplain.phantom import background_of
+from voxplain.report.words.numbers import share
 from voxplain.volume import Cohort
 
 __all__ = ["HeadSize", "mask_scans", "reads_head_size"]
 
 _DRAWS = 1000
 _CHANCE = 0.5
+_FOLLOWS = 0.5
 _TOP, _EDGE = 95, 0.1
 _TWO = 2
 
@@ -40,8 +42,11 @@ class HeadSize:
         Of the network's output once the volume is regressed out.
     masks : float or None
         Of the network shown nothing but brain masks; None where it was not asked.
-    r : float
-        Correlation of the network's output with the volume.
+    r, r_within : float
+        Correlation of the network's output with the volume, over all scans, and within the classes.
+    p, p_removed : float
+        How often shuffled labels would tell as much of the output, as it is and once the volume is
+        regressed out (Mann and Whitney, two-sided).
     scans : int
     """
 
@@ -53,16 +58,23 @@ class HeadSize:
     removed: float
     masks: float | None
     r: float
+    r_within: float
+    p: float
+    p_removed: float
     scans: int
 
     @property
     def reads_size(self) -> bool:
-        """Whether more than half of what the network knows goes with the volume.
+        """Whether the network follows the volume, and what it knows goes with it.
 
-        A network that is no better than chance knows nothing to be explained by size.
+        Its output follows the volume within the classes too, and more than half of what it knows is
+        gone once the volume is regressed out. Where size all but tells the class, the second alone
+        would be true of any network. One that is no better than chance has nothing to be explained.
         """
-        knows = self.low > _CHANCE
-        return knows and (self.network - self.removed) > 0.5 * (self.network - 0.5)
+        knows, follows = self.low > _CHANCE, abs(self.r_within) > _FOLLOWS
+        return (
+            knows and follows and (self.network - self.removed) > _CHANCE * (self.network - _CHANCE)
+        )
 
     @property
     def sentence(self) -> str:
@@ -70,13 +82,13 @@ class HeadSize:
         masks = (
             ""
             if self.masks is None
-            else f", the network shown nothing but brain masks {_plain(self.masks)}"
+            else f", the network shown nothing but brain masks {share(self.masks)}"
         )
         figures = (
-            f"the network tells {' from '.join(self.names)} with AUC {_plain(self.network)} "
-            f"({_plain(self.low)} to {_plain(self.high)}, {self.scans} scans), brain volume alone "
-            f"{_plain(self.size)}, the network once volume is regressed out "
-            f"{_plain(self.removed)}{masks}"
+            f"the network tells {' from '.join(self.names)} with AUC {share(self.network)} "
+            f"({share(self.low)} to {share(self.high)}, {self.scans} scans), brain volume alone "
+            f"{share(self.size)}, the network once volume is regressed out "
+            f"{share(self.removed)}{masks}"
         )
         if self.reads_size:
             return f"This network reads head size: {figures}. Its maps explain head size."
@@ -144,6 +156,7 @@ def reads_head_size(
     output = np.asarray(score, dtype=np.float64)
     second = labels == 1
     line = np.polyfit(size, output, 1)
+    left = output - np.polyval(line, size)
     network = _auc(output, second)
     rng = np.random.default_rng(seed)
     parts = np.flatnonzero(second), np.flatnonzero(~second)
@@ -158,11 +171,24 @@ def reads_head_size(
         low=float(low),
         high=float(high),
         size=_auc(size, second),
-        removed=_auc(output - np.polyval(line, size), second),
+        removed=_auc(left, second),
         masks=None if masks is None else _auc(np.asarray(masks, dtype=np.float64), second),
-        r=float(np.corrcoef(output, size)[0, 1]) if np.ptp(output) else 0.0,
+        r=_correlation(output, size),
+        r_within=_correlation(_within(output, second), _within(size, second)),
+        p=_p(output, second),
+        p_removed=_p(left, second),
         scans=len(output),
     )
+
+
+def _within(values: NDArray[np.float64], second: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Take the mean of each class out."""
+    means = values[~second].mean(), values[second].mean()
+    return np.asarray(values - np.where(second, means[1], means[0]))
+
+
+def _correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    return float(np.corrcoef(a, b)[0, 1]) if np.ptp(a) and np.ptp(b) else 0.0
 
 
 def _signed_auc(score: NDArray[np.float64], second: NDArray[np.bool_]) -> float:
@@ -172,10 +198,10 @@ def _signed_auc(score: NDArray[np.float64], second: NDArray[np.bool_]) -> float:
     return float(above / (count * (len(score) - count)))
 
 
+def _p(score: NDArray[np.float64], second: NDArray[np.bool_]) -> float:
+    return float(mannwhitneyu(score[second], score[~second]).pvalue)
+
+
 def _auc(score: NDArray[np.float64], second: NDArray[np.bool_]) -> float:
     found = _signed_auc(score, second)
     return max(found, 1 - found)
-
-
-def _plain(value: float) -> str:
-    return f"{value:.2f}".removeprefix("0") if value < 1 else f"{value:.2f}"

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from voxplain.attribution import METHODS, Engine, explain
+from voxplain.attribution import METHODS, Engine
 from voxplain.attribution.methods import make_method
 from voxplain.attribution.network.probe import probe
 from voxplain.cohort.store.reader import open_store
@@ -19,8 +19,8 @@ from voxplain.errors import VoxplainError
 from voxplain.pipeline.fit.fitted import Fitted, networks_of_folds
 from voxplain.pipeline.streams import Some
 from voxplain.pipeline.trust.own import OwnStudy, kept
-from voxplain.pipeline.trust.spike import Planted
-from voxplain.pipeline.trust.trainings import options_of
+from voxplain.pipeline.trust.planted import Planted
+from voxplain.pipeline.trust.trainings import explained, options_of
 from voxplain.pipeline.truth import Truth, read_truth
 from voxplain.progress import Progress
 from voxplain.study import Study
@@ -224,10 +224,7 @@ def _mean(
         if not some:
             continue
         case = len(cohort.class_names) - 1
-        volumes = list(Some(cohort, some))
-        made = explain(
-            fold.load(), volumes, method, case, layer=layer, engine=engine, seed=own.seed, **given
-        )
+        made = explained(own, fold.load(), Some(cohort, some), method, case, given, engine, layer)
         total += np.sum([one.values for one in made], axis=0, dtype=np.float64)
         count += len(made)
         path = made[0].provenance.layer or layer

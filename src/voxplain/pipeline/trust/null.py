@@ -10,19 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxplain.attribution.methods import make_method
-from voxplain.cohort import load_atlas
 from voxplain.cohort.store.reader import open_store
 from voxplain.errors import InputError
 from voxplain.fit import Outcome, find_groups, outcome_of
 from voxplain.fit.inference import shuffler
-from voxplain.pipeline.planting import find_region
-from voxplain.pipeline.trust.beside import Beside, beside, brain_of, comparison_of
+from voxplain.pipeline.trust.beside import Beside, beside, comparison_of
 from voxplain.pipeline.trust.own import OwnStudy, kept
+from voxplain.pipeline.trust.places import regions_within
 from voxplain.pipeline.trust.trainings import OwnMaps, own_maps, train_again
 from voxplain.progress import Progress
 from voxplain.trust import FWHM_MM
 from voxplain.trust.truth.calls import Calls, calls
-from voxplain.volume import Cohort
 
 __all__ = ["NullFinding", "NullMethod", "null_test", "shuffled_outcome"]
 
@@ -174,7 +172,9 @@ def _trained(
     groups, _ = find_groups(cohort.participants, outcome, own.folds, own.group)
     shuffled, same = shuffled_outcome(outcome, groups, seed)
     trained = train_again(own, name, cohort, shuffled, folds, maps, progress)
-    how, places = comparison_of(cohort, own.seed), some_places(own, cohort)
+    how = comparison_of(cohort, own.seed)
+    found = regions_within(cohort, how.brain, _ML, own.seed)
+    places = [one.voxels for one in found[:_PLACES]]
     methods = {}
     with progress.step("Holding the null's maps beside the study's", len(maps)) as advance:
         for done, (method, ours) in enumerate(maps.items(), start=1):
@@ -190,8 +190,8 @@ def _trained(
                 )
                 for of_folds in (trained.maps[method], ours.folds)
             ]
-            found = NullMethod(beside(method, ours, trained.maps[method], how), *called)
-            methods[method] = asdict(found)
+            one = NullMethod(beside(method, ours, trained.maps[method], how), *called)
+            methods[method] = asdict(one)
             advance(done)
     return {
         "scans": trained.scans,
@@ -202,20 +202,3 @@ def _trained(
         "same": same,
         "methods": methods,
     }
-
-
-def some_places(own: OwnStudy, cohort: Cohort) -> list[NDArray[np.bool_]]:
-    """Choose regions of an atlas at random, of each its voxels, array (X, Y, Z)."""
-    regions, brain = load_atlas("AAL"), brain_of(cohort)
-    size = np.bincount(regions.labels.ravel()) * regions.grid.voxel_volume / 1000
-    names = sorted(name for label, name in regions.names.items() if _ML[0] <= size[label] <= _ML[1])
-    drawn = np.random.default_rng([own.seed, 5]).permutation(names)
-    places: list[NDArray[np.bool_]] = []
-    for name in drawn:
-        _, fraction = find_region(own.folder, str(name), "AAL", cohort, own.seed)
-        inside = (fraction >= 0.5) & brain
-        if inside.any():
-            places.append(inside)
-        if len(places) == _PLACES:
-            break
-    return places

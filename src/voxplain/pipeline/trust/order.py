@@ -26,3 +26,4 @@ TESTS: Final[tuple[Test, ...]] = (
     BETWEEN,
     *RETRAINED,
 )
+"""Those that train come last: they are made to fit into what the others leave of the time."""

@@ -186,17 +186,19 @@ def implausible_outputs(
     odd: NDArray[np.bool_] = (ordered[:, -1] - ordered[:, -2]) > _SATURATED
     chosen = logits.argmax(axis=1)
     rest = len(labels) - int(np.bincount(labels).max())
-    if len(labels) >= _FEWEST and rest >= _RARER and (chosen == chosen[0]).all():
-        return np.ones(len(labels), bool), (
-            f"All {len(labels)} scans are given class {names[int(chosen[0])]}, although they are "
-            "of several classes."
+    said = []
+    if odd.any():
+        said.append(
+            f"{odd.sum()} of {len(odd)} scans have saturated logits, more than {_SATURATED:g} "
+            "apart, as scans of another intensity have."
         )
-    if not odd.any():
-        return odd, ""
-    return odd, (
-        f"{odd.sum()} of {len(odd)} scans have saturated logits, more than {_SATURATED:g} apart, "
-        "as scans of another intensity have."
-    )
+    if len(labels) >= _FEWEST and rest >= _RARER and (chosen == chosen[0]).all():
+        odd = np.ones(len(labels), bool)
+        said.append(
+            f"All {len(labels)} scans are given {names[int(chosen[0])]}, although they are of "
+            "several classes."
+        )
+    return odd, " ".join(said)
 
 
 def implausible_numbers(

@@ -16,7 +16,7 @@ from voxplain.cohort.store.reader import open_store
 from voxplain.cohort.store.writer import write_store
 from voxplain.errors import InputError, StudyError
 from voxplain.pipeline.trust.own import OwnStudy, kept, write_cohort
-from voxplain.pipeline.trust.spike import Planted
+from voxplain.pipeline.trust.planted import Planted
 from voxplain.pipeline.trust.trial import Trial, run_trial
 from voxplain.pipeline.truth import read_truth, write_planted
 from voxplain.progress import Progress

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from voxplain.errors import StudyError
 from voxplain.pipeline.trust.budget import Costs, choose_folds, read_costs, share_of, split_numbers
 from voxplain.pipeline.trust.case import Case
 from voxplain.pipeline.trust.encoding import encoding_test
@@ -19,13 +20,13 @@ from voxplain.pipeline.trust.measured import (
 )
 from voxplain.pipeline.trust.null import null_test
 from voxplain.pipeline.trust.own import OwnStudy, read_own_study
+from voxplain.pipeline.trust.planted import Planted, find_planted
 from voxplain.pipeline.trust.power import power_curve
 from voxplain.pipeline.trust.registry import Plan, Test
-from voxplain.pipeline.trust.spike import Planted, spike_in
-from voxplain.progress import Progress, Silent
+from voxplain.pipeline.trust.spike import spike_in
+from voxplain.progress import Progress
 from voxplain.report.words.numbers import duration
 from voxplain.results.trust import Measurement
-from voxplain.study import StudyReader
 
 __all__ = ["RETRAINED", "own_of"]
 
@@ -127,22 +128,26 @@ def _run_encoding(case: Case, plan: Plan, progress: Progress) -> Sequence[Measur
     return encoding_measurements(encoding_test(own_of(case), progress, folds))
 
 
-def _planted(case: Case) -> Planted | None:
-    """Return the first planted effect, if it is there already; nothing is trained."""
-    own = own_of(case)
-    told = StudyReader(own.place("spike-1")).read_json("found.json")
-    if not told:
-        return None
-    return spike_in(own, Silent(), regions=1, folds=int(told["folds"])).planted[0]
+def _planted(case: Case) -> Planted:
+    """Return the first planted effect that was learned, or the first; nothing is trained.
 
-
-_NO_EFFECT = "needs the networks of the spike-in, which was not tested"
+    Raises
+    ------
+    StudyError
+        If it is not there.
+    """
+    own, there = own_of(case), list[Planted]()
+    while (one := find_planted(own, len(there) + 1)) is not None:
+        there.append(one)
+    if not there:
+        raise StudyError("It needs the networks of the spike-in, which was not tested.")
+    return next((one for one in there if one.trial.learned), there[0])
 
 
 def _plan_layers(case: Case, seconds: float) -> Plan | str:
     costs, looking = read_costs(own_of(case)), [n for n in case.methods if needs_layer(n)]
     if not looking:
-        return "no method of the study looks at a layer"
+        return Plan()
     each = 20 * costs.explaining / len(case.methods) * len(looking) * 8
     takes = each + costs.judging
     if takes > seconds:
@@ -151,10 +156,12 @@ def _plan_layers(case: Case, seconds: float) -> Plan | str:
 
 
 def _run_layers(case: Case, plan: Plan, progress: Progress) -> Sequence[Measurement]:
-    planted = _planted(case)
     looking = [name for name in case.methods if needs_layer(name)]
-    if planted is None or not planted.trial.learned:
-        why = _NO_EFFECT if planted is None else "The network does not learn the planted effect."
+    if not looking:
+        return []
+    planted = _planted(case)
+    if not planted.trial.learned:
+        why = "The network does not learn the planted effect."
         return [Measurement("layer", name, None, why) for name in looking]
     found = layer_sweep(own_of(case), planted, progress)
     return [layer_measurement(name, one) for name, one in found.items()]
@@ -180,8 +187,6 @@ def _plan_power(case: Case, seconds: float) -> Plan | str:
 
 def _run_power(case: Case, plan: Plan, progress: Progress) -> Sequence[Measurement]:
     settings, planted = plan.settings or {}, _planted(case)
-    if planted is None:
-        return [Measurement("power", None, None, _NO_EFFECT)]
     own, numbers, folds = own_of(case), settings["numbers"], settings["folds"]
     found = power_curve(own, planted, numbers, progress, folds)
     return [power_measurement(found, settings["left_out"])]

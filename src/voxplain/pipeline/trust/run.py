@@ -25,7 +25,7 @@ from voxplain.progress import Progress
 from voxplain.report.html.render import render
 from voxplain.report.pages.trust import trust_page
 from voxplain.results.summary import trust_json
-from voxplain.results.trust import Finding, Measurement, TrustResult
+from voxplain.results.trust import Finding, Measurement, Rule, TrustResult
 from voxplain.trust.rules import EDITION, RULES, apply, judge_method, read_rules
 
 __all__ = ["run_trust"]
@@ -58,7 +58,7 @@ def run_trust(options: TrustOptions, progress: Progress) -> TrustResult:
     rules = RULES if options.rules is None else read_rules(_read_file(options.rules))
     edition = EDITION if options.rules is None else f"{EDITION}, changed by {options.rules.name}"
     case = open_case(options)
-    tests = [one for one in TESTS if not one.rules or any(name in rules for name in one.rules)]
+    tests = [one for one in TESTS if _asked(one, rules, case)]
     steps = _planned(case, tests, budget_seconds(options.budget), options.replace)
     _tell_cost(steps, options.budget, progress)
     measured: list[Measurement] = []
@@ -91,6 +91,11 @@ def run_trust(options: TrustOptions, progress: Progress) -> TrustResult:
     case.study.write_text("trust.html", render(trust_page(result)))
     case.study.write_json("trust.json", trust_json(result))
     return result
+
+
+def _asked(test: Test, rules: Mapping[str, Rule], case: Case) -> bool:
+    """Tell whether a test is wanted: a rule judges it, or it is the power curve, asked for."""
+    return any(name in rules for name in test.rules) or (not test.rules and bool(case.power))
 
 
 def _own(findings: Sequence[Finding], method: str) -> list[Finding]:

@@ -4,52 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy.stats import t as student
 
 from voxplain.attribution.methods import METHODS
+from voxplain.cohort.store.reader import open_store
 from voxplain.errors import InputError
 from voxplain.phantom import dprime_of
-from voxplain.pipeline.spike import SpikeOptions, make_spiked_study
-from voxplain.pipeline.trust.own import OwnStudy, kept
-from voxplain.pipeline.trust.trial import Trial, run_trial
+from voxplain.pipeline.trust.beside import brain_of
+from voxplain.pipeline.trust.own import OwnStudy
+from voxplain.pipeline.trust.places import regions_within
+from voxplain.pipeline.trust.planted import Planted, next_dprime, plant
 from voxplain.progress import Progress
+from voxplain.report.words.numbers import share
 
-__all__ = ["Planted", "SpikeFinding", "SpikedMethod", "next_dprime", "plant", "say", "spike_in"]
+__all__ = [
+    "SpikeFinding",
+    "SpikedMethod",
+    "finding_of",
+    "say",
+    "spike_in",
+]
 
-_LEAST, _MOST = 0.5, 6.0
-_FACTOR = 2.0
+_ML = (2.0, 12.0)
 _KINDS = {"intensity": "darkening", "volume": "growth"}
-
-
-@dataclass(frozen=True)
-class Planted:
-    """One planted effect, and what a network and its maps made of it.
-
-    Parameters
-    ----------
-    number : int
-        From 1; the sub-study is ``trust/spike-<number>``.
-    regions : tuple of str
-    kind : {"intensity", "volume"}
-    dprime : float
-        Difference of the groups in standard deviations.
-    strength : float
-        Share of the signal that is lost, or logarithm of the growth of the volume.
-    voxels : int
-        Of the regions, inside the brain.
-    trial : Trial
-    """
-
-    number: int
-    regions: tuple[str, ...]
-    kind: str
-    dprime: float
-    strength: float
-    voxels: int
-    trial: Trial
 
 
 @dataclass(frozen=True)
@@ -150,7 +129,7 @@ def spike_in(
     VoxplainError
         If planting, training or explaining fails.
     """
-    places = list(where) or ["random"] * regions
+    places = list(where) or _drawn(own, regions)
     wanted = None if own.accuracy is None else dprime_of(own.accuracy)
     dprime = dprime if dprime is not None else wanted
     if dprime is None:
@@ -164,73 +143,27 @@ def spike_in(
         done.append(one)
         if wanted is not None:
             dprime = next_dprime(one.dprime, one.trial.accuracy, wanted)
-    return _finding(own, tuple(done))
+    return finding_of(own.accuracy, tuple(done))
 
 
-def plant(
-    own: OwnStudy,
-    number: int,
-    where: str,
-    kind: str,
-    dprime: float,
-    folds: int,
-    progress: Progress,
-) -> Planted:
-    """Plant one effect, train on it, and judge the maps; see `spike_in`."""
-    out = own.place(f"spike-{number}")
-    seed = own.seed + number
-    asked = {"where": where, "kind": kind, "seed": seed}
-
-    def make_study() -> dict[str, Any]:
-        return make_spiked_study(
-            SpikeOptions(own.folder, out, where, kind, dprime, seed=seed), progress
+def _drawn(own: OwnStudy, regions: int) -> list[str]:
+    """Draw regions, each another one as long as there are others."""
+    cohort = open_store(own.folder / "cohort")
+    there = [one.name for one in regions_within(cohort, brain_of(cohort), _ML, own.seed)]
+    if not there:
+        raise InputError(
+            f"No region of AAL lies in the brains of {own.folder}, so that no effect can be "
+            "planted; build the cohort with --align affine."
         )
-
-    scans = {"scans": own.request()["scans"]}
-    made = kept(out, "made.json", scans | asked, make_study)
-    told = kept(
-        out,
-        "found.json",
-        own.request(folds=folds, device=own.device, **asked),
-        lambda: run_trial(own, out, folds, progress).to_dict(),
-    )
-    return Planted(
-        number=number,
-        regions=tuple(made["regions"]),
-        kind=kind,
-        dprime=float(made["dprime"]),
-        strength=float(made["strength"]),
-        voxels=int(made["voxels"]),
-        trial=Trial.from_dict(told),
-    )
+    return [there[i % len(there)] for i in range(regions)]
 
 
-def next_dprime(planted: float, reached: float, wanted: float) -> float:
-    """Find how large the next effect must be for the network to come out as wanted.
-
-    Parameters
-    ----------
-    planted : float
-        d' of the last effect.
-    reached : float
-        Accuracy of the network at it.
-    wanted : float
-        d' at which the best observer is as accurate as the network should be.
-
-    Returns
-    -------
-    float
-        Changed by a factor of two at most, and held between 0.5 and 6.
-    """
-    factor = np.clip(wanted / dprime_of(reached), 1 / _FACTOR, _FACTOR)
-    return float(np.clip(planted * factor, _LEAST, _MOST))
-
-
-def _finding(own: OwnStudy, planted: tuple[Planted, ...]) -> SpikeFinding:
+def finding_of(own_accuracy: float | None, planted: tuple[Planted, ...]) -> SpikeFinding:
+    """Sum up planted effects; those that the network has not learned tell nothing of methods."""
     learned = [one for one in planted if one.trial.learned]
     names = learned[0].trial.maps if learned else ()
     methods = {name: _over(name, learned) for name in names}
-    return SpikeFinding(own.accuracy, planted, methods, say(planted, methods))
+    return SpikeFinding(own_accuracy, planted, methods, say(planted, methods))
 
 
 def _over(name: str, learned: Sequence[Planted]) -> SpikedMethod:
@@ -276,13 +209,13 @@ def say(planted: Sequence[Planted], methods: Mapping[str, SpikedMethod]) -> str:
     found = [one for one in methods.values() if one.found]
     missed = [one for one in methods.values() if not one.found]
     first = (found or missed)[0]
-    details = [f"average precision {_plain(first.average_precision)}"]
-    details += [f"chance {_plain(first.chance)}"]
-    details += [] if first.t_map is None else [f"t-map {_plain(first.t_map)}"]
+    details = [f"average precision {share(first.average_precision)}"]
+    details += [f"chance {share(first.chance)}"]
+    details += [] if first.t_map is None else [f"t-map {share(first.t_map)}"]
 
     def listed(some: Sequence[SpikedMethod]) -> str:
         each = [
-            f"{one.label} ({', '.join(details) if one is first else _plain(one.average_precision)})"
+            f"{one.label} ({', '.join(details) if one is first else share(one.average_precision)})"
             for one in some
         ]
         return each[0] if len(each) == 1 else f"{', '.join(each[:-1])} and {each[-1]}"
@@ -294,7 +227,3 @@ def say(planted: Sequence[Planted], methods: Mapping[str, SpikedMethod]) -> str:
     unlearned = sum(not one.trial.learned for one in planted)
     more = f" It did not learn {unlearned} of the {count}, which tell nothing of methods."
     return f"{said}.{more * bool(unlearned)}"
-
-
-def _plain(value: float) -> str:
-    return f"{value:.2f}".removeprefix("0") if value < 1 else f"{value:.2f}"

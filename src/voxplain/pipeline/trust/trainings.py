@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from voxplain import __version__
 from voxplain.attribution import Engine, explain
 from voxplain.attribution.network.numbers import Output
 from voxplain.attribution.network.target import TargetLike
 from voxplain.cohort.store.reader import open_store
-from voxplain.errors import StudyError
+from voxplain.errors import StudyError, remarks
 from voxplain.fit import Fold, Outcome, Processes, find_groups, measures, permutation_p
 from voxplain.maps import AttributionMap
 from voxplain.pipeline.explain.variation import with_scans
@@ -25,9 +26,9 @@ from voxplain.pipeline.streams import Some
 from voxplain.pipeline.trust.own import OwnStudy
 from voxplain.progress import Progress
 from voxplain.study import Study
-from voxplain.volume import Cohort
+from voxplain.volume import Cohort, Volume
 
-__all__ = ["OwnMaps", "Trained", "options_of", "own_maps", "train_again"]
+__all__ = ["OwnMaps", "Trained", "explained", "options_of", "own_maps", "train_again"]
 
 _SCANS = 40
 
@@ -178,17 +179,14 @@ def train_again(
             for done, (method, asked) in enumerate(maps.items(), start=1):
                 rows = asked.rows.get(fold.number, [])
                 if rows:
-                    told = explain(
+                    told = explained(
+                        own,
                         network,
-                        list(Some(cohort, rows)),
+                        Some(cohort, rows),
                         method,
                         _target(outcome, asked.target, scale),
-                        layer=own.layer_of(method),
-                        class_names=outcome.class_names or None,
-                        output_unit=None if outcome.class_names else outcome.name,
-                        engine=shared,
-                        seed=own.seed,
-                        **given[method],
+                        given[method],
+                        shared,
                     )
                     total = np.sum([one.values for one in told], axis=0, dtype=np.float64)
                     means[method][fold.number] = np.asarray(total / len(told), dtype=np.float32)
@@ -224,6 +222,46 @@ def _own_folds(own: OwnStudy, cohort: Cohort) -> list[Fold]:
 def options_of(own: OwnStudy, methods: Sequence[str], cohort: Cohort) -> dict[str, Any]:
     """Return the options of each method, with the scans that it learns from."""
     return with_scans({name: own.options.get(name, {}) for name in methods}, cohort)
+
+
+def explained(
+    own: OwnStudy,
+    network: nn.Module,
+    volumes: Sequence[Volume],
+    method: str,
+    target: TargetLike,
+    given: Mapping[str, Any],
+    engine: Engine,
+    layer: str = "",
+) -> list[AttributionMap]:
+    """Explain scans of a sub-study; remarks on single maps, such as empty ones, are not told.
+
+    Parameters
+    ----------
+    own : OwnStudy
+        Its layer is taken where none is named.
+    network : torch.nn.Module
+    volumes : sequence of Volume
+    method : str
+    target : int or callable
+    given : mapping
+        Options of the method, see `options_of`.
+    engine : Engine
+    layer : str, optional
+    """
+    number = callable(target)
+    with remarks():
+        return explain(
+            network,
+            list(volumes),
+            method,
+            target,
+            layer=layer or own.layer_of(method),
+            output_unit=own.outcome if number else None,
+            engine=engine,
+            seed=own.seed,
+            **given,
+        )
 
 
 def _target(outcome: Outcome, target: str, scale: tuple[float, float]) -> TargetLike:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxplain import __version__
-from voxplain.attribution import METHODS, Engine, explain
+from voxplain.attribution import METHODS, Engine
 from voxplain.attribution.methods import make_method
 from voxplain.cohort.store.reader import open_store
 from voxplain.errors import StudyError
@@ -19,7 +19,7 @@ from voxplain.pipeline.fit.fitted import networks_of_folds
 from voxplain.pipeline.streams import Some
 from voxplain.pipeline.trust.beside import comparison_of
 from voxplain.pipeline.trust.own import OwnStudy
-from voxplain.pipeline.trust.trainings import options_of
+from voxplain.pipeline.trust.trainings import explained, options_of
 from voxplain.pipeline.truth import read_truth
 from voxplain.progress import Progress
 from voxplain.results.judgement import Found, Judgement
@@ -224,15 +224,14 @@ class _MapJudge:
                 rows = [row for row in fold.rows if self.cohort.labels[row] == self.case]
                 if not rows:
                     continue
-                made = explain(
+                made = explained(
+                    self.own,
                     fold.load(),
-                    list(Some(self.cohort, rows)),
+                    Some(self.cohort, rows),
                     method,
                     self.case,
-                    layer=self.own.layer_of(method),
-                    engine=Engine(device=self.own.device),
-                    seed=self.own.seed,
-                    **self.given[method],
+                    self.given[method],
+                    Engine(device=self.own.device),
                 )
                 for row, one in zip(rows, made, strict=True):
                     maps = {str(number): one.values}

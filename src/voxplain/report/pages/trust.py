@@ -19,7 +19,7 @@ from voxplain.report.html.sections import (
     Text,
 )
 from voxplain.report.words.numbers import MISSING
-from voxplain.report.words.trust import figure, interval_text, rule_text
+from voxplain.report.words.trust import figure, figure_text, rule_text, sentence
 from voxplain.results.trust import Call, MethodVerdict, Outcome, TrustResult
 from voxplain.results.trust import Finding as Tested
 
@@ -131,17 +131,16 @@ def _tests(findings: Sequence[Tested]) -> Table:
         (
             one.rule.title,
             _MARK[one.outcome],
-            figure(one.measurement.value),
-            interval_text(one.measurement),
+            figure_text(one.measurement),
             figure(one.measurement.chance),
             rule_text(one),
-            one.measurement.words,
+            sentence(one.measurement.words),
         )
         for one in findings
     )
     failed = frozenset(i for i, one in enumerate(findings) if one.outcome == "fail")
     return Table(
-        ("test", "outcome", "figure", "95 % interval", "chance", "rule", "in words"),
+        ("test", "outcome", "figure", "chance", "rule", "in words"),
         rows,
         highlight=failed,
     )

@@ -4,23 +4,31 @@ from __future__ import annotations
 
 from voxplain.results.trust import Finding, Measurement
 
-__all__ = ["figure", "interval_text", "rule_text"]
+__all__ = ["figure", "figure_text", "rule_text", "sentence"]
 
 _DASH = "–"
+_SMALL = 0.001
 
 
 def figure(value: float | None) -> str:
-    """Write a figure with three digits, whole numbers as such."""
+    """Write a figure with three decimals at most, whole numbers as such."""
     if value is None:
         return _DASH
-    return f"{value:.0f}" if float(value).is_integer() and abs(value) > 1 else f"{value:.3g}"
+    if 0 < value < _SMALL:
+        return f"< {_SMALL}"
+    return f"{value:.0f}" if float(value).is_integer() else f"{value:.3f}".rstrip("0").rstrip(".")
 
 
-def interval_text(measurement: Measurement) -> str:
-    """Write the interval of a figure."""
+def figure_text(measurement: Measurement) -> str:
+    """Write a figure and, where there is one, its 95 % interval."""
     if measurement.low is None or measurement.high is None:
-        return _DASH
-    return f"{figure(measurement.low)} to {figure(measurement.high)}"
+        return figure(measurement.value)
+    return f"{figure(measurement.value)} ({figure(measurement.low)} to {figure(measurement.high)})"
+
+
+def sentence(text: str) -> str:
+    """Begin with a capital and end with a full stop."""
+    return text[:1].upper() + text[1:].rstrip(".") + "." * bool(text)
 
 
 def rule_text(finding: Finding) -> str:

@@ -1,0 +1,211 @@
+"""``voxplain trust STUDY``: what may be believed of a study that was fitted and explained."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+from test_fit_command import TINY, make_study
+
+Run = Callable[..., tuple[int, str, str]]
+NET = ("--network", TINY, "--device", "cpu")
+OFF = ("sanity", "deletion", "faithfulness", "stability", "repeats", "agreement", "confounded")
+TRAINED = ("spike-in", "null-maps", "null-calls", "encoding", "layer")
+
+
+def planned(folder: Path, off: tuple[str, ...]) -> tuple[object, ...]:
+    """Arguments that leave out what takes time."""
+    place = folder / "rules.toml"
+    place.write_text("\n".join(f"[{name}]\noff = true" for name in off))
+    return "--budget", "1m", "--rules", place, "--device", "cpu"
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study in which nothing is wrong, fitted and explained once for all tests."""
+    from voxplain.fit import Schedule
+    from voxplain.pipeline.explain.options import ScanOptions
+    from voxplain.pipeline.explain.study import explain_study
+    from voxplain.pipeline.fit.run import FitOptions, run_fit
+    from voxplain.progress import Silent
+
+    rng = np.random.default_rng(1)
+    # Age and head size say nothing of the class.
+    even = {"age": 40 + rng.normal(size=24), "brain_ml": 1200 + 60 * rng.normal(size=24)}
+    folder = make_study(tmp_path_factory.mktemp("trust") / "study", **even)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(Path(__file__).parent)
+        patched.syspath_prepend(str(Path(__file__).parent))
+        run_fit(
+            FitOptions(
+                folder, folder, (TINY,), folds=3, schedule=Schedule(epochs=8), final=False,
+                baselines=False, device="cpu",
+            ),
+            Silent(),
+        )  # fmt: skip
+        methods = ("gradient", "input-x-gradient")
+        explain_study(ScanOptions(TINY, (), (), folder, methods=methods, device="cpu"), Silent())
+    return folder
+
+
+@pytest.fixture
+def study(clean: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(Path(__file__).parent)
+    return Path(shutil.copytree(clean, tmp_path / "study"))
+
+
+def told(study: Path) -> dict[str, object]:
+    return json.loads((study / "trust.json").read_text())
+
+
+def failed(study: Path) -> dict[str, str]:
+    found = told(study)
+    tests = [*found["study"], *(t for m in found["methods"].values() for t in m["tests"])]
+    return {one["test"]: one["words"] for one in tests if one["outcome"] == "fail"}
+
+
+def test_a_clean_study_is_believed(run: Run, study: Path, tmp_path: Path) -> None:
+    arguments = planned(tmp_path, TRAINED)
+    code, shown, error = run("trust", study, "--method", "gradient", *arguments)
+    assert (code, error) == (0, "")
+    assert "tells control from case in scans that it has not seen (AUC " in shown
+    assert "): it knows more than they do." in shown
+    found = told(study)
+    (verdict,) = found["methods"].values()
+    assert verdict["verdict"].startswith("believe")
+    assert found["rules"]["edition"] == "1, changed by rules.toml"
+    tests = {one["test"]: one for one in verdict["tests"]}
+    assert set(tests) == {
+        "provenance", "held-out", "grid", "reproduced", "individual", "sanity", "deletion",
+        "faithfulness", "stability", "repeats", "confounded",
+    }  # fmt: skip
+    assert tests["reproduced"]["value"] > 0.9
+    assert tests["deletion"]["value"] < 0.05
+    assert found["study"][0]["figures"]["score"] > 0.9
+    assert found["first"] in (study / "trust.html").read_text()
+    # A rerun measures nothing again, and says the same.
+    code, shown, _ = run("trust", study, "--method", "gradient", *arguments)
+    assert code == 0
+    assert "8 of 8 tests were done before" in shown
+    assert told(study)["methods"] == found["methods"]
+
+
+def flip(values: np.ndarray) -> np.ndarray:
+    return values[::-1]
+
+
+def noise(values: np.ndarray) -> np.ndarray:
+    seed = int(1e6 * abs(float(values.sum()))) % 2**32
+    return np.random.default_rng(seed).normal(size=values.shape)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (flip, "with left and right swapped"),
+        (np.negative, "of the opposite sign"),
+        (noise, "unlike all that was tried"),
+        (np.zeros_like, "constant"),
+    ],
+)
+def test_a_wrong_map_is_named(
+    run: Run, study: Path, tmp_path: Path, change: Callable[..., np.ndarray], said: str
+) -> None:
+    for path in (study / "maps").rglob("*Input*_statmap.nii.gz"):
+        image = nib.load(path)
+        values = np.asarray(image.dataobj, np.float32)
+        nib.save(nib.Nifti1Image(change(values).astype(np.float32), image.affine), path)
+    code, shown, _ = run("trust", study, *planned(tmp_path, OFF + TRAINED))
+    assert code == 3
+    assert said in failed(study)["reproduced"]
+    verdicts = {name: one["verdict"] for name, one in told(study)["methods"].items()}
+    assert verdicts["input-x-gradient"] == "do not believe"
+    assert verdicts["gradient"].startswith("believe")
+    assert "• Input × gradient: do not believe. The maps are not what this network gives" in shown
+
+
+def test_maps_without_their_place_or_of_other_weights(
+    run: Run, study: Path, tmp_path: Path
+) -> None:
+    first, second, *_ = sorted((study / "maps").rglob("*-Gradient*_statmap.nii.gz"))
+    image = nib.load(first)
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj), np.eye(4)), first)
+    sidecar = second.with_name(second.name.replace(".nii.gz", ".json"))
+    content = json.loads(sidecar.read_text())
+    content["Provenance"]["weights_sha256"] = "0" * 64
+    sidecar.write_text(json.dumps(content))
+    arguments = planned(tmp_path, OFF + TRAINED)
+    code, _, _ = run("trust", study, "--method", "gradient", *arguments)
+    assert code == 3
+    assert "1 saved with an identity affine" in failed(study)["grid"]
+    assert "1 of 24 maps: 1 by other weights" in failed(study)["provenance"]
+
+
+def edited(study: Path, **columns: object) -> None:
+    place = study / "cohort/participants.tsv"
+    table = pd.read_csv(place, sep="\t", dtype=str)
+    table.assign(**columns).to_csv(place, sep="\t", index=False)
+
+
+def test_a_network_that_reads_the_site_is_told_so(run: Run, study: Path, tmp_path: Path) -> None:
+    edited(study, site=["A", "B"] * 12)
+    code, shown, _ = run("trust", study, *planned(tmp_path, OFF + TRAINED))
+    assert code == 3
+    assert "it reads site, and maps explain site." in shown
+    assert {"knowledge-confounds", "class-confounds"} <= set(failed(study))
+
+
+def test_a_network_that_knows_nothing_is_told_so(run: Run, study: Path, tmp_path: Path) -> None:
+    edited(study, label=["control", "control", "case", "case"] * 6)
+    code, shown, _ = run("trust", study, *planned(tmp_path, OFF + TRAINED))
+    assert code == 3
+    assert "does not know control from case" in shown
+    assert "Its maps explain nothing." in shown
+
+
+def test_siblings_and_copies(run: Run, study: Path, tmp_path: Path) -> None:
+    edited(study, family_id=[f"F{i // 4}{i % 2}" for i in range(24)])
+    images = np.load(study / "cohort/images.npy")
+    images[5] = images[2]
+    np.save(study / "cohort/images.npy", images)
+    run("trust", study, *planned(tmp_path, OFF + TRAINED))
+    found = failed(study)
+    assert "have others of their participant or family in another fold" in found["split"]
+    assert "05 is the same brain as 02" in found["duplicates"]
+    assert "of another scan than the cohort has by this name" in found["provenance"]
+
+
+def test_what_cannot_be_judged_is_refused_in_a_sentence(
+    run: Run, study: Path, tmp_path: Path
+) -> None:
+    bare = make_study(tmp_path / "bare")
+    code, _, error = run("trust", bare)
+    assert code == 2
+    assert "has no trained network; run 'voxplain fit' on it" in error
+    code, _, error = run("trust", study, "--method", "smoothgrad")
+    assert (code, "has no maps of" in error, "--method smoothgrad first" in error) == (
+        2,
+        True,
+        True,
+    )
+    code, _, error = run("trust", study, "--method", "gradiant")
+    assert (code, "Did you mean 'gradient'?" in error) == (2, True)
+    code, _, error = run("trust", study, "--budget", "soon")
+    assert (code, "--budget must be 10m, 1h, night" in error) == (2, True)
+    code, _, error = run("trust", study, "--power", "ten")
+    assert (code, "'ten' was given" in error) == (2, True)
+    rules = tmp_path / "rules.json"
+    rules.write_text("{")
+    code, _, error = run("trust", study, "--rules", rules)
+    assert (code, "are not JSON" in error) == (2, True)
+    code, _, error = run("trust", study, "--rules", tmp_path / "none.toml")
+    assert (code, "cannot be read" in error) == (2, True)
+    shutil.rmtree(study / "maps")
+    code, _, error = run("trust", study)
+    assert (code, "has no maps of" in error, "run 'voxplain explain'" in error) == (2, True, True)
