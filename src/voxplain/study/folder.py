@@ -19,7 +19,7 @@ __all__ = ["Folder"]
 
 _NOT_IN_BIDS = (
     *("cohort/", "group/", "model/", "figures/", "phantom/", "*.html", "**/*_statmap.*"),
-    *("cohort.json", "demo.json", "exclusions.tsv", "explain.json", "summary.json"),
+    *("cohort.json", "demo.json", "exclusions.tsv", "explain.json", "group.json", "summary.json"),
 )
 
 

@@ -114,7 +114,7 @@ class Study(Folder):
         network : str
             See `map_place`.
         """
-        for path, sidecar in self._sidecars(subject):
+        for path, sidecar in self.maps_of(subject):
             asked = {"method": method, "network": network, "request": plain(request)}
             if not _answers(sidecar, asked):
                 continue
@@ -130,10 +130,10 @@ class Study(Folder):
 
     def sources(self, subject: str) -> list[dict[str, Any]]:
         """Return from which files each map of a scan was made, as `write_map` was told."""
-        return [sidecar.get("Sources") or {} for _, sidecar in self._sidecars(subject)]
+        return [sidecar.get("Sources") or {} for _, sidecar in self.maps_of(subject)]
 
-    def _sidecars(self, subject: str) -> Iterator[tuple[Path, dict[str, Any]]]:
-        """Go through the whole maps of a scan."""
+    def maps_of(self, subject: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """Go through the sidecars of the whole maps of a scan: each one's path and content."""
         name = MapName(subject, "", "")
         for start in dict.fromkeys((name.start(), name.start(other_scan=True))):
             for path in sorted((self.folder / start).parent.glob("*_statmap.json")):
