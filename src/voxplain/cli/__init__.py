@@ -17,6 +17,7 @@ from voxplain.cli import cohort
 from voxplain.cli.explain import explain
 from voxplain.cli.features import features
 from voxplain.cli.fit import fit
+from voxplain.cli.group import group
 from voxplain.cli.phantom import phantom
 from voxplain.cli.reclassify import reclassify
 from voxplain.console import make_console, make_progress
@@ -46,6 +47,7 @@ app.add_typer(cohort.app)
 app.command()(phantom)
 app.command()(fit)
 app.command()(explain)
+app.command()(group)
 app.command()(reclassify)
 app.command()(features)
 

@@ -170,6 +170,29 @@ class Study(Folder):
         path = self.folder / f"group/{next(free, names[-1])}_statmap.nii.gz"
         return write_map(path, map_.values, map_.grid, {**map_.sidecar(label), **own})
 
+    def write_statistic(
+        self, start: str, map_: GroupMap, label: str, extra: Mapping[str, Any]
+    ) -> Path:
+        """Write one statistic of a test, and its sidecar.
+
+        Parameters
+        ----------
+        start : str
+            Path in the study that the maps of the test share, without ``_stat-``.
+        map_ : GroupMap
+        label : str
+            Label of the method.
+        extra : mapping
+            What the sidecar says beside what it says of every group map.
+
+        Returns
+        -------
+        pathlib.Path
+            Of the NIfTI file.
+        """
+        path = self.folder / f"{start}_stat-{map_.statistic}_statmap.nii.gz"
+        return write_map(path, map_.values, map_.grid, {**map_.sidecar(label), **extra})
+
 
 def _read_values(path: Path) -> NDArray[np.float32] | None:
     import nibabel
