@@ -197,6 +197,10 @@ def test_maps_of_networks_that_learnt_nothing(run: Run, tmp_path: Path) -> None:
     code, _, error = run("group", study.folder, "--null", "labels", *each[:6])
     assert code == 2
     assert "3 of them allow no p below 0.25; give --null-study 19 times or more" in error
+    each[1] = tmp_path / "nowhere"
+    code, _, error = run("group", study.folder, *QUICK, "--null", "untrained", *each)
+    assert "nowhere is no study" in error
+    assert not (tmp_path / "nowhere").exists()
     code, _, error = run("group", study.folder, "--null", "untrained")
     assert "need --null-study" in error
 

@@ -16,6 +16,7 @@ from voxplain.group.permutation import Discoveries, Inference, Residuals
 from voxplain.pipeline.group.maps import MapsOfScans, catalogue
 from voxplain.progress import Progress
 from voxplain.study import Study
+from voxplain.study.reading import StudyReader
 
 __all__ = ["against_studies"]
 
@@ -58,8 +59,8 @@ def against_studies(
     """
     largest = []
     for folder in studies:
-        if not folder.is_dir():
-            raise InputError(f"--null-study {folder} is no folder; give a study with maps.")
+        if StudyReader(folder).find_file("dataset_description.json") is None:
+            raise InputError(f"--null-study {folder} is no study; give one with maps.")
         study = Study(folder, "voxplain study", __version__)
         theirs = catalogue(study, design.subjects, None).of(maps.method, maps.target)
         if not theirs.grid.same_as(maps.grid):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,6 +56,7 @@ def _read(study: Study, name: str) -> pd.DataFrame | None:
     text = study.read_text(name)
     if text is None:
         return None
-    table = pd.read_csv(StringIO(text), sep="\t", dtype=str, keep_default_na=False)
+    head, *rows = (line.split("\t") for line in text.splitlines())
+    table = pd.DataFrame(rows, columns=head)
     table = table[table["repeat"] == "1"]
     return table.set_index(table["scan"].str.removeprefix("sub-"))
