@@ -226,7 +226,7 @@ def test_an_effect_is_found_and_no_other() -> None:
     assert bound.count(np.array([], dtype=int)) == 0
     assert test.permutations == 199
 
-    fast = permutation_test(maps, found, _mask(), TestOptions(permutations=5000, fast=True))
+    fast = permutation_test(maps, found, _mask(), TestOptions(permutations=500, fast=True))
     assert fast.permutations == 500
     assert fast.p["voxel"].min() < 1 / 501
     near = (test.p["voxel"] > 0.05) & (test.p["voxel"] < 0.5)

@@ -45,9 +45,11 @@ def group(
         list[str] | None,
         typer.Option(help="voxel, size, mass, tfce; may be repeated. voxel, mass and tfce."),
     ] = None,
-    permutations: Annotated[int, typer.Option(help="Arrangements to draw.")] = 5000,
+    permutations: Annotated[
+        int | None, typer.Option(help="Arrangements to draw: 5000, or 500 with --fast.")
+    ] = None,
     fast: Annotated[
-        bool, typer.Option("--fast", help="500 arrangements and a Gamma tail.")
+        bool, typer.Option("--fast", help="Few arrangements and a Gamma tail.")
     ] = False,
     fwhm: Annotated[float, typer.Option(help="Smoothing of each map, mm.")] = 0.0,
     cluster_p: Annotated[
@@ -76,7 +78,7 @@ def group(
     chosen = tuple(dict.fromkeys(statistic or ("voxel", "mass", "tfce")))
     test = TestOptions(
         ("voxel",) if null_study and not statistic else chosen,
-        permutations,
+        (500 if fast else 5000) if permutations is None else permutations,
         cluster_p,
         fast,
         seed=seed,

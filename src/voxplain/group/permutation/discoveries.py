@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,8 @@ from scipy import stats
 from voxplain.errors import InputError
 
 __all__ = ["Discoveries", "permuted_discoveries", "simes_discoveries", "smallest_ratio"]
+
+_TABLE_ENDS = 40
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,6 +129,14 @@ def _hommel(p: NDArray[np.float64], alpha: float) -> int:
 
 def _log_sf(t: NDArray[np.floating], df: int) -> NDArray[np.float64]:
     """Log of the share of Student's distribution above t, from a fine table."""
-    top = float(max(t.max(initial=1.0), 1.0)) * 1.0001
-    grid = np.linspace(0, top, 4096)
-    return np.asarray(np.interp(t, grid, stats.t.logsf(grid, df)), dtype=np.float64)
+    grid, table = _table(df)
+    found = np.asarray(np.interp(t, grid, table), dtype=np.float64)
+    beyond = t > grid[-1]
+    found[beyond] = stats.t.logsf(t[beyond], df)
+    return found
+
+
+@cache
+def _table(df: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    grid = np.linspace(0, _TABLE_ENDS, 2**14)
+    return grid, np.asarray(stats.t.logsf(grid, df), dtype=np.float64)

@@ -27,7 +27,6 @@ __all__ = ["STATISTICS", "Inference", "TestOptions", "permutation_test"]
 STATISTICS = ("voxel", "size", "mass", "tfce")
 """Single voxels, clusters by extent and by mass, threshold-free cluster enhancement."""
 
-FAST = 500
 _TOGETHER = 32
 _MOST_RATIOS = 1000
 _SMALLEST_FIT = 1e-5
@@ -46,8 +45,8 @@ class TestOptions:
     cluster_p : float
         Uncorrected p, of both directions, beyond which voxels form clusters.
     fast : bool
-        At most 500 arrangements; the tail of the maxima is a Gamma distribution of their first
-        three moments (Winkler et al. 2016).
+        Take the maxima for a Gamma distribution of their first three moments (Winkler et al.
+        2016), which needs some 500 arrangements alone.
     alpha : float
         One less the confidence of the bounds on true discoveries.
     seed : int
@@ -152,8 +151,7 @@ def permutation_test(
             "per voxel of the mask."
         )
     residuals = Residuals.of(maps, arrangements.design)
-    count = min(options.permutations, FAST) if options.fast else options.permutations
-    rows, complete = arrangements.rows(count, options.seed)
+    rows, complete = arrangements.rows(options.permutations, options.seed)
     with progress.step("Single voxels", maps.shape[1]) as advance:
         maxima, surpassed = null_maxima(residuals, rows, options.threads, advance)
     run = _Spatial(residuals, Space(mask), options)
