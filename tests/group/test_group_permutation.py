@@ -176,6 +176,21 @@ def test_clusters_at_corners_of_masks() -> None:
     assert np.array_equal(space.volume(t[mask]), t[1:6, 1:7, 2:8] * mask[1:6, 1:7, 2:8])
 
 
+def test_tfce_is_the_integral_of_smith_and_nichols() -> None:
+    mask, rng = _mask(), np.random.default_rng(2)
+    t = ndimage.gaussian_filter(rng.normal(size=SHAPE), 0.8).astype(np.float32) * mask * 4
+    slow, step = np.zeros(SHAPE), 0.002
+    for sign in (1, -1):
+        for h in np.arange(step / 2, np.abs(t).max(), step):
+            labels, _ = ndimage.label(sign * t > h, np.ones((3, 3, 3)))
+            sizes = np.bincount(labels.ravel())
+            sizes[0] = 0
+            slow += sign * np.sqrt(sizes)[labels] * h**2 * step
+    found = Space(mask).tfce(t[mask])
+    assert found == pytest.approx(slow[mask], rel=0.01, abs=0.01 * np.abs(slow).max())
+    assert (np.sign(found[found != 0]) == np.sign(t[mask][found != 0])).all()
+
+
 def _nilearn_order(n: int, count: int, seed: int) -> np.ndarray:
     """The permutations that nilearn draws with one job: each shuffles the last."""
     rng = np.random.RandomState(np.random.RandomState(seed).randint(1, np.iinfo(np.int32).max - 1))
