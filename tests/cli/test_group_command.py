@@ -205,6 +205,27 @@ def test_maps_of_networks_that_learnt_nothing(run: Run, tmp_path: Path) -> None:
     assert "need --null-study" in error
 
 
+def test_scans_of_one_class_alone(run: Run, tmp_path: Path) -> None:
+    study = Study(_study(tmp_path / "study").folder, "voxplain study", __version__)
+    for path in study.folder.glob("maps/sub-*[02468]/*"):
+        path.unlink()
+    code, _, error = run("group", study.folder, "--model", "1")
+    assert "none of these each scan has one" in error
+    code, shown, error = run(
+        "group", study.folder, "--model", "1", "--only", "class=case", "--permutations", 99
+    )
+    assert (code, error) == (0, "")
+    assert "Gradient for case, mean: 12 scans" in shown
+    start = study.folder / "group/desc-GradientCase_model-1_contrast-Mean_only-ClassEqualCase"
+    t = nib.load(f"{start}_stat-t_statmap.nii.gz").get_fdata()[_brain()]
+    wanted = stats.ttest_1samp(_maps()[LABELS == 1][:, _brain()].astype(float), 0).statistic
+    np.testing.assert_allclose(t, wanted, rtol=1e-4, atol=1e-4)
+    code, _, error = run("group", study.folder, "--only", "class=other")
+    assert "No scan has class 'other'; there are: case, control." in error
+    code, _, error = run("group", study.folder, "--only", "case")
+    assert "--only takes column=value" in error
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

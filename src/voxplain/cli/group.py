@@ -41,6 +41,9 @@ def group(
     network: Annotated[
         str | None, typer.Option(help="Of which network, where there are several.")
     ] = None,
+    only: Annotated[
+        str | None, typer.Option(help="Scans to take: column=value, such as class=case.")
+    ] = None,
     statistic: Annotated[
         list[str] | None,
         typer.Option(help="voxel, size, mass, tfce; may be repeated. voxel, mass and tfce."),
@@ -92,6 +95,7 @@ def group(
         tuple(dict.fromkeys(method or ())),
         target,
         network,
+        only,
         fwhm,
         atlas,
         null,

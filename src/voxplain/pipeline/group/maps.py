@@ -83,6 +83,12 @@ class Catalogue:
         """Name the methods, in the order of the alphabet."""
         return sorted({method for one in self.entries for method, _ in one})
 
+    def rows(self, rows: Sequence[int]) -> Catalogue:
+        """Return what there is of some scans."""
+        return Catalogue(
+            self.network, [self.entries[i] for i in rows], [self.subjects[i] for i in rows]
+        )
+
     def of(self, method: str, target: str | None) -> MapsOfScans:
         """Choose one map of each scan.
 
@@ -177,14 +183,14 @@ def catalogue(study: Study, subjects: Sequence[str], network: str | None) -> Cat
     return Catalogue(chosen, entries, list(subjects))
 
 
-def brain_of(cohort: Cohort, progress: Progress) -> NDArray[np.bool_]:
+def brain_of(cohort: Cohort, rows: Sequence[int], progress: Progress) -> NDArray[np.bool_]:
     """Take for the brain where half of the scans or more are not zero, array (X, Y, Z)."""
     counts = np.zeros(cohort.grid.shape, dtype=np.int64)
-    with progress.step("Where the brain is", len(cohort)) as advance:
-        for volume in cohort:
-            counts += volume.values != 0
+    with progress.step("Where the brain is", len(rows)) as advance:
+        for row in rows:
+            counts += cohort[row].values != 0
             advance(1)
-    found: NDArray[np.bool_] = counts >= _KEPT * len(cohort)
+    found: NDArray[np.bool_] = counts >= _KEPT * len(rows)
     if not found.any():
         raise InputError("The scans of the study are zero everywhere; there is no brain to test.")
     return found

@@ -35,6 +35,8 @@ class GroupOptions:
         Whose maps; needed where scans have maps of several targets.
     network : str or None
         Needed where the study has maps of several networks.
+    only : str or None
+        ``column=value`` of the scans to take; the others are left out.
     fwhm : float, mm
         Width of the smoothing of each map; 0 for none.
     atlas : str
@@ -53,6 +55,7 @@ class GroupOptions:
     methods: tuple[str, ...] = ()
     target: str | None = None
     network: str | None = None
+    only: str | None = None
     fwhm: float = 0.0
     atlas: str = "AAL"
     null: str = "permutation"

@@ -23,7 +23,7 @@ from voxplain.maps import GroupMap
 from voxplain.pipeline.group.maps import MapsOfScans, brain_of, catalogue
 from voxplain.pipeline.group.nulls import against_studies
 from voxplain.pipeline.group.options import GroupOptions
-from voxplain.pipeline.group.table import scan_table
+from voxplain.pipeline.group.table import rows_of, scan_table
 from voxplain.pipeline.group.tables import Places, cluster_table, region_tests
 from voxplain.progress import Progress
 from voxplain.report.figures import design_picture
@@ -62,12 +62,14 @@ def group_study(options: GroupOptions, progress: Progress) -> dict[str, Any]:
     """
     cohort = open_store(options.study / "cohort")
     study = Study(options.study, "voxplain study", __version__)
-    held = catalogue(study, cohort.subjects, options.network)
+    every = catalogue(study, cohort.subjects, options.network)
+    table = scan_table(study, cohort, every.network)
+    rows = rows_of(table, options.only)
+    held, table = every.rows(rows), table.iloc[rows].reset_index(drop=True)
     chosen = [held.of(name, options.target) for name in options.methods or held.methods]
     for maps in chosen:
         require_same_grid(maps.grid, cohort.grid, f"The maps of {maps.label} and the cohort")
-    table = scan_table(study, cohort, held.network)
-    names = tuple(cohort.subjects)
+    names = tuple(held.subjects)
     design = make_design(
         table, options.model, options.contrast, subjects=names, class_names=cohort.class_names
     )
@@ -85,7 +87,7 @@ def group_study(options: GroupOptions, progress: Progress) -> dict[str, Any]:
             found[start] = kept
             continue
         if mask is None or places is None:
-            mask = brain_of(cohort, progress)
+            mask = brain_of(cohort, rows, progress)
             places = Places(mask, cohort.grid, _atlas(options.atlas, cohort.grid, mask))
         found[start] = setting.write(maps, start, request, mask, places)
     briefly = {
@@ -111,6 +113,7 @@ class _Setting:
         """Begin the names of a test's files."""
         options, effect = self.options, self.ways.design.effect
         told = f"model-{spelled(options.model)}_contrast-{spelled(effect)}"
+        told += f"_only-{spelled(options.only)}" if options.only else ""
         null = f"_null-{options.null}" * (options.null != "permutation")
         return f"group/desc-{described('', maps.label, maps.target)}_{told}{null}"
 
@@ -126,6 +129,7 @@ class _Setting:
             "contrast": design.effect,
             "design": np.round(design.matrix, 10).tolist(),
             "blocks": self.ways.tree.shape,
+            "only": options.only,
             "fwhm_mm": options.fwhm,
             "atlas": options.atlas,
             "null": options.null,

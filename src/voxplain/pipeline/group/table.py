@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from voxplain.errors import InputError
 from voxplain.pipeline.fit.places import FOLDS, folder_of
 from voxplain.study import Study
 from voxplain.volume import Cohort
@@ -13,7 +14,7 @@ from voxplain.volume import Cohort
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["scan_table"]
+__all__ = ["rows_of", "scan_table"]
 
 
 def scan_table(study: Study, cohort: Cohort, network: str) -> pd.DataFrame:
@@ -48,6 +49,38 @@ def scan_table(study: Study, cohort: Cohort, network: str) -> pd.DataFrame:
         if name not in table.columns:
             table[name] = [column.get(scan, np.nan) for scan in cohort.subjects]
     return table
+
+
+def rows_of(table: pd.DataFrame, only: str | None) -> list[int]:
+    """Find the rows of the scans that a test takes.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+    only : str or None
+        ``column=value``; ``class`` stands for ``label``. None for all.
+
+    Raises
+    ------
+    InputError
+        If there is no such column or value.
+    """
+    if only is None:
+        return [*range(len(table))]
+    name, _, value = (part.strip() for part in only.partition("="))
+    column = "label" if name == "class" and "class" not in table.columns else name
+    if column not in table.columns or not value:
+        raise InputError(
+            f"--only takes column=value, such as class=case; {only!r} was given, and the columns "
+            f"are {', '.join(map(str, table.columns))}."
+        )
+    cells = table[column].map(str)
+    rows = [row for row, cell in enumerate(cells) if cell == value]
+    if not rows:
+        raise InputError(
+            f"No scan has {name} {value!r}; there are: {', '.join(sorted(set(cells))[:10])}."
+        )
+    return rows
 
 
 def _read(study: Study, name: str) -> pd.DataFrame | None:
