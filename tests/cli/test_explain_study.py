@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 import weakref
 from collections.abc import Callable
+from itertools import combinations
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
 from scipy.ndimage import gaussian_filter
 from scipy.stats import ttest_ind
 from sklearn.metrics import average_precision_score
@@ -70,6 +73,23 @@ def test_maps_of_held_out_scans(run: Run, study: Path) -> None:
     assert len(list((study / "figures").glob("desc-Gradient*"))) == 2
     _, shown, _ = run("explain", study, *NET, "--method", "gradient", "--target", "own")
     assert "8 of 8 maps are there already" in shown
+    asked = ("--method", "gradient", "--target", "own", "--sample", 7)
+    code, shown, error = run("explain", study, *NET, *asked)
+    assert (code, error) == (0, "")
+    found = json.loads((study / "explain.json").read_text())
+    assert (found["scans"], found["seed"]) == (7, 0)
+    scans = {one["target"]: one["scans"] for one in found["group"]["gradient"]}
+    assert sorted(scans.values()) == [3, 4]
+    for label, name in enumerate(cohort.class_names):
+        path = study / f"group/desc-Gradient{name.capitalize()}_stat-mean_statmap.nii.gz"
+        mean = nib.load(path).get_fdata()
+        near = 1e-3 * np.abs(mean).max()
+        fits = [
+            chosen
+            for chosen in combinations(range(12), scans[name])
+            if np.allclose(mean, np.mean([means[label][i] for i in chosen], 0), atol=near)
+        ]
+        assert len(fits) == 1
 
 
 def test_folds_of_an_earlier_fit_are_in_nobodys_way(run: Run, study: Path) -> None:
@@ -97,6 +117,11 @@ def test_folds_of_an_earlier_fit_are_in_nobodys_way(run: Run, study: Path) -> No
         (("x", "--class-names", "a,b"), "A study has its own weights"),
         (("x", "--image", "y"), "A study has its own weights"),
         (("x", "--study", "y"), "was given twice, as x and as --study y; leave out --study"),
+        (("x", "--sample", 0), "--sample must be 1 or more scans; 0 was given"),
+        (
+            ("--image", "x", "--out", "y", "--weights", "w", "--sample", 5),
+            "--sample draws scans of a study; of single scans, give those you want",
+        ),
         (("--image", "x", "--out", "y"), "missing: --weights. To"),
         ((), "missing: --weights, --image, --out. To explain a study"),
         (("x",), "There is no cohort in"),
@@ -225,3 +250,18 @@ def test_the_t_map_of_training_scans_has_not_seen_the_scan(run: Run, study: Path
         *("edges", "image", "cohort-mean", "random", "t-map-train", "t-map-all")
     }
     assert told["judgement"]["subjects"]["controls"]["t-map-all"]["box_found"] is None
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_what_was_trained_on_a_gpu_is_found_and_explained(run: Run, study: Path) -> None:
+    on_gpu = ("--network", TINY, "--device", "cuda")
+    run("fit", study, *on_gpu, "--cv", 3, "--epochs", 1, "--no-final", "--no-baselines")
+    kept = {}
+    for device in ("cuda", "cpu"):
+        asked = ("--network", TINY, "--device", device, "--method", "gradient")
+        code, _, error = run("explain", study, *asked)
+        assert (code, error) == (0, "")
+        paths = sorted((study / "maps").rglob("*.nii.gz"))
+        kept[device] = np.stack([nib.load(path).get_fdata() for path in paths])
+        shutil.rmtree(study / "maps")
+    np.testing.assert_allclose(kept["cuda"], kept["cpu"], atol=0.01 * np.abs(kept["cpu"]).max())

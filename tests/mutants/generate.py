@@ -148,11 +148,12 @@ def _skipped(tree: ast.Module) -> set[int]:
     return found
 
 
-T, F, C, A = (
+T, F, C, A, P = (
     "tests/trust/test_trust_",
     "tests/fit/test_fit",
     "tests/cohort/test_cohort_",
-    ("tests/attribution/test_explain_"),
+    "tests/attribution/test_explain_",
+    "tests/phantom/test_phantom",
 )
 PLAN: list[tuple[str, int, str]] = [
     ("trust/agreement.py", 14, f"{T}agreement.py"),
@@ -213,6 +214,35 @@ PLAN: list[tuple[str, int, str]] = [
     ("volume.py", 10, "tests/core/test_core_volume.py"),
     ("tables/columns.py", 10, "tests/core/test_core_columns.py"),
     ("tables/numerals.py", 8, "tests/core/test_core_columns.py"),
+    ("trust/truth/places.py", 10, f"{T}places.py"),
+    ("trust/truth/judgement.py", 8, f"{T}judgement.py"),
+    ("trust/truth/figures.py", 8, f"{T}judgement.py {T}places.py"),
+    ("trust/truth/singly.py", 6, f"{T}judgement.py"),
+    ("trust/truth/resampling.py", 6, f"{T}judgement.py"),
+    ("trust/faithfulness/removal.py", 10, f"{T}faithfulness.py"),
+    ("trust/faithfulness/imputation.py", 8, f"{T}faithfulness.py"),
+    ("trust/faithfulness/fidelity.py", 8, f"{T}faithfulness.py"),
+    ("trust/faithfulness/regions.py", 5, f"{T}faithfulness.py"),
+    ("trust/sanity/randomisation.py", 8, f"{T}sanity.py"),
+    ("trust/sanity/complexity.py", 5, f"{T}sanity.py"),
+    ("trust/stability/stability.py", 6, f"{T}stability.py"),
+    ("trust/stability/subjects.py", 6, f"{T}stability.py"),
+    ("trust/surrogates.py", 8, f"{T}agreement.py {T}envelope.py"),
+    ("trust/meta.py", 8, f"{T}meta.py"),
+    ("trust/pattern.py", 6, f"{T}pattern.py"),
+    ("phantom/effects.py", 8, f"{P}.py {P}_scenarios.py"),
+    ("phantom/growth.py", 8, f"{P}_growth.py"),
+    ("phantom/maker.py", 8, f"{P}_scenarios.py {P}_growth.py"),
+    ("phantom/scenario.py", 6, f"{P}_scenarios.py"),
+    ("phantom/scenarios.py", 8, f"{P}_scenarios.py"),
+    ("phantom/patterns.py", 6, f"{P}_scenarios.py"),
+    ("phantom/spike.py", 8, f"{P}_spike.py"),
+    ("phantom/division.py", 8, f"{P}_spike.py"),
+    ("attribution/methods/gradients/pattern.py", 6, f"{A}pattern.py"),
+    ("attribution/methods/gradients/recommended.py", 5, f"{A}pattern.py"),
+    ("attribution/methods/gradients/smoothing.py", 5, f"{A}pattern.py {A}smoothgrad.py"),
+    ("attribution/variation.py", 8, f"{A}pattern.py"),
+    ("pipeline/demo/judge.py", 8, "tests/pipeline/test_demo_scores.py"),
 ]
 
 

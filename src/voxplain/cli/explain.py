@@ -100,6 +100,9 @@ def explain(
         "auto"
     ),
     seed: Annotated[int, typer.Option(help="Same seed, same maps.")] = 0,
+    sample: Annotated[
+        int | None, typer.Option(help="Of a study, explain so many scans, drawn from each class.")
+    ] = None,
 ) -> None:
     """Explain what a network makes of real scans."""
     from voxplain.attribution.methods import DEFAULT_METHOD
@@ -124,6 +127,8 @@ def explain(
             f"Scans need --weights, --image and --out; missing: {missing}. To explain a study "
             "that was fitted, give its folder: voxplain explain STUDY."
         )
+    if sample is not None and not study:
+        raise InputError("--sample draws scans of a study; of single scans, give those you want.")
     console = make_console()
     options = ScanOptions(
         network=network,
@@ -147,6 +152,7 @@ def explain(
         device=device,
         precision=precision,
         seed=seed,
+        sample=sample,
     )
     with importable_here():
         if study:

@@ -20,6 +20,7 @@ __all__ = [
     "corrected_interval",
     "moderated_interval",
     "permutation_p",
+    "shuffler",
 ]
 
 FEW_FOLDS = 5
@@ -237,7 +238,7 @@ def permutation_p(
     float
     """
     sign = -1.0 if measure in ("brier", "mae", "rmse") else 1.0
-    shuffle = _shuffler(outcome, groups, np.random.default_rng(seed))
+    shuffle = shuffler(outcome, groups, np.random.default_rng(seed))
 
     def score(values: NDArray[np.float64] | NDArray[np.int64]) -> float:
         return sign * measures(Outcome(outcome.name, values, outcome.class_names), output)[measure]
@@ -247,9 +248,25 @@ def permutation_p(
     return (1 + as_good) / (1 + draws)
 
 
-def _shuffler(
+def shuffler(
     outcome: Outcome, groups: NDArray[np.int64] | None, rng: np.random.Generator
 ) -> Callable[[], NDArray[np.int64] | NDArray[np.float64]]:
+    """Make what shuffles an outcome anew at each call.
+
+    Values go between groups of one size, and are shuffled within each, so that those who belong
+    together stay together.
+
+    Parameters
+    ----------
+    outcome : Outcome
+    groups : array (N,), optional
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    callable
+        That returns values in the order of the scans, array (N,).
+    """
     truth = outcome.values
     if groups is None:
         return lambda: truth[rng.permutation(len(truth))]

@@ -11,8 +11,16 @@ from voxplain.results.fit import Confounds, FitResult, ModelResult
 from voxplain.results.judgement import JudgedMap
 from voxplain.results.reclassify import ReclassifyResult
 from voxplain.results.scores import Judged
+from voxplain.results.trust import Finding, TrustResult
 
-__all__ = ["demo_json", "fit_json", "judged_json", "judged_maps_json", "reclassify_json"]
+__all__ = [
+    "demo_json",
+    "fit_json",
+    "judged_json",
+    "judged_maps_json",
+    "reclassify_json",
+    "trust_json",
+]
 
 
 def fit_json(result: FitResult) -> dict[str, Any]:
@@ -100,6 +108,49 @@ def demo_json(result: DemoResult) -> dict[str, Any]:
 def judged_maps_json(network: str, judged: Sequence[JudgedMap]) -> dict[str, Any]:
     """Lay out the part ``explain``: the maps of the last call, held against the truth."""
     return {"network": network, "maps": [asdict(one) for one in judged]}
+
+
+def trust_json(result: TrustResult) -> dict[str, Any]:
+    """Lay out all that a verdict rests on, and the verdict, as ``trust.json`` holds it."""
+    return {
+        "network": result.network,
+        "first": result.first,
+        "exit_code": result.exit_code,
+        "methods": {
+            one.method: {
+                "label": one.label,
+                "verdict": one.call,
+                "sentence": one.sentence,
+                "tests": [_finding_json(finding) for finding in one.findings],
+            }
+            for one in result.methods
+        },
+        "study": [_finding_json(finding) for finding in result.study],
+        "asides": {one.test: {"words": one.words, **one.figures} for one in result.asides},
+        "rules": {"edition": result.edition, "table": [asdict(rule) for rule in result.rules]},
+        "scans": result.scans,
+        "networks": result.networks,
+        "budget": result.budget,
+        "options": result.options,
+        "seconds": result.seconds,
+        "versions": result.versions,
+    }
+
+
+def _finding_json(finding: Finding) -> dict[str, Any]:
+    told = asdict(finding.measurement)
+    return {
+        "test": finding.rule.test,
+        "outcome": finding.outcome,
+        "weight": finding.rule.weight,
+        "value": told["value"],
+        "interval": [told["low"], told["high"]],
+        "chance": told["chance"],
+        "direction": finding.rule.direction,
+        "threshold": finding.threshold,
+        "words": told["words"],
+        "figures": told["figures"],
+    }
 
 
 def _model_json(model: ModelResult) -> dict[str, Any]:

@@ -114,7 +114,7 @@ class Study(Folder):
         network : str
             See `map_place`.
         """
-        for path, sidecar in self.maps_of(subject):
+        for path, sidecar in self.sidecars(subject):
             asked = {"method": method, "network": network, "request": plain(request)}
             if not _answers(sidecar, asked):
                 continue
@@ -130,9 +130,30 @@ class Study(Folder):
 
     def sources(self, subject: str) -> list[dict[str, Any]]:
         """Return from which files each map of a scan was made, as `write_map` was told."""
-        return [sidecar.get("Sources") or {} for _, sidecar in self.maps_of(subject)]
+        return [sidecar.get("Sources") or {} for _, sidecar in self.sidecars(subject)]
 
-    def maps_of(self, subject: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+    def maps_of(self, subject: str, method: str, network: str) -> list[tuple[Path, str, float]]:
+        """List the maps of a scan by a method, whatever they were asked with.
+
+        Parameters
+        ----------
+        subject, method : str
+            Label of the scan, and registry name of the method.
+        network : str
+            See `map_place`.
+
+        Returns
+        -------
+        list of (pathlib.Path, str, float)
+            The NIfTI file, the target, and the seconds that the map took.
+        """
+        return [
+            (path.with_suffix(".nii.gz"), str(told["Target"]), float(told["Seconds"]))
+            for path, told in self.sidecars(subject)
+            if told["Provenance"]["method"] == method and told.get("Network", "") == network
+        ]
+
+    def sidecars(self, subject: str) -> Iterator[tuple[Path, dict[str, Any]]]:
         """Go through the sidecars of the whole maps of a scan: each one's path and content."""
         name = MapName(subject, "", "")
         for start in dict.fromkeys((name.start(), name.start(other_scan=True))):

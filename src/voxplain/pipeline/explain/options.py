@@ -58,6 +58,8 @@ class ScanOptions:
         of them together, or the value of each, with commas between them.
     device, precision : str
     seed : int
+    sample : int, optional
+        Of a study, so many scans are explained, drawn by lot from each class; all by default.
     """
 
     network: str
@@ -81,6 +83,7 @@ class ScanOptions:
     device: str = "auto"
     precision: str = "auto"
     seed: int = 0
+    sample: int | None = None
 
     def __post_init__(self) -> None:
         if self.preset is not None and self.preset not in PRESETS:
@@ -95,6 +98,8 @@ class ScanOptions:
             raise InputError(
                 "A mask is used by a preset alone; give --preset, or leave out --mask."
             )
+        if self.sample is not None and self.sample < 1:
+            raise InputError(f"--sample must be 1 or more scans; {self.sample} was given.")
         if self.classes is not None and self.classes < 1:
             raise InputError(f"--classes must be 1 or more; {self.classes} was given.")
         self._settle_task()

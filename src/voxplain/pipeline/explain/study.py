@@ -26,8 +26,8 @@ from voxplain.fit import unit_of
 from voxplain.group import RunningMean
 from voxplain.maps import AttributionMap
 from voxplain.pipeline.explain.judging import MadeMap, StudyJudge
+from voxplain.pipeline.explain.names import require_target
 from voxplain.pipeline.explain.options import ScanOptions
-from voxplain.pipeline.explain.outputs import require_target
 from voxplain.pipeline.explain.record import with_earlier_groups
 from voxplain.pipeline.explain.regions import with_regions
 from voxplain.pipeline.explain.variation import with_scans
@@ -94,7 +94,7 @@ def explain_study(options: ScanOptions, progress: Progress) -> StudyExplained:
     result = {
         "network": options.network,
         "folds": len(folds),
-        "scans": len(cohort),
+        "scans": len(means.chosen),
         "outcome": folds[0].outcome,
         "target": options.target,
         "unit": _unit(options, folds[0]),
@@ -129,6 +129,7 @@ class _Means:
         self.found: dict[str, dict[str, RunningMean]] = {name: {} for name in options.methods}
         self.made: dict[tuple[str, str], list[MadeMap]] = {}
         self.fold_of = [0] * len(cohort)
+        self.chosen = _sample(cohort, options.sample, options.seed)
         self.judged: list[JudgedMap] = []
         self.pictures: dict[str, bytes] = {}
 
@@ -137,6 +138,9 @@ class _Means:
         options, network = self.options, fold.load()
         for row in fold.rows:
             self.fold_of[row] = number
+        fold = replace(fold, rows=[row for row in fold.rows if row in self.chosen])
+        if not fold.rows:
+            return
         with self.engine.run() as shared:
             for name in options.methods:
                 question = Question(
@@ -225,6 +229,22 @@ class _Means:
             "chance_ap_95": found.group.chance_ap_95,
             "judgement": asdict(found),
         }
+
+
+def _sample(cohort: Cohort, count: int | None, seed: int) -> frozenset[int]:
+    """Draw scans by lot, as many of each class as its share of the cohort."""
+    if count is None or count >= len(cohort):
+        return frozenset(range(len(cohort)))
+    order = np.random.default_rng(seed).permutation(len(cohort))
+    if cohort.class_names:
+        labels = cohort.labels[order]
+        # Each class in turn, so that every first part of the order has its share of each.
+        share = np.empty(len(order))
+        for label in np.unique(labels):
+            mine = np.flatnonzero(labels == label)
+            share[mine] = (np.arange(len(mine)) + 0.5) / len(mine)
+        order = order[np.argsort(share, kind="stable")]
+    return frozenset(order[:count].tolist())
 
 
 def _unit(options: ScanOptions, fitted: Fitted) -> str | None:

@@ -16,7 +16,7 @@ from voxplain.pipeline.maps import identity_of
 from voxplain.study import StudyReader
 from voxplain.volume import Cohort
 
-__all__ = ["Fitted", "find_fitted", "networks_of_folds"]
+__all__ = ["Fitted", "find_fitted", "held_out", "networks_of_folds"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +128,7 @@ def networks_of_folds(study: StudyReader, name: str, cohort: Cohort) -> list[Fit
     """
     position = {subject: i for i, subject in enumerate(cohort.subjects)}
     folds: dict[int, list[int]] = {}
-    for subject, number in _held_out(study):
+    for subject, number in held_out(study):
         folds.setdefault(number, []).append(position.get(subject, -1))
     whole = sorted(i for rows in folds.values() for i in rows) == [*position.values()]
     records = {n: TrainingRecord.read(study, place_of(name, (1, n))) for n in sorted(folds)}
@@ -154,8 +154,8 @@ def _load(
     return network.eval()
 
 
-def _held_out(study: StudyReader) -> list[tuple[str, int]]:
-    """Read each scan's fold in the first repeat of the last fit; nothing where there was none."""
+def held_out(study: StudyReader) -> list[tuple[str, int]]:
+    """Read each scan and its fold in the first repeat of the last fit, if there was any."""
     lines = (study.read_text(FOLDS) or "").splitlines()[1:]
     rows = [line.split("\t") for line in lines]
     return [(who.removeprefix("sub-"), int(fold)) for who, repeat, fold in rows if repeat == "1"]

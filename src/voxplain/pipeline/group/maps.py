@@ -158,7 +158,7 @@ def catalogue(study: Study, subjects: Sequence[str], network: str | None) -> Cat
     InputError
         If there is none, or there are those of several networks and none was chosen.
     """
-    found = [list(study.maps_of(subject)) for subject in subjects]
+    found = [list(study.sidecars(subject)) for subject in subjects]
     networks = sorted({one.get("Network", "") for scan in found for _, one in scan})
     if not networks or (network is not None and network not in networks):
         whose = f" of {network}" * bool(network)

@@ -14,6 +14,7 @@ from voxplain.report.figures.charts.fit import (
     predicted_numbers,
 )
 from voxplain.report.figures.charts.matrix import agreement_matrix
+from voxplain.report.figures.charts.power import power_curves
 from voxplain.report.figures.charts.scores import predictions, training_curve
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "model_scores",
     "mosaic",
     "overlay",
+    "power_curves",
     "predicted_numbers",
     "predictions",
     "region_bars",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -23,6 +23,7 @@ __all__ = [
     "chance_interval",
     "chance_of",
     "draw_chance",
+    "like_fields",
     "require_draws",
 ]
 
@@ -169,21 +170,43 @@ def draw_chance(
 ) -> ChanceDraws:
     """Draw random maps that are like a given one, and score them; see `chance_of`."""
     mask = brain_mask(brain)
-    raw = inside(values, mask, "The map")
     inner = truth_inside(truth, mask)
+    like, fields = like_fields(values, mask, grid, fwhm, seed, draws)
+    return ChanceDraws([average_precision(inner, field) for field in fields], *like)
+
+
+def like_fields(
+    values: ArrayLike,
+    mask: NDArray[np.bool_],
+    grid: Grid,
+    fwhm: float,
+    seed: int,
+    draws: int,
+) -> tuple[tuple[float, bool], Iterator[NDArray[np.floating]]]:
+    """Draw random maps that are like a given one, as they are scored; see `chance_of`.
+
+    Returns
+    -------
+    like : tuple of (float, bool)
+        Smoothness of the given map, mm, and whether it is one-sided.
+    fields : iterator of array (V,)
+        Inside the mask.
+    """
+    raw = inside(values, mask, "The map")
     width = fwhm_of(smooth(values, grid, fwhm), grid, mask)
     if not _one_sided(raw):
-        fields = random_fields(gaussian_amplitude(grid, width), draws, seed)
-        found = [average_precision(inner, np.abs(field[mask])) for field in fields]
-        return ChanceDraws(found, width, False)
+        drawn = random_fields(gaussian_amplitude(grid, width), draws, seed)
+        return (width, False), (np.abs(field[mask]) for field in drawn)
     zeros = float(np.mean(np.abs(raw) <= _ZERO * np.abs(raw).max()))
     share = min(max(zeros, _FEWEST_ZEROS), _MOST_ZEROS)
     underlying = float(np.sqrt(max(width**2 - fwhm**2, 0))) / _narrowing(share)
-    found = []
-    for field in random_fields(gaussian_amplitude(grid, underlying), draws, seed):
-        cut = np.maximum(field - np.quantile(field[mask], share), 0)
-        found.append(average_precision(inner, smooth(cut, grid, fwhm)[mask]))
-    return ChanceDraws(found, width, True)
+
+    def cut(field: NDArray[np.floating]) -> NDArray[np.floating]:
+        above = np.maximum(field - np.quantile(field[mask], share), 0)
+        return smooth(above, grid, fwhm)[mask]
+
+    drawn = random_fields(gaussian_amplitude(grid, underlying), draws, seed)
+    return (width, True), (cut(field) for field in drawn)
 
 
 def _one_sided(values: NDArray[np.float64]) -> bool:

@@ -1,0 +1,1 @@
+"""The verdict on a study: what is tested, in order."""

@@ -1,0 +1,221 @@
+"""What a test that trains takes, and which of it fits into the time that is left."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from time import perf_counter
+
+import numpy as np
+
+from voxplain import __version__
+from voxplain.attribution import Engine, explain
+from voxplain.cohort.store.reader import open_store
+from voxplain.fit import Processes, find_groups, make_folds, outcome_of
+from voxplain.pipeline.fit.kept import TrainingRecord
+from voxplain.pipeline.fit.learner import Learner
+from voxplain.pipeline.fit.places import place_of
+from voxplain.pipeline.fit.setting import Setting
+from voxplain.pipeline.trust.own import OwnStudy, kept
+from voxplain.pipeline.trust.trainings import options_of
+from voxplain.progress import Silent
+from voxplain.study import Study, StudyReader
+
+__all__ = ["Costs", "choose_folds", "read_costs", "share_of", "split_numbers"]
+
+_FEWEST = 2
+_FOLDS = (5, 4, 3, _FEWEST)
+_PLACE = "timing"
+_LOOKED_AT = 10
+# Seconds to judge a mean map of a million voxels, bootstrap and random maps included.
+_JUDGING = 60.0
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What one training and one explanation of a study take here.
+
+    Parameters
+    ----------
+    training : float, seconds
+        Of the network of one fold, on all scans but those held out.
+    explaining : float, seconds
+        Of one scan by all methods together.
+    judging : float, seconds
+        Of the mean maps of all methods.
+    scans, folds : int
+        Of the study's fit.
+    source : str
+        Where they are from: ``"the study's own fit"`` or ``"a short trial"``.
+    """
+
+    training: float
+    explaining: float
+    judging: float
+    scans: int
+    folds: int
+    source: str
+
+    def of(self, folds: int, scans: int | None = None, explained: float = 1.0) -> float:
+        """Foretell the seconds of a training on some folds.
+
+        Parameters
+        ----------
+        folds : int
+        scans : int, optional
+            In all; the study's by default.
+        explained : float, default=1.0
+            Share of the scans that are explained.
+        """
+        scans = scans or self.scans
+        learnt = (1 - 1 / folds) / (1 - 1 / self.folds) * scans / self.scans
+        return folds * self.training * learnt + explained * scans * self.explaining + self.judging
+
+    def of_own_folds(self, folds: int) -> float:
+        """Foretell the seconds of training some of the study's own folds again."""
+        return folds * (self.training + self.scans / self.folds * self.explaining) + self.judging
+
+
+def read_costs(own: OwnStudy) -> Costs:
+    """Read what the study's own fit and maps took, or measure it by a short trial.
+
+    The study's own times hold where it was fitted on the kind of device that is used now, and has
+    maps of all methods; otherwise one epoch of one fold is trained, and two scans are explained.
+
+    Parameters
+    ----------
+    own : OwnStudy
+
+    Returns
+    -------
+    Costs
+    """
+    study = Study(own.folder, "voxplain study", __version__)
+    fit, cohort = study.read_json("summary.json")["fit"], open_store(own.folder / "cohort")
+    device = Engine(device=own.device).resolve_device().type
+    trained = float(fit["models"][own.network].get("training_seconds") or 0.0)
+    parts = int(fit["folds"]) * int(fit.get("repeats", 1)) + bool(fit["options"].get("final"))
+    training, explaining = trained / parts, _seconds_of_maps(own, study, cohort.subjects)
+    source = "the study's own fit"
+    if not (training and explaining and _device_of_fit(own) in (device, "")):
+        request = own.request(device=device)
+        told = kept(own.place(_PLACE), f"{device}.json", request, lambda: _measured(own))
+        training, explaining = float(told["training"]), float(told["explaining"])
+        source = "a short trial"
+    voxels = float(np.prod(cohort.grid.shape))
+    return Costs(
+        training=training,
+        explaining=explaining,
+        judging=len(own.methods) * _JUDGING * voxels / 1e6,
+        scans=int(fit["scans"]),
+        folds=own.folds,
+        source=source,
+    )
+
+
+def _seconds_of_maps(own: OwnStudy, study: Study, subjects: Sequence[str]) -> float | None:
+    """Add up what a map of each method took, on the mean; None where a method has no map."""
+    total = 0.0
+    for name in own.methods:
+        each = [
+            seconds
+            for subject in subjects[:_LOOKED_AT]
+            for _, _, seconds in study.maps_of(subject, name, own.network)
+        ]
+        if not each:
+            return None
+        total += float(np.mean(each))
+    return total
+
+
+def _device_of_fit(own: OwnStudy) -> str:
+    told = TrainingRecord.read(StudyReader(own.folder), place_of(own.network, (1, 1)))
+    return "" if told is None else str(told.request.get("device", ""))
+
+
+def _measured(own: OwnStudy) -> dict[str, float]:
+    """Train one epoch of one fold, and explain one scan by every method, twice."""
+    cohort = open_store(own.folder / "cohort")
+    outcome = outcome_of(cohort, own.outcome)
+    groups, _ = find_groups(cohort.participants, outcome, own.folds, own.group)
+    fold = make_folds(outcome, own.folds, 1, groups, own.seed)[0]
+    engine = Engine(device=own.device)
+    processes = Processes(device=engine.resolve_device().type)
+    once = replace(own.schedule, epochs=1, patience=None)
+    study = Study(own.place(_PLACE), "voxplain study", __version__)
+    setting = Setting(cohort, outcome, [fold], groups, own.seed)
+    learner = Learner(study, own.network, setting, once, processes)
+    network, _ = learner.trained(fold, Silent())
+    given = options_of(own, own.methods, cohort)
+    spent = 0.0
+    for name in own.methods:
+        began = perf_counter()
+        with engine.run() as shared:
+            explain(
+                network, [cohort[0], cohort[1]], name, 0 if outcome.class_names else "predicted",
+                layer=own.layer_of(name), engine=shared, seed=own.seed, **given[name],
+            )  # fmt: skip
+        spent += (perf_counter() - began) / 2
+    return {"training": learner.seconds * own.schedule.epochs, "explaining": spent}
+
+
+def choose_folds(costs: Costs, seconds: float, explained: float = 1.0) -> int | None:
+    """Choose as many folds as fit into the time: the study's own, or 5, 4, 3 or 2.
+
+    Parameters
+    ----------
+    costs : Costs
+    seconds : float
+    explained : float, default=1.0
+        Share of the scans that are explained.
+
+    Returns
+    -------
+    int or None
+        None where not even two fit.
+    """
+    asked = [costs.folds, *(n for n in _FOLDS if n < costs.folds)]
+    return next((n for n in asked if costs.of(n, explained=explained) <= seconds), None)
+
+
+def share_of(seconds: float, later: int) -> float:
+    """Give a test its share of the time that is left, when others come after it.
+
+    Parameters
+    ----------
+    seconds : float
+        That are left.
+    later : int
+        Tests that train and come after this one.
+
+    Returns
+    -------
+    float, seconds
+        Twice as much as each of those, as what they leave over is not lost.
+    """
+    return seconds * 2 / (2 + later)
+
+
+def split_numbers(
+    costs: Costs, numbers: Sequence[int], folds: int, seconds: float
+) -> tuple[list[int], list[int]]:
+    """Choose the numbers of scans of a power curve that fit, the small ones first.
+
+    Parameters
+    ----------
+    costs : Costs
+    numbers : sequence of int
+    folds : int
+    seconds : float
+
+    Returns
+    -------
+    done, left_out : list of int
+    """
+    done: list[int] = []
+    for number in sorted(set(numbers)):
+        seconds -= costs.of(folds, number, explained=0.5)
+        if seconds < 0:
+            break
+        done.append(number)
+    return done, [number for number in sorted(set(numbers)) if number not in done]

@@ -1,0 +1,45 @@
+"""Measurements kept in the study, to be found again where nothing has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from voxplain import __version__
+from voxplain.pipeline.trust.registry import Plan, Test
+from voxplain.results.trust import Measurement
+from voxplain.study import Study
+
+__all__ = ["Keeper"]
+
+
+class Keeper:
+    """The measurements of one test on disk: ``trust/<test>-<hash of what it read>.json``.
+
+    Parameters
+    ----------
+    study : Study
+    test : Test
+    reads : mapping
+        See `Test`.
+    """
+
+    def __init__(self, study: Study, test: Test, reads: Mapping[str, Any]) -> None:
+        told = json.dumps({"version": __version__, **reads}, sort_keys=True, default=str)
+        mark = hashlib.sha256(told.encode()).hexdigest()[:12]
+        self.study, self.place = study, f"trust/{test.name}-{mark}.json"
+
+    def read(self) -> tuple[Plan, list[Measurement]] | None:
+        """Return what was measured and how thoroughly; None where nothing was."""
+        told = self.study.read_json(self.place)
+        if "measurements" not in told:
+            return None
+        return Plan(**told["plan"]), [Measurement(**one) for one in told["measurements"]]
+
+    def write(self, plan: Plan, found: Sequence[Measurement]) -> None:
+        """Keep what was measured."""
+        content = {"plan": asdict(plan), "measurements": [asdict(one) for one in found]}
+        self.study.write_json(self.place, content)

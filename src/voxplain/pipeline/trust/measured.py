@@ -1,0 +1,205 @@
+"""What the tests that train found, as measurements that rules can judge, and in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from voxplain.attribution import METHODS
+from voxplain.pipeline.trust.encoding import EncodingFinding
+from voxplain.pipeline.trust.layers import LayerFinding
+from voxplain.pipeline.trust.null import NullFinding, NullMethod
+from voxplain.pipeline.trust.plausibility import Plausibility
+from voxplain.pipeline.trust.power import PowerFinding
+from voxplain.pipeline.trust.spike import SpikedMethod, SpikeFinding
+from voxplain.results.trust import Measurement
+
+__all__ = [
+    "encoding_measurements",
+    "layer_measurement",
+    "null_measurements",
+    "plausibility_measurement",
+    "power_measurement",
+    "spike_measurements",
+]
+
+_LEVEL = 0.05
+
+
+def spike_measurements(found: SpikeFinding, methods: Sequence[str]) -> list[Measurement]:
+    """Say how each method finds planted effects; not tested where the network learned none."""
+    figures = {
+        "sentence": found.sentence,
+        "own_accuracy": found.own_accuracy,
+        "planted": [asdict(one) for one in found.planted],
+    }
+    if not found.methods:
+        return [
+            Measurement("spike-in", name, None, found.sentence, figures=figures) for name in methods
+        ]
+    return [
+        Measurement(
+            test="spike-in",
+            method=name,
+            value=one.average_precision,
+            words=_spike_words(one, found),
+            low=one.low,
+            high=one.high,
+            chance=one.chance,
+            limit=one.chance_95,
+            figures=figures | asdict(one),
+        )
+        for name, one in found.methods.items()
+    ]
+
+
+def _spike_words(one: SpikedMethod, found: SpikeFinding) -> str:
+    learned = [p for p in found.planted if p.trial.learned]
+    accuracy = sum(p.trial.accuracy for p in learned) / len(learned)
+    beside = [f"average precision {_plain(one.average_precision)}"]
+    if one.low is not None and one.high is not None:
+        beside.append(f"95 % interval {_plain(one.low)} to {_plain(one.high)}")
+    beside += [f"chance {_plain(one.chance)}", f"95 % of random maps below {_plain(one.chance_95)}"]
+    beside += [f"t-map {_plain(one.t_map)}"] if one.t_map is not None else []
+    beside += [f"at best {_plain(one.ceiling)}"] if one.ceiling is not None else []
+    count = f"{one.found_in} of {one.of} planted effects" if one.of > 1 else "a planted effect"
+    verb = "finds" if one.found_in else "does not find"
+    count = "a planted effect" if one.of == 1 or not one.found_in else count
+    return (
+        f"{one.label} {verb} {count} that the network learns to {100 * accuracy:.0f} % "
+        f"({', '.join(beside)})."
+    )
+
+
+def null_measurements(found: NullFinding) -> list[Measurement]:
+    """Say whether maps differ from those of shuffled labels, and how often these are findings."""
+    about = {
+        "scans": found.scans,
+        "folds": found.folds,
+        found.score: found.value,
+        "p": found.p,
+        "same": found.same,
+    }
+    out = []
+    for name, one in found.methods.items():
+        figures = about | asdict(one)
+        out.append(_null_maps(name, one, figures))
+        called, own = one.called, one.called_own
+        words = (
+            f"{one.beside.label} of a network trained on shuffled labels passes for a finding in "
+            f"{called.called} of {called.places} regions (random maps as smooth: {called.limit} at "
+            f"most, 95 %); of the study's own network, in {own.called}."
+        )
+        out.append(
+            Measurement(
+                test="null-calls",
+                method=name,
+                value=float(called.called),
+                words=words,
+                chance=0.05 * called.places,
+                limit=float(called.limit),
+                figures=figures,
+            )
+        )
+    return out
+
+
+def _null_maps(name: str, one: NullMethod, figures: Mapping[str, Any]) -> Measurement:
+    found, label = one.beside.retraining, one.beside.label
+    if found is None:
+        why = f"Fewer than two folds have a map of {label} for {one.beside.target}."
+        return Measurement("null-maps", name, None, why, figures=figures)
+    words = (
+        f"{label} of {found.networks} networks agree with each other at {_plain(found.own)} (rank "
+        f"correlation), and with those of networks trained on shuffled labels at "
+        f"{_plain(found.other)} (p = {found.p:.2g}, {found.least_p:.2g} at best)."
+    )
+    return Measurement("null-maps", name, found.p, words, chance=0.5, figures=figures)
+
+
+def encoding_measurements(found: EncodingFinding) -> list[Measurement]:
+    """Say whether maps stay when scans are inverted; not tested where nothing is learned then."""
+    out = []
+    for name, one in found.methods.items():
+        figures = asdict(one) | {"kept": one.kept, found.score: found.value, "p": found.p}
+        unknown = found.p > 0.05
+        if unknown:
+            words = (
+                f"On inverted scans the network learns nothing ({found.score} "
+                f"{_plain(found.value)}), so that its maps cannot be compared."
+            )
+        else:
+            share = one.kept
+            kept = "" if share is None else f"; {100 * share:.0f} % of what two own folds share"
+            limit = _plain(one.agreement.spearman_95)
+            words = (
+                f"{one.label} agrees with that of a network trained on inverted intensities "
+                f"({found.score} {_plain(found.value)}) at {_plain(one.agreement.spearman)} (rank "
+                f"correlation; 95 % of random maps below {limit}{kept})."
+            )
+        out.append(
+            Measurement(
+                test="encoding",
+                method=name,
+                value=None if unknown else one.agreement.spearman,
+                words=words,
+                chance=one.agreement.spearman_surrogates,
+                limit=one.agreement.spearman_95,
+                figures=figures,
+            )
+        )
+    return out
+
+
+def layer_measurement(name: str, one: LayerFinding) -> Measurement:
+    """Say how the layer that a method looked at finds the planted effect, and which others do."""
+    passing = [row.layer for row in one.scores if row.found]
+    told = (
+        f"{', '.join(passing)} find{'s' * (len(passing) == 1)} the effect"
+        if passing
+        else ("no layer finds the effect")
+    )
+    own, best = one.own, one.best
+    if own is None or own.failed:
+        why = f"{one.label} could not be made at its own layer {one.taken}; {told}."
+        return Measurement("layer", name, None, why, figures=asdict(one))
+    words = (
+        f"{one.label} at {one.taken}: average precision {_plain(own.average_precision)} (95 % of "
+        f"random maps below {_plain(own.chance_95)}); {told}, best {best.layer} "
+        f"({_plain(best.average_precision)})."
+    )
+    return Measurement(
+        test="layer",
+        method=name,
+        value=own.average_precision,
+        words=words,
+        chance=own.chance,
+        limit=own.chance_95,
+        figures=asdict(one),
+    )
+
+
+def power_measurement(found: PowerFinding, left_out: Sequence[int] = ()) -> Measurement:
+    """Say from how many scans on each method finds the planted effect."""
+    figures = {
+        "points": [asdict(one) for one in found.points],
+        "learned_from": found.learned_from,
+        "passes_from": dict(found.passes_from),
+        "labels": {name: METHODS[name].info.label for name in found.passes_from},
+        "left_out": list(left_out),
+    }
+    left = ", ".join(map(str, left_out))
+    more = f" Not tested within the budget: {left}." if left else ""
+    return Measurement("power", None, None, found.sentence + more, figures=figures)
+
+
+def plausibility_measurement(found: Plausibility) -> Measurement:
+    """Say whether scans and predictions are like those of the training, or what these go with."""
+    figures = asdict(found) | {"plausible": found.plausible}
+    return Measurement("plausibility", None, found.share, found.first, figures=figures)
+
+
+def _plain(value: float) -> str:
+    text = f"{value:.2f}".replace("-", "−")
+    return text.replace("0.", ".", 1) if abs(value) < 1 else text

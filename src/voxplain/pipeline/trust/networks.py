@@ -1,0 +1,286 @@
+"""Whether maps depend on the network: thrown-away weights, deletion, other folds, noise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+from voxplain.attribution.scoring import scan_score
+from voxplain.errors import InputError, VoxplainError
+from voxplain.pipeline.trust.again import Maker
+from voxplain.pipeline.trust.case import Case, StudyMap
+from voxplain.pipeline.trust.registry import Plan, Test
+from voxplain.pipeline.trust.reproduce import counts_within
+from voxplain.progress import Progress
+from voxplain.results.trust import Measurement
+from voxplain.trust import (
+    FWHM_MM,
+    Agreement,
+    Comparison,
+    Envelope,
+    Removal,
+    RemovalTest,
+    randomised,
+    removal,
+    strength,
+)
+from voxplain.volume import Volume
+
+__all__ = ["FAITHFULNESS", "SANITY", "STABILITY"]
+
+_SCANS = 6
+_FOLDS = 3
+_SHARE = 0.1
+_DRAWS = 60
+_NOISE = 0.05
+_REMOVED = RemovalTest(shares=(0.02, 0.05, 0.1, 0.2), draws=20)
+_PASSES = (_REMOVED.draws + 1) * len(_REMOVED.shares)
+_FALLS = 0.1
+_SEED_STEP = 7919
+
+
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """One scan of one method, ready to be asked about.
+
+    Parameters
+    ----------
+    case : Case
+    maker : Maker
+    one : StudyMap
+    """
+
+    case: Case
+    maker: Maker
+    one: StudyMap
+
+    def comparison(self) -> Comparison:
+        """Compare maps of this scan, which share the brain and what the scan makes strong."""
+        volume = self.case.cohort[self.one.row]
+        envelope = Envelope(volume.grid, (volume.values,))
+        seed = self.case.seed + _SEED_STEP * self.one.row
+        return Comparison(self.case.brain, seed=seed, draws=_DRAWS, envelope=envelope)
+
+
+Measure = Callable[[str, Sequence[_Asked]], Sequence[Measurement]]
+
+
+def _over_methods(
+    rules: tuple[str, ...], measure: Measure
+) -> Callable[[Case, Plan, Progress], list[Measurement]]:
+    """Ask some scans of each method; what cannot be asked says why, and leaves the others."""
+
+    def run(case: Case, plan: Plan, progress: Progress) -> list[Measurement]:
+        counts: Mapping[str, int] = (plan.settings or {})["scans"]
+        found: list[Measurement] = []
+        with progress.step(str((plan.settings or {})["title"]), len(counts)) as advance:
+            for done, (name, count) in enumerate(counts.items(), start=1):
+                found += _of_method(case, name, count, rules, measure)
+                advance(done)
+        return found
+
+    return run
+
+
+def _of_method(
+    case: Case, name: str, count: int, rules: tuple[str, ...], measure: Measure
+) -> Sequence[Measurement]:
+    maps = case.methods[name]
+    try:
+        if not count:
+            raise InputError("The budget has no time for it.")
+        maker = Maker(case, name)
+        chosen = [maps.maps[i] for i in case.sample(len(maps.maps), count)]
+        usable = [one for one in chosen if one.load().values.shape == case.brain.shape]
+        if not usable:
+            raise InputError("The maps have another shape than the scans.")
+        return measure(name, [_Asked(case, maker, one) for one in usable])
+    except VoxplainError as error:
+        return [Measurement(rule, name, None, str(error)) for rule in rules]
+
+
+def _planner(title: str, each: float) -> Callable[[Case, float], Plan | str]:
+    """Plan for as many scans as the time allows, where each takes so many maps."""
+
+    def plan(case: Case, seconds: float) -> Plan | str:
+        counts = counts_within(case, seconds, each, _SCANS, _SHARE)
+        if not any(counts.values()):
+            return "The budget has no time for it."
+        voxels = float(case.brain.sum())
+        # Comparing two maps with surrogates takes about so long.
+        time = sum(n * (each * _seconds(case, name) + 2e-4 * voxels) for name, n in counts.items())
+        words = f"{max(counts.values())} scans a method"
+        return Plan(float(sum(counts.values())), time, words, {"scans": counts, "title": title})
+
+    return plan
+
+
+def _seconds(case: Case, name: str) -> float:
+    return float(np.median([m.sidecar.get("Seconds", 0) for m in case.methods[name].maps] or [0]))
+
+
+def _reads(case: Case) -> Mapping[str, Any]:
+    return {
+        "weights": case.weights_sha256,
+        "scans": case.scans_sha256,
+        "maps": {name: case.maps_sha256(name) for name in case.methods},
+        "seed": case.seed,
+    }
+
+
+def _mean_of(found: Sequence[Agreement]) -> dict[str, float]:
+    """Average a comparison over scans: the limit for one scan is a cautious one for their mean."""
+    return {
+        "value": float(np.mean([one.spearman for one in found])),
+        "chance": float(np.mean([one.spearman_surrogates for one in found])),
+        "limit": float(np.mean([one.spearman_95 for one in found])),
+    }
+
+
+def _sanity(name: str, asked: Sequence[_Asked]) -> Sequence[Measurement]:
+    """Compare maps with those of a network whose every layer is random."""
+    found = []
+    for each in asked:
+        network = each.maker.network(each.one.fold)
+        *_, (_, random) = randomised(network, each.case.seed + each.one.row)
+        volume = each.case.cohort[each.one.row]
+        other = each.maker.by(random.eval(), volume, each.one.row)
+        found.append(each.comparison().of(np.abs(other), np.abs(each.one.load().values)))
+    mean = _mean_of(found)
+    # What the scan makes alike leaves so much to be alike for another reason.
+    share = (mean["value"] - mean["chance"]) / (1 - mean["chance"])
+    words = (
+        f"Maps of {len(found)} scans correlate by {mean['value']:.2f} with those of the network "
+        f"with random weights, unrelated maps of the same scans by {mean['chance']:.2f}."
+    )
+    return [Measurement("sanity", name, share, words, chance=0.0, figures=mean)]
+
+
+def _only(mean: Mapping[str, float]) -> dict[str, Any]:
+    return {"value": mean["value"], "chance": mean["chance"], "limit": mean["limit"]}
+
+
+def _faithfulness(name: str, asked: Sequence[_Asked]) -> Sequence[Measurement]:
+    """Delete what maps show, and ask the network again."""
+    case = asked[0].case
+    mean = case.cohort.mean(np.arange(len(case.cohort)))
+    references = {"mean": mean, "zero": np.zeros_like(mean)}
+    done: dict[str, list[Removal]] = {name: [] for name in references}
+    for each in asked:
+        volume, one = case.cohort[each.one.row], each.one.load()
+        network, target = each.maker.network(each.one.fold), each.maker.settled(each.one.row)
+        score = scan_score(network, volume, target, case.outcome.class_names or None, case.engine)
+        for reference, image in references.items():
+            away = volume.values - image
+            # What a voxel adds to the score is its slope times its distance from the reference.
+            slope = "per unit of intensity" in one.unit
+            values = one.values * away if slope else one.values
+            test = replace(
+                _REMOVED,
+                seed=case.seed + each.one.row,
+                envelope=Envelope(volume.grid, (np.abs(away),)),
+            )
+            (result,) = removal(
+                score,
+                volume.values,
+                values if case.outcome.class_names else np.abs(values),
+                case.brain,
+                {reference: image},
+                test,
+            )
+            done[reference].append(result)
+    deleting = {k: v for k, v in done.items() if not case.outcome.class_names or _falls(v)}
+    if not deleting:
+        reason = "Neither the cohort's mean scan nor an empty one takes the answer away."
+        return [Measurement(rule, name, None, reason) for rule in ("deletion", "faithfulness")]
+    each_p = {reference: _joined(found) for reference, found in deleting.items()}
+    best = min(each_p, key=lambda one: each_p[one])
+    # A method may be faithful to either reference; two chances are counted as two.
+    p = min(1.0, len(each_p) * each_p[best])
+    lost, by_chance = (
+        float(np.mean([getattr(one, what) for one in done[best]]))
+        for what in ("area", "area_random")
+    )
+    words = (
+        f"Deleting what {len(asked)} maps show costs {lost:.2f} logit on average, what random maps "
+        f"show {by_chance:.2f} (p = {p:.2g})."
+    )
+    figures = {"lost": lost, "random": by_chance, "p": each_p, "reference": best}
+    return [
+        Measurement("deletion", name, p, words, figures=figures),
+        Measurement("faithfulness", name, p, words, figures=figures),
+    ]
+
+
+def _falls(found: Sequence[Removal]) -> bool:
+    """Tell whether a reference takes the answer away from some scan."""
+    return any(one.full - one.empty > _FALLS * abs(one.full) for one in found)
+
+
+def _joined(found: Sequence[Removal]) -> float:
+    """Join the p of several scans: each is one of a few, and their middles add up (Stouffer)."""
+    middles = np.array([one.p - 0.5 / (one.draws + 1) for one in found])
+    return float(norm.sf(norm.isf(middles).sum() / np.sqrt(len(middles))))
+
+
+def _stability(name: str, asked: Sequence[_Asked]) -> Sequence[Measurement]:
+    """Compare maps of one scan by networks of other folds, and of the scan with a little noise."""
+    folds: list[Agreement] = []
+    noisy: list[Agreement] = []
+    for each in asked:
+        case, own = each.case, each.one
+        volume, how, map_ = (
+            case.cohort[own.row],
+            each.comparison(),
+            _smooth(own.load().values, case.cohort[own.row]),
+        )
+        others = [fold for fold in range(len(case.fits)) if fold != own.fold][:_FOLDS]
+        for fold in others:
+            other = each.maker.by(each.maker.network(fold), volume, own.row)
+            folds.append(how.of(_smooth(other, volume), map_))
+        rng = np.random.default_rng(case.seed + own.row)
+        spread = _NOISE * float(volume.values[case.brain].std())
+        added = spread * rng.standard_normal(volume.values.shape, dtype=np.float32) * case.brain
+        changed = replace(volume, values=(volume.values + added).astype(np.float32))
+        again = each.maker.by(each.maker.network(own.fold), changed, own.row)
+        noisy.append(how.of(_smooth(again, volume), map_))
+    over, under = _mean_of(folds), _mean_of(noisy)
+    said = (
+        f"Maps of one scan by networks of different folds correlate by {over['value']:.2f} "
+        f"(unrelated maps: up to {over['limit']:.2f})."
+    )
+    words = (
+        f"Maps correlate by {under['value']:.2f} with those of the same scan with {_NOISE:.0%} "
+        f"noise (unrelated maps: up to {under['limit']:.2f})."
+    )
+    return [
+        Measurement("stability", name, words=said, **_only(over)),
+        Measurement("repeats", name, words=words, **_only(under)),
+    ]
+
+
+def _smooth(values: NDArray[np.float32], volume: Volume) -> NDArray[np.float32]:
+    return strength(values, volume.grid, FWHM_MM)
+
+
+def _test(name: str, rules: tuple[str, ...], title: str, measure: Measure, each: float) -> Test:
+    run, plan = _over_methods(rules, measure), _planner(title, each)
+    return Test(name, rules, title, run, _reads, plan)
+
+
+SANITY = _test("sanity", ("sanity",), "Maps of random networks", _sanity, 1.0)
+FAITHFULNESS = _test(
+    "faithfulness",
+    ("deletion", "faithfulness"),
+    "What deletion costs",
+    _faithfulness,
+    2 * _PASSES / 20,
+)
+STABILITY = _test(
+    "stability", ("stability", "repeats"), "Maps of other folds and of noise", _stability, 4.0
+)

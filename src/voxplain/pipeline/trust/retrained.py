@@ -1,0 +1,236 @@
+"""The tests that train: declared, and planned within the time that is left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from voxplain.pipeline.trust.budget import Costs, choose_folds, read_costs, share_of, split_numbers
+from voxplain.pipeline.trust.case import Case
+from voxplain.pipeline.trust.encoding import encoding_test
+from voxplain.pipeline.trust.layers import layer_sweep, needs_layer
+from voxplain.pipeline.trust.measured import (
+    encoding_measurements,
+    layer_measurement,
+    null_measurements,
+    power_measurement,
+    spike_measurements,
+)
+from voxplain.pipeline.trust.null import null_test
+from voxplain.pipeline.trust.own import OwnStudy, read_own_study
+from voxplain.pipeline.trust.power import power_curve
+from voxplain.pipeline.trust.registry import Plan, Test
+from voxplain.pipeline.trust.spike import Planted, spike_in
+from voxplain.progress import Progress, Silent
+from voxplain.report.words.numbers import duration
+from voxplain.results.trust import Measurement
+from voxplain.study import StudyReader
+
+__all__ = ["RETRAINED", "own_of"]
+
+_MOST_REGIONS = 3
+_NULL_FOLDS = 3
+_HALF = 0.5
+
+
+def own_of(case: Case) -> OwnStudy:
+    """Say how a study was trained and explained, from what was opened of it."""
+    own = read_own_study(
+        case.study.folder, case.network, tuple(case.methods), device=case.engine.device
+    )
+    return replace(
+        own,
+        layers={name: maps.layer for name, maps in case.methods.items()},
+        options={
+            name: {k: v for k, v in maps.options.items() if k != "scans"}
+            for name, maps in case.methods.items()
+        },
+    )
+
+
+def _reads(case: Case) -> Mapping[str, Any]:
+    return own_of(case).request(folds=len(case.fits), device=case.engine.device)
+
+
+def _too_long(costs: Costs, least: float, left: float) -> str:
+    return (
+        f"needs {duration(least)} or more, and {duration(left)} of the budget was left (by "
+        f"{costs.source}, a training takes {duration(costs.training)}); give a larger --budget"
+    )
+
+
+def _trainings(count: int) -> str:
+    return f"{count} training{'s' * (count != 1)}"
+
+
+def _plan_spike(case: Case, seconds: float) -> Plan | str:
+    costs = read_costs(own_of(case))
+    share = share_of(seconds, 2 + bool(case.power))
+    folds = choose_folds(costs, share, _HALF) or choose_folds(costs, seconds, _HALF)
+    if folds is None:
+        return _too_long(costs, costs.of(2, explained=_HALF), seconds)
+    each = costs.of(folds, explained=_HALF)
+    regions = max(1, min(_MOST_REGIONS, int(share / each)))
+    words = f"{_trainings(regions * folds)} on {costs.scans} scans with a planted effect"
+    return Plan(
+        size=regions * 100 + folds,
+        seconds=regions * each,
+        words=words,
+        settings={"regions": regions, "folds": folds},
+    )
+
+
+def _run_spike(case: Case, plan: Plan, progress: Progress) -> Sequence[Measurement]:
+    settings = plan.settings or {"regions": 1, "folds": None}
+    own, regions, folds = own_of(case), settings["regions"], settings["folds"]
+    return spike_measurements(spike_in(own, progress, regions, folds), tuple(case.methods))
+
+
+def _plan_null(case: Case, seconds: float) -> Plan | str:
+    return _plan_own_folds(case, seconds, 1 + bool(case.power), "shuffled labels")
+
+
+def _plan_own_folds(case: Case, seconds: float, later: int, words: str) -> Plan | str:
+    """Plan a training of as many of the study's own folds as fit, three at least."""
+    costs = read_costs(own_of(case))
+    most = len(case.fits)
+    if most < _NULL_FOLDS:
+        return (
+            f"needs {_NULL_FOLDS} networks to be compared with each other, and the study has "
+            f"{most}; run 'voxplain fit' with --cv {_NULL_FOLDS} or more"
+        )
+    folds = [n for n in (most, 5, 4, _NULL_FOLDS) if n <= most]
+    share = share_of(seconds, later)
+    fit = next((n for n in folds if costs.of_own_folds(n) <= share), None)
+    fit = fit or next((n for n in folds[-1:] if costs.of_own_folds(n) <= seconds), None)
+    if fit is None:
+        return _too_long(costs, costs.of_own_folds(_NULL_FOLDS), seconds)
+    return Plan(
+        size=fit,
+        seconds=costs.of_own_folds(fit),
+        words=f"{_trainings(fit)} on {words}",
+        settings={"folds": fit},
+    )
+
+
+def _run_null(case: Case, plan: Plan, progress: Progress) -> Sequence[Measurement]:
+    return null_measurements(null_test(own_of(case), progress, (plan.settings or {}).get("folds")))
+
+
+def _plan_encoding(case: Case, seconds: float) -> Plan | str:
+    return _plan_own_folds(case, seconds, bool(case.power), "inverted intensities")
+
+
+def _run_encoding(case: Case, plan: Plan, progress: Progress) -> Sequence[Measurement]:
+    folds = (plan.settings or {}).get("folds")
+    return encoding_measurements(encoding_test(own_of(case), progress, folds))
+
+
+def _planted(case: Case) -> Planted | None:
+    """Return the first planted effect, if it is there already; nothing is trained."""
+    own = own_of(case)
+    told = StudyReader(own.place("spike-1")).read_json("found.json")
+    if not told:
+        return None
+    return spike_in(own, Silent(), regions=1, folds=int(told["folds"])).planted[0]
+
+
+_NO_EFFECT = "needs the networks of the spike-in, which was not tested"
+
+
+def _plan_layers(case: Case, seconds: float) -> Plan | str:
+    costs, looking = read_costs(own_of(case)), [n for n in case.methods if needs_layer(n)]
+    if not looking:
+        return "no method of the study looks at a layer"
+    each = 20 * costs.explaining / len(case.methods) * len(looking) * 8
+    takes = each + costs.judging
+    if takes > seconds:
+        return _too_long(costs, takes, seconds)
+    return Plan(size=1, seconds=takes, words="20 scans, layer by layer; no training")
+
+
+def _run_layers(case: Case, plan: Plan, progress: Progress) -> Sequence[Measurement]:
+    planted = _planted(case)
+    looking = [name for name in case.methods if needs_layer(name)]
+    if planted is None or not planted.trial.learned:
+        why = _NO_EFFECT if planted is None else "The network does not learn the planted effect."
+        return [Measurement("layer", name, None, why) for name in looking]
+    found = layer_sweep(own_of(case), planted, progress)
+    return [layer_measurement(name, one) for name, one in found.items()]
+
+
+def _plan_power(case: Case, seconds: float) -> Plan | str:
+    if not case.power:
+        return "not asked for; give --power 50,100,200"
+    costs = read_costs(own_of(case))
+    folds = min(costs.folds, 5)
+    done, left = split_numbers(costs, case.power, folds, seconds)
+    if not done:
+        return _too_long(costs, costs.of(folds, min(case.power), _HALF), seconds)
+    more = f"; left out: {', '.join(map(str, left))}" if left else ""
+    words = f"{_trainings(folds * len(done))} on {', '.join(map(str, done))} scans{more}"
+    return Plan(
+        size=len(done) * 100 + folds,
+        seconds=sum(costs.of(folds, n, _HALF) for n in done),
+        words=words,
+        settings={"numbers": done, "folds": folds, "left_out": left},
+    )
+
+
+def _run_power(case: Case, plan: Plan, progress: Progress) -> Sequence[Measurement]:
+    settings, planted = plan.settings or {}, _planted(case)
+    if planted is None:
+        return [Measurement("power", None, None, _NO_EFFECT)]
+    own, numbers, folds = own_of(case), settings["numbers"], settings["folds"]
+    found = power_curve(own, planted, numbers, progress, folds)
+    return [power_measurement(found, settings["left_out"])]
+
+
+def _reads_power(case: Case) -> Mapping[str, Any]:
+    return {**_reads(case), "power": list(case.power)}
+
+
+RETRAINED: tuple[Test, ...] = (
+    Test(
+        name="spike-in",
+        rules=("spike-in",),
+        title="An effect planted in your own scans",
+        run=_run_spike,
+        reads=_reads,
+        plan=_plan_spike,
+    ),
+    Test(
+        name="null",
+        rules=("null-maps", "null-calls"),
+        title="The network trained on shuffled labels",
+        run=_run_null,
+        reads=_reads,
+        plan=_plan_null,
+    ),
+    Test(
+        name="encoding",
+        rules=("encoding",),
+        title="The network trained on inverted intensities",
+        run=_run_encoding,
+        reads=_reads,
+        plan=_plan_encoding,
+    ),
+    Test(
+        name="layers",
+        rules=("layer",),
+        title="Methods that look at a layer, layer by layer",
+        run=_run_layers,
+        reads=_reads,
+        plan=_plan_layers,
+    ),
+    Test(
+        name="power",
+        rules=(),
+        title="How many scans it takes",
+        run=_run_power,
+        reads=_reads_power,
+        plan=_plan_power,
+    ),
+)
+"""In the order in which they are done: layers and power look at what the spike-in made."""

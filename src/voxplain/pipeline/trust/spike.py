@@ -1,0 +1,300 @@
+"""An effect planted in a study's own scans, and whether its network and methods find it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.stats import t as student
+
+from voxplain.attribution.methods import METHODS
+from voxplain.errors import InputError
+from voxplain.phantom import dprime_of
+from voxplain.pipeline.spike import SpikeOptions, make_spiked_study
+from voxplain.pipeline.trust.own import OwnStudy, kept
+from voxplain.pipeline.trust.trial import Trial, run_trial
+from voxplain.progress import Progress
+
+__all__ = ["Planted", "SpikeFinding", "SpikedMethod", "next_dprime", "plant", "say", "spike_in"]
+
+_LEAST, _MOST = 0.5, 6.0
+_FACTOR = 2.0
+_KINDS = {"intensity": "darkening", "volume": "growth"}
+
+
+@dataclass(frozen=True)
+class Planted:
+    """One planted effect, and what a network and its maps made of it.
+
+    Parameters
+    ----------
+    number : int
+        From 1; the sub-study is ``trust/spike-<number>``.
+    regions : tuple of str
+    kind : {"intensity", "volume"}
+    dprime : float
+        Difference of the groups in standard deviations.
+    strength : float
+        Share of the signal that is lost, or logarithm of the growth of the volume.
+    voxels : int
+        Of the regions, inside the brain.
+    trial : Trial
+    """
+
+    number: int
+    regions: tuple[str, ...]
+    kind: str
+    dprime: float
+    strength: float
+    voxels: int
+    trial: Trial
+
+
+@dataclass(frozen=True)
+class SpikedMethod:
+    """How a method's maps find planted effects, over those that the network has learned.
+
+    Parameters
+    ----------
+    label : str
+    average_precision : float
+        Of the mean map of the group with the effect, mean over planted effects.
+    low, high : float or None
+        95 % interval over planted effects; of one, over participants and networks.
+    chance, chance_95 : float
+        Means over planted effects; see `voxplain.pipeline.trust.trial.TrialMap`.
+    t_map, edges, ceiling : float or None
+    found_in, of : int
+        Effects at which the map exceeds 95 % of random maps, of how many.
+    """
+
+    label: str
+    average_precision: float
+    low: float | None
+    high: float | None
+    chance: float
+    chance_95: float
+    t_map: float | None
+    edges: float | None
+    ceiling: float | None
+    found_in: int
+    of: int
+
+    @property
+    def found(self) -> bool:
+        """Whether more than half of the effects are found."""
+        return 2 * self.found_in > self.of
+
+
+@dataclass(frozen=True)
+class SpikeFinding:
+    """What became of all planted effects.
+
+    Parameters
+    ----------
+    own_accuracy : float or None
+        Of the study's own network; the effects are made about as hard.
+    planted : tuple of Planted
+    methods : mapping of str to SpikedMethod
+        By registry name; empty where the network has learned none of the effects, so that no method
+        was tested.
+    sentence : str
+    """
+
+    own_accuracy: float | None
+    planted: tuple[Planted, ...]
+    methods: Mapping[str, SpikedMethod]
+    sentence: str
+
+
+def spike_in(
+    own: OwnStudy,
+    progress: Progress,
+    regions: int = 1,
+    folds: int | None = None,
+    where: Sequence[str] = (),
+    kind: str = "intensity",
+    dprime: float | None = None,
+) -> SpikeFinding:
+    """Plant effects in a study's own scans, one after the other, and see what finds them.
+
+    Each makes a sub-study ``trust/spike-<k>``, on which the same network is trained by the same
+    schedule, and explained by the same methods. The first effect is as large as makes the best
+    observer as accurate as the study's own network; each next one is changed so that the network
+    itself comes out there. What an earlier run has done is kept.
+
+    Parameters
+    ----------
+    own : OwnStudy
+    progress : Progress
+    regions : int, default=1
+        How many effects, in regions drawn at random where `where` names none.
+    folds : int, optional
+        The study's own by default.
+    where : sequence of str, optional
+        One place an effect, see `voxplain.pipeline.spike.SpikeOptions`.
+    kind : {"intensity", "volume"}, default="intensity"
+    dprime : float, optional
+        Of the first effect.
+
+    Returns
+    -------
+    SpikeFinding
+
+    Raises
+    ------
+    InputError
+        If nobody knows how accurate the study's network is, or there are too few scans.
+    VoxplainError
+        If planting, training or explaining fails.
+    """
+    places = list(where) or ["random"] * regions
+    wanted = None if own.accuracy is None else dprime_of(own.accuracy)
+    dprime = dprime if dprime is not None else wanted
+    if dprime is None:
+        raise InputError(
+            f"{own.folder} has no network whose accuracy the effect could be fitted to; run "
+            "'voxplain fit' first."
+        )
+    done: list[Planted] = []
+    for number, place in enumerate(places, start=1):
+        one = plant(own, number, place, kind, dprime, folds or own.folds, progress)
+        done.append(one)
+        if wanted is not None:
+            dprime = next_dprime(one.dprime, one.trial.accuracy, wanted)
+    return _finding(own, tuple(done))
+
+
+def plant(
+    own: OwnStudy,
+    number: int,
+    where: str,
+    kind: str,
+    dprime: float,
+    folds: int,
+    progress: Progress,
+) -> Planted:
+    """Plant one effect, train on it, and judge the maps; see `spike_in`."""
+    out = own.place(f"spike-{number}")
+    seed = own.seed + number
+    asked = {"where": where, "kind": kind, "seed": seed}
+
+    def make_study() -> dict[str, Any]:
+        return make_spiked_study(
+            SpikeOptions(own.folder, out, where, kind, dprime, seed=seed), progress
+        )
+
+    scans = {"scans": own.request()["scans"]}
+    made = kept(out, "made.json", scans | asked, make_study)
+    told = kept(
+        out,
+        "found.json",
+        own.request(folds=folds, device=own.device, **asked),
+        lambda: run_trial(own, out, folds, progress).to_dict(),
+    )
+    return Planted(
+        number=number,
+        regions=tuple(made["regions"]),
+        kind=kind,
+        dprime=float(made["dprime"]),
+        strength=float(made["strength"]),
+        voxels=int(made["voxels"]),
+        trial=Trial.from_dict(told),
+    )
+
+
+def next_dprime(planted: float, reached: float, wanted: float) -> float:
+    """Find how large the next effect must be for the network to come out as wanted.
+
+    Parameters
+    ----------
+    planted : float
+        d' of the last effect.
+    reached : float
+        Accuracy of the network at it.
+    wanted : float
+        d' at which the best observer is as accurate as the network should be.
+
+    Returns
+    -------
+    float
+        Changed by a factor of two at most, and held between 0.5 and 6.
+    """
+    factor = np.clip(wanted / dprime_of(reached), 1 / _FACTOR, _FACTOR)
+    return float(np.clip(planted * factor, _LEAST, _MOST))
+
+
+def _finding(own: OwnStudy, planted: tuple[Planted, ...]) -> SpikeFinding:
+    learned = [one for one in planted if one.trial.learned]
+    names = learned[0].trial.maps if learned else ()
+    methods = {name: _over(name, learned) for name in names}
+    return SpikeFinding(own.accuracy, planted, methods, say(planted, methods))
+
+
+def _over(name: str, learned: Sequence[Planted]) -> SpikedMethod:
+    maps = [one.trial.maps[name] for one in learned]
+    values = np.array([one.average_precision for one in maps])
+    low, high = maps[0].low, maps[0].high
+    if len(maps) > 1:
+        reach = student.ppf(0.975, len(maps) - 1) * values.std(ddof=1) / np.sqrt(len(maps))
+        low, high = max(values.mean() - reach, 0.0), min(values.mean() + reach, 1.0)
+
+    def mean(key: str) -> float | None:
+        known = [value for one in maps if (value := getattr(one, key)) is not None]
+        return float(np.mean(known)) if known else None
+
+    return SpikedMethod(
+        label=METHODS[name].info.label,
+        average_precision=float(values.mean()),
+        low=None if low is None else float(low),
+        high=None if high is None else float(high),
+        chance=float(np.mean([one.chance for one in maps])),
+        chance_95=float(np.mean([one.chance_95 for one in maps])),
+        t_map=mean("t_map"),
+        edges=mean("edges"),
+        ceiling=mean("ceiling"),
+        found_in=sum(one.found for one in maps),
+        of=len(maps),
+    )
+
+
+def say(planted: Sequence[Planted], methods: Mapping[str, SpikedMethod]) -> str:
+    """Say in one sentence, or two, what became of the planted effects."""
+    scans, count = planted[0].trial.scans, len(planted)
+    accuracy = float(np.mean([one.trial.accuracy for one in planted]))
+    percent = 100 * float(np.mean([abs(one.strength) for one in planted]))
+    change = f"{percent:.0f} % {_KINDS[planted[0].kind]}"
+    where = "one region" if count == 1 else f"one region ({count} in turn)"
+    start = f"In your own {scans} scans, a planted {change} of {where}, which your network"
+    if not methods:
+        return (
+            f"{start} does not learn ({100 * accuracy:.0f} % right), so that no method could be "
+            "tested."
+        )
+    found = [one for one in methods.values() if one.found]
+    missed = [one for one in methods.values() if not one.found]
+    first = (found or missed)[0]
+    details = [f"average precision {_plain(first.average_precision)}"]
+    details += [f"chance {_plain(first.chance)}"]
+    details += [] if first.t_map is None else [f"t-map {_plain(first.t_map)}"]
+
+    def listed(some: Sequence[SpikedMethod]) -> str:
+        each = [
+            f"{one.label} ({', '.join(details) if one is first else _plain(one.average_precision)})"
+            for one in some
+        ]
+        return each[0] if len(each) == 1 else f"{', '.join(each[:-1])} and {each[-1]}"
+
+    said = f"{start} learns to {100 * accuracy:.0f} %, is "
+    said += f"found by {listed(found)}" if found else ""
+    said += " and " if found and missed else ""
+    said += f"not {'found ' * (not found)}by {listed(missed)}" if missed else ""
+    unlearned = sum(not one.trial.learned for one in planted)
+    more = f" It did not learn {unlearned} of the {count}, which tell nothing of methods."
+    return f"{said}.{more * bool(unlearned)}"
+
+
+def _plain(value: float) -> str:
+    return f"{value:.2f}".removeprefix("0") if value < 1 else f"{value:.2f}"

@@ -1,0 +1,232 @@
+"""The study's network trained again on its own folds, with other labels or intensities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxplain import __version__
+from voxplain.attribution import Engine, explain
+from voxplain.attribution.network.numbers import Output
+from voxplain.attribution.network.target import TargetLike
+from voxplain.cohort.store.reader import open_store
+from voxplain.errors import StudyError
+from voxplain.fit import Fold, Outcome, Processes, find_groups, measures, permutation_p
+from voxplain.maps import AttributionMap
+from voxplain.pipeline.explain.variation import with_scans
+from voxplain.pipeline.fit.fitted import held_out
+from voxplain.pipeline.fit.learner import Learner
+from voxplain.pipeline.fit.setting import Setting
+from voxplain.pipeline.streams import Some
+from voxplain.pipeline.trust.own import OwnStudy
+from voxplain.progress import Progress
+from voxplain.study import Study
+from voxplain.volume import Cohort
+
+__all__ = ["OwnMaps", "Trained", "options_of", "own_maps", "train_again"]
+
+_SCANS = 40
+
+
+@dataclass(frozen=True, eq=False)
+class OwnMaps:
+    """The mean map of each fold's held-out scans, for the target that most scans have.
+
+    Parameters
+    ----------
+    target : str
+    rows : mapping of int to list of int
+        By fold, the scans whose maps were taken: those of this target, 40 at most.
+    folds : mapping of int to array (X, Y, Z)
+        Folds that held out no scan of this target are missing.
+    """
+
+    target: str
+    rows: Mapping[int, list[int]]
+    folds: Mapping[int, NDArray[np.float32]]
+
+
+def own_maps(
+    own: OwnStudy, method: str, folder: str = "", target: str = "", most: int = _SCANS
+) -> OwnMaps:
+    """Read the maps that a study holds, and average them fold by fold.
+
+    Parameters
+    ----------
+    own : OwnStudy
+    method : str
+    folder : str, default=""
+        A sub-study of it.
+    target : str, optional
+    most : int, default=40
+        Scans of a fold.
+
+    Returns
+    -------
+    OwnMaps
+
+    Raises
+    ------
+    StudyError
+        If there is no map.
+    """
+    place = own.place(folder) if folder else own.folder
+    study = Study(place, "voxplain study", __version__)
+    found: dict[str, dict[int, list[tuple[int, Any]]]] = {}
+    position = {subject: i for i, subject in enumerate(open_store(place / "cohort").subjects)}
+    for subject, fold in held_out(study):
+        for path, told, _ in study.maps_of(subject, method, own.network):
+            held = found.setdefault(told, {}).setdefault(fold, [])
+            if len(held) < most:
+                held.append((position[subject], path))
+    if not found:
+        raise StudyError(
+            f"{place} has no maps of {own.network} by {method}; run 'voxplain explain {place}' "
+            f"with --method {method} first."
+        )
+    counts = {told: sum(map(len, folds.values())) for told, folds in found.items()}
+    chosen = target if target in found else max(sorted(counts), key=lambda told: counts[told])
+    means = {}
+    for fold, held in sorted(found[chosen].items()):
+        total = sum(AttributionMap.load(path).values.astype(np.float64) for _, path in held)
+        means[fold] = np.asarray(total / len(held), dtype=np.float32)
+    rows = {fold: [row for row, _ in held] for fold, held in sorted(found[chosen].items())}
+    return OwnMaps(chosen, rows, means)
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """The study's network trained again.
+
+    Parameters
+    ----------
+    folds, scans : int
+        How many folds were trained, and the scans that they held out.
+    score : str
+        ``accuracy`` or ``r``.
+    value : float
+        Of all held-out predictions together.
+    p : float
+        Of these against shuffled outcomes.
+    maps : mapping of str to mapping of int to array (X, Y, Z)
+        By method and fold, the mean map of the scans that `OwnMaps` is of, for its target.
+    """
+
+    folds: int
+    scans: int
+    score: str
+    value: float
+    p: float
+    maps: Mapping[str, Mapping[int, NDArray[np.float32]]]
+
+
+def train_again(
+    own: OwnStudy,
+    name: str,
+    cohort: Cohort,
+    outcome: Outcome,
+    folds: int,
+    maps: Mapping[str, OwnMaps],
+    progress: Progress,
+) -> Trained:
+    """Train the study's network on its own first folds, with other scans or outcomes.
+
+    Networks are kept in ``trust/<name>``, so that a rerun finds them.
+
+    Parameters
+    ----------
+    own : OwnStudy
+    name : str
+        Of the sub-study.
+    cohort : Cohort
+        The study's scans, changed or not, in their order.
+    outcome : Outcome
+        What is to be told of each.
+    folds : int
+        How many of the study's folds are trained.
+    maps : mapping of str to OwnMaps
+        By method, the scans and the target that are explained.
+    progress : Progress
+
+    Returns
+    -------
+    Trained
+
+    Raises
+    ------
+    VoxplainError
+        If training or explaining fails.
+    """
+    study = Study(own.place(name), "voxplain study", __version__)
+    groups, _ = find_groups(cohort.participants, outcome, own.folds, own.group)
+    made = _own_folds(own, cohort)[:folds]
+    setting = Setting(cohort, outcome, made, groups, own.seed)
+    engine = Engine(device=own.device)
+    processes = Processes(device=engine.resolve_device().type)
+    learner = Learner(study, own.network, setting, own.schedule, processes)
+    learner.describe()
+    given = options_of(own, tuple(maps), cohort)
+    outputs, means = [], {name: dict[int, NDArray[np.float32]]() for name in maps}
+    for fold in made:
+        network, scale = learner.trained(fold, progress)
+        outputs.append(learner.held_out(fold, progress))
+        with engine.run() as shared, progress.step("Explaining them", len(maps)) as advance:
+            for done, (method, asked) in enumerate(maps.items(), start=1):
+                rows = asked.rows.get(fold.number, [])
+                if rows:
+                    told = explain(
+                        network,
+                        list(Some(cohort, rows)),
+                        method,
+                        _target(outcome, asked.target, scale),
+                        layer=own.layer_of(method),
+                        class_names=outcome.class_names or None,
+                        output_unit=None if outcome.class_names else outcome.name,
+                        engine=shared,
+                        seed=own.seed,
+                        **given[method],
+                    )
+                    total = np.sum([one.values for one in told], axis=0, dtype=np.float64)
+                    means[method][fold.number] = np.asarray(total / len(told), dtype=np.float32)
+                advance(done)
+    held_rows = np.concatenate([fold.test for fold in made])
+    part = Outcome(outcome.name, outcome.values[held_rows], outcome.class_names)
+    together = np.concatenate(outputs)
+    main = "accuracy" if outcome.class_names else "r"
+    held = None if groups is None else groups[held_rows]
+    return Trained(
+        folds=len(made),
+        scans=len(held_rows),
+        score=main,
+        value=measures(part, together)[main],
+        p=permutation_p(part, together, main, held, seed=own.seed),
+        maps=means,
+    )
+
+
+def _own_folds(own: OwnStudy, cohort: Cohort) -> list[Fold]:
+    """Read the folds of the study's fit."""
+    position = {subject: i for i, subject in enumerate(cohort.subjects)}
+    tests: dict[int, list[int]] = {}
+    for subject, number in held_out(Study(own.folder, "voxplain study", __version__)):
+        tests.setdefault(number, []).append(position[subject])
+    every = np.arange(len(cohort))
+    return [
+        Fold(1, number, np.setdiff1d(every, rows), np.array(sorted(rows)))
+        for number, rows in sorted(tests.items())
+    ]
+
+
+def options_of(own: OwnStudy, methods: Sequence[str], cohort: Cohort) -> dict[str, Any]:
+    """Return the options of each method, with the scans that it learns from."""
+    return with_scans({name: own.options.get(name, {}) for name in methods}, cohort)
+
+
+def _target(outcome: Outcome, target: str, scale: tuple[float, float]) -> TargetLike:
+    if outcome.class_names:
+        return outcome.class_names.index(target)
+    return Output(outcome.name, *scale)

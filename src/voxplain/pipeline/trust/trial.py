@@ -1,0 +1,242 @@
+"""One training on scans with a planted effect: what the network learns, what its maps find."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxplain import __version__
+from voxplain.attribution import METHODS, Engine, explain
+from voxplain.attribution.methods import make_method
+from voxplain.cohort.store.reader import open_store
+from voxplain.errors import StudyError
+from voxplain.pipeline.fit.fitted import networks_of_folds
+from voxplain.pipeline.streams import Some
+from voxplain.pipeline.trust.beside import comparison_of
+from voxplain.pipeline.trust.own import OwnStudy
+from voxplain.pipeline.trust.trainings import options_of
+from voxplain.pipeline.truth import read_truth
+from voxplain.progress import Progress
+from voxplain.results.judgement import Found, Judgement
+from voxplain.study import Study
+from voxplain.trust import (
+    FWHM_MM,
+    Stability,
+    SubjectMaps,
+    TMap,
+    judge,
+    stability,
+    strength,
+)
+
+__all__ = ["LEARNED", "Trial", "TrialMap", "run_trial"]
+
+_RESAMPLES, _DRAWS = 200, 50
+
+LEARNED = 0.05
+"""A network has learned an effect if shuffled labels would do as well less often than this."""
+
+
+@dataclass(frozen=True)
+class TrialMap:
+    """How the mean map of the cases finds the planted effect.
+
+    Parameters
+    ----------
+    average_precision : float
+    low, high : float or None
+        95 % interval over participants and networks.
+    chance, chance_95 : float
+        Of a map that knows nothing: on average, and what 95 % of random maps as smooth stay below.
+    t_map, edges, ceiling : float or None
+        Average precision of the voxel-wise t-map of all scans, of an edge filter, and of the true
+        change itself.
+    stable, stable_95 : float or None
+        Mean rank correlation over pairs of the folds' mean maps, and what 95 % of random maps with
+        the same envelope stay below; None where fewer than two folds have a map.
+    """
+
+    average_precision: float
+    low: float | None
+    high: float | None
+    chance: float
+    chance_95: float
+    t_map: float | None
+    edges: float | None
+    ceiling: float | None
+    stable: float | None = None
+    stable_95: float | None = None
+
+    @property
+    def found(self) -> bool:
+        """Whether the map exceeds 95 % of random maps."""
+        return self.average_precision > self.chance_95
+
+    @classmethod
+    def of(cls, judged: Judgement, steady: Stability | None) -> TrialMap:
+        """Take what is told of a mean map, and of those of the folds."""
+        ap = judged.found.average_precision
+
+        def beside(found: Found | None) -> float | None:
+            return None if found is None else found.average_precision.value
+
+        return cls(
+            average_precision=ap.value,
+            low=ap.low,
+            high=ap.high,
+            chance=judged.chance_ap,
+            chance_95=judged.chance_ap_95,
+            t_map=beside(judged.controls.get("t-map-all")),
+            edges=beside(judged.controls.get("edges")),
+            ceiling=beside(judged.ceiling),
+            stable=None if steady is None else steady.spearman,
+            stable_95=None if steady is None else steady.spearman_95,
+        )
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A network trained on scans with a planted effect, and how maps of it find the effect.
+
+    Parameters
+    ----------
+    scans, folds : int
+    accuracy : float
+        Held out, mean over folds.
+    low, high : float or None
+        95 % interval.
+    p : float
+        Of the held-out predictions against shuffled labels.
+    maps : mapping of str to TrialMap
+        By method.
+    """
+
+    scans: int
+    folds: int
+    accuracy: float
+    low: float | None
+    high: float | None
+    p: float
+    maps: Mapping[str, TrialMap]
+
+    @property
+    def learned(self) -> bool:
+        """Whether the network knows the effect at all; if not, no map can be blamed."""
+        return self.p < LEARNED
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as `from_dict` reads them."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> Trial:
+        """Read what `to_dict` wrote."""
+        maps = {name: TrialMap(**one) for name, one in told["maps"].items()}
+        return cls(**{**told, "maps": maps})
+
+
+def run_trial(own: OwnStudy, folder: Path, folds: int, progress: Progress) -> Trial:
+    """Train on a sub-study whose truth is known, explain held-out scans, and judge the mean maps.
+
+    Scans of the group with the effect are explained, each by the network that had not seen it.
+
+    Parameters
+    ----------
+    own : OwnStudy
+    folder : path
+        Of the sub-study, see `voxplain.pipeline.spike.make_spiked_study`.
+    folds : int
+    progress : Progress
+
+    Returns
+    -------
+    Trial
+
+    Raises
+    ------
+    VoxplainError
+        If training or explaining fails.
+    """
+    fitted = own.train(folder, folds, progress)
+    judged = fitted.models[own.network].judged
+    score = judged.scores["accuracy"]
+    found = score.mean if score.mean is not None else score.pooled
+    judge_maps = _MapJudge(own, folder, progress)
+    return Trial(
+        scans=fitted.scans,
+        folds=fitted.folds,
+        accuracy=float(found or 0.0),
+        low=score.ci[0],
+        high=score.ci[1],
+        p=1.0 if judged.permutation.p is None else judged.permutation.p,
+        maps={name: judge_maps.of(name) for name in own.methods_for(fitted.scans)},
+    )
+
+
+class _MapJudge:
+    """Explains the cases of a sub-study whose truth is known, and judges the mean maps."""
+
+    def __init__(self, own: OwnStudy, folder: Path, progress: Progress) -> None:
+        cohort, truth = open_store(folder / "cohort"), read_truth(folder)
+        if truth is None:
+            raise StudyError(f"{folder} holds no truth; delete it, and it is made again.")
+        self.own, self.cohort, self.truth, self.progress = own, cohort, truth, progress
+        self.folds = networks_of_folds(
+            Study(folder, "voxplain study", __version__), own.network, cohort
+        )
+        self.case = len(cohort.class_names) - 1
+        self.given = options_of(own, own.methods_for(len(cohort)), cohort)
+        self.how = comparison_of(cohort, own.seed, _DRAWS)
+        t_map = TMap()
+        for i in range(len(cohort)):
+            t_map.add(cohort.load(i), int(cohort.labels[i]))
+        self.controls = {"t-map-all": t_map.t()}
+
+    def of(self, method: str) -> TrialMap:
+        """Judge one method."""
+        smooth_mm = make_method(method).smooth_mm
+        means: list[NDArray[np.float32]] = []
+        judged = judge(
+            self._maps(method, means),
+            self.truth.known,
+            self.cohort.grid,
+            networks=tuple(str(number) for number in range(len(self.folds))),
+            controls=self.controls,
+            smooth_mm=smooth_mm,
+            seed=self.own.seed,
+            draws=_RESAMPLES,
+        )
+        width = 0.0 if smooth_mm else FWHM_MM
+        strong = [strength(one, self.cohort.grid, width) for one in means]
+        return TrialMap.of(judged.group, stability(strong, self.how) if len(means) > 1 else None)
+
+    def _maps(self, method: str, means: list[NDArray[np.float32]]) -> Iterator[SubjectMaps]:
+        """Explain the cases that each fold held out, and add up the mean map of each fold."""
+        people = self.cohort.participants["participant_id"].astype(str).tolist()
+        words = f"{METHODS[method].info.label} of scans with the effect"
+        with self.progress.step(words, len(self.folds)) as advance:
+            for number, fold in enumerate(self.folds):
+                rows = [row for row in fold.rows if self.cohort.labels[row] == self.case]
+                if not rows:
+                    continue
+                made = explain(
+                    fold.load(),
+                    list(Some(self.cohort, rows)),
+                    method,
+                    self.case,
+                    layer=self.own.layer_of(method),
+                    engine=Engine(device=self.own.device),
+                    seed=self.own.seed,
+                    **self.given[method],
+                )
+                for row, one in zip(rows, made, strict=True):
+                    maps = {str(number): one.values}
+                    yield SubjectMaps(maps, self.cohort.load(row), subject=people[row])
+                total = np.sum([one.values for one in made], axis=0, dtype=np.float64)
+                means.append(np.asarray(total / len(made), dtype=np.float32))
+                advance(number + 1)

@@ -1,0 +1,156 @@
+"""The page of a verdict: what may be believed, why, and by which rules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Literal
+
+from voxplain.report.figures import power_curves
+from voxplain.report.html.sections import (
+    Fact,
+    Finding,
+    Findings,
+    Heading,
+    Item,
+    Page,
+    Picture,
+    Section,
+    Table,
+    Text,
+)
+from voxplain.report.words.numbers import MISSING
+from voxplain.report.words.trust import figure, interval_text, rule_text
+from voxplain.results.trust import Call, MethodVerdict, Outcome, TrustResult
+from voxplain.results.trust import Finding as Tested
+
+__all__ = ["trust_page", "trust_sections"]
+
+Standing = Literal["good", "weak", "chance", "plain"]
+
+_STANDING: Final[dict[Call, Standing]] = {
+    "believe": "good",
+    "believe with care": "weak",
+    "do not believe": "chance",
+    "not tested": "plain",
+}
+_MARK: Final[dict[Outcome, str]] = {"pass": "passed", "fail": "failed", "not tested": "not tested"}
+_HOW: Final = (
+    "A method is not to be believed where one decisive test of it, or of the study, failed. It is "
+    "to be believed with care where another test failed or a decisive one was not done. What was "
+    "not tested is never counted as passed.",
+    "Each test is held against its own null (shuffled truths, random maps as smooth, random "
+    "networks) at 5 %, or against a threshold of the table of rules.",
+)
+_CITED: Final = (
+    "Maps were judged with voxplain {version}, rules edition {edition}: {tests}. Seed {seed}."
+)
+
+
+def trust_page(result: TrustResult) -> Page:
+    """Assemble the page of a verdict.
+
+    Parameters
+    ----------
+    result : TrustResult
+
+    Returns
+    -------
+    Page
+    """
+    calls = [one.call for one in result.methods]
+    facts = [
+        Fact(str(calls.count(call)), call) for call in _STANDING if call in calls or call[0] == "b"
+    ]
+    return Page(
+        "May the maps be believed?",
+        f"Network {result.network}: {result.networks} trainings, {result.scans} scans, budget "
+        f"{result.budget}.",
+        tuple(trust_sections(result)),
+        tuple(facts),
+    )
+
+
+def trust_sections(result: TrustResult) -> list[Section]:
+    """Assemble the sections of a verdict, for its own page or a study's report.
+
+    Parameters
+    ----------
+    result : TrustResult
+
+    Returns
+    -------
+    list of Section
+    """
+    first = Finding("What the network knows", result.first, _first_standing(result))
+    verdicts = [_verdict(one) for one in result.methods]
+    study: list[Item] = [_tests(result.study)] if result.study else [Text(("Nothing was tested.",))]
+    methods: list[Item] = []
+    for one in result.methods:
+        methods += [Heading(f"{one.label}: {one.call}"), _tests(one.findings)]
+    tested = [one.test for one in result.rules]
+    cited = _CITED.format(
+        version=result.versions.get("voxplain", MISSING),
+        edition=result.edition,
+        tests=", ".join(tested),
+        seed=result.options.get("seed", MISSING),
+    )
+    return [
+        Section("Verdict", "verdict", [Findings((first, *verdicts)), Text(_HOW)]),
+        Section("The study", "study", study),
+        Section("Method by method", "methods", methods),
+        *_asides(result),
+        Section("The rules", "rules", [_rules(result), Text((cited,))]),
+    ]
+
+
+def _asides(result: TrustResult) -> list[Section]:
+    """Show what no rule judges: how many scans are needed."""
+    items: list[Item] = []
+    for one in result.asides:
+        items.append(Text((one.words,)))
+        if one.test == "power" and one.figures.get("points"):
+            png = power_curves(one.figures["points"], one.figures["labels"])
+            items.append(Picture(png, "Power: the planted effect by number of scans.", one.words))
+    return [Section("How many scans are needed", "power", items)] if items else []
+
+
+def _first_standing(result: TrustResult) -> Standing:
+    outcomes = [one.outcome for one in result.study if one.rule.test.startswith("knowledge")]
+    if "fail" in outcomes:
+        return "chance"
+    return "good" if outcomes and set(outcomes) == {"pass"} else "plain"
+
+
+def _verdict(one: MethodVerdict) -> Finding:
+    why = one.sentence.removeprefix(f"{one.label}: {one.call}. ")
+    return Finding(one.label, why, _STANDING[one.call], one.call)
+
+
+def _tests(findings: Sequence[Tested]) -> Table:
+    rows = tuple(
+        (
+            one.rule.title,
+            _MARK[one.outcome],
+            figure(one.measurement.value),
+            interval_text(one.measurement),
+            figure(one.measurement.chance),
+            rule_text(one),
+            one.measurement.words,
+        )
+        for one in findings
+    )
+    failed = frozenset(i for i, one in enumerate(findings) if one.outcome == "fail")
+    return Table(
+        ("test", "outcome", "figure", "95 % interval", "chance", "rule", "in words"),
+        rows,
+        highlight=failed,
+    )
+
+
+def _rules(result: TrustResult) -> Table:
+    rows = tuple((one.test, str(one), one.weight, one.failure, one.advice) for one in result.rules)
+    return Table(
+        ("test", "passed where", "weight", "a failure means", "what to do"),
+        rows,
+        caption=f"Rules, edition {result.edition}",
+    )

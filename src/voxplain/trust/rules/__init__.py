@@ -1,0 +1,7 @@
+"""The rules by which a study is judged: declared, applied, and put into words."""
+
+from voxplain.trust.rules.judging import apply, judge_method
+from voxplain.trust.rules.reading import read_rules
+from voxplain.trust.rules.table import EDITION, RULES
+
+__all__ = ["EDITION", "RULES", "apply", "judge_method", "read_rules"]

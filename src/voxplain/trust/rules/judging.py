@@ -1,0 +1,97 @@
+"""Rules applied to what was measured, and verdicts made of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from voxplain.errors import InputError
+from voxplain.results.trust import Call, Finding, Measurement, MethodVerdict, Rule
+from voxplain.trust.rules.table import RULES
+
+__all__ = ["apply", "judge_method"]
+
+_ROUNDING = 1e-9
+
+
+def apply(measurement: Measurement, rules: Mapping[str, Rule] = RULES) -> Finding:
+    """Hold a figure against its rule.
+
+    Parameters
+    ----------
+    measurement : Measurement
+    rules : mapping of str to Rule
+
+    Returns
+    -------
+    Finding
+        Not tested where there is no value, or nothing to hold it against.
+
+    Raises
+    ------
+    InputError
+        If there is no rule for the test.
+    """
+    if measurement.test not in rules:
+        raise InputError(f"There is no rule for the test {measurement.test!r}.")
+    rule = rules[measurement.test]
+    threshold = measurement.limit if rule.threshold is None else rule.threshold
+    value = measurement.value
+    if value is None or threshold is None or not math.isfinite(value + threshold):
+        return Finding(rule, measurement, threshold, "not tested")
+    slack = _ROUNDING * max(1.0, abs(threshold))
+    above, below = value >= threshold - slack, value <= threshold + slack
+    passed = above if rule.direction == "at least" else below
+    return Finding(rule, measurement, threshold, "pass" if passed else "fail")
+
+
+def judge_method(
+    method: str, label: str, own: Sequence[Finding], study: Sequence[Finding]
+) -> MethodVerdict:
+    """Say whether the maps of a method may be believed.
+
+    One decisive test that failed, of the method or of the study, is enough not to believe it. Where
+    a decisive test was not done, or another failed, there is a reason for care. A method of which
+    no decisive test was done is not tested, whatever else is known.
+
+    Parameters
+    ----------
+    method, label : str
+    own : sequence of Finding
+        Of the method.
+    study : sequence of Finding
+        Of the whole study.
+
+    Returns
+    -------
+    MethodVerdict
+    """
+    both = [*study, *own]
+    decisive = [one for one in both if one.rule.weight == "decisive"]
+    lost = [one for one in decisive if one.outcome == "fail"]
+    care = [one for one in both if one.rule.weight == "care" and one.outcome == "fail"]
+    open_ = [one for one in decisive if one.outcome == "not tested"]
+    own_done = [one for one in decisive if one in own and one.outcome != "not tested"]
+    call: Call
+    if lost:
+        call, why = "do not believe", " ".join(_reason(one) for one in lost)
+    elif not own_done:
+        call, why = "not tested", "None of its decisive tests was done."
+    elif care or open_:
+        call, why = "believe with care", " ".join(_reason(one) for one in care)
+    else:
+        call, why = "believe", "All tests were passed."
+    if open_ and call != "not tested":
+        names = ", ".join(one.rule.test for one in open_)
+        why = f"{why} Not tested: {names}.".strip()
+    return MethodVerdict(method, label, call, f"{label}: {call}. {why}", tuple(own))
+
+
+def _reason(finding: Finding) -> str:
+    return f"{finding.rule.failure} ({finding.measurement.words.rstrip('.')}; {limit_of(finding)})."
+
+
+def limit_of(finding: Finding) -> str:
+    """Say by which rule: ``"rule: at most 0.05"``."""
+    threshold = "–" if finding.threshold is None else f"{finding.threshold:.3g}"
+    return f"rule: {finding.rule.direction} {threshold}"
