@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -60,12 +60,7 @@ class RunningMean:
         traits = {name: getattr(one, name) for name in _TRAITS}
         self._first = self._first or (one.grid, one.subject, traits)
         grid, subject, wanted = self._first
-        for name, value in traits.items():
-            if value != wanted[name]:
-                raise InputError(
-                    f"A mean map needs maps of one {name}; {wanted[name]!r} and {value!r} were "
-                    "given: average each by itself."
-                )
+        require_alike(traits, wanted, "A mean map")
         require_same_grid(grid, one.grid, f"The maps of {subject!r} and {one.subject!r}")
         self._total = self._total + one.values
         self.count += 1
@@ -99,6 +94,16 @@ class RunningMean:
             n_subjects=len(self._named) + self._nameless,
             **traits,
         )
+
+
+def require_alike(traits: Mapping[str, str], wanted: Mapping[str, str], what: str) -> None:
+    """Raise InputError where a map's method, target or unit is another than that of the first."""
+    for name, value in traits.items():
+        if value != wanted[name]:
+            raise InputError(
+                f"{what} needs maps of one {name}; {wanted[name]!r} and {value!r} were "
+                "given: average each by itself."
+            )
 
 
 def mean_map(maps: Iterable[AttributionMap]) -> GroupMap:
