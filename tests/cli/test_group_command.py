@@ -220,6 +220,10 @@ def test_scans_of_one_class_alone(run: Run, tmp_path: Path) -> None:
     t = nib.load(f"{start}_stat-t_statmap.nii.gz").get_fdata()[_brain()]
     wanted = stats.ttest_1samp(_maps()[LABELS == 1][:, _brain()].astype(float), 0).statistic
     np.testing.assert_allclose(t, wanted, rtol=1e-4, atol=1e-4)
+    written = (study.folder / "group.json").stat().st_mtime_ns
+    run("group", study.folder, "--only", "class=case", "--permutations", 99)
+    assert [*study.folder.glob("group/*_model-*_test.json")] == [Path(f"{start}_test.json")]
+    assert (study.folder / "group.json").stat().st_mtime_ns >= written
     code, _, error = run("group", study.folder, "--only", "class=other")
     assert "No scan has class 'other'; there are: case, control." in error
     code, _, error = run("group", study.folder, "--only", "case")

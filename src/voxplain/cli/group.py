@@ -18,9 +18,10 @@ def group(
     model: Annotated[
         str,
         typer.Option(
-            help="Columns with + between: class, age, C(wave), fold, correct, logit; 1 is the mean."
+            help="Columns with + between: class, age, C(wave), fold, correct, logit; 1 is the mean, "
+            "and the default of one class alone, else class."
         ),
-    ] = "class",
+    ] = "",
     contrast: Annotated[
         str | None,
         typer.Option(help="A term of the model, or two levels: 'case > control'. First term."),

@@ -25,6 +25,7 @@ class GroupOptions:
         That ``voxplain explain`` has written maps into.
     model : str
         See `voxplain.group.design.read_terms`; also ``fold``, ``correct`` and ``logit`` of the fit.
+        Empty for ``class``, or the mean where `only` takes the scans of one class.
     contrast : str or None
         See `voxplain.group.design.make_design`.
     blocks : str
@@ -49,7 +50,7 @@ class GroupOptions:
     """
 
     study: Path
-    model: str = "class"
+    model: str = ""
     contrast: str | None = None
     blocks: str = "auto"
     methods: tuple[str, ...] = ()
@@ -63,6 +64,9 @@ class GroupOptions:
     test: TestOptions = field(default_factory=TestOptions)
 
     def __post_init__(self) -> None:
+        if not self.model:
+            one_class = (self.only or "").partition("=")[0].strip() == "class"
+            object.__setattr__(self, "model", "1" if one_class else "class")
         if self.null not in NULLS:
             raise unknown_name("null", self.null, NULLS)
         if self.atlas != "none" and self.atlas not in ATLASES:
