@@ -18,8 +18,8 @@ def group(
     model: Annotated[
         str,
         typer.Option(
-            help="Columns with + between: class, age, C(wave), fold, correct, logit; 1 is the mean, "
-            "and the default of one class alone, else class."
+            help="Columns with + between: class, age, C(wave), fold, correct, logit; 1 is the "
+            "mean, and the default of one class alone, else class."
         ),
     ] = "",
     contrast: Annotated[
