@@ -49,6 +49,7 @@ format: $(READY) ## format the code and mend what lint can mend
 bench: $(READY) ## time voxplain against its peers on this machine (about 45 minutes)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r benchmarks/peers.txt
 	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks.group
 
 scoreboard: $(READY) ## which method finds what, on phantoms of known truth (nights; --part, see the file)
 	@$(BIN)/python -m benchmarks.scoreboard

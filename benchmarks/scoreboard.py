@@ -16,7 +16,7 @@ import argparse
 import json
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from voxplain.attribution.methods import make_method
 from voxplain.cohort import read_volume
 from voxplain.cohort.store.reader import open_store
 from voxplain.console import make_progress
+from voxplain.fit.training.schedule import Schedule
 from voxplain.maps import AttributionMap
 from voxplain.phantom import make_scenario
 from voxplain.pipeline.explain.options import ScanOptions
@@ -66,6 +67,9 @@ class Cell:
     base : {"template", "ixi30"}
     subjects, seed : int
     network : str
+    folds : int
+    schedule : Schedule
+        Of the training: the usual one, unless a scenario needs more.
     """
 
     scenario: str
@@ -73,6 +77,8 @@ class Cell:
     subjects: int
     seed: int
     network: str = "mrinet"
+    folds: int = FOLDS
+    schedule: Schedule = field(default_factory=Schedule)
 
     @property
     def study(self) -> Path:
@@ -87,11 +93,15 @@ class Cell:
 
 def _cells() -> list[Cell]:
     made = []
+    # Two regions together are learnt by more steps of larger batches, or not at all.
+    trainings = [(20, 4, 3e-4, 3), (60, 16, 1e-3, 3), (60, 8, 3e-4, 2), (100, 16, 3e-4, 2)]
+    for seed, (epochs, batch, rate, folds) in enumerate(trainings, start=1):
+        schedule = Schedule(epochs=epochs, batch_size=batch, learning_rate=rate)
+        made.append(Cell("interaction", "template", 900, seed, folds=folds, schedule=schedule))
     for seed in (1, 2, 3):
         for base in ("template", "ixi30"):
             made += [Cell("additive", base, 120, seed), Cell("null", base, 120, seed)]
-            made += [Cell("interaction", "template", n, seed) for n in (300, 600)]
-        made.append(Cell("suppressor", "template", 600, seed))
+        made.append(Cell("suppressor", "template", 480, seed))
         made += [Cell("additive", "template", n, seed) for n in (60, 240)]
         made += [Cell("additive", "template", 120, seed, n) for n in ("resnet10", "sfcn")]
         others = ("head-size-and-effect", "families", "shortcut")
@@ -177,7 +187,6 @@ def run(cell: Cell, progress: Progress) -> dict[str, Any]:
         "accuracy": accuracy.mean,
         "accuracy_ci": list(accuracy.ci),
         "bayes_accuracy": summary["phantom"]["bayes_accuracy"],
-        "folds": FOLDS,
         "voxel_size_mm": VOXEL_SIZE,
     }
     if cell.scenario == "null":
@@ -210,8 +219,16 @@ def fitted(cell: Cell, progress: Progress) -> FitResult:
             base=base,
         )
         make_phantom_study(options, progress)
-    fitting = FitOptions(study, study, (cell.network,), folds=FOLDS, final=False, baselines=False)
-    return run_fit(fitting, progress)
+    return run_fit(
+        FitOptions(
+            *(study, study, (cell.network,)),
+            folds=cell.folds,
+            schedule=cell.schedule,
+            final=False,
+            baselines=False,
+        ),
+        progress,
+    )
 
 
 def _maps(study: Path, method: str) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Tables of the docs that are taken from what ``benchmarks/`` measured."""
+"""Tables of the docs that are taken from the code and from what ``benchmarks/`` measured."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from voxplain.trust.rules import EDITION, RULES
+
 __all__ = ["PAGES", "filled"]
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
-PAGES = ("performance.md", "evidence.md")
+PAGES = ("performance.md", "evidence.md", "verdict.md")
 OURS = "voxplain"
 WORDS = {
     "forward": "forward pass",
@@ -104,10 +106,21 @@ def localisation() -> str:
     return "\n".join(lines)
 
 
+def rules() -> str:
+    """Tell by which rules a study is judged."""
+    lines = ["| test | figure | must be | weight | what a failure means |", "|---|---|---|---|---|"]
+    for rule in RULES.values():
+        limit = "its null's limit" if rule.threshold is None else f"{rule.threshold:g}"
+        cells = (f"`{rule.test}`", rule.statistic, f"{rule.direction} {limit}", rule.weight)
+        lines.append(f"| {' | '.join(cells)} | {rule.failure} |")
+    return f"Edition {EDITION}.\n\n" + "\n".join(lines)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "speed": speed,
     "checks": checks,
     "localisation": localisation,
+    "rules": rules,
 }
 
 

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -11,6 +14,31 @@ from numpy.typing import ArrayLike, DTypeLike
 from voxplain.grid import Grid
 
 SHAPE = (7, 8, 9)
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@cache
+def _group_of(file: str) -> str:
+    """Read the name of the group that a file of tests is marked with."""
+    found = re.search(r'pytest\.mark\.xdist_group\("(.+?)"\)', (ROOT / file).read_text("utf-8"))
+    return found[1] if found else ""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give all tests of a group to one worker, which then makes what they share once.
+
+    pytest-xdist 3.8 passes groups on in a field that pytest 9.2 no longer reads.
+    """
+    if config.getoption("dist") != "loadgroup":
+        return None
+    from xdist.scheduler import LoadGroupScheduling
+
+    class ByFile(LoadGroupScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _group_of(nodeid.split("::", maxsplit=1)[0]) or nodeid
+
+    return ByFile(config, log)
 
 
 def _oblique() -> np.ndarray:

@@ -10,6 +10,12 @@ from voxplain.cli import main
 Run = Callable[..., tuple[int, str, str]]
 
 
+@pytest.fixture(autouse=True)
+def _coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw coarse figures: nobody looks at them, and tests/report has their proof."""
+    monkeypatch.setattr("voxplain.report.figures.style.DPI", 60)
+
+
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Run the command line: ``run(\"methods\") -> (exit code, output, errors)``."""

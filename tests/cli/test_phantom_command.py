@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from voxplain.cli import app
 from voxplain.cohort import (
     load_atlas,
     mni152_brain_mask,
@@ -27,12 +29,20 @@ from voxplain.volume import resample
 Run = Callable[..., tuple[int, str, str]]
 
 
-@pytest.fixture
-def study(run: Run, tmp_path: Path) -> Path:
-    out = tmp_path / "own"
-    code, _, error = run("phantom", "--out", out, "--subjects", 12, "--voxel-size", 8)
-    assert code == 0, error
+pytestmark = pytest.mark.xdist_group("phantom command")
+
+
+@pytest.fixture(scope="module")
+def phantom_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("phantom") / "own"
+    asked = ["phantom", "--out", str(out), "--subjects", "12", "--voxel-size", "8"]
+    app(asked, standalone_mode=False)
     return out
+
+
+@pytest.fixture
+def study(phantom_study: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(phantom_study, tmp_path / "own"))
 
 
 @pytest.mark.parametrize("kind", ["intensity", "volume"])

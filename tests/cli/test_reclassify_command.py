@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,15 +12,34 @@ import numpy as np
 import pytest
 from test_fit_command import make_study, write_block_truth
 
+from voxplain.cli import app
+
 Run = Callable[..., tuple[int, str, str]]
 NET = ("--network", "test_fit_command:tiny", "--device", "cpu", "--cv", 3, "--epochs", 12)
 WHERE = (slice(8, 14),) * 3
 
 
+pytestmark = pytest.mark.xdist_group("reclassify command")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study whose networks on whole images are there already, and nothing else."""
+    study = make_study(tmp_path_factory.mktemp("reclassify") / "study", n=48, signal_=2.5)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(Path(__file__).parent)
+        app(["reclassify", str(study), *map(str, NET), "--no-retrain"], standalone_mode=False)
+    for name in ("group", "figures"):
+        shutil.rmtree(study / name)
+    for name in ("summary.json", "reclassify.html"):
+        (study / name).unlink()
+    return study
+
+
 @pytest.fixture
-def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def study(tmp_path: Path, trained: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(Path(__file__).parent)
-    return make_study(tmp_path / "study", n=48, signal_=2.5)
+    return Path(shutil.copytree(trained, tmp_path / "study"))
 
 
 def accuracies(study: Path) -> dict[str, float]:

@@ -15,6 +15,7 @@ from voxplain.errors import InputError
 from voxplain.fit import Outcome, find_groups, inner_split, make_folds, outcome_of
 from voxplain.fit.groups import joined_groups
 from voxplain.fit.outcome import unit_of
+from voxplain.fit.splits import most_folds
 
 
 def test_each_scan_is_held_out_once_in_each_repeat() -> None:
@@ -223,3 +224,10 @@ def test_outcomes() -> None:
 )  # fmt: skip
 def test_a_column_s_name_tells_its_unit(column: str, unit: str) -> None:
     assert unit_of(column) == unit
+
+
+def test_families_count_as_one_for_the_number_of_folds() -> None:
+    outcome = Outcome("label", np.array([0] * 6 + [1] * 9), ("a", "b"))
+    assert most_folds(outcome) == 6
+    families = np.array([0, 0, 0, 1, 1, 2, *range(3, 12)])
+    assert most_folds(outcome, families) == 3

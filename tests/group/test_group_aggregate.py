@@ -3,9 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from group_maps import GRID
+from scipy.ndimage import gaussian_filter
 
 from voxplain.errors import GridError, InputError
-from voxplain.group import mean_map
+from voxplain.group import mean_magnitude, mean_map
 from voxplain.maps import AttributionMap, Provenance
 
 
@@ -79,3 +80,18 @@ def test_what_is_no_map_is_told(given):
 def test_one_map_is_its_own_mean():
     values = np.arange(504.0).reshape(GRID.shape)
     assert (mean_map(attribution(values)).values == values).all()
+
+
+def test_magnitudes_do_not_cancel_and_are_taken_after_smoothing():
+    rng = np.random.default_rng(1)
+    arrays = rng.standard_normal((4, *GRID.shape)).astype(np.float32)
+    both = [attribution(sign * a, f"{i}{sign}") for i, a in enumerate(arrays) for sign in (1, -1)]
+    assert np.abs(mean_map(both).values).max() < 1e-6
+    for fwhm in (0.0, 6.0):
+        sigma = fwhm / 2.3548200450309493 / np.linalg.norm(GRID.affine[:3, :3], axis=0)
+        smoothed = [gaussian_filter(a, sigma, mode="constant") if fwhm else a for a in arrays]
+        found = mean_magnitude(both, fwhm)
+        assert (found.statistic, found.n_subjects) == ("mean magnitude", 8)
+        np.testing.assert_allclose(found.values, np.mean(np.abs(smoothed), axis=0), rtol=1e-4)
+    with pytest.raises(InputError, match="width"):
+        mean_magnitude(both, -1.0)

@@ -31,6 +31,9 @@ def test_every_network_takes_volumes_and_learns(name: str, outputs: int) -> None
     # MONAI's ViT carries a few parameters that it does not use.
     used = [p.grad is not None and bool(p.grad.any()) for p in network.parameters()]
     assert np.mean(used) > 0.8
+    if outputs == 1:
+        # The body is the same, and was run one by one with three outputs.
+        return
     with torch.no_grad():
         together = network.eval()(x)
         alone = torch.cat([network(part) for part in x.split(1)])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
+from functools import cache, partial
 
 import pytest
 
-from voxplain.pipeline.demo import judge
+from voxplain.pipeline.demo import judge, run
 from voxplain.pipeline.demo.run import DemoOptions, run_demo
 from voxplain.progress import Silent
 from voxplain.report.figures import style
@@ -24,8 +25,23 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> DemoOptions:
     return DemoOptions(tmp_path_factory.mktemp("demo") / "out", subjects=20, perturbed=2, epochs=1)
 
 
+@cache
+def drawn(name: str) -> Callable[..., object]:
+    """Draw when called first; what is asked for later is what was drawn then."""
+    draw, made = getattr(run, name), []
+
+    def once(*arguments: object) -> object:
+        if not made:
+            made.append(draw(*arguments))
+        return made[0]
+
+    return once
+
+
 def make_small(patched: pytest.MonkeyPatch) -> None:
-    """Draw coarse figures and few random maps."""
+    """Draw coarse figures, once, and few random maps."""
+    for name in ("demo_pictures", "demo_viewers"):
+        patched.setattr(run, name, drawn(name))
     patched.setattr(style, "DPI", COARSE)
     for name in ("chance_of", "chance_interval", "agreement"):
         patched.setattr(judge, name, partial(getattr(judge, name), draws=DRAWS))

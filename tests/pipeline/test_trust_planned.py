@@ -20,6 +20,7 @@ from voxplain.pipeline.trust.power import PowerFinding
 from voxplain.pipeline.trust.spike import finding_of
 from voxplain.pipeline.trust.trial import Trial, TrialMap
 from voxplain.report.figures import power_curves
+from voxplain.report.words.numbers import share
 from voxplain.trust.rules import RULES, apply
 
 # Ten minutes a training, ten of them; half a minute to judge.
@@ -134,3 +135,19 @@ def test_power_is_told_and_drawn() -> None:
 def test_a_finding_is_the_same_read_back() -> None:
     one = trial()
     assert Trial.from_dict(one.to_dict()) == one
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.614, ".61"),
+        (-0.04, "−.04"),
+        (0.0018, ".002"),
+        (1.0, "1.00"),
+        (0, ".00"),
+        (2e-6, "2×10⁻⁶"),
+    ],
+)
+def test_shares_are_written_short_and_never_as_nothing(value: float, text: str) -> None:
+    assert share(value) == text
+    assert share(2e-6) == "2×10⁻⁶"

@@ -10,7 +10,7 @@ from sklearn.metrics import average_precision_score
 
 from voxplain.errors import GridError, InputError
 from voxplain.grid import Grid
-from voxplain.trust import chance_interval, fwhm_of, localise, strength
+from voxplain.trust import FWHM_MM, chance_interval, fwhm_of, localise, strength
 from voxplain.trust.fields import gaussian_amplitude, random_fields
 from voxplain.trust.ranks import rank_scores
 from voxplain.trust.truth.localisation import average_precision
@@ -255,3 +255,7 @@ def test_one_sort_finds_what_sklearn_finds(brain, seed, levels):
     assert found.auroc == pytest.approx(slow.auroc, rel=1e-12)
     assert found.rank_accuracy == pytest.approx(slow.dice_matched, rel=1e-12)
     assert found.mass == pytest.approx(slow.mass, rel=1e-12)
+
+
+def test_maps_are_smoothed_by_as_much_as_the_guide_says():
+    assert FWHM_MM == 8.0

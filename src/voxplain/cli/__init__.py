@@ -17,6 +17,7 @@ from voxplain.cli import cohort
 from voxplain.cli.explain import explain
 from voxplain.cli.features import features
 from voxplain.cli.fit import fit
+from voxplain.cli.group import group
 from voxplain.cli.phantom import phantom
 from voxplain.cli.reclassify import reclassify
 from voxplain.cli.trust import trust
@@ -47,6 +48,7 @@ app.add_typer(cohort.app)
 app.command()(phantom)
 app.command()(fit)
 app.command()(explain)
+app.command()(group)
 app.command()(reclassify)
 app.command()(features)
 app.command()(trust)

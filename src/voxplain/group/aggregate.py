@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +11,9 @@ from numpy.typing import NDArray
 from voxplain.errors import InputError
 from voxplain.grid import Grid, require_same_grid
 from voxplain.maps import AttributionMap, GroupMap
+from voxplain.volume import smooth
 
-__all__ = ["RunningMean", "mean_map"]
+__all__ = ["RunningMean", "mean_magnitude", "mean_map"]
 
 _TRAITS = ("method", "target", "unit")
 
@@ -58,12 +60,7 @@ class RunningMean:
         traits = {name: getattr(one, name) for name in _TRAITS}
         self._first = self._first or (one.grid, one.subject, traits)
         grid, subject, wanted = self._first
-        for name, value in traits.items():
-            if value != wanted[name]:
-                raise InputError(
-                    f"A mean map needs maps of one {name}; {wanted[name]!r} and {value!r} were "
-                    "given: average each by itself."
-                )
+        require_alike(traits, wanted, "A mean map")
         require_same_grid(grid, one.grid, f"The maps of {subject!r} and {one.subject!r}")
         self._total = self._total + one.values
         self.count += 1
@@ -99,6 +96,16 @@ class RunningMean:
         )
 
 
+def require_alike(traits: Mapping[str, str], wanted: Mapping[str, str], what: str) -> None:
+    """Raise InputError where a map's method, target or unit is another than that of the first."""
+    for name, value in traits.items():
+        if value != wanted[name]:
+            raise InputError(
+                f"{what} needs maps of one {name}; {wanted[name]!r} and {value!r} were "
+                "given: average each by itself."
+            )
+
+
 def mean_map(maps: Iterable[AttributionMap]) -> GroupMap:
     """Average the signed maps of several subjects; see `RunningMean`.
 
@@ -123,3 +130,36 @@ def mean_map(maps: Iterable[AttributionMap]) -> GroupMap:
     for one in maps if isinstance(maps, Iterable) else [maps]:
         mean.add(one)
     return mean.map()
+
+
+def mean_magnitude(maps: Iterable[AttributionMap], fwhm: float) -> GroupMap:
+    """Average the magnitudes of several subjects' maps, each smoothed first.
+
+    For effects whose sign differs from subject to subject, such as an interaction of two regions,
+    which cancel in the signed mean. Noise does not cancel here, so the mean is above 0 everywhere.
+
+    Parameters
+    ----------
+    maps : iterable of AttributionMap
+        As `mean_map` takes them.
+    fwhm : float, mm
+        By which each is smoothed before its sign is dropped; 0 for maps that are smooth already.
+
+    Returns
+    -------
+    GroupMap
+        Zero or more.
+
+    Raises
+    ------
+    GridError
+        If the maps do not share a grid.
+    InputError
+        If the width is negative, there is no map, or the maps differ in method, target or unit.
+    """
+    if not fwhm >= 0:
+        raise InputError(f"A width must be 0 mm or more; {fwhm} was given.")
+    mean = RunningMean()
+    for one in maps:
+        mean.add(replace(one, values=np.abs(smooth(one.values, one.grid, fwhm))))
+    return replace(mean.map(), statistic="mean magnitude")

@@ -19,7 +19,8 @@ __all__ = ["Folder"]
 
 _NOT_IN_BIDS = (
     *("cohort/", "group/", "model/", "figures/", "phantom/", "trust/", "*.html", "**/*_statmap.*"),
-    *("cohort.json", "demo.json", "exclusions.tsv", "explain.json", "summary.json", "trust.json"),
+    *("cohort.json", "demo.json", "exclusions.tsv", "explain.json", "group.json", "summary.json"),
+    "trust.json",
 )
 
 

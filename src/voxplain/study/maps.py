@@ -114,7 +114,7 @@ class Study(Folder):
         network : str
             See `map_place`.
         """
-        for path, sidecar in self._sidecars(subject):
+        for path, sidecar in self.sidecars(subject):
             asked = {"method": method, "network": network, "request": plain(request)}
             if not _answers(sidecar, asked):
                 continue
@@ -130,7 +130,7 @@ class Study(Folder):
 
     def sources(self, subject: str) -> list[dict[str, Any]]:
         """Return from which files each map of a scan was made, as `write_map` was told."""
-        return [sidecar.get("Sources") or {} for _, sidecar in self._sidecars(subject)]
+        return [sidecar.get("Sources") or {} for _, sidecar in self.sidecars(subject)]
 
     def maps_of(self, subject: str, method: str, network: str) -> list[tuple[Path, str, float]]:
         """List the maps of a scan by a method, whatever they were asked with.
@@ -149,7 +149,7 @@ class Study(Folder):
         """
         return [
             (path.with_suffix(".nii.gz"), str(told["Target"]), float(told["Seconds"]))
-            for path, told in self._sidecars(subject)
+            for path, told in self.sidecars(subject)
             if told["Provenance"]["method"] == method and told.get("Network", "") == network
         ]
 
@@ -160,8 +160,8 @@ class Study(Folder):
             if {"Provenance", "Method", "Subject", "request"} <= {*sidecar} and image.is_file():
                 yield image, sidecar
 
-    def _sidecars(self, subject: str) -> Iterator[tuple[Path, dict[str, Any]]]:
-        """Go through the whole maps of a scan."""
+    def sidecars(self, subject: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """Go through the sidecars of the whole maps of a scan: each one's path and content."""
         name = MapName(subject, "", "")
         for start in dict.fromkeys((name.start(), name.start(other_scan=True))):
             for path in sorted((self.folder / start).parent.glob("*_statmap.json")):
@@ -197,6 +197,29 @@ class Study(Folder):
         free = (n for n in names if not self._holds_another(f"group/{n}", own))
         path = self.folder / f"group/{next(free, names[-1])}_statmap.nii.gz"
         return write_map(path, map_.values, map_.grid, {**map_.sidecar(label), **own})
+
+    def write_statistic(
+        self, start: str, map_: GroupMap, label: str, extra: Mapping[str, Any]
+    ) -> Path:
+        """Write one statistic of a test, and its sidecar.
+
+        Parameters
+        ----------
+        start : str
+            Path in the study that the maps of the test share, without ``_stat-``.
+        map_ : GroupMap
+        label : str
+            Label of the method.
+        extra : mapping
+            What the sidecar says beside what it says of every group map.
+
+        Returns
+        -------
+        pathlib.Path
+            Of the NIfTI file.
+        """
+        path = self.folder / f"{start}_stat-{map_.statistic}_statmap.nii.gz"
+        return write_map(path, map_.values, map_.grid, {**map_.sidecar(label), **extra})
 
 
 def _read_values(path: Path) -> NDArray[np.float32] | None:

@@ -214,11 +214,8 @@ class Probe:
             self.layout = layout_of(module, output.shape, self._around)
         layout = self.layout
         if layout is None or not isinstance(output, torch.Tensor):
-            given = (
-                f"shape {tuple(output.shape)}"
-                if isinstance(output, torch.Tensor)
-                else f"type {type(output).__name__}"
-            )
+            shape = getattr(output, "shape", None)
+            given = f"type {type(output).__name__}" if shape is None else f"shape {tuple(shape)}"
             raise NetworkError(
                 f"Layer {self.layer!r} gives an output of {given}; choose a layer that gives "
                 f"feature maps (N, C, X, Y, Z) of the batch's {self._around.batch} volumes or "

@@ -1,4 +1,4 @@
-"""Labels of scans given as files: the participant, and what else their names tell apart."""
+"""Names: labels of scans given as files, and targets as they are asked for."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from voxplain.attribution.network.names import require_class
 from voxplain.cohort import subject_labels
-from voxplain.errors import InputError
+from voxplain.errors import InputError, unknown_name
 
-__all__ = ["require_different", "scan_labels"]
+__all__ = ["require_different", "require_target", "scan_labels"]
 
 _ENTITIES = (
     *("ses", "sample", "task", "tracksys", "acq", "nuc", "voi", "ce", "trc", "stain", "rec", "dir"),
@@ -56,3 +57,28 @@ def require_different(labels: Sequence[str], paths: Sequence[Path]) -> None:
                 f"{other} and {path} would both be written as subject {label!r}; give them names "
                 "that tell them apart (sub-<label>_ses-<label>_T1w.nii.gz), or another --out each."
             )
+
+
+def require_target(target: int | str, names: Sequence[str], count: int, *rules: str) -> None:
+    """Refuse a target that is no class of a network with `count` outputs, and no rule for one.
+
+    Parameters
+    ----------
+    target : int or str
+    names : sequence of str
+        Of the classes; empty where they have none.
+    count : int
+    *rules : str
+        Words that stand for a class beside ``"predicted"``.
+
+    Raises
+    ------
+    InputError
+        If it is neither.
+    """
+    if isinstance(target, int):
+        require_class(target, count)
+    elif target not in ("predicted", *rules, *names):
+        raise unknown_name(
+            "target", target, ["predicted", *rules, *names, *map(str, range(max(count, 2)))]
+        )

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from voxplain.attribution import probabilities
-from voxplain.attribution.network.names import require_class, require_names
+from voxplain.attribution.network.names import require_names
 from voxplain.attribution.network.numbers import (
     OUTPUT,
     ExpectedValue,
@@ -21,11 +21,12 @@ from voxplain.attribution.network.numbers import (
     number_target,
 )
 from voxplain.attribution.network.target import TargetLike
-from voxplain.errors import InputError, unknown_name
+from voxplain.errors import InputError
 from voxplain.nets import WeightsRecord, published_layout, read_record
+from voxplain.pipeline.explain.names import require_target
 from voxplain.pipeline.explain.options import ScanOptions
 
-__all__ = ["Outputs", "OutputRecord", "likely_counts", "read_output_record", "require_target"]
+__all__ = ["Outputs", "OutputRecord", "likely_counts", "read_output_record"]
 
 _GUESSES = 8
 _TOLD = 5
@@ -248,31 +249,6 @@ def likely_counts(state: Mapping[str, torch.Tensor]) -> list[int]:
         t.shape[0] for t in state.values() if t.numel() and t.ndim > 1 and t[0, 0].numel() == 1
     }
     return sorted(int(n) for n in heads)[:_GUESSES]
-
-
-def require_target(target: int | str, names: Sequence[str], count: int, *rules: str) -> None:
-    """Refuse a target that is no class of a network with `count` outputs, and no rule for one.
-
-    Parameters
-    ----------
-    target : int or str
-    names : sequence of str
-        Of the classes; empty where they have none.
-    count : int
-    *rules : str
-        Words that stand for a class beside ``"predicted"``.
-
-    Raises
-    ------
-    InputError
-        If it is neither.
-    """
-    if isinstance(target, int):
-        require_class(target, count)
-    elif target not in ("predicted", *rules, *names):
-        raise unknown_name(
-            "target", target, ["predicted", *rules, *names, *map(str, range(max(count, 2)))]
-        )
 
 
 def _bins(

@@ -26,8 +26,8 @@ from voxplain.fit import unit_of
 from voxplain.group import RunningMean
 from voxplain.maps import AttributionMap
 from voxplain.pipeline.explain.judging import MadeMap, StudyJudge
+from voxplain.pipeline.explain.names import require_target
 from voxplain.pipeline.explain.options import ScanOptions
-from voxplain.pipeline.explain.outputs import require_target
 from voxplain.pipeline.explain.record import with_earlier_groups
 from voxplain.pipeline.explain.regions import with_regions
 from voxplain.pipeline.explain.variation import with_scans

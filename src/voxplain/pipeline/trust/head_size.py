@@ -11,6 +11,7 @@ from scipy.ndimage import binary_fill_holes
 from scipy.stats import mannwhitneyu, rankdata
 
 from voxplain.phantom import background_of
+from voxplain.report.words.numbers import share
 from voxplain.volume import Cohort
 
 __all__ = ["HeadSize", "mask_scans", "reads_head_size"]
@@ -81,13 +82,13 @@ class HeadSize:
         masks = (
             ""
             if self.masks is None
-            else f", the network shown nothing but brain masks {_plain(self.masks)}"
+            else f", the network shown nothing but brain masks {share(self.masks)}"
         )
         figures = (
-            f"the network tells {' from '.join(self.names)} with AUC {_plain(self.network)} "
-            f"({_plain(self.low)} to {_plain(self.high)}, {self.scans} scans), brain volume alone "
-            f"{_plain(self.size)}, the network once volume is regressed out "
-            f"{_plain(self.removed)}{masks}"
+            f"the network tells {' from '.join(self.names)} with AUC {share(self.network)} "
+            f"({share(self.low)} to {share(self.high)}, {self.scans} scans), brain volume alone "
+            f"{share(self.size)}, the network once volume is regressed out "
+            f"{share(self.removed)}{masks}"
         )
         if self.reads_size:
             return f"This network reads head size: {figures}. Its maps explain head size."
@@ -204,7 +205,3 @@ def _p(score: NDArray[np.float64], second: NDArray[np.bool_]) -> float:
 def _auc(score: NDArray[np.float64], second: NDArray[np.bool_]) -> float:
     found = _signed_auc(score, second)
     return max(found, 1 - found)
-
-
-def _plain(value: float) -> str:
-    return f"{value:.2f}".removeprefix("0") if value < 1 else f"{value:.2f}"

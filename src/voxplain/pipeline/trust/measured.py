@@ -13,6 +13,7 @@ from voxplain.pipeline.trust.null import NullFinding, NullMethod
 from voxplain.pipeline.trust.plausibility import Plausibility
 from voxplain.pipeline.trust.power import PowerFinding
 from voxplain.pipeline.trust.spike import SpikedMethod, SpikeFinding
+from voxplain.report.words.numbers import share
 from voxplain.results.trust import Measurement
 
 __all__ = [
@@ -57,12 +58,12 @@ def spike_measurements(found: SpikeFinding, methods: Sequence[str]) -> list[Meas
 def _spike_words(one: SpikedMethod, found: SpikeFinding) -> str:
     learned = [p for p in found.planted if p.trial.learned]
     accuracy = sum(p.trial.accuracy for p in learned) / len(learned)
-    beside = [f"average precision {_plain(one.average_precision)}"]
+    beside = [f"average precision {share(one.average_precision)}"]
     if one.low is not None and one.high is not None:
-        beside.append(f"95 % interval {_plain(one.low)} to {_plain(one.high)}")
-    beside += [f"chance {_plain(one.chance)}", f"95 % of random maps below {_plain(one.chance_95)}"]
-    beside += [f"t-map {_plain(one.t_map)}"] if one.t_map is not None else []
-    beside += [f"at best {_plain(one.ceiling)}"] if one.ceiling is not None else []
+        beside.append(f"95 % interval {share(one.low)} to {share(one.high)}")
+    beside += [f"chance {share(one.chance)}", f"95 % of random maps below {share(one.chance_95)}"]
+    beside += [f"t-map {share(one.t_map)}"] if one.t_map is not None else []
+    beside += [f"at best {share(one.ceiling)}"] if one.ceiling is not None else []
     count = f"{one.found_in} of {one.of} planted effects" if one.of > 1 else "a planted effect"
     verb = "finds" if one.found_in else "does not find"
     count = "a planted effect" if one.of == 1 or not one.found_in else count
@@ -111,9 +112,9 @@ def _null_maps(name: str, one: NullMethod, figures: Mapping[str, Any]) -> Measur
         why = f"Fewer than two folds have a map of {label} for {one.beside.target}."
         return Measurement("null-maps", name, None, why, figures=figures)
     words = (
-        f"{label} of {found.networks} networks agree with each other at {_plain(found.own)} (rank "
+        f"{label} of {found.networks} networks agree with each other at {share(found.own)} (rank "
         f"correlation), and with those of networks trained on shuffled labels at "
-        f"{_plain(found.other)} (p = {found.p:.2g}, {found.least_p:.2g} at best)."
+        f"{share(found.other)} (p = {found.p:.2g}, {found.least_p:.2g} at best)."
     )
     return Measurement("null-maps", name, found.p, words, chance=0.5, figures=figures)
 
@@ -127,15 +128,15 @@ def encoding_measurements(found: EncodingFinding) -> list[Measurement]:
         if unknown:
             words = (
                 f"On inverted scans the network learns nothing ({found.score} "
-                f"{_plain(found.value)}), so that its maps cannot be compared."
+                f"{share(found.value)}), so that its maps cannot be compared."
             )
         else:
-            share = one.kept
-            kept = "" if share is None else f"; {100 * share:.0f} % of what two own folds share"
-            limit = _plain(one.agreement.spearman_95)
+            left = one.kept
+            kept = "" if left is None else f"; {100 * left:.0f} % of what two own folds share"
+            limit = share(one.agreement.spearman_95)
             words = (
                 f"{one.label} agrees with that of a network trained on inverted intensities "
-                f"({found.score} {_plain(found.value)}) at {_plain(one.agreement.spearman)} (rank "
+                f"({found.score} {share(found.value)}) at {share(one.agreement.spearman)} (rank "
                 f"correlation; 95 % of random maps below {limit}{kept})."
             )
         out.append(
@@ -165,9 +166,9 @@ def layer_measurement(name: str, one: LayerFinding) -> Measurement:
         why = f"{one.label} could not be made at its own layer {one.taken}; {told}."
         return Measurement("layer", name, None, why, figures=asdict(one))
     words = (
-        f"{one.label} at {one.taken}: average precision {_plain(own.average_precision)} (95 % of "
-        f"random maps below {_plain(own.chance_95)}); {told}, best {best.layer} "
-        f"({_plain(best.average_precision)})."
+        f"{one.label} at {one.taken}: average precision {share(own.average_precision)} (95 % of "
+        f"random maps below {share(own.chance_95)}); {told}, best {best.layer} "
+        f"({share(best.average_precision)})."
     )
     return Measurement(
         test="layer",
@@ -198,8 +199,3 @@ def plausibility_measurement(found: Plausibility) -> Measurement:
     """Say whether scans and predictions are like those of the training, or what these go with."""
     figures = asdict(found) | {"plausible": found.plausible}
     return Measurement("plausibility", None, found.share, found.first, figures=figures)
-
-
-def _plain(value: float) -> str:
-    text = f"{value:.2f}".replace("-", "−")
-    return text.replace("0.", ".", 1) if abs(value) < 1 else text

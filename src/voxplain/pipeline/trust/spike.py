@@ -17,6 +17,7 @@ from voxplain.pipeline.trust.own import OwnStudy
 from voxplain.pipeline.trust.places import regions_within
 from voxplain.pipeline.trust.planted import Planted, next_dprime, plant
 from voxplain.progress import Progress
+from voxplain.report.words.numbers import share
 
 __all__ = [
     "SpikeFinding",
@@ -208,13 +209,13 @@ def say(planted: Sequence[Planted], methods: Mapping[str, SpikedMethod]) -> str:
     found = [one for one in methods.values() if one.found]
     missed = [one for one in methods.values() if not one.found]
     first = (found or missed)[0]
-    details = [f"average precision {_plain(first.average_precision)}"]
-    details += [f"chance {_plain(first.chance)}"]
-    details += [] if first.t_map is None else [f"t-map {_plain(first.t_map)}"]
+    details = [f"average precision {share(first.average_precision)}"]
+    details += [f"chance {share(first.chance)}"]
+    details += [] if first.t_map is None else [f"t-map {share(first.t_map)}"]
 
     def listed(some: Sequence[SpikedMethod]) -> str:
         each = [
-            f"{one.label} ({', '.join(details) if one is first else _plain(one.average_precision)})"
+            f"{one.label} ({', '.join(details) if one is first else share(one.average_precision)})"
             for one in some
         ]
         return each[0] if len(each) == 1 else f"{', '.join(each[:-1])} and {each[-1]}"
@@ -226,7 +227,3 @@ def say(planted: Sequence[Planted], methods: Mapping[str, SpikedMethod]) -> str:
     unlearned = sum(not one.trial.learned for one in planted)
     more = f" It did not learn {unlearned} of the {count}, which tell nothing of methods."
     return f"{said}.{more * bool(unlearned)}"
-
-
-def _plain(value: float) -> str:
-    return f"{value:.2f}".removeprefix("0") if value < 1 else f"{value:.2f}"

@@ -5,6 +5,7 @@ from voxplain.report.figures.brain.gallery import gallery
 from voxplain.report.figures.brain.maps import mosaic, overlay
 from voxplain.report.figures.brain.quality import contact_sheet, covariates, intensities
 from voxplain.report.figures.charts.bars import localisation_bars, region_bars
+from voxplain.report.figures.charts.design import design_picture
 from voxplain.report.figures.charts.features import feature_contrasts
 from voxplain.report.figures.charts.fit import (
     calibration_curves,
@@ -22,6 +23,7 @@ __all__ = [
     "cohort_strip",
     "contact_sheet",
     "covariates",
+    "design_picture",
     "feature_contrasts",
     "gallery",
     "importances",

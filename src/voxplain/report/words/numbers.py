@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-__all__ = ["cell", "duration", "interval", "number"]
+__all__ = ["cell", "duration", "interval", "number", "share"]
 
 MISSING: Final = "–"
 _SUPERSCRIPTS: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -22,6 +22,16 @@ def number(value: float, digits: int = 2) -> str:
         return text.replace("-", "−")
     mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
     return f"{mantissa.replace('-', '−')}×10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
+
+
+def share(value: float) -> str:
+    """Write a share or a correlation as short as can be: ``.61``, ``−.04``, ``.002``, ``1.00``."""
+    small = 0 < abs(value) < 0.005
+    text = f"{abs(value):.1g}" if small else f"{abs(value):.2f}"
+    if "e" in text:
+        return number(value, 1)
+    text = text.removeprefix("0") if abs(value) < 1 else text
+    return f"−{text}" if value < 0 else text
 
 
 def cell(value: object) -> str:

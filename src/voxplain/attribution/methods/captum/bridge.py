@@ -12,11 +12,11 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
 import torch
 from torch.nn import functional
 
 from voxplain.attribution.method import Attribution, Method, MethodInfo, Note
+from voxplain.attribution.methods.captum.arguments import as_captum
 from voxplain.attribution.methods.captum.checks import (
     DEEPLIFT,
     RECTIFIED,
@@ -221,7 +221,7 @@ class CaptumMethod(Method):
 
     def _arguments(self, probe: Probe, x: torch.Tensor) -> dict[str, Any]:
         name, takes = self.captum_class.__name__, self.option_names()
-        made = {key: _as_captum(key, value, x) for key, value in self.arguments.items()}
+        made = {key: as_captum(key, value, x) for key, value in self.arguments.items()}
         for size in ("internal_batch_size", "perturbations_per_eval"):
             if size in takes:
                 made.setdefault(size, probe.batch_size)
@@ -244,21 +244,6 @@ class CaptumMethod(Method):
             features = cubes(x.shape[2:], [_CUBE_MM / size for size in probe.voxel_size]) - 1
             made["feature_mask"] = torch.from_numpy(features)[None, None].to(x.device)
         return made
-
-
-def _as_captum(key: str, value: Any, x: torch.Tensor) -> Any:
-    if isinstance(value, list | tuple):
-        # Captum counts the channel as an axis.
-        return (1, *value) if len(value) == 3 else tuple(value)
-    if not isinstance(value, np.ndarray):
-        return value
-    if value.shape != tuple(x.shape[2:]):
-        raise InputError(
-            f"{key} has shape {value.shape}, the volume {tuple(x.shape[2:])}; resample it to the "
-            "volume's grid."
-        )
-    tensor = torch.from_numpy(np.ascontiguousarray(value))[None, None].to(x.device)
-    return tensor.long() if key == "feature_mask" else tensor.to(x)
 
 
 @cache

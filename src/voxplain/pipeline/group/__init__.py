@@ -1,0 +1,1 @@
+"""``voxplain group``: the maps of a study, tested over its subjects."""

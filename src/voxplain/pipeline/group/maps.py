@@ -1,0 +1,196 @@
+"""The maps of a study: which there are, and those that are tested, as one array."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxplain.errors import GridError, InputError
+from voxplain.grid import Grid
+from voxplain.maps import AttributionMap
+from voxplain.progress import Progress
+from voxplain.study import Study
+from voxplain.tables.cells import shown
+from voxplain.volume import Cohort, smooth
+
+__all__ = ["Catalogue", "MapsOfScans", "brain_of", "catalogue"]
+
+_KEPT = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class MapsOfScans:
+    """One map of each scan of a study, of one method, network and target.
+
+    Parameters
+    ----------
+    method, label, target : str
+    paths : tuple of path
+        In the order of the scans.
+    grid : Grid
+    sha256 : str
+        Over what the maps were made from.
+    """
+
+    method: str
+    label: str
+    target: str
+    paths: tuple[Path, ...]
+    grid: Grid
+    sha256: str
+
+    def each(self) -> Iterator[AttributionMap]:
+        """Read one map after the other."""
+        return (AttributionMap.load(path) for path in self.paths)
+
+    def array(
+        self, mask: NDArray[np.bool_], fwhm: float, progress: Progress
+    ) -> NDArray[np.float32]:
+        """Read all, smoothed, inside a mask: array (N, V), float32."""
+        out = np.empty((len(self.paths), int(mask.sum())), dtype=np.float32)
+        with progress.step(f"Maps of {self.label}", len(out)) as advance:
+            for row, one in enumerate(self.each()):
+                out[row] = smooth(one.values, one.grid, fwhm)[mask]
+                advance(1)
+        return out
+
+
+@dataclass(frozen=True, eq=False)
+class Catalogue:
+    """What maps a study has.
+
+    Parameters
+    ----------
+    network : str
+    entries : list of dict
+        Scan by scan, from (method, target) to path and sidecar.
+    subjects : list of str
+    """
+
+    network: str
+    entries: list[dict[tuple[str, str], tuple[Path, dict[str, Any]]]]
+    subjects: list[str]
+
+    @property
+    def methods(self) -> list[str]:
+        """Name the methods, in the order of the alphabet."""
+        return sorted({method for one in self.entries for method, _ in one})
+
+    def rows(self, rows: Sequence[int]) -> Catalogue:
+        """Return what there is of some scans."""
+        return Catalogue(
+            self.network, [self.entries[i] for i in rows], [self.subjects[i] for i in rows]
+        )
+
+    def of(self, method: str, target: str | None) -> MapsOfScans:
+        """Choose one map of each scan.
+
+        Raises
+        ------
+        InputError
+            If a scan has none, or none of that target; if the maps differ in unit.
+        GridError
+            If they differ in grid.
+        """
+        targets = sorted({t for one in self.entries for m, t in one if m == method})
+        if not targets:
+            raise InputError(
+                f"The study has no maps of {method}; it has: {', '.join(self.methods) or 'none'}. "
+                "'voxplain explain STUDY' makes them."
+            )
+        whole = [t for t in targets if all((method, t) in one for one in self.entries)]
+        if target is None and len(whole) != 1:
+            raise InputError(
+                f"The scans have maps of {method} for {', '.join(targets)}, and for "
+                f"{'several of these' if whole else 'none of these'} each scan has one; a test "
+                f"needs one target: voxplain explain STUDY --target {targets[-1]} --method "
+                f"{method}, then --target {targets[-1]} here."
+            )
+        chosen = target if target is not None else whole[0]
+        missing = [
+            subject
+            for subject, one in zip(self.subjects, self.entries, strict=True)
+            if (method, chosen) not in one
+        ]
+        if missing:
+            raise InputError(
+                f"{len(missing)} of {len(self.subjects)} scans, such as {shown(missing)}, have no "
+                f"map of {method} for {chosen}; run 'voxplain explain STUDY --method {method} "
+                f"--target {chosen}'."
+            )
+        return self._gathered(method, chosen)
+
+    def _gathered(self, method: str, target: str) -> MapsOfScans:
+        held = [one[method, target] for one in self.entries]
+        first = held[0][1]
+        grid = Grid.from_dict(first["Grid"])
+        for subject, (_, sidecar) in zip(self.subjects, held, strict=True):
+            if sidecar["Units"] != first["Units"]:
+                raise InputError(
+                    f"The maps of {method} have several units, {first['Units']!r} and "
+                    f"{sidecar['Units']!r} ({subject}); explain all scans in one call."
+                )
+            if not Grid.from_dict(sidecar["Grid"]).same_as(grid):
+                raise GridError(
+                    f"The map of {subject} lies on another grid than that of {self.subjects[0]}; "
+                    "explain all scans in one call."
+                )
+        told = json.dumps([[path.name, one.get("request")] for path, one in held], sort_keys=True)
+        label = first["Description"].partition(" for ")[0]
+        paths = tuple(path.with_suffix(".nii.gz") for path, _ in held)
+        return MapsOfScans(
+            method, label, target, paths, grid, hashlib.sha256(told.encode()).hexdigest()
+        )
+
+
+def catalogue(study: Study, subjects: Sequence[str], network: str | None) -> Catalogue:
+    """List the maps of a study's scans.
+
+    Raises
+    ------
+    InputError
+        If there is none, or there are those of several networks and none was chosen.
+    """
+    found = [list(study.sidecars(subject)) for subject in subjects]
+    networks = sorted({one.get("Network", "") for scan in found for _, one in scan})
+    if not networks or (network is not None and network not in networks):
+        whose = f" of {network}" * bool(network)
+        raise InputError(
+            f"{study.folder} has no maps{whose} of its scans; make them with 'voxplain explain "
+            f"{study.folder} --network {network or 'NAME'} --target CLASS'."
+        )
+    if network is None and len(networks) > 1:
+        raise InputError(
+            f"{study.folder} has maps of several networks ({', '.join(networks)}); choose one with "
+            "--network."
+        )
+    chosen = network or networks[0]
+    entries = [
+        {
+            (one["Method"], one["Target"]): (path, one)
+            for path, one in scan
+            if one.get("Network", "") == chosen
+        }
+        for scan in found
+    ]
+    return Catalogue(chosen, entries, list(subjects))
+
+
+def brain_of(cohort: Cohort, rows: Sequence[int], progress: Progress) -> NDArray[np.bool_]:
+    """Take for the brain where half of the scans or more are not zero, array (X, Y, Z)."""
+    counts = np.zeros(cohort.grid.shape, dtype=np.int64)
+    with progress.step("Where the brain is", len(rows)) as advance:
+        for row in rows:
+            counts += cohort[row].values != 0
+            advance(1)
+    found: NDArray[np.bool_] = counts >= _KEPT * len(rows)
+    if not found.any():
+        raise InputError("The scans of the study are zero everywhere; there is no brain to test.")
+    return found

@@ -1,0 +1,95 @@
+"""The table that a model reads: participants, and what the fit says of each scan."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from voxplain.errors import InputError
+from voxplain.pipeline.fit.places import FOLDS, folder_of
+from voxplain.study import Study
+from voxplain.volume import Cohort
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["rows_of", "scan_table"]
+
+
+def scan_table(study: Study, cohort: Cohort, network: str) -> pd.DataFrame:
+    """Join the participants with the fold, the correctness and the logit of each scan.
+
+    Parameters
+    ----------
+    study : Study
+    cohort : Cohort
+    network : str
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row per scan. ``fold``, ``correct`` (yes or no) and ``logit``, of the second class less
+        the first, are there where the fit wrote them and the participants have no such column.
+    """
+    table = cohort.participants.copy()
+    folds = _read(study, FOLDS)
+    predicted = _read(study, f"{folder_of(network)}/predictions.tsv")
+    found: dict[str, dict[str, Any]] = {}
+    if folds is not None:
+        found["fold"] = dict(folds["fold"])
+    if predicted is not None and cohort.class_names:
+        right = predicted["truth"] == predicted["predicted"]
+        found["correct"] = dict(right.map({True: "yes", False: "no"}))
+        logits = [f"logit_{name}" for name in cohort.class_names]
+        if len(logits) == 2 and set(logits) <= set(predicted.columns):
+            margin = predicted[logits[1]].astype(float) - predicted[logits[0]].astype(float)
+            found["logit"] = dict(margin)
+    for name, column in found.items():
+        if name not in table.columns:
+            table[name] = [column.get(scan, np.nan) for scan in cohort.subjects]
+    return table
+
+
+def rows_of(table: pd.DataFrame, only: str | None) -> list[int]:
+    """Find the rows of the scans that a test takes.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+    only : str or None
+        ``column=value``; ``class`` stands for ``label``. None for all.
+
+    Raises
+    ------
+    InputError
+        If there is no such column or value.
+    """
+    if only is None:
+        return [*range(len(table))]
+    name, _, value = (part.strip() for part in only.partition("="))
+    column = "label" if name == "class" and "class" not in table.columns else name
+    if column not in table.columns or not value:
+        raise InputError(
+            f"--only takes column=value, such as class=case; {only!r} was given, and the columns "
+            f"are {', '.join(map(str, table.columns))}."
+        )
+    cells = table[column].map(str)
+    rows = [row for row, cell in enumerate(cells) if cell == value]
+    if not rows:
+        raise InputError(
+            f"No scan has {name} {value!r}; there are: {', '.join(sorted(set(cells))[:10])}."
+        )
+    return rows
+
+
+def _read(study: Study, name: str) -> pd.DataFrame | None:
+    import pandas as pd
+
+    text = study.read_text(name)
+    if text is None:
+        return None
+    head, *rows = (line.split("\t") for line in text.splitlines())
+    table = pd.DataFrame(rows, columns=head)
+    table = table[table["repeat"] == "1"]
+    return table.set_index(table["scan"].str.removeprefix("sub-"))
