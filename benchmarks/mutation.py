@@ -2,7 +2,9 @@
 
 Makes phantom cohorts, trains and explains networks on them, and asks `voxplain trust` for its
 verdict: of clean ones, to count wrong alarms, and of copies of the first with one fault each. A
-fault is caught where a test that names it fails. Prints caught / planted and wrong alarms.
+fault is caught where a test that names it fails. Prints caught / planted and wrong alarms, and
+writes ``benchmarks/mutation.json``, which the scoreboard takes in. Clean studies and their verdicts
+are kept; ``--part 2/3`` judges every third of them, and nothing else.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -383,6 +386,23 @@ def catch(fault: Fault, clean: Path, work: Path) -> tuple[bool, str]:
     return False, f"failed: {', '.join(said) or 'nothing'}"
 
 
+def alarms_of(folder: Path, seed: int, subjects: int, epochs: int) -> dict[str, Any]:
+    """Judge a clean study: wrong verdicts, tests that failed, and those that were done."""
+    kept = folder / "alarms.json"
+    if not kept.exists():
+        make_clean(folder, seed, subjects, epochs)
+        result = judged(folder, [METHOD, "smoothgrad"])
+        found = [*result.study, *(one for method in result.methods for one in method.findings)]
+        told = {
+            "wrong": [one.sentence for one in result.methods if one.call == "do not believe"],
+            "failed": [one.rule.test for one in found if one.outcome == "fail"],
+            "tested": [one.rule.test for one in found if one.outcome != "not tested"],
+        }
+        kept.write_text(json.dumps(told), encoding="utf-8")
+    content: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
+    return content
+
+
 def main() -> None:
     """Plant, judge and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.mutation")
@@ -391,7 +411,13 @@ def main() -> None:
     parser.add_argument("--subjects", type=int, default=40)
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--only", default="", help="part of the faults' names")
+    parser.add_argument("--part", default="", help="such as 2/3, of the clean studies alone")
     asked = parser.parse_args()
+    if asked.part:
+        number, parts = (int(word) for word in asked.part.split("/"))
+        for seed in range(number, asked.clean + 1, parts):
+            alarms_of(asked.folder / f"clean-{seed}", seed, asked.subjects, asked.epochs)
+        return
     console = Console()
     shown = Table("fault", "caught", "what was said")
     first = asked.folder / "clean-1"
@@ -404,16 +430,22 @@ def main() -> None:
         shown.add_row(fault.name, "yes" if found else "NO", said)
         console.print(fault.name, "caught" if found else "NOT CAUGHT", said, highlight=False)
     console.print(shown)
-    alarms = 0
+    alarms, by_test, tried = 0, Counter[str](), Counter[str]()
     for seed in range(1, asked.clean + 1):
         folder = asked.folder / f"clean-{seed}"
-        make_clean(folder, seed, asked.subjects, asked.epochs)
-        result = judged(folder, [METHOD, "smoothgrad"])
-        wrong = [one.sentence for one in result.methods if one.call == "do not believe"]
-        alarms += bool(wrong)
-        console.print(f"clean {seed}:", wrong or "no alarm", highlight=False)
+        kept = alarms_of(folder, seed, asked.subjects, asked.epochs)
+        alarms += bool(kept["wrong"])
+        by_test.update(kept["failed"])
+        tried.update(kept["tested"])
+        console.print(f"clean {seed}:", kept["wrong"] or "no alarm", highlight=False)
     told = {"planted": len(chosen), "caught": caught, "clean": asked.clean, "false_alarms": alarms}
     console.print_json(json.dumps(told))
+    rates = {test: [by_test[test], count] for test, count in tried.items()}
+    console.print_json(json.dumps(rates))
+    if len(chosen) == len(FAULTS):
+        told |= {"failed_of_tested": rates}
+        path = Path(__file__).with_name("mutation.json")
+        path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from voxplain.report.figures.style import (
 __all__ = ["write_pages"]
 
 DOCS = Path(__file__).parents[1] / "docs"
+_MUTATION = Path(__file__).with_name("mutation.json")
 # Of a single scan, and of a group: the mean of another method's maps.
 SINGLE, GROUP = "recommended", "pattern"
 # Which cells speak for a scenario: of so many scans, or of 120.
@@ -52,6 +53,7 @@ def write_pages(records: Sequence[Record]) -> None:
     content = {
         "methods": list(told[0]["methods"]) if told else [],
         "recommended": {"method": SINGLE, "group_method": GROUP, **_recommended(told, null)},
+        "mutation": json.loads(_MUTATION.read_text("utf-8")) if _MUTATION.exists() else None,
         "cells": [_short(one) for one in records],
     }
     (DOCS / "scoreboard.json").write_text(json.dumps(content, indent=1) + "\n", "utf-8")
