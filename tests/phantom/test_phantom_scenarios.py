@@ -148,3 +148,16 @@ def test_bad_scenarios_are_one_sentence() -> None:
         make_scenario("additive", 9)
     with pytest.raises(InputError, match="plant one of them"):
         _ = Scenario(effect=Interaction(), mark=1.0).bayes_accuracy
+
+
+def test_accuracies_at_the_edges() -> None:
+    assert Effect(strength=0.0, spread=0.0).bayes_accuracy == 0.5
+    assert Effect(strength=0.1, spread=0.0).bayes_accuracy == 1.0
+    # Head size alone tells, whatever kind of effect is absent.
+    alone = Scenario(effect=Interaction(strength=0.0), head_size=2.0)
+    assert alone.bayes_accuracy == pytest.approx(ndtr(1.0))
+
+
+def test_heads_of_the_sex_like_preset_vary_as_measured() -> None:
+    scenario = make_scenario("sex-like")
+    assert scenario.anatomy.size_sd == pytest.approx(np.log(1.156) / 3 / 1.77)

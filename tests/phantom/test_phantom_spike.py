@@ -159,3 +159,14 @@ def test_dprime_of_chance_and_of_perfection_stay_within_bounds() -> None:
         Spike(Darkening(BALL), 1.0, 0.0)
     with pytest.raises(InputError, match="has no voxel"):
         Flow.expanding(np.zeros(GRID.shape, np.float32), GRID)
+
+
+def test_a_voxel_belongs_to_a_region_that_fills_half_of_it() -> None:
+    fraction = np.zeros(GRID.shape, np.float32)
+    fraction[8, 8, 5:9] = 0.49, 0.5, 1.0, 0.1
+    for planted in (Darkening(fraction), Expansion(fraction, GRID)):
+        assert np.argwhere(planted.support).tolist() == [[8, 8, 6], [8, 8, 7]]
+
+
+def test_a_small_effect_may_be_planted() -> None:
+    assert Spike(Darkening(BALL), 0.5, 0.1).bayes_accuracy == pytest.approx(ndtr(0.25))
