@@ -15,6 +15,8 @@ _EDGE_MM = 6.0
 _JUMP = 0.8
 _FAINTEST, _FAR = 0.005, 8.0
 _MIRRORED, _ASYMMETRIC = 0.5, 0.2
+# So many standard deviations between scans, or some pass for mirrored by chance.
+_STEADY = 2.5
 
 
 def coarse(values: NDArray[np.float32], voxel_size: Sequence[float]) -> NDArray[np.float32]:
@@ -110,7 +112,7 @@ def sides(scans: Sequence[NDArray[np.float32]], axis: int) -> NDArray[np.bool_] 
     Returns
     -------
     array (N,), bool, or None
-        None where brains are too symmetric to tell.
+        None where brains are too symmetric, or too different in their asymmetry, to tell.
     """
     differences = np.stack([(s - np.flip(s, axis)).ravel() for s in scans])
     alike = np.empty(len(scans))
@@ -120,6 +122,7 @@ def sides(scans: Sequence[NDArray[np.float32]], axis: int) -> NDArray[np.bool_] 
         size = np.linalg.norm(own) * np.linalg.norm(others)
         alike[i] = float(own @ others) / size if size > 0 else 0.0
     typical = float(np.median(alike))
-    if typical < _ASYMMETRIC:
+    spread = 1.4826 * float(np.median(np.abs(alike - typical)))
+    if typical < max(_ASYMMETRIC, _STEADY * spread):
         return None
     return np.asarray(alike < -_MIRRORED * typical)

@@ -18,6 +18,8 @@ from voxplain.trust.following import share_of_confounds
 __all__ = ["BETWEEN"]
 
 _FEWEST = 10
+# Larger heads have their edges elsewhere, so that all maps follow size a little.
+_NOTICEABLE = 0.02
 
 
 def _run(case: Case, plan: Plan, progress: Progress) -> Sequence[Measurement]:
@@ -100,8 +102,9 @@ def _confounded(case: Case, maps: MethodMaps) -> Measurement:
         f"{found.share:.0%} of the variance of maps over scans follows {names}; shuffled, "
         f"{found.chance:.0%} on average and at most {found.limit:.0%}."
     )
+    limit = max(found.limit, found.chance + _NOTICEABLE)
     return Measurement(
-        "confounded", maps.method, found.share, words, chance=found.chance, limit=found.limit
+        "confounded", maps.method, found.share, words, chance=found.chance, limit=limit
     )
 
 

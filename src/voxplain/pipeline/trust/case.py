@@ -34,6 +34,10 @@ def _hash(*arrays: NDArray[Any]) -> str:
     return digest.hexdigest()
 
 
+# Of the spread of the margins between two classes: bfloat16 moves a margin by less.
+_CLOSE, _LEAST_MARGIN = 0.1, 1e-3
+
+
 @dataclass(frozen=True)
 class StudyMap:
     """A map that the study holds, and what its sidecar says.
@@ -205,6 +209,14 @@ class Case:
         """Draw some of a number of things by lot, in their order."""
         drawn = np.random.default_rng(self.seed).permutation(of)[:most]
         return sorted(drawn.tolist())
+
+    def sure(self, row: int) -> bool:
+        """Whether a network's prediction for a scan is beyond what rounding could turn over."""
+        if self.outputs.shape[1] < 2:
+            return True
+        first, second = np.sort(self.outputs, axis=1)[:, :-3:-1].T
+        margins = first - second
+        return bool(margins[row] > max(_LEAST_MARGIN, _CLOSE * float(margins.std())))
 
     def target(self, maps: MethodMaps, row: int) -> TargetLike:
         """Return the target of a scan, as its method's maps have it."""

@@ -79,13 +79,9 @@ def _stranger(case: Case, maps: MethodMaps, one: StudyMap, scan: str) -> str:
     if names and maps.rule in ("predicted", "own"):
         own = int(case.cohort.labels[one.row])
         index = int(np.argmax(case.outputs[one.row])) if maps.rule == "predicted" else own
-        sure = np.ptp(np.sort(case.outputs[one.row])[-2:]) > _TIE if len(names) > 1 else True
-        if sure and one.sidecar["Target"] != names[index]:
+        if (maps.rule == "own" or case.sure(one.row)) and one.sidecar["Target"] != names[index]:
             return f"for another class than the {maps.rule} one"
     return ""
-
-
-_TIE = 1e-3
 
 
 def _seen(case: Case, one: StudyMap, trained: Sequence[set[str]]) -> str:

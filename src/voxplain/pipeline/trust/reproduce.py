@@ -85,7 +85,8 @@ def _again(case: Case, maps: MethodMaps, count: int) -> Measurement:
         return Measurement("reproduced", maps.method, None, reason)
     try:
         maker = Maker(case, maps.method)
-        chosen = [maps.maps[i] for i in case.sample(len(maps.maps), count)]
+        known = [one for one in maps.maps if maps.rule != "predicted" or case.sure(one.row)]
+        chosen = [known[i] for i in case.sample(len(known), count)]
         fresh = maker.of_scans([one.row for one in chosen])
     except VoxplainError as error:
         return Measurement("reproduced", maps.method, None, str(error))
