@@ -193,7 +193,7 @@ _RULES = (
         0.2,
         "A network that was trained on shuffled labels has the same maps.",
         "Take another method: this one shows the scan, not what the network learnt.",
-        "decisive",
+        "care",
     ),
     Rule(
         "null-calls",
