@@ -211,3 +211,18 @@ def test_what_cannot_be_judged_is_refused_in_a_sentence(
     shutil.rmtree(study / "maps")
     code, _, error = run("trust", study)
     assert (code, "has no maps of" in error, "run 'voxplain explain'" in error) == (2, True, True)
+
+
+def test_undecided_predictions_are_no_ground_to_make_maps_again(
+    run: Run, study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from voxplain.pipeline.trust.case import Case
+
+    monkeypatch.setattr(Case, "sure", lambda case, row: False)
+    code, _, error = run("trust", study, *planned(tmp_path, (*OFF, *TRAINED)))
+    assert code in (0, 3, 4)
+    assert "Traceback" not in error
+    tests = [one for method in told(study)["methods"].values() for one in method["tests"]]
+    again = [one for one in tests if one["test"] == "reproduced"]
+    assert {one["outcome"] for one in again} == {"not tested"}
+    assert all("undecided about every scan" in one["words"] for one in again)

@@ -83,9 +83,12 @@ def _again(case: Case, maps: MethodMaps, count: int) -> Measurement:
     if not count:
         reason = "The budget has no time for making a map again."
         return Measurement("reproduced", maps.method, None, reason)
+    known = [one for one in maps.maps if maps.rule != "predicted" or case.sure(one.row)]
+    if not known:
+        reason = "The network is undecided about every scan, so that rounding chooses the class."
+        return Measurement("reproduced", maps.method, None, reason)
     try:
         maker = Maker(case, maps.method)
-        known = [one for one in maps.maps if maps.rule != "predicted" or case.sure(one.row)]
         chosen = [known[i] for i in case.sample(len(known), count)]
         fresh = maker.of_scans([one.row for one in chosen])
     except VoxplainError as error:
