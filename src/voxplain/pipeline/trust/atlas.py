@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from voxplain.cohort import ATLASES, load_atlas
+from voxplain.cohort.prepare.templates import mni152_brain_mask
 from voxplain.pipeline.trust.case import Case
 from voxplain.pipeline.trust.confounding import is_there
 from voxplain.pipeline.trust.registry import Plan, Test
@@ -43,19 +44,24 @@ def _run(case: Case, plan: Plan, progress: Progress) -> Sequence[Measurement]:
         return [Measurement("atlas", None, None, why)] if named else []
     rows = case.sample(len(case.cohort), _MOST_SCANS)
     there = np.zeros(case.cohort.grid.shape)
+    grid = case.cohort.grid
+    # Labels leave out some of the brain, so that their outline lies beside that of the template.
+    template = mni152_brain_mask(grid)
     with progress.step("Holding the atlas against the brains", len(known) + 1) as advance:
         for row in rows:
             there += is_there(case.cohort.load(row)) / len(rows)
         advance(1)
         found = {}
         for done, name in enumerate(known, start=2):
-            found[name] = displacement(load_atlas(name), there, case.cohort.grid)
+            atlas = load_atlas(name)
+            found[name] = displacement(atlas, there, grid) - displacement(atlas, template, grid)
             advance(done)
     worst = max(found, key=lambda name: float(np.linalg.norm(found[name])))
     distance = float(np.linalg.norm(found[worst]))
     right, front, up = found[worst]
     words = (
-        f"{worst} would fit the mean brain best if it were moved by {distance:.1f} mm "
+        f"{worst} would lie on the mean brain as on its template if it were moved by "
+        f"{distance:.1f} mm "
         f"({right:+.0f} mm right, {front:+.0f} front, {up:+.0f} up)."
     )
     figures = {name: shift.tolist() for name, shift in found.items()}

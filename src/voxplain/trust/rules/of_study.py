@@ -115,7 +115,8 @@ STUDY_RULES: Final = (
         "atlas",
         "study",
         "The atlas lies on the brains",
-        "distance in mm by which the atlas would have to be moved to fit the mean brain best",
+        "distance in mm by which the atlas would have to be moved to lie on the mean brain as on "
+        "its template",
         "at most",
         5,
         "Regions of the atlas lie beside the places that they name.",
