@@ -32,7 +32,7 @@ from voxplain.trust.following import share_of_confounds
 from voxplain.trust.retraining import shared_with
 from voxplain.trust.rules import apply
 from voxplain.trust.surrogates import Envelope
-from voxplain.trust.truth.calls import calls
+from voxplain.trust.truth.calls import WIDTH_MM, calls
 from voxplain.volume import resample, smooth
 
 HERE = Path(__file__).parent
@@ -108,7 +108,7 @@ def null_calls(rng: np.random.Generator) -> Measurement:
     """A mean map of noise, strong where any map is."""
     values, brain, grid = head(8.0)
     map_ = strong_somewhere(rng, 8.0) * noise(rng, grid, float(rng.choice([10.0, 16.0, 24.0])))
-    envelope, seed = Envelope(grid, (values,)), int(rng.integers(2**31))
+    envelope, seed = Envelope(grid, (values,), WIDTH_MM), int(rng.integers(2**31))
     found = calls(map_.astype(np.float32), places(), brain, envelope, 8.0, seed)
     return Measurement("null-calls", None, found.p, "")
 

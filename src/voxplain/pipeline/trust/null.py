@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from voxplain.progress import Progress
 from voxplain.trust import FWHM_MM, Comparison
 from voxplain.trust.retraining import Shared, shared_with
 from voxplain.trust.rules import EDITION
-from voxplain.trust.truth.calls import Calls, calls
+from voxplain.trust.truth.calls import WIDTH_MM, Calls, calls
 from voxplain.volume import smooth
 
 __all__ = ["NullFinding", "NullMethod", "null_test", "shuffled_outcome"]
@@ -224,7 +224,8 @@ def _judged(
     """
     if how.envelope is None:
         raise ValueError("The comparison needs an envelope.")
-    envelope, width = how.envelope, 0.0 if make_method(method).smooth_mm else FWHM_MM
+    envelope = replace(how.envelope, width=WIDTH_MM)
+    width = 0.0 if make_method(method).smooth_mm else FWHM_MM
     both = [fold for fold in ours.folds if fold in theirs]
     shared = None
     if len(both) >= _FEWEST:

@@ -13,7 +13,10 @@ from voxplain.trust.surrogates import Envelope, drawn_like
 from voxplain.trust.truth.localisation import truth_inside
 from voxplain.volume import smooth
 
-__all__ = ["Calls", "calls"]
+__all__ = ["WIDTH_MM", "Calls", "calls"]
+
+WIDTH_MM = 45.0
+"""Width of envelopes with which noise is called in less than one of twenty maps."""
 
 _LEVEL = 0.05
 _SLACK = 1e-12
@@ -67,6 +70,7 @@ def calls(
     places : sequence of array (X, Y, Z), bool
     brain : array (X, Y, Z), bool
     envelope : Envelope
+        Of `WIDTH_MM`, with what maps follow: the scan, the mean scan.
     fwhm : float, mm
         By which the map is smoothed before it is scored, see `strength`.
     seed : int
