@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from voxplain.cohort.atlases import ATLASES, AtlasFit, atlas_fit, load_atlas, read_atlas
+from voxplain.cohort.atlases import (
+    ATLASES,
+    AtlasFit,
+    atlas_fit,
+    fetch_atlas,
+    find_atlas,
+    load_atlas,
+    read_atlas,
+)
 from voxplain.cohort.bases import brains_of
 from voxplain.cohort.build import Built, build_store
 from voxplain.cohort.find.listing import Listing
@@ -37,6 +45,8 @@ __all__ = [
     "brains_of",
     "build_store",
     "check_store",
+    "fetch_atlas",
+    "find_atlas",
     "from_bids",
     "from_cat12",
     "from_freesurfer",
