@@ -125,7 +125,7 @@ def _labels_of(path: Path) -> tuple[Any, Grid]:
     """Read an image of labels; Yeo's has a fourth axis of length 1."""
     import nibabel
 
-    image = nibabel.load(path)
+    image: Any = nibabel.load(path)
     if len(image.shape) == 4:
         x, y, z, _ = image.shape
         labels = np.rint(np.asarray(image.dataobj)[..., 0]).astype(np.int32)

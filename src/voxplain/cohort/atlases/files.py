@@ -17,12 +17,12 @@ from voxplain.errors import InputError, VoxplainWarning
 from voxplain.grid import Grid
 from voxplain.images.files import ImageFile
 from voxplain.images.reading import read_image
-from voxplain.pointers import is_named
 
 __all__ = ["names_beside", "read_atlas", "read_label_image"]
 
 _LISTS = (".tsv", ".csv", ".txt", ".xml", ".label", ".lut", ".ctab")
 _SHOWN = 10
+_ABOVE = 5
 
 
 def read_atlas(
@@ -87,9 +87,8 @@ def read_atlas(
             )
     else:
         labels, grid = read_label_image(image)
-    return Atlas(
-        labels, grid, _by_label(named, labels, str(image), str(names)), name or _stem(image), space
-    )
+    by_label = _by_label(named, labels, str(image), str(names))
+    return Atlas(labels, grid, by_label, name or _stem(image), space)
 
 
 def names_beside(image: Path) -> Path:
@@ -104,9 +103,8 @@ def names_beside(image: Path) -> Path:
     stems = {stem, stem.removesuffix(".nii"), image.name, image.name.removesuffix(".gz")}
     found = sorted({folder / f"{s}{ending}" for s in stems for ending in _LISTS})
     found = [path for path in found if path.is_file()]
-    if not found and "dseg" in stem:
-        # BIDS: a list for all images of the folder.
-        found = [one / "dseg.tsv" for one in (folder, folder.parent) if is_named(one / "dseg.tsv")]
+    if not found and stem.endswith("dseg"):
+        found = _inherited(image)[:1]
     if len(found) != 1:
         told = f"there are {', '.join(path.name for path in found)}" if found else "there is none"
         raise InputError(
@@ -114,6 +112,16 @@ def names_beside(image: Path) -> Path:
             f"{told}; give it as IMAGE,NAMES."
         )
     return found[0]
+
+
+def _inherited(image: Path) -> list[Path]:
+    """Find lists that BIDS lets several images share: in a folder above, of no other entities."""
+    own = set(_stem(image).split("_"))
+    found = []
+    for folder in image.absolute().parents[:_ABOVE]:
+        lists = [path for path in folder.glob("*dseg.tsv") if set(path.stem.split("_")) <= own]
+        found += sorted(lists, key=lambda path: (-len(path.stem.split("_")), path.name))
+    return found
 
 
 def _stem(image: str | PathLike[str]) -> str:

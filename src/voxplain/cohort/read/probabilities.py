@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,8 @@ def volumes_in(image: Path) -> int:
     import nibabel
 
     try:
-        shape = nibabel.load(image).shape
+        opened: Any = nibabel.load(image)
+        shape = opened.shape
     except (OSError, ValueError, nibabel.filebasedimages.ImageFileError):
         return 1
     return int(shape[3]) if len(shape) == 4 else 1
@@ -49,7 +51,7 @@ def read_probabilities(image: Path, threshold: float | None) -> tuple[NDArray[np
     import nibabel
 
     try:
-        opened = nibabel.load(image)
+        opened: Any = nibabel.load(image)
         x, y, z, _ = opened.shape
         grid = Grid((x, y, z), np.asarray(opened.affine, dtype=np.float64))
         return most_probable(opened.dataobj, opened.shape, threshold, str(image)), grid
@@ -58,7 +60,7 @@ def read_probabilities(image: Path, threshold: float | None) -> tuple[NDArray[np
 
 
 def most_probable(
-    maps: object, shape: tuple[int, ...], threshold: float | None, name: str
+    maps: Any, shape: tuple[int, ...], threshold: float | None, name: str
 ) -> NDArray[np.int32]:
     """Find the region that is most probable in each voxel; the first of equals.
 
@@ -80,7 +82,7 @@ def most_probable(
     best = np.zeros(shape[:3], dtype=np.float32)
     labels = np.zeros(shape[:3], dtype=np.int32)
     for number in range(shape[3]):
-        one = np.asarray(maps[..., number], dtype=np.float32)  # type: ignore[index]
+        one = np.asarray(maps[..., number], dtype=np.float32)
         if not np.isfinite(one).all() or one.min() < 0:
             raise InputError(
                 f"{name} holds values below 0 or that are not finite, which are no probabilities."

@@ -50,9 +50,9 @@ def read_region_names(path: Path) -> list[NamedLabel]:
         In UTF-8: a table with a header such as BIDS's ``dseg.tsv`` (``index``, ``name``), a
         FreeSurfer lookup table (label, name, four numbers of colour), ITK-SNAP's label
         descriptions (seven numbers and a quoted name), FSL's XML, or a label and a name a line,
-        apart by a tab, comma, semicolon or white space. Names may hold blanks. What follows the name behind
-        a tab, comma or semicolon is left out, and so are numbers that stand at the end of every
-        line, where the names are still different without them. Lines that begin with # are
+        apart by a tab, comma, semicolon or white space. Names may hold blanks. What follows the
+        name behind a tab, comma or semicolon is left out, and so are numbers that stand at the end
+        of every line, where the names are still different without them. Lines that begin with # are
         comments.
 
     Returns
