@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -90,6 +91,11 @@ class Schedule:
         if self.precision == "auto":
             del fields["precision"]
         return fields
+
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> Schedule:
+        """Return the schedule that `to_dict`, or JSON, wrote down."""
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in told.items()})
 
     def describe(self) -> str:
         """Say the schedule in words."""
