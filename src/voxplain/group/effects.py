@@ -108,9 +108,7 @@ def _adjusted(values: NDArray[np.float64], design: Design) -> NDArray[np.float64
     estimates = np.linalg.lstsq(design.matrix, values, rcond=None)[0]
     covariates = design.contrast == 0
     covariates[0] = False
-    found: NDArray[np.float64] = (
-        values - design.matrix[:, covariates] @ estimates[covariates]
-    )
+    found: NDArray[np.float64] = values - design.matrix[:, covariates] @ estimates[covariates]
     return found
 
 
@@ -138,9 +136,7 @@ class _Shows:
             self.means.append(np.array(each).reshape(len(numbers), -1))
             self.units.append(numbers)
 
-    def prevalence(
-        self, column: int, sign: int, drawn: NDArray[np.int64]
-    ) -> Prevalence | None:
+    def prevalence(self, column: int, sign: int, drawn: NDArray[np.int64]) -> Prevalence | None:
         """Tell in how many units a column shows an effect of a sign."""
         if self.flips:
             own = sign * self.means[0][:, column]

@@ -39,7 +39,7 @@ class Prevalence:
 
 
 def prevalence(shown: int, of: int, alpha: float, confidence: float = 0.95) -> Prevalence:
-    """Estimate how many subjects of a population show an effect (Ince et al. 2021, eLife 10:e62461).
+    """Estimate how many subjects of a population show an effect (Ince et al. 2021).
 
     A test that finds the effect in each subject who has it, and in a share `alpha` of the others,
     finds it in a share ``alpha + (1 - alpha) * prevalence`` of all. With all prevalences alike
@@ -60,6 +60,10 @@ def prevalence(shown: int, of: int, alpha: float, confidence: float = 0.95) -> P
     ------
     InputError
         If more show it than there are, or there is none, or alpha is not between 0 and 1.
+
+    References
+    ----------
+    Ince et al. (2021), Bayesian inference of population prevalence, eLife 10:e62461.
     """
     if not 0 <= shown <= of or of < 1 or not 0 < alpha < 1:
         raise InputError(

@@ -95,7 +95,10 @@ class Schedule:
     @classmethod
     def from_dict(cls, told: Mapping[str, Any]) -> Schedule:
         """Return the schedule that `to_dict`, or JSON, wrote down."""
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in told.items()})
+        fields: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in told.items()
+        }
+        return cls(**fields)
 
     def describe(self) -> str:
         """Say the schedule in words."""

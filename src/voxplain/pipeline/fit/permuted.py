@@ -170,7 +170,7 @@ def permuted_labels(
     rng = np.random.default_rng([seed, 1])
     places = [leaf.row for leaf in tree.leaves]
     seen = {outcome.values.tobytes()}
-    found = []
+    found: list[NDArray[np.int64] | NDArray[np.float64]] = []
     while len(found) < count:
         values = outcome.values.copy()
         values[places] = outcome.values[tree.draw(1, rng)[0]]

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from voxplain.cohort.prepare.carrying import Carrier
 from voxplain.errors import GridError, InputError
@@ -82,7 +81,7 @@ def carried(one: AttributionMap, grid: Grid, transform: Path | None = None) -> A
 
 def _share(source: Grid, grid: Grid) -> float:
     """Tell how much of a grid lies in the field of view of another."""
-    places: NDArray[np.float64] = np.moveaxis(np.indices(grid.shape), 0, -1)
+    places = np.moveaxis(np.indices(grid.shape, dtype=np.float64), 0, -1)
     there = source.to_voxel(grid.to_world(places))
     inside = (there >= -0.5) & (there <= np.asarray(source.shape) - 0.5)
     return float(inside.all(axis=-1).mean())

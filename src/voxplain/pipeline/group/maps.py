@@ -21,7 +21,7 @@ from voxplain.study import Study
 from voxplain.tables.cells import shown
 from voxplain.volume import Cohort, smooth
 
-__all__ = ["Catalogue", "MapsOfScans", "brain_of", "catalogue"]
+__all__ = ["Catalogue", "MapsOfScans", "Scans", "brain_of", "catalogue"]
 
 _KEPT = 0.5
 
@@ -91,6 +91,32 @@ class MapsOfScans:
                 out[unit_of[row]] += smooth(one.values, one.grid, fwhm)[mask] / share
                 advance(row + 1)
         return out
+
+
+@dataclass(frozen=True, eq=False)
+class Scans:
+    """Which scans of a study are tested.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    rows : sequence of int
+        Their positions in the cohort, in the order of the maps.
+    network : str
+        Whose maps are tested.
+    units : sequence of sequences of int
+        Of which of them each row of the design is the mean.
+    """
+
+    cohort: Cohort
+    rows: Sequence[int]
+    network: str
+    units: Sequence[Sequence[int]]
+
+    @property
+    def subjects(self) -> list[str]:
+        """Name them."""
+        return [self.cohort.subjects[row] for row in self.rows]
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,9 +194,7 @@ class Catalogue:
             )
         return self._gathered(method, chosen, grid, transform)
 
-    def _gathered(
-        self, method: str, target: str, grid: Grid, transform: str | None
-    ) -> MapsOfScans:
+    def _gathered(self, method: str, target: str, grid: Grid, transform: str | None) -> MapsOfScans:
         held = [one[method, target] for one in self.entries]
         first = held[0][1]
         ways: dict[str, Path | None] = {}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -15,19 +14,18 @@ from voxplain.attribution import Engine
 from voxplain.attribution.network.numbers import Output
 from voxplain.attribution.network.target import TargetLike
 from voxplain.errors import InputError
-from voxplain.images.sidecars import read_sidecar
 from voxplain.maps import AttributionMap
 from voxplain.nets import build_network
 from voxplain.pipeline.explain.variation import options_again
 from voxplain.pipeline.fit.fitted import Fitted, networks_of_folds
 from voxplain.pipeline.fit.permuted import permuted_studies
 from voxplain.pipeline.fit.places import null_place
-from voxplain.pipeline.group.maps import MapsOfScans
+from voxplain.pipeline.group.maps import MapsOfScans, Scans
 from voxplain.pipeline.group.options import FEWEST_NULL_STUDIES, GroupOptions
 from voxplain.pipeline.maps import Question
 from voxplain.pipeline.streams import Some
 from voxplain.pipeline.writing import MapWriter
-from voxplain.progress import Progress, Silent
+from voxplain.progress import Progress, Silent, adding
 from voxplain.report.words.numbers import duration
 from voxplain.study import Study
 from voxplain.volume import Cohort
@@ -49,10 +47,8 @@ class _NullNetwork:
 def explained_by_null_networks(
     options: GroupOptions,
     study: Study,
-    cohort: Cohort,
     maps: MapsOfScans,
-    network: str,
-    rows: Sequence[int],
+    scans: Scans,
     progress: Progress,
 ) -> tuple[Path, ...]:
     """Explain the scans of a test with networks that learnt nothing, as they were explained before.
@@ -66,12 +62,9 @@ def explained_by_null_networks(
     options : GroupOptions
         Whose null is ``labels`` or ``untrained``.
     study : Study
-    cohort : Cohort
     maps : MapsOfScans
         Those that are tested.
-    network : str
-    rows : sequence of int
-        Positions of the scans in the cohort, in the order of the maps.
+    scans : Scans
     progress : Progress
 
     Returns
@@ -84,31 +77,34 @@ def explained_by_null_networks(
     VoxplainError
         If the study has no fit, or fewer than 19 networks on permuted labels.
     """
+    cohort, network, request = scans.cohort, scans.network, maps.sidecar["request"]
     found = _networks(options, study, cohort, network)
-    sidecar = read_sidecar(maps.paths[0])
-    request = sidecar["request"]
-    target = [one.study.maps_of(cohort.subjects[row], maps.method, network) for one in found for row in rows]
-    there = sum(any(told == maps.target for _, told, _ in held) for held in target)
-    missing = len(found) * len(rows) - there
+    every = len(found) * len(scans.rows)
+    missing = every - sum(_there(one.study, maps, scans) for one in found)
     if missing:
-        size = sum(path.stat().st_size for path in maps.paths) / len(maps.paths) * missing / 1e6
-        each = float(sidecar["Seconds"])
+        each = float(maps.sidecar["Seconds"])
+        size = sum(path.stat().st_size for path in maps.paths) / len(maps.paths) / 1e6
         progress.say(
-            f"{len(found)} networks that learnt nothing, {len(rows)} scans each: {missing} maps of "
-            f"{maps.label} are to be made, about {duration(each * missing)} and {size:.0f} MB by "
-            "those that are there. A rerun goes on where this one stops."
+            f"{len(found)} networks that learnt nothing, {len(scans.rows)} scans each: {missing} "
+            f"maps of {maps.label} are to be made, about {duration(each * missing)} and "
+            f"{size * missing:.0f} MB. A rerun goes on where this one stops."
         )
     engine = Engine(device=options.device, precision=request.get("precision", "auto"))
     given = options_again(maps.method, request["options"], cohort)
-    wanted = frozenset(rows)
-    with progress.step(f"{maps.label} of networks that learnt nothing", len(found) * len(rows)) as advance:
+    wanted = frozenset(scans.rows)
+    with (
+        progress.step(f"{maps.label} of networks that learnt nothing", every) as advance,
+        engine.run() as shared,
+    ):
+        add = adding(advance)
+
         def take(position: int, map_: AttributionMap, path: Path) -> None:
-            advance(1)
+            add(1)
 
         for one in found:
             for number, fold in enumerate(one.folds, start=1):
-                held = [row for row in fold.rows if row in wanted]
-                if not held:
+                rows = [row for row in fold.rows if row in wanted]
+                if not rows:
                     continue
                 question = Question(
                     maps.method,
@@ -121,11 +117,17 @@ def explained_by_null_networks(
                     request.get("output_unit"),
                     network,
                 )
-                with engine.run() as shared:
-                    made = one.load(fold, number)
-                    writer = MapWriter(one.study, made, Some(cohort, held), question, shared, Silent())
-                    writer.write(take)
+                some, made = Some(cohort, rows), one.load(fold, number)
+                MapWriter(one.study, made, some, question, shared, Silent()).write(take)
     return tuple(one.study.folder for one in found)
+
+
+def _there(study: Study, maps: MapsOfScans, scans: Scans) -> int:
+    """Count the scans that have such a map."""
+    held = (
+        study.maps_of(scans.cohort.subjects[row], maps.method, scans.network) for row in scans.rows
+    )
+    return sum(any(told == maps.target for _, told, _ in one) for one in held)
 
 
 def _networks(
@@ -145,12 +147,12 @@ def _networks(
             for own in kept
         ]
     folds = networks_of_folds(study, network, cohort)
-    return [_untrained(study, number, folds, cohort) for number in range(1, options.networks + 1)]
+    return [
+        _untrained(study, number, folds, cohort) for number in range(1, options.null_networks + 1)
+    ]
 
 
-def _untrained(
-    study: Study, number: int, folds: Sequence[Fitted], cohort: Cohort
-) -> _NullNetwork:
+def _untrained(study: Study, number: int, folds: Sequence[Fitted], cohort: Cohort) -> _NullNetwork:
     def build(fold: Fitted, which: int) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(_SEEDS * number + which)

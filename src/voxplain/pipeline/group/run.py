@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 import warnings
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +16,19 @@ from voxplain.atlas import Atlas
 from voxplain.cohort import load_atlas
 from voxplain.cohort.store.reader import open_store
 from voxplain.errors import InputError, VoxplainWarning
-from voxplain.grid import require_same_grid
 from voxplain.group.blocks import Arrangements, read_blocks
 from voxplain.group.design import make_design
 from voxplain.group.permutation import Inference, permutation_test
 from voxplain.maps import GroupMap
+from voxplain.pipeline.fit.permuted import permuted_studies
+from voxplain.pipeline.group.agreement import require_several, write_conjunction
 from voxplain.pipeline.group.device import null_on
-from voxplain.pipeline.group.maps import MapsOfScans, brain_of, catalogue
-from voxplain.pipeline.group.nulls import against_studies
+from voxplain.pipeline.group.effects import effect_table
+from voxplain.pipeline.group.folds import by_fold
+from voxplain.pipeline.group.maps import MapsOfScans, Scans, brain_of, catalogue
+from voxplain.pipeline.group.means import write_means
+from voxplain.pipeline.group.null_networks import explained_by_null_networks
+from voxplain.pipeline.group.nulls import QUESTIONS, against_studies
 from voxplain.pipeline.group.options import GroupOptions
 from voxplain.pipeline.group.table import rows_of, scan_table
 from voxplain.pipeline.group.tables import Places, cluster_table, region_tests
@@ -31,20 +37,39 @@ from voxplain.report.figures import design_picture
 from voxplain.study import Study
 from voxplain.study.names import described, spelled
 
-__all__ = ["RECORD", "group_study"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["RECORD", "GroupFound", "group_study"]
 
 RECORD = "group.json"
 _COVERED = 0.3
 _TITLES = {"voxel": "Voxel", "size": "ClusterSize", "mass": "ClusterMass", "tfce": "Tfce"}
 
 
-def group_study(options: GroupOptions, progress: Progress) -> dict[str, Any]:
+@dataclass(frozen=True)
+class GroupFound:
+    """What a call found, each by the start of its files' names.
+
+    Parameters
+    ----------
+    tests, conjunctions : mapping of str to dict
+    means : mapping of str to dict
+        By label of the method, how many maps each mean is of.
+    """
+
+    tests: Mapping[str, dict[str, Any]]
+    conjunctions: Mapping[str, dict[str, Any]]
+    means: Mapping[str, Mapping[str, Mapping[str, int]]]
+
+
+def group_study(options: GroupOptions, progress: Progress) -> GroupFound:
     """Test the maps of a study over its subjects.
 
     Writes below ``group/``, for each method, the t map, its uncorrected and family-wise p, the
     table of clusters and that of regions, and the design as a picture, ``..._test.json`` last;
     ``group.json`` holds all tests, earlier ones too. A test that is there already, of the same maps
-    and options, is kept.
+    and options, is kept. Means over the maps are written beside the tests, see `write_means`.
 
     Parameters
     ----------
@@ -53,8 +78,7 @@ def group_study(options: GroupOptions, progress: Progress) -> dict[str, Any]:
 
     Returns
     -------
-    dict
-        The tests of this call, by the start of their files' names.
+    GroupFound
 
     Raises
     ------
@@ -67,16 +91,22 @@ def group_study(options: GroupOptions, progress: Progress) -> dict[str, Any]:
     table = scan_table(study, cohort, every.network)
     rows = rows_of(table, options.only)
     held, table = every.rows(rows), table.iloc[rows].reset_index(drop=True)
-    chosen = [held.of(name, options.target) for name in options.methods or held.methods]
+    chosen = [
+        held.of(name, options.target, cohort.grid, options.transform)
+        for name in options.methods or held.methods
+    ]
+    if options.conjunction:
+        statistics = options.test.statistics
+        require_several([m.label for m in chosen], {m.target for m in chosen}, statistics)
     for maps in chosen:
-        require_same_grid(maps.grid, cohort.grid, f"The maps of {maps.label} and the cohort")
-    names = tuple(held.subjects)
-    design = make_design(
-        table, options.model, options.contrast, subjects=names, class_names=cohort.class_names
-    )
-    tree, words = read_blocks(table, options.blocks)
-    ways = Arrangements(design, tree)
-    setting = _Setting(options, study, ways, words, progress)
+        if maps.words:
+            progress.say(f"{maps.label}: {maps.words}")
+    if options.means_only:
+        means = {m.label: write_means(study, m, table, options.only, progress) for m in chosen}
+        return GroupFound({}, {}, means)
+    ways, words, units = _designed(options, table, tuple(held.subjects), cohort.class_names)
+    scans = Scans(cohort, rows, every.network, units)
+    setting = _Setting(options, study, ways, words, scans, progress)
     found: dict[str, Any] = {}
     mask: NDArray[np.bool_] | None = None
     places: Places | None = None
@@ -95,9 +125,35 @@ def group_study(options: GroupOptions, progress: Progress) -> dict[str, Any]:
         start: {key: value for key, value in told.items() if key != "request"}
         for start, told in found.items()
     }
-    tests = {**study.read_json(RECORD).get("tests", {}), **briefly}
-    study.write_json(RECORD, {"tests": tests, "versions": {"voxplain": __version__}})
-    return found
+    means = {m.label: write_means(study, m, table, options.only, progress) for m in chosen}
+    agreed: dict[str, Any] = {}
+    if options.conjunction:
+        start = setting.name(replace(chosen[0], label="Conjunction"))
+        mask = brain_of(cohort, rows, progress) if mask is None else mask
+        agreed[start] = write_conjunction(study, start, found, mask)
+    before = study.read_json(RECORD)
+    told = {
+        "tests": {**before.get("tests", {}), **briefly},
+        "conjunctions": {**before.get("conjunctions", {}), **agreed},
+        "versions": {"voxplain": __version__},
+    }
+    study.write_json(RECORD, told)
+    return GroupFound(found, agreed, means)
+
+
+def _designed(
+    options: GroupOptions, table: pd.DataFrame, subjects: tuple[str, ...], classes: tuple[str, ...]
+) -> tuple[Arrangements, str, list[list[int]]]:
+    """Make the design and its blocks; also tell which scans each row is the mean of."""
+    model, blocks = options.model, options.blocks
+    units: list[list[int]] = [[row] for row in range(len(subjects))]
+    if options.fold_means:
+        table, model, units, subjects = by_fold(table, model)
+        blocks = "fold" if blocks == "auto" else blocks
+    design = make_design(table, model, options.contrast, subjects=subjects, class_names=classes)
+    tree, words = read_blocks(table, blocks)
+    words += "; each scan here is the mean of a fold" * options.fold_means
+    return Arrangements(design, tree), words, units
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +164,7 @@ class _Setting:
     study: Study
     ways: Arrangements
     words: str
+    scans: Scans
     progress: Progress
 
     def name(self, maps: MapsOfScans) -> str:
@@ -116,6 +173,7 @@ class _Setting:
         told = f"model-{spelled(options.model)}_contrast-{spelled(effect)}"
         told += f"_only-{spelled(options.only)}" if options.only else ""
         null = f"_null-{options.null}" * (options.null != "permutation")
+        null = f"_mean-Fold{null}" if options.fold_means else null
         return f"group/desc-{described('', maps.label, maps.target)}_{told}{null}"
 
     def request(self, maps: MapsOfScans) -> dict[str, Any]:
@@ -135,6 +193,8 @@ class _Setting:
             "atlas": options.atlas,
             "null": options.null,
             "null_studies": [str(path) for path in options.null_studies],
+            "null_networks": self._null_count(),
+            "fold_means": options.fold_means,
             "test": test,
             "version": __version__,
         }
@@ -155,18 +215,25 @@ class _Setting:
     ) -> dict[str, Any]:
         """Test the maps of a method, then write what was found."""
         began, options, design = time.perf_counter(), self.options, self.ways.design
-        values = maps.array(mask, options.fwhm, self.progress)
+        scans, folders = self.scans, dict.fromkeys(options.null_studies, "")
+        if options.null != "permutation" and not folders:
+            made = explained_by_null_networks(options, self.study, maps, scans, self.progress)
+            folders = dict.fromkeys(made, scans.network)
+        values = maps.array(mask, options.fwhm, self.progress, scans.units)
         found = permutation_test(
             values, self.ways, mask, options.test, self.progress, null_on(options.device)
         )
-        if options.null_studies:
+        if folders:
             found = against_studies(
-                found, maps, design, mask, options.fwhm, options.null_studies, self.progress
+                found, maps, design, mask, options.fwhm, folders, scans, self.progress
             )
         clusters = cluster_table(found, places, design.effect)
         regions = region_tests(found, places) if places.atlas else None
         files = self._write_maps(maps, start, found, mask)
-        tables = {"clusters": clusters} | ({} if regions is None else {"regions": regions})
+        units = self._units()
+        effects = effect_table(values, found, design, places, units, options.test.seed)
+        tables = {"clusters": clusters, "effects": effects}
+        tables |= {} if regions is None else {"regions": regions}
         for what, table in tables.items():
             text = table.to_csv(sep="\t", index=False, float_format="%.6g", na_rep="n/a")
             files.append(f"{start}_{what}.tsv")
@@ -178,7 +245,8 @@ class _Setting:
             "method": maps.method,
             "label": maps.label,
             "target": maps.target,
-            "scans": len(design.subjects),
+            "scans": len(scans.rows),
+            "rows": len(design.subjects),
             "voxels": int(mask.sum()),
             "effect": design.effect,
             "columns": list(design.titles),
@@ -190,17 +258,36 @@ class _Setting:
             "permutations": found.permutations,
             "all_permutations": found.complete,
             "null": options.null,
+            "question": QUESTIONS[options.null],
+            "brought_over": [*maps.ways],
             "cluster_threshold_t": found.threshold,
             "found": {name: _told(found, name) for name in found.p},
             "true_voxels": found.discoveries.count(np.arange(len(found.t))),
             "confidence": 1 - options.test.alpha,
             "clusters": clusters.to_dict(orient="records"),
+            "effects": effects[effects["kind"] != "region"].to_dict(orient="records"),
             "files": files,
             "seconds": time.perf_counter() - began,
             "request": request,
         }
         self.study.write_json(f"{start}_test.json", told)
         return told
+
+    def _units(self) -> list[NDArray[np.int64]]:
+        """List the rows that share an effect; of means of folds, those of one network."""
+        if not self.options.fold_means:
+            return self.ways.tree.units()
+        fold_of = [name.partition(",")[0] for name in self.ways.design.subjects]
+        return [np.flatnonzero(np.array(fold_of) == one) for one in dict.fromkeys(fold_of)]
+
+    def _null_count(self) -> int:
+        """Tell how many networks of the study the null is made of."""
+        options = self.options
+        if options.null == "permutation" or options.null_studies:
+            return 0
+        if options.null == "untrained":
+            return options.null_networks
+        return len(permuted_studies(self.study.folder, self.scans.network))
 
     def _write_maps(
         self, maps: MapsOfScans, start: str, found: Inference, mask: NDArray[np.bool_]
@@ -220,7 +307,7 @@ class _Setting:
             volume[mask] = values
             one = GroupMap(
                 volume, maps.grid, maps.method, maps.target, statistic,
-                len(self.ways.design.subjects),
+                len(self.scans.rows),
             )  # fmt: skip
             extra = {
                 "Statistic": said,
@@ -240,8 +327,8 @@ def _told(found: Inference, name: str) -> dict[str, Any]:
     above = found.t > 0
     return {
         "smallest_p": float(p.min()),
-        "voxels_05": int((p < 0.05).sum()),
-        "positive_05": int(((p < 0.05) & above).sum()),
+        "voxels_05": int((p <= 0.05).sum()),
+        "positive_05": int(((p <= 0.05) & above).sum()),
     }
 
 
