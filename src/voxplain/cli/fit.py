@@ -98,11 +98,13 @@ def fit(
         _require_only(context, _PERMUTED)
         _train_permuted(study, permuted_labels, tuple(network or ()), blocks, device)
         return
-    from voxplain.errors import unknown_name
+    from voxplain.errors import InputError, unknown_name
     from voxplain.fit.training.augment import CHANGES
     from voxplain.fit.training.schedule import PAPER_SCHEDULE, Schedule
     from voxplain.pipeline.fit.run import FitOptions, run_fit
 
+    if blocks != "auto":
+        raise InputError("--blocks goes with --permuted-labels; folds are cut by --group.")
     schedules = {"default": Schedule(), "kan2020": PAPER_SCHEDULE}
     if schedule not in schedules:
         raise unknown_name("schedule", schedule, schedules)

@@ -133,7 +133,7 @@ class _Shows:
             rows = side == level
             numbers = np.unique(unit_of[rows])
             each = [values[rows & (unit_of == number)].mean(axis=0) for number in numbers]
-            self.means.append(np.array(each).reshape(len(numbers), -1))
+            self.means.append(np.array(each).reshape(len(numbers), values.shape[1]))
             self.units.append(numbers)
 
     def prevalence(self, column: int, sign: int, drawn: NDArray[np.int64]) -> Prevalence | None:

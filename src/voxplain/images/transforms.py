@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from voxplain.grid import Grid
 
 __all__ = ["read_transform"]
 
+_HEAD = struct.Struct("<5i")
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _AFFINE = ("AffineTransform", "MatrixOffsetTransformBase")
 _KINDS = f"{', '.join(_AFFINE)}, Euler3DTransform and TranslationTransform"
@@ -49,7 +51,7 @@ def read_transform(path: Path, source: Grid, target: Grid) -> NDArray[np.float64
     numbers = _numbers(text)
     if numbers is not None and len(numbers) == 16:
         return _flirt(path, numbers.reshape(4, 4), source, target)
-    return _LPS @ _itk(path, *_matlab(path)) @ _LPS
+    return _LPS @ _itk(path, *_matlab(path, content)) @ _LPS
 
 
 def _entries(path: Path, text: str) -> tuple[str, NDArray[np.float64], NDArray[np.float64]]:
@@ -66,20 +68,26 @@ def _entries(path: Path, text: str) -> tuple[str, NDArray[np.float64], NDArray[n
     return kinds[0], values[0], values[1]
 
 
-def _matlab(path: Path) -> tuple[str, NDArray[np.float64], NDArray[np.float64]]:
-    from scipy.io import loadmat
-
-    try:
-        held = {k: np.ravel(v) for k, v in loadmat(path).items() if not k.startswith("__")}
-    except (ValueError, TypeError, NotImplementedError, OSError):
-        held = {}
+def _matlab(path: Path, content: bytes) -> tuple[str, NDArray[np.float64], NDArray[np.float64]]:
+    """Read what ITK writes as MATLAB 4 does: for each matrix a head, its name, its numbers."""
+    held: dict[str, NDArray[np.float64]] = {}
+    start = 0
+    while len(content) - start >= _HEAD.size:
+        kind, rows, columns, imaginary, length = _HEAD.unpack_from(content, start)
+        start += _HEAD.size
+        end = start + length + 8 * rows * columns
+        if kind or imaginary or min(rows, columns) < 0 or length < 1 or end > len(content):
+            break
+        name = content[start : start + length].rstrip(b"\0").decode("latin-1")
+        held[name] = np.frombuffer(content[start + length : end], "<f8").astype(np.float64)
+        start = end
     kinds = [name for name in held if name != "fixed"]
     if len(kinds) != 1 or "fixed" not in held:
         raise InputError(
             f"{path} is no affine transform of ITK, ANTs or FSL; a field of displacements has to "
             "be applied to the maps beforehand."
         )
-    return kinds[0], held[kinds[0]].astype(np.float64), held["fixed"].astype(np.float64)
+    return kinds[0], held[kinds[0]], held["fixed"]
 
 
 def _itk(

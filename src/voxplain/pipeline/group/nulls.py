@@ -89,9 +89,9 @@ def against_studies(
             largest["tfce"] = float(np.abs(space.tfce(t)).max())
         for name, each in null.items():
             each.append(largest[name])
-    every = {name: np.array(each) for name, each in null.items()}
+    largest_of = {name: np.array(each) for name, each in null.items()}
     p, by_cluster = {}, {}
-    for name, reached in every.items():
+    for name, reached in largest_of.items():
         if name in ("size", "mass"):
             own = np.array([float(getattr(one, name)) for one in found.clusters])
             by_cluster[name] = _counted(own, reached)
@@ -105,7 +105,7 @@ def against_studies(
     return replace(
         found,
         p=p,
-        null=every,
+        null=largest_of,
         cluster_p=by_cluster,
         discoveries=Discoveries(found.discoveries.p, 0.0),
         permutations=len(folders),
