@@ -143,9 +143,10 @@ def test_what_cannot_be_permuted(run: Run, tmp_path: Path) -> None:
     assert code == 2
     assert "has no trained network; run 'voxplain fit" in error
     code, _, error = run("fit", folder, "--permuted-labels", 19, "--epochs", 3, "--cv", 4)
-    assert (
-        "takes folds, schedule and seed from the fit that is there; leave --cv, --epochs" in error
-    )
+    assert "from the fit that is there; leave --epochs, --cv out." in error
+    code, _, error = run("fit", tmp_path / "nowhere", "--permuted-labels", 19)
+    assert "has no trained network" in error
+    assert not (tmp_path / "nowhere").exists()
     code, _, error = run("fit", folder, "--permuted-labels", 0)
     assert "--permuted-labels must be 1 or more; 0 was given." in error
     code, _, error = run("fit", folder, "--blocks", "site")

@@ -22,7 +22,7 @@ from voxplain.pipeline.fit.places import FOLDS, folder_of, null_place
 from voxplain.pipeline.fit.setting import Setting
 from voxplain.progress import Progress
 from voxplain.report.words.numbers import duration
-from voxplain.study import Study
+from voxplain.study import Study, StudyReader
 
 __all__ = ["PermutedOptions", "permuted_labels", "permuted_studies", "train_permuted"]
 
@@ -81,7 +81,7 @@ def train_permuted(options: PermutedOptions, progress: Progress) -> list[dict[st
     VoxplainError
         If nothing was fitted, or the labels allow too few permutations, or training fails.
     """
-    study = Study(options.study, "voxplain study", __version__)
+    study = StudyReader(options.study)
     fit = study.read_json("summary.json").get("fit")
     if not fit:
         raise StudyError(
