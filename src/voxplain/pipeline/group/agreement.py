@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxplain.errors import InputError
-from voxplain.grid import Grid
 from voxplain.group.conjunction import conjunction
-from voxplain.images.sidecars import read_map
+from voxplain.images.reading import read_image
 from voxplain.maps import GroupMap
 from voxplain.study import Study
 
@@ -68,15 +67,15 @@ def write_conjunction(
 
     def read(name: str) -> list[NDArray[np.float32]]:
         paths = (study.folder / f"{one}_stat-{name}_statmap.nii.gz" for one in tests)
-        return [read_map(path)[0][mask] for path in paths]
+        return [read_image(path)[0][mask] for path in paths]
 
-    sidecar = read_map(study.folder / f"{next(iter(tests))}_stat-t_statmap.nii.gz")[2]
+    _, grid = read_image(study.folder / f"{next(iter(tests))}_stat-t_statmap.nii.gz")
     words = " and ".join(labels)
 
     def write(values: NDArray[np.float64], statistic: str, outside: float) -> None:
         volume = np.full(mask.shape, outside, dtype=np.float32)
         volume[mask] = values
-        grid, scans = Grid.from_dict(sidecar["Grid"]), int(first["scans"])
+        scans = int(first["scans"])
         one = GroupMap(volume, grid, "conjunction", first["target"], statistic, scans)
         told = {"Statistic": f"the least significant of {words}, where all have one sign"}
         study.write_statistic(start, one, f"Conjunction of {words}", told)
