@@ -31,7 +31,7 @@ from voxplain.console import make_progress
 from voxplain.group.blocks import Arrangements, read_blocks
 from voxplain.group.design import make_design
 from voxplain.group.permutation import TestOptions, permutation_test
-from voxplain.progress import Progress
+from voxplain.progress import Progress, adding
 
 HERE = Path(__file__).parent
 PLACE = FOLDER / "calibration"
@@ -87,10 +87,11 @@ def make(scheme: str, seeds: range, name: str, progress: Progress) -> None:
     missing = [seed for seed in seeds if seed not in done]
     path = PLACE / f"{scheme}_{name}.jsonl"
     with progress.step(f"Null cohorts, {scheme}", len(missing)) as advance:
+        add = adding(advance)
         for seed in missing:
             with path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(tested(scheme, seed)) + "\n")
-            advance(1)
+            add(1)
 
 
 def tested(scheme: str, seed: int) -> dict[str, Any]:

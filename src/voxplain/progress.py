@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
-__all__ = ["Advance", "Progress", "Silent"]
+__all__ = ["Advance", "Progress", "Silent", "adding"]
 
 Advance = Callable[..., None]
 """Called with the amount done, and optionally ``note=`` with a few words."""
@@ -32,3 +32,15 @@ class Silent:
     def step(self, name: str, total: float) -> Iterator[Advance]:
         """Show nothing of a long step."""
         yield lambda done, note="": None
+
+
+def adding(advance: Advance) -> Callable[[float], None]:
+    """Return what is called with the amount that was done since the last call."""
+    done = 0.0
+
+    def add(more: float) -> None:
+        nonlocal done
+        done += more
+        advance(done)
+
+    return add

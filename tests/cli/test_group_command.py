@@ -202,7 +202,9 @@ def test_maps_of_networks_that_learnt_nothing(run: Run, tmp_path: Path) -> None:
     assert "nowhere is no study" in error
     assert not (tmp_path / "nowhere").exists()
     code, _, error = run("group", study.folder, "--null", "untrained")
-    assert "need --null-study" in error
+    assert "has no tiny for every fold of its cohort; run 'voxplain fit'" in error
+    code, _, error = run("group", study.folder, *each)
+    assert "--null-study goes with --null labels or --null untrained" in error
 
 
 def test_scans_of_one_class_alone(run: Run, tmp_path: Path) -> None:
@@ -242,6 +244,13 @@ def test_scans_of_one_class_alone(run: Run, tmp_path: Path) -> None:
         (("--statistic", "peak"), "Unknown statistic 'peak'"),
         (("--atlas", "Brodmann"), "Unknown atlas 'Brodmann'"),
         (("--null", "nothing"), "Unknown null 'nothing'"),
+        (
+            ("--null", "untrained", "--null-networks", 9),
+            "9 untrained networks allow no p below 0.1",
+        ),
+        (("--conjunction",), "--conjunction needs maps of two methods or more; there are those of"),
+        (("--fold-means",), "--fold-means needs the fold of each scan"),
+        (("--transform", "a.mat"), "All maps of gradient lie on the study's grid"),
         (("--fwhm", -1), "--fwhm is a width in mm"),
         (("--permutations", 5), "5 permutations cannot give a p of .05"),
         (("--model", "1", "--contrast", "class"), "'class' is no term of the model"),

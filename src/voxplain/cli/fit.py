@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["fit"]
 
+_PERMUTED = frozenset(("study", "permuted_labels", "network", "blocks", "device"))
 _SHOWN = {
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced",
@@ -29,6 +30,7 @@ _SHOWN = {
 
 
 def fit(
+    context: typer.Context,
     study: Annotated[Path, typer.Argument(help="Study with a cohort, see 'voxplain cohort'.")],
     out: Annotated[
         Path | None, typer.Option(help="Study for the results; else the same one.")
@@ -80,13 +82,29 @@ def fit(
     ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     seed: Annotated[int, typer.Option(help="Same seed, same weights.")] = 0,
+    permuted_labels: Annotated[
+        int | None,
+        typer.Option(
+            help="Train the networks of an earlier fit so many times on permuted labels instead, "
+            "for 'voxplain group --null labels': 19 or more."
+        ),
+    ] = None,
+    blocks: Annotated[
+        str, typer.Option(help="Whose labels change places, as for 'voxplain group'.")
+    ] = "auto",
 ) -> None:
     """Train and cross-validate networks on a study's cohort."""
-    from voxplain.errors import unknown_name
+    if permuted_labels is not None:
+        _require_only(context, _PERMUTED)
+        _train_permuted(study, permuted_labels, tuple(network or ()), blocks, device)
+        return
+    from voxplain.errors import InputError, unknown_name
     from voxplain.fit.training.augment import CHANGES
     from voxplain.fit.training.schedule import PAPER_SCHEDULE, Schedule
     from voxplain.pipeline.fit.run import FitOptions, run_fit
 
+    if blocks != "auto":
+        raise InputError("--blocks goes with --permuted-labels; folds are cut by --group.")
     schedules = {"default": Schedule(), "kan2020": PAPER_SCHEDULE}
     if schedule not in schedules:
         raise unknown_name("schedule", schedule, schedules)
@@ -132,6 +150,41 @@ def fit(
     _tell(console, result)
     for name in ("fit.html", "summary.json"):
         console.print(f"Written: {options.out / name}", highlight=False, soft_wrap=True)
+
+
+def _require_only(context: typer.Context, allowed: frozenset[str]) -> None:
+    from voxplain.errors import InputError
+
+    given = [
+        f"--{name.replace('_', '-')}"
+        for name in context.params
+        if name not in allowed and str(context.get_parameter_source(name)).endswith("COMMANDLINE")
+    ]
+    if given:
+        raise InputError(
+            "--permuted-labels takes folds, schedule and seed from the fit that is there; leave "
+            f"{', '.join(given)} out."
+        )
+
+
+def _train_permuted(
+    study: Path, count: int, networks: tuple[str, ...], blocks: str, device: str
+) -> None:
+    from voxplain.pipeline.fit.permuted import PermutedOptions, train_permuted
+
+    console = make_console()
+    with importable_here():
+        options = PermutedOptions(study, count, networks, blocks, device)
+        found = train_permuted(options, make_progress(console))
+    for name in dict.fromkeys(one["network"] for one in found):
+        values = [one["value"] for one in found if one["network"] == name]
+        console.print(
+            f"{name} on {len(values)} permutations of the labels: held-out {found[0]['score']} "
+            f"{sum(values) / len(values):.3f} on average ({min(values):.3f} to {max(values):.3f}).",
+            highlight=False,
+            soft_wrap=True,
+        )
+    console.print(f"Written: {study / 'null'}", highlight=False, soft_wrap=True)
 
 
 def _tell(console: Console, result: FitResult) -> None:

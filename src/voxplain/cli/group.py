@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from voxplain.cli.modules import importable_here
 from voxplain.console import make_console, make_progress
 
 __all__ = ["group"]
@@ -63,17 +64,41 @@ def group(
     null: Annotated[
         str,
         typer.Option(
-            help="permutation: of subjects; labels or untrained: networks that learnt nothing, "
-            "see --null-study."
+            help="permutation: of subjects; labels: networks of 'voxplain fit --permuted-labels'; "
+            "untrained: networks as they were before training."
         ),
     ] = "permutation",
     null_study: Annotated[
         list[Path] | None,
-        typer.Option(help="Study of the same scans for --null; repeat it, 19 times or more."),
+        typer.Option(
+            help="Study of the same scans for --null, instead of the study's own networks; repeat "
+            "it, 19 times or more."
+        ),
     ] = None,
+    null_networks: Annotated[
+        int, typer.Option(help="How many untrained networks explain the scans.")
+    ] = 19,
+    transform: Annotated[
+        str | None,
+        typer.Option(
+            help="ITK or FSL file that brings maps of other grids to the study's; {subject} in it "
+            "stands for the scan."
+        ),
+    ] = None,
+    fold_means: Annotated[
+        bool,
+        typer.Option("--fold-means", help="Test over networks: means of each fold and class."),
+    ] = False,
+    conjunction: Annotated[
+        bool, typer.Option("--conjunction", help="Also where all methods find an effect.")
+    ] = False,
+    means_only: Annotated[
+        bool, typer.Option("--means-only", help="Means per class, correctness, fold; no test.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Same seed, same p.")] = 0,
     device: Annotated[
-        str, typer.Option(help="Of the null of single voxels: cpu, cuda, auto.")
+        str,
+        typer.Option(help="Of the null of single voxels, and of null networks: cpu, cuda, auto."),
     ] = "cpu",
 ) -> None:
     """Test the maps of a study over its subjects, with p corrected for all voxels."""
@@ -106,13 +131,44 @@ def group(
         tuple(null_study or ()),
         test,
         device,
+        null_networks,
+        transform,
+        fold_means,
+        conjunction,
+        means_only,
     )
-    found = group_study(options, make_progress(console))
-    for start, one in found.items():
+    with importable_here():
+        found = group_study(options, make_progress(console))
+    for start, one in found.tests.items():
         for line in _lines(one):
             console.print(line, highlight=False, markup=False, soft_wrap=True)
         console.print(f"Written: {study / start}_*", highlight=False, soft_wrap=True)
-    console.print(f"Written: {study / RECORD}", highlight=False, soft_wrap=True)
+    for start, one in found.conjunctions.items():
+        for line in _agreed(one):
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.print(f"Written: {study / start}_*", highlight=False, soft_wrap=True)
+    for label, counts in found.means.items():
+        told = "; ".join(
+            f"{factor} {', '.join(f'{level} {count}' for level, count in levels.items())}"
+            for factor, levels in counts.items()
+            if factor != "all"
+        )
+        console.print(
+            f"Means of {label}: {counts['all']['all']} scans{f' ({told})' if told else ''}.",
+            highlight=False, markup=False, soft_wrap=True,
+        )  # fmt: skip
+    if found.tests:
+        console.print(f"Written: {study / RECORD}", highlight=False, soft_wrap=True)
+
+
+def _agreed(one: dict[str, Any]) -> list[str]:
+    """Say where methods agree."""
+    return [
+        f"Conjunction of {' and '.join(one['methods'])}, {one['effect']}, {name}: smallest p "
+        f"{found['smallest_p']:.4g}; {found['voxels_05']} voxels of .05 or less, "
+        f"{found['positive_05']} of them with a positive t."
+        for name, found in one["found"].items()
+    ]
 
 
 def _lines(one: dict[str, Any]) -> list[str]:
@@ -126,15 +182,17 @@ def _lines(one: dict[str, Any]) -> list[str]:
         if one["null"] == "permutation"
         else f"{one['permutations']} studies whose networks learnt nothing"
     )
+    rows = f" in {one['rows']} means of folds" * (one["rows"] != one["scans"])
     said = [
-        f"{one['label']} for {one['target']}, {one['effect']}: {one['scans']} scans, "
+        f"{one['label']} for {one['target']}, {one['effect']}: {one['scans']} scans{rows}, "
         f"{one['voxels']} voxels, {one['df']} degrees of freedom; {null}.",
         f"Blocks: {one['blocks']}.",
+        f"Asked: {one['question']}",
     ]
     for name, found in one["found"].items():
         said.append(
             f"{name}: smallest corrected p {found['smallest_p']:.4g}; {found['voxels_05']} voxels "
-            f"below .05, {found['positive_05']} of them with a positive t."
+            f"of .05 or less, {found['positive_05']} of them with a positive t."
         )
     if one["null"] == "permutation":
         share = f"{100 * one['confidence']:.0f} %"
@@ -147,4 +205,19 @@ def _lines(one: dict[str, Any]) -> list[str]:
             f"{cluster['peak_t']:.2f} at ({place}) mm, "
             f"{cluster['region']}; {p}; at least {cluster['true_voxels']} truly differ."
         )
+    said += [
+        f"Cluster {effect['name']}: effect {effect['effect']:.3g} "
+        f"({effect['effect_low']:.3g} to {effect['effect_high']:.3g}){_shown(effect)}."
+        for effect in one["effects"][1:6]
+    ]
     return said
+
+
+def _shown(effect: dict[str, Any]) -> str:
+    if not effect["of"] or effect["of"] != effect["of"]:
+        return ""
+    low, high = (100 * effect[f"prevalence_{end}"] for end in ("low", "high"))
+    return (
+        f"; it shows in {effect['shown']:.0f} of {effect['of']:.0f}, in "
+        f"{100 * effect['prevalence']:.0f} % ({low:.0f} to {high:.0f}) of all beyond chance"
+    )

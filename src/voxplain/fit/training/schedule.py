@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -90,6 +91,14 @@ class Schedule:
         if self.precision == "auto":
             del fields["precision"]
         return fields
+
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> Schedule:
+        """Return the schedule that `to_dict`, or JSON, wrote down."""
+        fields: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in told.items()
+        }
+        return cls(**fields)
 
     def describe(self) -> str:
         """Say the schedule in words."""

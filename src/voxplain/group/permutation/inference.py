@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -20,7 +21,7 @@ from voxplain.group.permutation.discoveries import (
 from voxplain.group.permutation.residuals import Residuals
 from voxplain.group.permutation.spatial import Cluster, Space, find_clusters
 from voxplain.group.permutation.voxels import TIES, NullOfVoxels, fitted, null_maxima, t_of
-from voxplain.progress import Progress, Silent
+from voxplain.progress import Progress, Silent, adding
 
 __all__ = ["STATISTICS", "Inference", "TestOptions", "permutation_test"]
 
@@ -30,6 +31,7 @@ STATISTICS = ("voxel", "size", "mass", "tfce")
 _TOGETHER = 32
 _MOST_RATIOS = 1000
 _SMALLEST_FIT = 1e-5
+_ROUNDING, _MOST_ROUNDING = 1e-6, 1e-2
 
 
 @dataclass(frozen=True)
@@ -156,10 +158,10 @@ def permutation_test(
     residuals = Residuals.of(maps, arrangements.design)
     rows, complete = arrangements.rows(options.permutations, options.seed)
     with progress.step("Single voxels", maps.shape[1]) as advance:
-        maxima, surpassed = null_of_voxels(residuals, rows, options.threads, advance)
+        maxima, surpassed = null_of_voxels(residuals, rows, options.threads, adding(advance))
     run = _Spatial(residuals, Space(mask), options)
     with progress.step("Whole maps", len(rows)) as advance:
-        null, ratios = run.null(rows, advance)
+        null, ratios = run.null(rows, adding(advance))
     null["voxel"] = maxima
     t, space = residuals.t, run.space
     observed = t.astype(np.float32)
@@ -168,13 +170,16 @@ def permutation_test(
     p: dict[str, NDArray[np.float64]] = {}
     by_cluster: dict[str, NDArray[np.float64]] = {}
     enhanced = space.tfce(observed) if "tfce" in options.statistics else None
+    # Correlations of the null are in float32, and the nearer they are to 1, the more of t it costs.
+    rounding = np.minimum(_ROUNDING * (1 + t**2 / residuals.df), _MOST_ROUNDING)
+    of_maps = 1 - 3 * rounding.max()
     for name in options.statistics:
         if name == "voxel":
-            p[name] = tail(np.abs(t), null[name])
+            p[name] = tail(np.abs(t) * (1 - rounding), null[name])
         elif name == "tfce" and enhanced is not None:
-            p[name] = tail(np.abs(enhanced).astype(np.float64), null[name])
+            p[name] = tail(np.abs(enhanced).astype(np.float64) * of_maps, null[name])
         else:
-            values = np.array([float(getattr(one, name)) for one in clusters])
+            values = np.array([float(getattr(one, name)) for one in clusters]) * of_maps
             by_cluster[name] = tail(values, null[name])
             p[name] = np.ones(len(t))
             for cluster, value in zip(clusters, by_cluster[name], strict=True):
@@ -209,7 +214,7 @@ class _Spatial:
         object.__setattr__(self, "threshold", threshold)
 
     def null(
-        self, rows: NDArray[np.float32], advance: object
+        self, rows: NDArray[np.float32], advance: Callable[[float], None]
     ) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.float64]]:
         """Find the largest of each statistic, and the ratios that bound true discoveries."""
         wanted = [name for name in self.options.statistics if name != "voxel"]
@@ -224,7 +229,7 @@ class _Spatial:
                 list(pool.map(lambda piece: self._fill(t, together, *piece), pieces))  # noqa: B023
                 ranked = range(first, first + len(together))
                 found += pool.map(self._measure, t, [i < _MOST_RATIOS for i in ranked])
-                advance(len(together))  # type: ignore[operator]
+                advance(len(together))
         values = np.array(found, dtype=np.float64).reshape(-1, 4)
         null = dict(zip(("size", "mass", "tfce"), values[:, :3].T, strict=True))
         return null, values[:_MOST_RATIOS, 3]

@@ -1,15 +1,18 @@
-"""How the scans of a study vary, for the methods that ask for it."""
+"""Options of methods that depend on the scans of a study: how they vary, and regions."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from voxplain.attribution.method import describe_options
 from voxplain.attribution.methods import METHODS, make_method
 from voxplain.attribution.variation import FEWEST_SCANS, Variation, variation_of
+from voxplain.errors import InputError
+from voxplain.pipeline.explain.regions import with_regions
 from voxplain.volume import Cohort
 
-__all__ = ["with_scans"]
+__all__ = ["options_again", "with_scans"]
 
 
 def with_scans(options: Mapping[str, Mapping[str, Any]], cohort: Cohort) -> dict[str, Any]:
@@ -39,3 +42,38 @@ def with_scans(options: Mapping[str, Mapping[str, Any]], cohort: Cohort) -> dict
             known[components] = variation_of(cohort, components)
         made[name]["scans"] = known[components]
     return made
+
+
+def options_again(method: str, told: Mapping[str, Any], cohort: Cohort) -> dict[str, Any]:
+    """Turn the options of a method, as the sidecars of its maps tell them, back into options.
+
+    Parameters
+    ----------
+    method : str
+    told : mapping
+    cohort : Cohort
+        Whose scans were explained.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    InputError
+        If an option was an array, which a sidecar does not hold.
+    """
+    regions = told.get("regions")
+    start: dict[str, Any] = {}
+    if isinstance(regions, str) and regions.startswith("atlas "):
+        atlas = regions.removeprefix("atlas ").partition(",")[0]
+        start = with_regions({"regions": atlas}, [cohort[0]])
+    start = dict(with_scans({method: start}, cohort)[method])
+    usual = describe_options(make_method(method, start))
+    given = {k: v for k, v in told.items() if v != usual.get(k)}
+    for name, value in given.items():
+        if isinstance(value, str) and value.startswith("array "):
+            raise InputError(
+                f"The option {name} of {method} was an array, which its sidecar does not hold."
+            )
+    return {**start, **given}

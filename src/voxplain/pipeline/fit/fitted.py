@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 from torch import nn
 
 from voxplain.errors import StudyError
+from voxplain.fit import Fold
 from voxplain.nets import build_network
 from voxplain.pipeline.fit.kept import TrainingRecord, load_weights, same_identity
 from voxplain.pipeline.fit.places import FOLDS, place_of
@@ -16,7 +18,7 @@ from voxplain.pipeline.maps import identity_of
 from voxplain.study import StudyReader
 from voxplain.volume import Cohort
 
-__all__ = ["Fitted", "find_fitted", "held_out", "networks_of_folds"]
+__all__ = ["Fitted", "find_fitted", "folds_of", "held_out", "networks_of_folds"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,3 +161,16 @@ def held_out(study: StudyReader) -> list[tuple[str, int]]:
     lines = (study.read_text(FOLDS) or "").splitlines()[1:]
     rows = [line.split("\t") for line in lines]
     return [(who.removeprefix("sub-"), int(fold)) for who, repeat, fold in rows if repeat == "1"]
+
+
+def folds_of(study: StudyReader, cohort: Cohort) -> list[Fold]:
+    """Read the folds of the first repeat of the last fit, whose scans are those of the cohort."""
+    position = {subject: i for i, subject in enumerate(cohort.subjects)}
+    tests: dict[int, list[int]] = {}
+    for subject, number in held_out(study):
+        tests.setdefault(number, []).append(position[subject])
+    every = np.arange(len(cohort))
+    return [
+        Fold(1, number, np.setdiff1d(every, rows), np.array(sorted(rows)))
+        for number, rows in sorted(tests.items())
+    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["ALL", "FOLDS", "HOLD_OUT", "folder_of", "place_of"]
+__all__ = ["ALL", "FOLDS", "HOLD_OUT", "folder_of", "null_place", "place_of"]
 
 ALL: Final = "all"
 """The network that is trained on all scans."""
@@ -43,3 +43,16 @@ def place_of(network: str, which: tuple[int, int] | str, variant: str = "") -> s
     """
     last = which if isinstance(which, str) else f"repeat-{which[0]:02d}/fold-{which[1]:02d}"
     return f"{folder_of(network, variant)}/{last}"
+
+
+def null_place(kind: str, number: int) -> str:
+    """Name the folder, in the study, of networks that learnt nothing, and of their maps.
+
+    Parameters
+    ----------
+    kind : {"labels", "untrained"}
+        Trained on permuted labels, or not trained.
+    number : int
+        From 1.
+    """
+    return f"null/{kind}-{number:02d}"

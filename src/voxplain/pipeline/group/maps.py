@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxplain.errors import GridError, InputError
+from voxplain.errors import InputError
 from voxplain.grid import Grid
 from voxplain.maps import AttributionMap
+from voxplain.pipeline.group.carrying import carried, transform_of
 from voxplain.progress import Progress
 from voxplain.study import Study
 from voxplain.tables.cells import shown
 from voxplain.volume import Cohort, smooth
 
-__all__ = ["Catalogue", "MapsOfScans", "brain_of", "catalogue"]
+__all__ = ["Catalogue", "MapsOfScans", "Scans", "brain_of", "catalogue"]
 
 _KEPT = 0.5
 
@@ -35,8 +36,14 @@ class MapsOfScans:
     paths : tuple of path
         In the order of the scans.
     grid : Grid
+        Of the study; maps of other grids are brought to it.
     sha256 : str
         Over what the maps were made from.
+    sidecar : dict
+        What is told of the first.
+    ways : dict of str to path or None
+        By subject, for the maps that lie on another grid: the file of the transform, where one is
+        given.
     """
 
     method: str
@@ -45,21 +52,71 @@ class MapsOfScans:
     paths: tuple[Path, ...]
     grid: Grid
     sha256: str
+    sidecar: dict[str, Any]
+    ways: dict[str, Path | None]
+
+    @property
+    def words(self) -> str:
+        """Say which maps are brought over from another grid, nothing where none is."""
+        if not self.ways:
+            return ""
+        how = "by their affines" if None in self.ways.values() else "by the transforms given"
+        return (
+            f"{len(self.ways)} of {len(self.paths)} maps ({shown([*self.ways])}) lie on another "
+            f"grid than the study's, and are brought to it {how}."
+        )
 
     def each(self) -> Iterator[AttributionMap]:
-        """Read one map after the other."""
-        return (AttributionMap.load(path) for path in self.paths)
+        """Read one map after the other, on the grid of the study."""
+        for path in self.paths:
+            one = AttributionMap.load(path)
+            if one.subject in self.ways:
+                one = carried(one, self.grid, self.ways[one.subject])
+            yield one
 
     def array(
-        self, mask: NDArray[np.bool_], fwhm: float, progress: Progress
+        self,
+        mask: NDArray[np.bool_],
+        fwhm: float,
+        progress: Progress,
+        units: Sequence[Sequence[int]] = (),
     ) -> NDArray[np.float32]:
-        """Read all, smoothed, inside a mask: array (N, V), float32."""
-        out = np.empty((len(self.paths), int(mask.sum())), dtype=np.float32)
-        with progress.step(f"Maps of {self.label}", len(out)) as advance:
+        """Read all, smoothed, inside a mask, or the means of some: array (N, V), float32."""
+        units = units or [[row] for row in range(len(self.paths))]
+        unit_of = {row: unit for unit, rows in enumerate(units) for row in rows}
+        out = np.zeros((len(units), int(mask.sum())), dtype=np.float32)
+        with progress.step(f"Maps of {self.label}", len(self.paths)) as advance:
             for row, one in enumerate(self.each()):
-                out[row] = smooth(one.values, one.grid, fwhm)[mask]
-                advance(1)
+                share = np.float32(len(units[unit_of[row]]))
+                out[unit_of[row]] += smooth(one.values, one.grid, fwhm)[mask] / share
+                advance(row + 1)
         return out
+
+
+@dataclass(frozen=True, eq=False)
+class Scans:
+    """Which scans of a study are tested.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    rows : sequence of int
+        Their positions in the cohort, in the order of the maps.
+    network : str
+        Whose maps are tested.
+    units : sequence of sequences of int
+        Of which of them each row of the design is the mean.
+    """
+
+    cohort: Cohort
+    rows: Sequence[int]
+    network: str
+    units: Sequence[Sequence[int]]
+
+    @property
+    def subjects(self) -> list[str]:
+        """Name them."""
+        return [self.cohort.subjects[row] for row in self.rows]
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,15 +146,25 @@ class Catalogue:
             self.network, [self.entries[i] for i in rows], [self.subjects[i] for i in rows]
         )
 
-    def of(self, method: str, target: str | None) -> MapsOfScans:
+    def of(
+        self, method: str, target: str | None, grid: Grid, transform: str | None = None
+    ) -> MapsOfScans:
         """Choose one map of each scan.
+
+        Parameters
+        ----------
+        method : str
+        target : str or None
+        grid : Grid
+            To which maps of other grids are to be brought.
+        transform : str, optional
+            See `voxplain.pipeline.group.carrying.transform_of`.
 
         Raises
         ------
         InputError
-            If a scan has none, or none of that target; if the maps differ in unit.
-        GridError
-            If they differ in grid.
+            If a scan has none, or none of that target; if the maps differ in unit or options; if a
+            transform is missing, or not needed.
         """
         targets = sorted({t for one in self.entries for m, t in one if m == method})
         if not targets:
@@ -125,29 +192,40 @@ class Catalogue:
                 f"map of {method} for {chosen}; run 'voxplain explain STUDY --method {method} "
                 f"--target {chosen}'."
             )
-        return self._gathered(method, chosen)
+        return self._gathered(method, chosen, grid, transform)
 
-    def _gathered(self, method: str, target: str) -> MapsOfScans:
+    def _gathered(self, method: str, target: str, grid: Grid, transform: str | None) -> MapsOfScans:
         held = [one[method, target] for one in self.entries]
         first = held[0][1]
-        grid = Grid.from_dict(first["Grid"])
+        ways: dict[str, Path | None] = {}
         for subject, (_, sidecar) in zip(self.subjects, held, strict=True):
             if sidecar["Units"] != first["Units"]:
                 raise InputError(
                     f"The maps of {method} have several units, {first['Units']!r} and "
                     f"{sidecar['Units']!r} ({subject}); explain all scans in one call."
                 )
-            if not Grid.from_dict(sidecar["Grid"]).same_as(grid):
-                raise GridError(
-                    f"The map of {subject} lies on another grid than that of {self.subjects[0]}; "
-                    "explain all scans in one call."
+            if _options(sidecar) != _options(first):
+                raise InputError(
+                    f"The map of {subject} was made by {method} with other options than that of "
+                    f"{self.subjects[0]}; explain all scans in one call."
                 )
-        told = json.dumps([[path.name, one.get("request")] for path, one in held], sort_keys=True)
+            if not Grid.from_dict(sidecar["Grid"]).same_as(grid):
+                ways[subject] = transform_of(transform, subject) if transform else None
+        if transform and not ways:
+            raise InputError(
+                f"All maps of {method} lie on the study's grid; leave --transform out."
+            )
+        told = [[path.name, one.get("request")] for path, one in held]
+        moved = [[subject, way and way.read_text("latin-1")] for subject, way in ways.items()]
+        text = json.dumps(told + moved, sort_keys=True)
         label = first["Description"].partition(" for ")[0]
         paths = tuple(path.with_suffix(".nii.gz") for path, _ in held)
-        return MapsOfScans(
-            method, label, target, paths, grid, hashlib.sha256(told.encode()).hexdigest()
-        )
+        sha256 = hashlib.sha256(text.encode()).hexdigest()
+        return MapsOfScans(method, label, target, paths, grid, sha256, first, ways)
+
+
+def _options(sidecar: Mapping[str, Any]) -> str:
+    return json.dumps((sidecar.get("request") or {}).get("options"), sort_keys=True)
 
 
 def catalogue(study: Study, subjects: Sequence[str], network: str | None) -> Catalogue:
@@ -187,9 +265,9 @@ def brain_of(cohort: Cohort, rows: Sequence[int], progress: Progress) -> NDArray
     """Take for the brain where half of the scans or more are not zero, array (X, Y, Z)."""
     counts = np.zeros(cohort.grid.shape, dtype=np.int64)
     with progress.step("Where the brain is", len(rows)) as advance:
-        for row in rows:
+        for done, row in enumerate(rows, start=1):
             counts += cohort[row].values != 0
-            advance(1)
+            advance(done)
     found: NDArray[np.bool_] = counts >= _KEPT * len(rows)
     if not found.any():
         raise InputError("The scans of the study are zero everywhere; there is no brain to test.")

@@ -1,8 +1,8 @@
-"""The null of networks that learnt nothing: the largest t that their maps give."""
+"""The null of networks that learnt nothing: the largest statistics that their maps give."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,12 +13,23 @@ from voxplain import __version__
 from voxplain.errors import InputError
 from voxplain.group.design import Design
 from voxplain.group.permutation import Discoveries, Inference, Residuals
-from voxplain.pipeline.group.maps import MapsOfScans, catalogue
+from voxplain.group.permutation.spatial import Space
+from voxplain.pipeline.group.maps import MapsOfScans, Scans, catalogue
 from voxplain.progress import Progress
 from voxplain.study import Study
 from voxplain.study.reading import StudyReader
 
-__all__ = ["against_studies"]
+__all__ = ["QUESTIONS", "against_studies"]
+
+QUESTIONS = {
+    "permutation": "Do maps differ between these participants more than if they changed places? "
+    "Images that differ make maps differ, whatever the network learnt.",
+    "labels": "Do maps differ more than those of networks that were trained on permuted labels, "
+    "which saw the same images and learnt nothing of the classes?",
+    "untrained": "Do maps differ more than those of untrained networks, which learnt nothing of "
+    "the images either?",
+}
+"""What each null answers."""
 
 
 def against_studies(
@@ -27,13 +38,14 @@ def against_studies(
     design: Design,
     mask: NDArray[np.bool_],
     fwhm: float,
-    studies: Sequence[Path],
+    folders: Mapping[Path, str],
+    scans: Scans,
     progress: Progress,
 ) -> Inference:
-    """Compare a t map with the largest t of each study whose networks learnt nothing.
+    """Compare a test with the largest statistics of maps of networks that learnt nothing.
 
-    It answers whether such networks' maps differ as much between the same subjects, as they may,
-    since images differ. Voxels alone are tested, and true discoveries are not counted.
+    Such networks' maps differ between the same subjects too, since images differ. True discoveries
+    are not counted.
 
     Parameters
     ----------
@@ -44,8 +56,9 @@ def against_studies(
     design : Design
     mask : array (X, Y, Z), bool
     fwhm : float, mm
-    studies : sequence of path
-        Of the same scans, with maps of the same method and target.
+    folders : mapping of path to str
+        Studies with maps of the same scans, method and target, and the network of each.
+    scans : Scans
     progress : Progress
 
     Returns
@@ -57,24 +70,49 @@ def against_studies(
     InputError
         If a study lacks such maps.
     """
-    largest = []
-    for folder in studies:
+    space = Space(mask)
+    null: dict[str, list[float]] = {name: [] for name in found.p}
+    for folder, network in folders.items():
         if StudyReader(folder).find_file("dataset_description.json") is None:
             raise InputError(f"--null-study {folder} is no study; give one with maps.")
         study = Study(folder, "voxplain study", __version__)
-        theirs = catalogue(study, design.subjects, None).of(maps.method, maps.target)
-        if not theirs.grid.same_as(maps.grid):
+        theirs = catalogue(study, scans.subjects, network or None).of(
+            maps.method, maps.target, maps.grid
+        )
+        if theirs.ways:
             raise InputError(f"The maps of {folder} lie on another grid than the study's.")
-        values = theirs.array(mask, fwhm, progress)
-        largest.append(float(np.abs(Residuals.of(values, design).t).max()))
-    null = np.array(largest)
-    reached = (null[:, None] >= np.abs(found.t)).sum(axis=0)
+        values = theirs.array(mask, fwhm, progress, scans.units)
+        t = Residuals.of(values, design).t.astype(np.float32)
+        size, mass = space.largest(t, found.threshold)
+        largest = {"voxel": float(np.abs(t).max()), "size": size, "mass": mass}
+        if "tfce" in null:
+            largest["tfce"] = float(np.abs(space.tfce(t)).max())
+        for name, each in null.items():
+            each.append(largest[name])
+    largest_of = {name: np.array(each) for name, each in null.items()}
+    p, by_cluster = {}, {}
+    for name, reached in largest_of.items():
+        if name in ("size", "mass"):
+            own = np.array([float(getattr(one, name)) for one in found.clusters])
+            by_cluster[name] = _counted(own, reached)
+            p[name] = np.ones(len(found.t))
+            for cluster, value in zip(found.clusters, by_cluster[name], strict=True):
+                p[name][cluster.voxels] = value
+        else:
+            enhanced = found.tfce if name == "tfce" else None
+            own = np.abs(found.t if enhanced is None else enhanced).astype(np.float64)
+            p[name] = _counted(own, reached)
     return replace(
         found,
-        p={"voxel": (reached + 1) / (len(null) + 1)},
-        null={"voxel": null},
-        cluster_p={},
+        p=p,
+        null=largest_of,
+        cluster_p=by_cluster,
         discoveries=Discoveries(found.discoveries.p, 0.0),
-        permutations=len(null),
+        permutations=len(folders),
         complete=False,
     )
+
+
+def _counted(values: NDArray[np.float64], null: NDArray[np.float64]) -> NDArray[np.float64]:
+    reached = (null[:, None] >= values).sum(axis=0)
+    return np.asarray((reached + 1) / (len(null) + 1), dtype=np.float64)

@@ -44,11 +44,25 @@ class GroupOptions:
         Of `ATLASES`, or ``none``.
     null : {"permutation", "labels", "untrained"}
         What could be instead: other arrangements of the subjects; or maps of networks that learnt
-        nothing of the classes, which `null_studies` hold.
+        nothing of the classes.
+        Networks trained on permuted labels are made by ``voxplain fit --permuted-labels``.
     null_studies : tuple of path
+        Other studies with such maps; by default the study's own networks that learnt nothing make
+        them.
     test : TestOptions
     device : str
-        Where the null of single voxels is found: ``cpu``, ``cuda`` or ``auto``.
+        Where the null of single voxels is found, and scans are explained by networks that learnt
+        nothing: ``cpu``, ``cuda`` or ``auto``.
+    null_networks : int
+        How many untrained networks explain the scans.
+    transform : str or None
+        See `voxplain.pipeline.group.carrying.transform_of`.
+    fold_means : bool
+        See `voxplain.pipeline.group.folds.by_fold`.
+    conjunction : bool
+        Whether it is also asked where all methods agree.
+    means_only : bool
+        Whether means are written, and nothing is tested.
     """
 
     study: Path
@@ -65,6 +79,11 @@ class GroupOptions:
     null_studies: tuple[Path, ...] = ()
     test: TestOptions = field(default_factory=TestOptions)
     device: str = "cpu"
+    null_networks: int = FEWEST_NULL_STUDIES
+    transform: str | None = None
+    fold_means: bool = False
+    conjunction: bool = False
+    means_only: bool = False
 
     def __post_init__(self) -> None:
         if not self.model:
@@ -76,10 +95,16 @@ class GroupOptions:
             raise unknown_name("atlas", self.atlas, [*ATLASES, "none"])
         if not 0 <= self.fwhm < 100:
             raise InputError(f"--fwhm is a width in mm, from 0 to 100; {self.fwhm:g} was given.")
-        if (self.null == "permutation") != (not self.null_studies):
+        if self.null == "permutation" and self.null_studies:
             raise InputError(
-                "--null labels and --null untrained need --null-study, a study whose networks "
-                "learnt nothing, once for each; the other null needs none."
+                "--null-study goes with --null labels or --null untrained; by default participants "
+                "change places, which needs no other study."
+            )
+        if self.null_networks < FEWEST_NULL_STUDIES:
+            raise InputError(
+                f"{self.null_networks} untrained networks allow no p below "
+                f"{1 / (1 + self.null_networks):.2g}; give --null-networks {FEWEST_NULL_STUDIES} "
+                "or more."
             )
         if self.null_studies and len(self.null_studies) < FEWEST_NULL_STUDIES:
             raise InputError(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 import warnings
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,36 +15,51 @@ from voxplain.atlas import Atlas
 from voxplain.cohort import load_atlas
 from voxplain.cohort.store.reader import open_store
 from voxplain.errors import InputError, VoxplainWarning
-from voxplain.grid import require_same_grid
 from voxplain.group.blocks import Arrangements, read_blocks
 from voxplain.group.design import make_design
-from voxplain.group.permutation import Inference, permutation_test
-from voxplain.maps import GroupMap
-from voxplain.pipeline.group.device import null_on
-from voxplain.pipeline.group.maps import MapsOfScans, brain_of, catalogue
-from voxplain.pipeline.group.nulls import against_studies
+from voxplain.pipeline.group.agreement import require_several, write_conjunction
+from voxplain.pipeline.group.folds import by_fold
+from voxplain.pipeline.group.maps import Scans, brain_of, catalogue
+from voxplain.pipeline.group.means import write_means
 from voxplain.pipeline.group.options import GroupOptions
+from voxplain.pipeline.group.setting import Setting
 from voxplain.pipeline.group.table import rows_of, scan_table
-from voxplain.pipeline.group.tables import Places, cluster_table, region_tests
+from voxplain.pipeline.group.tables import Places
 from voxplain.progress import Progress
-from voxplain.report.figures import design_picture
 from voxplain.study import Study
-from voxplain.study.names import described, spelled
 
-__all__ = ["RECORD", "group_study"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["RECORD", "GroupFound", "group_study"]
 
 RECORD = "group.json"
 _COVERED = 0.3
-_TITLES = {"voxel": "Voxel", "size": "ClusterSize", "mass": "ClusterMass", "tfce": "Tfce"}
 
 
-def group_study(options: GroupOptions, progress: Progress) -> dict[str, Any]:
+@dataclass(frozen=True)
+class GroupFound:
+    """What a call found, each by the start of its files' names.
+
+    Parameters
+    ----------
+    tests, conjunctions : mapping of str to dict
+    means : mapping of str to dict
+        By label of the method, how many maps each mean is of.
+    """
+
+    tests: Mapping[str, dict[str, Any]]
+    conjunctions: Mapping[str, dict[str, Any]]
+    means: Mapping[str, Mapping[str, Mapping[str, int]]]
+
+
+def group_study(options: GroupOptions, progress: Progress) -> GroupFound:
     """Test the maps of a study over its subjects.
 
     Writes below ``group/``, for each method, the t map, its uncorrected and family-wise p, the
     table of clusters and that of regions, and the design as a picture, ``..._test.json`` last;
     ``group.json`` holds all tests, earlier ones too. A test that is there already, of the same maps
-    and options, is kept.
+    and options, is kept. Means over the maps are written beside the tests, see `write_means`.
 
     Parameters
     ----------
@@ -53,8 +68,7 @@ def group_study(options: GroupOptions, progress: Progress) -> dict[str, Any]:
 
     Returns
     -------
-    dict
-        The tests of this call, by the start of their files' names.
+    GroupFound
 
     Raises
     ------
@@ -67,16 +81,22 @@ def group_study(options: GroupOptions, progress: Progress) -> dict[str, Any]:
     table = scan_table(study, cohort, every.network)
     rows = rows_of(table, options.only)
     held, table = every.rows(rows), table.iloc[rows].reset_index(drop=True)
-    chosen = [held.of(name, options.target) for name in options.methods or held.methods]
+    chosen = [
+        held.of(name, options.target, cohort.grid, options.transform)
+        for name in options.methods or held.methods
+    ]
+    if options.conjunction:
+        statistics = options.test.statistics
+        require_several([m.label for m in chosen], {m.target for m in chosen}, statistics)
     for maps in chosen:
-        require_same_grid(maps.grid, cohort.grid, f"The maps of {maps.label} and the cohort")
-    names = tuple(held.subjects)
-    design = make_design(
-        table, options.model, options.contrast, subjects=names, class_names=cohort.class_names
-    )
-    tree, words = read_blocks(table, options.blocks)
-    ways = Arrangements(design, tree)
-    setting = _Setting(options, study, ways, words, progress)
+        if maps.words:
+            progress.say(f"{maps.label}: {maps.words}")
+    if options.means_only:
+        means = {m.label: write_means(study, m, table, options.only, progress) for m in chosen}
+        return GroupFound({}, {}, means)
+    ways, words, units = _designed(options, table, tuple(held.subjects), cohort.class_names)
+    scans = Scans(cohort, rows, every.network, units)
+    setting = Setting(options, study, ways, words, scans, progress)
     found: dict[str, Any] = {}
     mask: NDArray[np.bool_] | None = None
     places: Places | None = None
@@ -95,154 +115,35 @@ def group_study(options: GroupOptions, progress: Progress) -> dict[str, Any]:
         start: {key: value for key, value in told.items() if key != "request"}
         for start, told in found.items()
     }
-    tests = {**study.read_json(RECORD).get("tests", {}), **briefly}
-    study.write_json(RECORD, {"tests": tests, "versions": {"voxplain": __version__}})
-    return found
-
-
-@dataclass(frozen=True, eq=False)
-class _Setting:
-    """All that the tests of one call share."""
-
-    options: GroupOptions
-    study: Study
-    ways: Arrangements
-    words: str
-    progress: Progress
-
-    def name(self, maps: MapsOfScans) -> str:
-        """Begin the names of a test's files."""
-        options, effect = self.options, self.ways.design.effect
-        told = f"model-{spelled(options.model)}_contrast-{spelled(effect)}"
-        told += f"_only-{spelled(options.only)}" if options.only else ""
-        null = f"_null-{options.null}" * (options.null != "permutation")
-        return f"group/desc-{described('', maps.label, maps.target)}_{told}{null}"
-
-    def request(self, maps: MapsOfScans) -> dict[str, Any]:
-        """Gather what a rerun compares."""
-        options, design = self.options, self.ways.design
-        test = {k: v for k, v in asdict(options.test).items() if k != "threads"}
-        return {
-            "method": maps.method,
-            "target": maps.target,
-            "maps_sha256": maps.sha256,
-            "model": options.model,
-            "contrast": design.effect,
-            "design": np.round(design.matrix, 10).tolist(),
-            "blocks": self.ways.tree.shape,
-            "only": options.only,
-            "fwhm_mm": options.fwhm,
-            "atlas": options.atlas,
-            "null": options.null,
-            "null_studies": [str(path) for path in options.null_studies],
-            "test": test,
-            "version": __version__,
-        }
-
-    def kept(self, start: str, request: dict[str, Any]) -> dict[str, Any] | None:
-        """Return a test that is there already, whole and of an equal request."""
-        told = self.study.find_json(f"{start}_test.json", request)
-        whole = told and all(self.study.find_file(name) for name in told["files"])
-        return told if whole else None
-
-    def write(
-        self,
-        maps: MapsOfScans,
-        start: str,
-        request: dict[str, Any],
-        mask: NDArray[np.bool_],
-        places: Places,
-    ) -> dict[str, Any]:
-        """Test the maps of a method, then write what was found."""
-        began, options, design = time.perf_counter(), self.options, self.ways.design
-        values = maps.array(mask, options.fwhm, self.progress)
-        found = permutation_test(
-            values, self.ways, mask, options.test, self.progress, null_on(options.device)
-        )
-        if options.null_studies:
-            found = against_studies(
-                found, maps, design, mask, options.fwhm, options.null_studies, self.progress
-            )
-        clusters = cluster_table(found, places, design.effect)
-        regions = region_tests(found, places) if places.atlas else None
-        files = self._write_maps(maps, start, found, mask)
-        tables = {"clusters": clusters} | ({} if regions is None else {"regions": regions})
-        for what, table in tables.items():
-            text = table.to_csv(sep="\t", index=False, float_format="%.6g", na_rep="n/a")
-            files.append(f"{start}_{what}.tsv")
-            self.study.write_text(files[-1], text)
-        picture = design_picture(design.matrix, design.titles, design.contrast, design.effect)
-        files.append(f"{start}_design.png")
-        self.study.write_bytes(files[-1], picture)
-        told = {
-            "method": maps.method,
-            "label": maps.label,
-            "target": maps.target,
-            "scans": len(design.subjects),
-            "voxels": int(mask.sum()),
-            "effect": design.effect,
-            "columns": list(design.titles),
-            "df": design.df,
-            "blocks": self.words,
-            "arrangements_permitted": str(self.ways.permitted),
-            "arrangements_distinct": str(self.ways.distinct),
-            "smallest_p": max(self.ways.smallest_p, 1 / (found.permutations + 1)),
-            "permutations": found.permutations,
-            "all_permutations": found.complete,
-            "null": options.null,
-            "cluster_threshold_t": found.threshold,
-            "found": {name: _told(found, name) for name in found.p},
-            "true_voxels": found.discoveries.count(np.arange(len(found.t))),
-            "confidence": 1 - options.test.alpha,
-            "clusters": clusters.to_dict(orient="records"),
-            "files": files,
-            "seconds": time.perf_counter() - began,
-            "request": request,
-        }
-        self.study.write_json(f"{start}_test.json", told)
-        return told
-
-    def _write_maps(
-        self, maps: MapsOfScans, start: str, found: Inference, mask: NDArray[np.bool_]
-    ) -> list[str]:
-        every: dict[str, tuple[NDArray[Any], float, str]] = {
-            "t": (found.t, 0.0, f"t of {self.ways.design.effect}"),
-            "p": (found.uncorrected, 1.0, "p of each voxel, of both directions, not corrected"),
-        }
-        for name, p in found.p.items():
-            said = f"family-wise p by the largest {_TITLES[name]}, of both directions"
-            every[f"p{_TITLES[name]}"] = (p, 1.0, said)
-        if found.tfce is not None:
-            every["tfce"] = (found.tfce, 0.0, "threshold-free cluster enhancement of t")
-        files = []
-        for statistic, (values, outside, said) in every.items():
-            volume = np.full(mask.shape, outside, dtype=np.float32)
-            volume[mask] = values
-            one = GroupMap(
-                volume, maps.grid, maps.method, maps.target, statistic,
-                len(self.ways.design.subjects),
-            )  # fmt: skip
-            extra = {
-                "Statistic": said,
-                "Model": self.options.model,
-                "Contrast": self.ways.design.effect,
-                "DegreesOfFreedom": found.df,
-                "Permutations": found.permutations,
-                "FWHM": self.options.fwhm,
-            }
-            path = self.study.write_statistic(start, one, maps.label, extra)
-            files += [f"group/{path.name}", f"group/{path.name.removesuffix('.nii.gz')}.json"]
-        return files
-
-
-def _told(found: Inference, name: str) -> dict[str, Any]:
-    p = found.p[name]
-    above = found.t > 0
-    return {
-        "smallest_p": float(p.min()),
-        "voxels_05": int((p < 0.05).sum()),
-        "positive_05": int(((p < 0.05) & above).sum()),
+    means = {m.label: write_means(study, m, table, options.only, progress) for m in chosen}
+    agreed: dict[str, Any] = {}
+    if options.conjunction:
+        start = setting.name(replace(chosen[0], label="Conjunction"))
+        mask = brain_of(cohort, rows, progress) if mask is None else mask
+        agreed[start] = write_conjunction(study, start, found, mask)
+    before = study.read_json(RECORD)
+    told = {
+        "tests": {**before.get("tests", {}), **briefly},
+        "conjunctions": {**before.get("conjunctions", {}), **agreed},
+        "versions": {"voxplain": __version__},
     }
+    study.write_json(RECORD, told)
+    return GroupFound(found, agreed, means)
+
+
+def _designed(
+    options: GroupOptions, table: pd.DataFrame, subjects: tuple[str, ...], classes: tuple[str, ...]
+) -> tuple[Arrangements, str, list[list[int]]]:
+    """Make the design and its blocks; also tell which scans each row is the mean of."""
+    model, blocks = options.model, options.blocks
+    units: list[list[int]] = [[row] for row in range(len(subjects))]
+    if options.fold_means:
+        table, model, units, subjects = by_fold(table, model)
+        blocks = "fold" if blocks == "auto" else blocks
+    design = make_design(table, model, options.contrast, subjects=subjects, class_names=classes)
+    tree, words = read_blocks(table, blocks)
+    words += "; each scan here is the mean of a fold" * options.fold_means
+    return Arrangements(design, tree), words, units
 
 
 def _atlas(name: str, grid: Any, mask: NDArray[np.bool_]) -> Atlas | None:

@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
 from voxplain.attribution import METHODS, explain, iter_explain
-from voxplain.attribution.method import Method, describe_options
+from voxplain.attribution.method import Method
 from voxplain.attribution.methods import make_method
 from voxplain.attribution.network.target import TargetLike
 from voxplain.attribution.run import prepare_method
 from voxplain.errors import InputError
-from voxplain.pipeline.explain.regions import with_regions
-from voxplain.pipeline.explain.variation import with_scans
+from voxplain.pipeline.explain.variation import options_again
 from voxplain.pipeline.streams import Some
 from voxplain.pipeline.trust.case import Case, MethodMaps
 from voxplain.volume import Volume
@@ -49,7 +47,7 @@ class Maker:
         self.case, self.maps = case, case.methods[method]
         if method not in METHODS and not method.startswith("captum:"):
             raise InputError(f"The method {method!r} is not one of this version of voxplain.")
-        self.options = _options(case, self.maps)
+        self.options = options_again(method, self.maps.options, case.cohort)
         precision = self.maps.maps[0].sidecar["request"].get("precision", "auto")
         self.engine = replace(case.engine, precision=precision)
         self._network = lru_cache(maxsize=2)(lambda fold: self.case.fits[fold].load())
@@ -152,26 +150,3 @@ class Maker:
     def _unit(self) -> str | None:
         unit: str | None = self.maps.maps[0].sidecar["request"].get("output_unit")
         return unit
-
-
-def _options(case: Case, maps: MethodMaps) -> dict[str, Any]:
-    """Turn options as sidecars tell them back into options."""
-    told, regions = dict(maps.options), maps.options.get("regions")
-    start: dict[str, Any] = {}
-    if isinstance(regions, str) and regions.startswith("atlas "):
-        atlas = regions.removeprefix("atlas ").partition(",")[0]
-        start = with_regions({"regions": atlas}, [case.cohort[0]])
-    start = _scans(start, case, maps.method)
-    usual = describe_options(make_method(maps.method, start))
-    given = {k: v for k, v in told.items() if v != usual.get(k)}
-    for name, value in given.items():
-        if isinstance(value, str) and value.startswith("array "):
-            raise InputError(
-                f"The option {name} of {maps.label} was an array, which its sidecar does not hold."
-            )
-    return {**start, **given}
-
-
-def _scans(given: dict[str, Any], case: Case, method: str) -> dict[str, Any]:
-    made: dict[str, Any] = with_scans({method: given}, case.cohort)[method]
-    return made

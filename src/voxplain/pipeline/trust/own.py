@@ -168,14 +168,11 @@ def read_own_study(
             f"{folder} has no maps of {network} to be judged; run 'voxplain explain {folder}' "
             "first, or name methods."
         )
-    schedule: dict[str, Any] = {
-        k: tuple(v) if isinstance(v, list) else v for k, v in asked["schedule"].items()
-    }
     return OwnStudy(
         folder=folder,
         network=network,
         methods=methods or tuple(maps),
-        schedule=Schedule(**schedule),
+        schedule=Schedule.from_dict(asked["schedule"]),
         folds=int(fit["folds"]),
         outcome=asked["outcome"],
         group=asked["group"],

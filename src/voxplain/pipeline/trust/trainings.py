@@ -16,10 +16,10 @@ from voxplain.attribution.network.numbers import Output
 from voxplain.attribution.network.target import TargetLike
 from voxplain.cohort.store.reader import open_store
 from voxplain.errors import StudyError, remarks
-from voxplain.fit import Fold, Outcome, Processes, find_groups, measures, permutation_p
+from voxplain.fit import Outcome, Processes, find_groups, measures, permutation_p
 from voxplain.maps import AttributionMap
 from voxplain.pipeline.explain.variation import with_scans
-from voxplain.pipeline.fit.fitted import held_out
+from voxplain.pipeline.fit.fitted import folds_of, held_out
 from voxplain.pipeline.fit.learner import Learner
 from voxplain.pipeline.fit.setting import Setting
 from voxplain.pipeline.streams import Some
@@ -164,7 +164,7 @@ def train_again(
     """
     study = Study(own.place(name), "voxplain study", __version__)
     groups, _ = find_groups(cohort.participants, outcome, own.folds, own.group)
-    made = _own_folds(own, cohort)[:folds]
+    made = folds_of(Study(own.folder, "voxplain study", __version__), cohort)[:folds]
     setting = Setting(cohort, outcome, made, groups, own.seed)
     engine = Engine(device=own.device)
     processes = Processes(device=engine.resolve_device().type)
@@ -204,19 +204,6 @@ def train_again(
         p=permutation_p(part, together, main, held, seed=own.seed),
         maps=means,
     )
-
-
-def _own_folds(own: OwnStudy, cohort: Cohort) -> list[Fold]:
-    """Read the folds of the study's fit."""
-    position = {subject: i for i, subject in enumerate(cohort.subjects)}
-    tests: dict[int, list[int]] = {}
-    for subject, number in held_out(Study(own.folder, "voxplain study", __version__)):
-        tests.setdefault(number, []).append(position[subject])
-    every = np.arange(len(cohort))
-    return [
-        Fold(1, number, np.setdiff1d(every, rows), np.array(sorted(rows)))
-        for number, rows in sorted(tests.items())
-    ]
 
 
 def options_of(own: OwnStudy, methods: Sequence[str], cohort: Cohort) -> dict[str, Any]:

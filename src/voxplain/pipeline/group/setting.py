@@ -1,0 +1,218 @@
+"""One test of a call: named, found again, made and written."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxplain import __version__
+from voxplain.group.blocks import Arrangements
+from voxplain.group.permutation import Inference, permutation_test
+from voxplain.maps import GroupMap
+from voxplain.pipeline.fit.permuted import permuted_studies
+from voxplain.pipeline.group.device import null_on
+from voxplain.pipeline.group.effects import effect_table
+from voxplain.pipeline.group.maps import MapsOfScans, Scans
+from voxplain.pipeline.group.null_networks import explained_by_null_networks
+from voxplain.pipeline.group.nulls import QUESTIONS, against_studies
+from voxplain.pipeline.group.options import GroupOptions
+from voxplain.pipeline.group.tables import Places, cluster_table, region_tests
+from voxplain.progress import Progress
+from voxplain.report.figures import design_picture
+from voxplain.study import Study
+from voxplain.study.names import described, spelled
+
+__all__ = ["Setting"]
+
+_TITLES = {"voxel": "Voxel", "size": "ClusterSize", "mass": "ClusterMass", "tfce": "Tfce"}
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """All that the tests of one call share.
+
+    Parameters
+    ----------
+    options : GroupOptions
+    study : Study
+    ways : Arrangements
+    words : str
+        The blocks in words.
+    scans : Scans
+    progress : Progress
+    """
+
+    options: GroupOptions
+    study: Study
+    ways: Arrangements
+    words: str
+    scans: Scans
+    progress: Progress
+
+    def name(self, maps: MapsOfScans) -> str:
+        """Begin the names of a test's files."""
+        options, effect = self.options, self.ways.design.effect
+        told = f"model-{spelled(options.model)}_contrast-{spelled(effect)}"
+        told += f"_only-{spelled(options.only)}" if options.only else ""
+        null = f"_null-{options.null}" * (options.null != "permutation")
+        null = f"_mean-Fold{null}" if options.fold_means else null
+        return f"group/desc-{described('', maps.label, maps.target)}_{told}{null}"
+
+    def request(self, maps: MapsOfScans) -> dict[str, Any]:
+        """Gather what a rerun compares."""
+        options, design = self.options, self.ways.design
+        test = {k: v for k, v in asdict(options.test).items() if k != "threads"}
+        return {
+            "method": maps.method,
+            "target": maps.target,
+            "maps_sha256": maps.sha256,
+            "model": options.model,
+            "contrast": design.effect,
+            "design": np.round(design.matrix, 10).tolist(),
+            "blocks": self.ways.tree.shape,
+            "only": options.only,
+            "fwhm_mm": options.fwhm,
+            "atlas": options.atlas,
+            "null": options.null,
+            "null_studies": [str(path) for path in options.null_studies],
+            "null_networks": self._null_count(),
+            "fold_means": options.fold_means,
+            "test": test,
+            "version": __version__,
+        }
+
+    def kept(self, start: str, request: dict[str, Any]) -> dict[str, Any] | None:
+        """Return a test that is there already, whole and of an equal request."""
+        told = self.study.find_json(f"{start}_test.json", request)
+        whole = told and all(self.study.find_file(name) for name in told["files"])
+        return told if whole else None
+
+    def write(
+        self,
+        maps: MapsOfScans,
+        start: str,
+        request: dict[str, Any],
+        mask: NDArray[np.bool_],
+        places: Places,
+    ) -> dict[str, Any]:
+        """Test the maps of a method, then write what was found."""
+        began, options, design = time.perf_counter(), self.options, self.ways.design
+        scans, folders = self.scans, dict.fromkeys(options.null_studies, "")
+        if options.null != "permutation" and not folders:
+            made = explained_by_null_networks(options, self.study, maps, scans, self.progress)
+            folders = dict.fromkeys(made, scans.network)
+        values = maps.array(mask, options.fwhm, self.progress, scans.units)
+        found = permutation_test(
+            values, self.ways, mask, options.test, self.progress, null_on(options.device)
+        )
+        if folders:
+            found = against_studies(
+                found, maps, design, mask, options.fwhm, folders, scans, self.progress
+            )
+        clusters = cluster_table(found, places, design.effect)
+        regions = region_tests(found, places) if places.atlas else None
+        files = self._write_maps(maps, start, found, mask)
+        units = self._units()
+        effects = effect_table(values, found, design, places, units, options.test.seed)
+        tables = {"clusters": clusters, "effects": effects}
+        tables |= {} if regions is None else {"regions": regions}
+        for what, table in tables.items():
+            text = table.to_csv(sep="\t", index=False, float_format="%.6g", na_rep="n/a")
+            files.append(f"{start}_{what}.tsv")
+            self.study.write_text(files[-1], text)
+        picture = design_picture(design.matrix, design.titles, design.contrast, design.effect)
+        files.append(f"{start}_design.png")
+        self.study.write_bytes(files[-1], picture)
+        told = {
+            "method": maps.method,
+            "label": maps.label,
+            "target": maps.target,
+            "scans": len(scans.rows),
+            "rows": len(design.subjects),
+            "voxels": int(mask.sum()),
+            "effect": design.effect,
+            "columns": list(design.titles),
+            "df": design.df,
+            "blocks": self.words,
+            "arrangements_permitted": str(self.ways.permitted),
+            "arrangements_distinct": str(self.ways.distinct),
+            "smallest_p": max(self.ways.smallest_p, 1 / (found.permutations + 1)),
+            "permutations": found.permutations,
+            "all_permutations": found.complete,
+            "null": options.null,
+            "question": QUESTIONS[options.null],
+            "brought_over": [*maps.ways],
+            "cluster_threshold_t": found.threshold,
+            "found": {name: _told(found, name) for name in found.p},
+            "true_voxels": found.discoveries.count(np.arange(len(found.t))),
+            "confidence": 1 - options.test.alpha,
+            "clusters": clusters.to_dict(orient="records"),
+            "effects": effects[effects["kind"] != "region"].to_dict(orient="records"),
+            "files": files,
+            "seconds": time.perf_counter() - began,
+            "request": request,
+        }
+        self.study.write_json(f"{start}_test.json", told)
+        return told
+
+    def _units(self) -> list[NDArray[np.int64]]:
+        """List the rows that share an effect; of means of folds, those of one network."""
+        if not self.options.fold_means:
+            return self.ways.tree.units()
+        fold_of = [name.partition(",")[0] for name in self.ways.design.subjects]
+        return [np.flatnonzero(np.array(fold_of) == one) for one in dict.fromkeys(fold_of)]
+
+    def _null_count(self) -> int:
+        """Tell how many networks of the study the null is made of."""
+        options = self.options
+        if options.null == "permutation" or options.null_studies:
+            return 0
+        if options.null == "untrained":
+            return options.null_networks
+        return len(permuted_studies(self.study.folder, self.scans.network))
+
+    def _write_maps(
+        self, maps: MapsOfScans, start: str, found: Inference, mask: NDArray[np.bool_]
+    ) -> list[str]:
+        every: dict[str, tuple[NDArray[Any], float, str]] = {
+            "t": (found.t, 0.0, f"t of {self.ways.design.effect}"),
+            "p": (found.uncorrected, 1.0, "p of each voxel, of both directions, not corrected"),
+        }
+        for name, p in found.p.items():
+            said = f"family-wise p by the largest {_TITLES[name]}, of both directions"
+            every[f"p{_TITLES[name]}"] = (p, 1.0, said)
+        if found.tfce is not None:
+            every["tfce"] = (found.tfce, 0.0, "threshold-free cluster enhancement of t")
+        files = []
+        for statistic, (values, outside, said) in every.items():
+            volume = np.full(mask.shape, outside, dtype=np.float32)
+            volume[mask] = values
+            one = GroupMap(
+                volume, maps.grid, maps.method, maps.target, statistic,
+                len(self.scans.rows),
+            )  # fmt: skip
+            extra = {
+                "Statistic": said,
+                "Model": self.options.model,
+                "Contrast": self.ways.design.effect,
+                "DegreesOfFreedom": found.df,
+                "Permutations": found.permutations,
+                "FWHM": self.options.fwhm,
+            }
+            path = self.study.write_statistic(start, one, maps.label, extra)
+            files += [f"group/{path.name}", f"group/{path.name.removesuffix('.nii.gz')}.json"]
+        return files
+
+
+def _told(found: Inference, name: str) -> dict[str, Any]:
+    p = found.p[name]
+    above = found.t > 0
+    return {
+        "smallest_p": float(p.min()),
+        "voxels_05": int((p <= 0.05).sum()),
+        "positive_05": int(((p <= 0.05) & above).sum()),
+    }
