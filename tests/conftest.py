@@ -38,7 +38,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class ByFile(LoadGroupScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return _group_of(nodeid.split("::", maxsplit=1)[0]) or nodeid.split("[")[0]
+            return _group_of(nodeid.split("::", maxsplit=1)[0]) or nodeid.split("[", maxsplit=1)[0]
 
     return ByFile(config, log)
 
