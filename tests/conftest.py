@@ -19,15 +19,17 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @cache
 def _group_of(file: str) -> str:
-    """Read the name of the group that a file of tests is marked with."""
-    found = re.search(r'pytest\.mark\.xdist_group\("(.+?)"\)', (ROOT / file).read_text("utf-8"))
-    return found[1] if found else ""
+    """Name the group whose tests share what is made once: by its mark, or the file alone."""
+    text = (ROOT / file).read_text("utf-8")
+    found = re.search(r'pytest\.mark\.xdist_group\("(.+?)"\)', text)
+    return found[1] if found else file if 'scope="module"' in text else ""
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Give all tests of a group to one worker, which then makes what they share once.
 
+    All cases of a parametrised test go together too: handing them out one by one takes seconds.
     pytest-xdist 3.8 passes groups on in a field that pytest 9.2 no longer reads.
     """
     if config.getoption("dist") != "loadgroup":
@@ -36,7 +38,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class ByFile(LoadGroupScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return _group_of(nodeid.split("::", maxsplit=1)[0]) or nodeid
+            return _group_of(nodeid.split("::", maxsplit=1)[0]) or nodeid.split("[", maxsplit=1)[0]
 
     return ByFile(config, log)
 

@@ -7,10 +7,10 @@ from collections import Counter
 import pytest
 import torch
 
-from benchmarks.grammar import Grown, differences
+from benchmarks.grammar import _ACTIVATIONS, _KINDS, OTHERS, Grown, differences
 
-# The bench grows thousands; of these 64 every kind of block, norm and activation is a part.
-NETWORKS, AT_A_TIME = 64, 16
+# The bench grows thousands; of these 24 every kind of block, norm and activation is a part.
+NETWORKS, AT_A_TIME = 24, 8
 
 
 @pytest.mark.parametrize("first", range(0, NETWORKS, AT_A_TIME))
@@ -25,6 +25,22 @@ def test_faster_copies_of_grown_networks_give_the_maps_of_the_networks_as_given(
     assert not wrong
     # Else nothing was compared.
     assert sum(count for how, count in ways.items() if "as given" not in how) > AT_A_TIME / 2
+
+
+def test_the_networks_hold_every_part_of_the_grammar() -> None:
+    grown = [Grown(seed) for seed in range(NETWORKS)]
+    blocks = [block for network in grown for block in network.blocks]
+    units = [unit for one in blocks for unit in (one.one, one.two)]
+    assert {block.kind for block in blocks} == set(_KINDS)
+    assert len({type(block.short) for block in blocks}) == 3
+    assert len({type(unit.norm) for unit in units}) == 4
+    written = {(type(one.activation), one.written, one.in_place) for one in units}
+    assert len(written) == 4 * len(_ACTIVATIONS)
+    assert {unit.asks for unit in units} == {"", "channels", "features", "class"}
+    assert {unit.order[0] for unit in units} == {"norm", "conv"}
+    assert {network.head.out_features for network in grown} == {1, 2, 3}
+    # Each other method, with bfloat16 and without, by the parity and rank of seeds.
+    assert 2 * len(OTHERS) <= NETWORKS
 
 
 def test_a_seed_grows_one_network() -> None:

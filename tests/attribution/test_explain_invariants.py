@@ -27,8 +27,13 @@ SLOPES = (
 )  # fmt: skip
 # What is kept does not hang on how many masks are drawn or steps taken.
 FEW: dict[str, dict[str, Any]] = {
-    "rise": {"masks": 100},
-    "extremal-perturbation": {"iterations": 15},
+    "rise": {"masks": 40},
+    "region-shapley": {"permutations": 4},
+    "extremal-perturbation": {"iterations": 8},
+    "meaningful-perturbation": {"optimiser": {"iterations": 16}},
+    "integrated-gradients": {"steps": 8},
+    "smoothgrad": {"samples": 4},
+    "recommended": {"samples": 4},
 }
 SCANS = variation_of(volumes(30, seed=9), 5)
 pytestmark = pytest.mark.filterwarnings("ignore::voxplain.errors.VoxplainWarning")
@@ -36,11 +41,11 @@ pytestmark = pytest.mark.filterwarnings("ignore::voxplain.errors.VoxplainWarning
 
 def explain(model: nn.Module, items: Any, name: str, *args: Any, **options: Any) -> Any:
     """Explain with few passes, and with scans at hand for the method that cannot do without."""
-    return run.explain(model, items, name, *args, **FEW.get(name, {}), **of_scans(name), **options)
+    return run.explain(model, items, name, *args, **quick(name), **options)
 
 
-def of_scans(name: str) -> dict[str, Any]:
-    return {"scans": SCANS} if name == "pattern" else {}
+def quick(name: str) -> dict[str, Any]:
+    return FEW.get(name, {}) | ({"scans": SCANS} if name == "pattern" else {})
 
 
 def close(a: np.ndarray, b: np.ndarray, tolerance: float = 1e-4) -> bool:
@@ -85,7 +90,7 @@ def test_provenance_is_plain_and_complete(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_batch_equals_one_by_one(name: str) -> None:
-    model, items = paper_like(), volumes(5)
+    model, items = paper_like(), volumes(4)
     alone = [explain(model, item, name, engine=EXACT) for item in items]
     for size in (1, 3, 8):
         together = explain(model, items, name, engine=Engine("cpu", "exact", size))
@@ -194,7 +199,7 @@ def test_the_network_is_free_between_two_maps(name: str) -> None:
     model = paper_like().train()
     before = traces(model)
     engine = Engine("cpu", "exact", 1)
-    for _ in run.iter_explain(model, volumes(2), name, engine=engine, **of_scans(name)):
+    for _ in run.iter_explain(model, volumes(2), name, engine=engine, **quick(name)):
         assert same(traces(model), before)
 
 
@@ -307,7 +312,7 @@ def test_progress_reaches_the_total(name: str) -> None:
             name,
             engine=Engine("cpu", "exact", 2),
             on_progress=lambda done, total: told.append((done, total)),
-            **of_scans(name),
+            **quick(name),
         )
     )
     assert len(made) == 3

@@ -7,7 +7,10 @@ from functools import cache, partial
 
 import pytest
 
-from voxplain.pipeline.demo import judge, run
+from voxplain.grid import KAN2020_GRID
+from voxplain.phantom import Scenario
+from voxplain.pipeline.demo import judge, learn, run
+from voxplain.pipeline.demo import summary as summary_facts
 from voxplain.pipeline.demo.run import DemoOptions, run_demo
 from voxplain.progress import Silent
 from voxplain.report.figures import style
@@ -16,7 +19,7 @@ from voxplain.results.summary import demo_json
 
 COARSE = 40
 """Dots per inch: nobody looks at these figures."""
-DRAWS = 50
+DRAWS = 30
 """Random maps of each null level; of how many the demo draws, tests/trust has the proof."""
 
 
@@ -38,13 +41,21 @@ def drawn(name: str) -> Callable[..., object]:
     return once
 
 
+GRID = KAN2020_GRID.recut(5)
+"""Of the same extent as the demo's own, with a fifth of its voxels."""
+
+
 def make_small(patched: pytest.MonkeyPatch) -> None:
-    """Draw coarse figures, once, and few random maps."""
+    """Make coarse scans and figures, the latter once, and few random maps."""
+    coarse = partial(learn.make_phantom, scenario=Scenario(grid=GRID))
+    patched.setattr(learn, "make_phantom", coarse)
     for name in ("demo_pictures", "demo_viewers"):
         patched.setattr(run, name, drawn(name))
     patched.setattr(style, "DPI", COARSE)
     for name in ("chance_of", "chance_interval", "agreement"):
         patched.setattr(judge, name, partial(getattr(judge, name), draws=DRAWS))
+    scores = partial(summary_facts.classification_scores, draws=200)
+    patched.setattr(summary_facts, "classification_scores", scores)
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,9 @@ from sklearn.metrics import average_precision_score
 
 from voxplain.cli import _demo_table, main
 from voxplain.errors import InputError, StudyError
+from voxplain.grid import KAN2020_GRID
 from voxplain.nets import read_record
+from voxplain.phantom import Scenario
 from voxplain.pipeline.demo.run import DemoOptions, run_demo
 from voxplain.progress import Silent
 from voxplain.results.demo import DemoResult
@@ -79,10 +81,11 @@ def test_maps_that_are_cut_at_zero_have_the_chance_of_such(summary: dict) -> Non
 def test_maps_lie_on_the_subject_s_grid(summary: dict, options: DemoOptions) -> None:
     maps = sorted((options.out / "maps").rglob("*_statmap.nii.gz"))
     assert len(maps) == 3 * 6 + 2
+    assert Scenario().grid.shape == (58, 70, 58)
     scans = {p.name[:8]: p for p in (options.out / "phantom").rglob("*_T1w.nii.gz")}
     for path in maps:
         image, scan = nib.load(path), nib.load(scans[path.name[:8]])
-        assert image.shape == scan.shape == (58, 70, 58)
+        assert image.shape == scan.shape == KAN2020_GRID.recut(5).shape
         np.testing.assert_allclose(image.affine, scan.affine)
         assert image.get_data_dtype() == np.float32
         sidecar = json.loads(Path(str(path).replace(".nii.gz", ".json")).read_text())
@@ -95,7 +98,8 @@ def test_the_truth_is_kept(summary: dict, options: DemoOptions) -> None:
     assert table["label"].value_counts().to_dict() == {"control": 10, "case": 10}
     folder = options.out / "phantom"
     support = nib.load(folder / "template_desc-effect_mask.nii.gz").get_fdata() > 0
-    assert support.sum() == pytest.approx(580, rel=0.05)
+    # Two hippocampi and two amygdalae.
+    assert support.sum() * 5**3 == pytest.approx(580 * 3**3, rel=0.1)
     for who, label in zip(table["participant_id"], table["label"], strict=True):
         start = folder / who / "anat" / who
         own = nib.load(f"{start}_desc-effect_mask.nii.gz").get_fdata() > 0
