@@ -40,7 +40,7 @@ def drawn(name: str) -> Callable[..., object]:
 
 def make_small(patched: pytest.MonkeyPatch) -> None:
     """Draw coarse figures, once, and few random maps."""
-    for name in ("demo_pictures", "demo_viewers"):
+    for name in ("demo_pictures", "demo_viewer"):
         patched.setattr(run, name, drawn(name))
     patched.setattr(style, "DPI", COARSE)
     for name in ("chance_of", "chance_interval", "agreement"):

@@ -31,8 +31,8 @@ from voxplain.pipeline.fit.pictures import fit_pictures
 from voxplain.pipeline.fit.places import FOLDS
 from voxplain.pipeline.fit.scores import predictions_table, score_model
 from voxplain.pipeline.fit.setting import Setting, ceiling_of
+from voxplain.pipeline.made import write_page
 from voxplain.progress import Progress, Silent
-from voxplain.report.html.render import render
 from voxplain.report.pages.fit import fit_page
 from voxplain.results.fit import FitResult, ModelResult, TrainedNetwork
 from voxplain.results.summary import fit_json
@@ -160,7 +160,7 @@ def run_fit(options: FitOptions, progress: Progress) -> FitResult | None:
         versions={"voxplain": __version__, "torch": torch.__version__},
     )
     pictures = fit_pictures(result, setting, {n: every[n] for n in trained})
-    study.write_text("fit.html", render(fit_page(result, pictures)))
+    write_page(study, "fit.html", fit_page(result, pictures))
     for name, picture in pictures.items():
         study.write_bytes(f"figures/fit-{_plain(name)}.png", picture)
     summary = study.read_json("summary.json") | {"fit": fit_json(result)}

@@ -1,0 +1,81 @@
+"""Captions that stand alone: one for each figure, on the page and for a paper."""
+
+from __future__ import annotations
+
+from voxplain.report.pages.demo_words import listed
+from voxplain.results.fit import FitResult
+from voxplain.results.study import StudyFound
+
+__all__ = ["caption_of", "scores_caption"]
+
+_SIDES = "Left is left. The grey image is the mean scan of the study."
+_COLOURS = "Colours are centred on zero where a map has both signs, and fade out towards it."
+
+
+def scores_caption(fit: FitResult) -> str:
+    """Say what the marks of the figure of scores are, those alone that are there."""
+    score = "accuracy" if fit.class_names else f"mean absolute error of {fit.outcome}"
+    said = [f"Held-out {score} of each model, by {fit.folds} folds of {fit.scans} scans."]
+    judged = [model.judged.scores[fit.main] for model in fit.models.values()]
+    said.append(
+        "Large marks: means over folds."
+        if any(one.folds_ci for one in judged)
+        else "Large marks: scores pooled over folds."
+    )
+    said.append("Lines: 95 % intervals.")
+    if fit.folds < fit.scans and any(one.folds_ci for one in judged):
+        said.append("Small dots: single folds.")
+    if fit.confounds and fit.confounds.alone:
+        said.append("Diamonds: a linear model of confounds without any image.")
+    return " ".join(said)
+
+
+def caption_of(name: str, found: StudyFound) -> str:
+    """Write the caption of a figure.
+
+    Parameters
+    ----------
+    name : str
+        ``"scores"``, ``"mosaic:Gradient:case"``, ...
+    found : StudyFound
+    """
+    kind, _, rest = name.partition(":")
+    label, _, target = rest.rpartition(":")
+    outlined = " The outline is where the true effect lies." if found.judged else ""
+    if kind == "scores" and found.fit:
+        return scores_caption(found.fit)
+    if kind == "gallery":
+        return (
+            f"Mean maps of all methods for {rest}, at the same cuts. Each row has its own scale. "
+            f"{_COLOURS} {_SIDES}{outlined}"
+        )
+    if kind == "mosaic":
+        count = next((m.scans for m in found.means if m.target == target), None)
+        return (
+            f"{label}: evidence for {target}, mean map of {count} held-out scans, each explained "
+            f"by the network that had not seen it. {_COLOURS} {_SIDES}{outlined}"
+        )
+    if kind == "regions":
+        return (
+            f"{label} for {target}: mean of the map in the regions of {found.atlas} in which it is "
+            "strongest for their size, strongest first. Lines: 95 % intervals over scans. "
+            "Orange: positive; blue: negative."
+        )
+    if kind == "reclassify" and found.reclassify:
+        classes = listed(found.reclassify.class_names)
+        return f"Accuracy on whole and on masked held-out scans, {classes}, with 95 % intervals."
+    return {
+        "calibration": (
+            "How often predictions are right against how probable they were said to be. On the "
+            "dashed line a model is calibrated; area: number of scans; vertical lines: 95 % Wilson "
+            "intervals."
+        ),
+        "agreement": (
+            "Rank correlation between the mean maps of the methods inside the brain, 1 for maps "
+            "that rank all voxels alike."
+        ),
+        "deletion": (
+            "What the network's score loses when the voxels that a map ranks highest are deleted: "
+            "dots, the method's maps; diamonds, random maps as smooth."
+        ),
+    }.get(kind, "")

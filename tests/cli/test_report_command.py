@@ -1,0 +1,231 @@
+"""``voxplain report``: whatever a study holds, on one page."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from html import unescape
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from made_study import (
+    CLASSES,
+    EVIL,
+    GRID,
+    LABELS,
+    SUBJECTS,
+    WRONG,
+    add_fit,
+    add_maps,
+    add_trust,
+    bare_study,
+    values_of,
+)
+
+from voxplain.study import Study
+
+Run = Callable[..., tuple[int, str, str]]
+QUICK = ("report", "--no-figures")
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    return bare_study(tmp_path / "study")
+
+
+def page_of(study: Study) -> str:
+    return (study.folder / "report.html").read_text(encoding="utf-8")
+
+
+def section(page: str, anchor: str) -> str:
+    found = re.search(rf'<section id="{anchor}">(.*?)</section>', page, re.DOTALL)
+    assert found, anchor
+    return found[1]
+
+
+def words(html: str) -> str:
+    return unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", html)))
+
+
+def viewer(page: str) -> dict:
+    found = re.search(r'<script type="application/json"[^>]*>(.*?)</script>', page, re.DOTALL)
+    assert found
+    return json.loads(found[1])
+
+
+def test_what_was_not_run_is_one_line_with_its_command(run: Run, study: Study) -> None:
+    code, shown, error = run(*QUICK, study.folder)
+    assert (code, error) == (0, "")
+    assert "Not run yet: Accuracy beside its controls, The maps, Group statistics" in shown
+    page = page_of(study)
+    for anchor, command in (
+        ("accuracy", "fit"),
+        ("maps", "explain"),
+        ("group", "group"),
+        ("agreement", "trust"),
+        ("masked", "reclassify"),
+    ):
+        html = section(page, anchor)
+        assert html.count("<p") == 1
+        assert 'class="not-run"' in html
+        assert f"voxplain {command} {study.folder}" in words(html)
+    assert "24 scans are ready; no network was trained" in words(section(page, "verdict"))
+    assert f"voxplain report --no-figures {study.folder}" in words(page.partition("<main>")[0])
+    assert re.search(r"Study study · .* · 20\d\d-\d\d-\d\d \d\d:\d\d", words(page))
+
+
+def test_parts_come_in_as_they_are_run(run: Run, study: Study) -> None:
+    add_fit(study)
+    assert run(*QUICK, study.folder)[0] == 0
+    page = page_of(study)
+    sentence = words(section(page, "verdict"))
+    assert (
+        "0.950 (95 % interval 0.820 to 1.000), better than chance; no maps were made." in sentence
+    )
+    assert "Scans of each class in each fold" in section(page, "asked")
+    add_maps(study)
+    assert run("group", study.folder, "--only", "class=control", "--permutations", 30)[0] == 0
+    add_trust(study)
+    code, shown, _ = run(*QUICK, study.folder)
+    assert code == 0
+    assert "Not run yet: Masked scans, Feature maps." in shown
+    page = page_of(study)
+    assert words(section(page, "verdict")).count("may be believed") == 1
+    assert "maps of SmoothGrad may not be believed" in words(section(page, "verdict"))
+    assert "Hippocampus L" in words(section(page, "maps"))
+    assert "Clusters, Gradient for control: mean, class=control" in words(section(page, "group"))
+    assert ".61" in words(section(page, "agreement"))
+    statistics = {one["statistic"] for one in viewer(page)["maps"]}
+    assert {"mean", "t", "corrected p, voxels", "corrected p, TFCE"} <= statistics
+
+
+def test_a_name_from_a_file_is_text_and_no_markup(run: Run, study: Study) -> None:
+    add_fit(study)
+    add_maps(study)
+    assert run(*QUICK, study.folder)[0] == 0
+    page = page_of(study)
+    assert EVIL not in page
+    assert EVIL in words(section(page, "scans"))
+    assert page.count("<script") == page.count("</script>") == 2
+    assert f"sub-{EVIL}" in {one["subject"] for one in viewer(page)["maps"]} | set(
+        viewer(page)["elsewhere"]
+    ) | {f"sub-{EVIL}"}
+
+
+def test_whom_to_look_at_first(run: Run, study: Study) -> None:
+    add_fit(study)
+    add_maps(study)
+    assert run(*QUICK, study.folder, "--subjects", 3)[0] == 0
+    html = section(page_of(study), "scans")
+    first, second, _ = re.findall(r"<summary><strong>(.*?)</strong>", html)
+    assert first == f"sub-{SUBJECTS[WRONG]}"
+    assert second == "sub-07"
+    assert "wrong, and 97 % sure" in html
+    assert "its map is unlike those of its class" in html
+    # By hand: the correlation of its map with the mean of the others of its class, in the brain.
+    values = values_of("gradient")
+    anatomy = nib.load  # the store is the made brain, times a factor: not zero where the brain is
+    assert anatomy
+    brain = np.load(study.folder / "cohort/images.npy")[0] != 0
+    others = [i for i in range(len(LABELS)) if LABELS[i] == LABELS[7] and i != 7]
+    r = np.corrcoef(values[7][brain], values[others].mean(axis=0)[brain])[0, 1]
+    assert f"(r {r:.2f})" in html
+    assert "those of 21 others" in words(html)
+
+
+def test_maps_of_all_others_lie_beside_the_page(run: Run, study: Study) -> None:
+    add_fit(study)
+    add_maps(study)
+    assert run(*QUICK, study.folder, "--subjects", 2, "--everyone")[0] == 0
+    data = viewer(page_of(study))
+    assert len(data["elsewhere"]) == len(SUBJECTS) - 2
+    for scan, file in data["elsewhere"].items():
+        text = (study.folder / file).read_text(encoding="utf-8")
+        held = json.loads(text.removeprefix("voxplainMaps(").removesuffix(");\n"))
+        assert {one["subject"] for one in held["maps"]} == {scan}
+        assert "<" not in text
+    # A later report finds them without being told.
+    assert run(*QUICK, study.folder, "--subjects", 2)[0] == 0
+    assert viewer(page_of(study))["elsewhere"] == data["elsewhere"]
+
+
+def test_figures_for_a_paper(run: Run, study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voxplain.report.figures.style._PRINT_DPI", 40)
+    add_fit(study)
+    add_maps(study)
+    code, shown, _ = run("report", study.folder)
+    assert code == 0
+    names = {path.stem for path in (study.folder / "figures").glob("paper-*.svg")}
+    assert f"{len(names)} figures for a paper" in shown
+    assert {"paper-Scores", "paper-Gallery-Control", "paper-Mosaic-Gradient-Control"} <= names
+    captions = (study.folder / "figures/paper-captions.txt").read_text(encoding="utf-8")
+    for name in names:
+        assert (study.folder / f"figures/{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert b"<svg" in (study.folder / f"figures/{name}.svg").read_bytes()[:900]
+        (told,) = re.findall(rf"^{re.escape(name)}: (.{{40,}})$", captions, re.MULTILINE)
+        assert told.endswith(".")
+
+
+def test_methods_and_references_follow_what_was_run(run: Run, study: Study) -> None:
+    add_fit(study)
+    add_maps(study)
+    assert run("group", study.folder, "--only", "class=control", "--permutations", 30)[0] == 0
+    assert run(*QUICK, study.folder)[0] == 0
+    text = words(section(page_of(study), "methods"))
+    for said in (
+        "mrinet (MRINet, 298,498 parameters, in float32) was trained to tell control and case",
+        "in a cross-validation of 5 folds",
+        "2 epochs of Adam; seed 3",
+        "SmoothGrad [smoothgrad] (samples 4)",
+        "(12 scans; maps not smoothed), by 30 arrangements",
+        "threshold-free cluster enhancement [smith2009]",
+        "doi = {10.1016/j.neuroimage.2008.03.061}",
+        "20 How data were assigned to parts 5 folds",
+        "40 registration; 41 where the full protocol is; 42 funding.",
+    ):
+        assert said in text, said
+    cited = set(re.findall(r"\[([a-z0-9, -]+)\]", text))
+    keys = {key for group in cited for key in group.split(", ")}
+    assert keys == set(re.findall(r"@\w+\{([^,]+),", text))
+    commands = words(section(page_of(study), "repeat"))
+    assert f"voxplain fit {study.folder} --network mrinet --cv 5" in commands
+    assert "--method gradient --method smoothgrad" in commands
+
+
+@pytest.mark.parametrize(
+    ("made", "arguments", "sentence"),
+    [
+        ({}, (), "is no study: it has no dataset_description.json"),
+        ({"dataset_description.json": "{}", "demo.json": "{}"}, (), "is a demonstration"),
+        ({"dataset_description.json": "{}"}, ("--atlas", "Talairach"), "Unknown atlas 'Talairach'"),
+        ({"dataset_description.json": "{}"}, ("--subjects", "-1"), "--subjects is a number"),
+        ({"dataset_description.json": "{}"}, (), "holds files that voxplain did not write"),
+    ],
+)
+def test_what_is_no_study_is_refused_in_a_sentence(
+    run: Run, tmp_path: Path, made: dict[str, str], arguments: tuple[str, ...], sentence: str
+) -> None:
+    for name, text in made.items():
+        (tmp_path / name).write_text(text)
+    code, _, error = run("report", tmp_path, *arguments)
+    assert code == 2
+    assert sentence in error
+    assert "Traceback" not in error
+
+
+def test_maps_of_another_grid_and_place_are_left_out(run: Run, study: Study) -> None:
+    add_fit(study)
+    add_maps(study)
+    record = study.read_json("explain.json")
+    lost, moved = (record["group"]["gradient"][c]["map"] for c in (0, 1))
+    study.remove(lost)
+    image = nib.load(study.folder / moved)
+    nib.save(nib.Nifti1Image(image.get_fdata(), image.affine * 2), study.folder / moved)
+    assert run(*QUICK, study.folder, "--atlas", "none")[0] == 0
+    held = {(one["method"], one["target"]) for one in viewer(page_of(study))["maps"]}
+    assert held == {("SmoothGrad", name) for name in CLASSES}
+    assert "Regions were not named" in words(section(page_of(study), "regions"))
+    assert GRID.shape == tuple(viewer(page_of(study))["shape"])
