@@ -12,7 +12,11 @@ from voxplain import __version__
 from voxplain.cohort import mni152_template
 from voxplain.cohort.store.writer import write_store
 from voxplain.grid import KAN2020_GRID
+from voxplain.group.permutation import TestOptions
 from voxplain.maps import AttributionMap, GroupMap, Provenance
+from voxplain.pipeline.group.options import GroupOptions
+from voxplain.pipeline.group.run import group_study
+from voxplain.progress import Silent
 from voxplain.results.fit import FitResult, ModelResult, TrainedNetwork
 from voxplain.results.scores import Calibrated, HeldOut, Judged, Permutation
 from voxplain.results.summary import fit_json, trust_json
@@ -160,3 +164,15 @@ def add_trust(study: Study) -> None:
         {"voxplain": __version__},
     )
     study.write_json("trust.json", trust_json(result))
+
+
+def whole_study(folder: Path) -> Study:
+    """A study of which all is there."""
+    study = bare_study(folder)
+    add_fit(study)
+    add_maps(study)
+    test = TestOptions(("voxel", "tfce"), 30)
+    options = GroupOptions(folder, only="class=control", methods=("gradient",), test=test)
+    group_study(options, Silent())
+    add_trust(study)
+    return study

@@ -12,7 +12,7 @@ from voxplain.progress import Progress
 from voxplain.report import figures
 from voxplain.report.pages.fit import score_rows
 from voxplain.report.pages.reclassify import condition_rows
-from voxplain.report.pages.study.captions import caption_of
+from voxplain.report.pages.study.captions import caption_of, on_page
 from voxplain.report.pages.study.numbers import agreed, deleted
 from voxplain.report.words.scores import chance_level
 from voxplain.results.fit import FitResult
@@ -31,7 +31,7 @@ Makers = dict[str, Callable[[], bytes]]
 def draw_pictures(
     found: StudyFound, maps: StudyMaps | None, truth: Any, progress: Progress, print_: bool
 ) -> tuple[dict[str, bytes], dict[str, figures.Printed]]:
-    """Draw every figure of the report.
+    """Draw every figure of the report; those that are for a paper alone only where asked for.
 
     Parameters
     ----------
@@ -49,6 +49,27 @@ def draw_pictures(
     printed : dict of str to Printed
         Empty where none were asked for.
     """
+    makers = _makers(found, maps, truth)
+    first = maps.label(maps.means[0]) if maps is not None and maps.means else ""
+    if not print_:
+        makers = {name: make for name, make in makers.items() if on_page(name, first)}
+    pictures: dict[str, bytes] = {}
+    printed: dict[str, figures.Printed] = {}
+    with progress.step("Figures", len(makers)) as advance:
+        for done, (name, make) in enumerate(makers.items(), start=1):
+            if print_:
+                with figures.for_print() as made:
+                    png = make()
+                printed[name] = made[-1]
+            else:
+                png = make()
+            if on_page(name, first):
+                pictures[name] = png
+            advance(done)
+    return pictures, printed
+
+
+def _makers(found: StudyFound, maps: StudyMaps | None, truth: Any) -> Makers:
     makers: Makers = {}
     if found.fit:
         makers |= _of_fit(found.fit)
@@ -60,18 +81,7 @@ def draw_pictures(
         chance = chance_level(one.class_names, one.class_counts)
         rows = condition_rows(one)
         makers["reclassify"] = lambda: figures.model_scores(rows, "accuracy", chance, one.ceiling)
-    pictures: dict[str, bytes] = {}
-    printed: dict[str, figures.Printed] = {}
-    with progress.step("Figures", len(makers)) as advance:
-        for done, (name, make) in enumerate(makers.items(), start=1):
-            if print_:
-                with figures.for_print() as made:
-                    pictures[name] = make()
-                printed[name] = made[-1]
-            else:
-                pictures[name] = make()
-            advance(done)
-    return pictures, printed
+    return makers
 
 
 def write_for_print(study: Study, found: StudyFound, printed: Mapping[str, figures.Printed]) -> int:

@@ -64,7 +64,8 @@
       this.away = null;
       this.fill();
       this.listen();
-      this.start();
+      this.turn = 0;
+      this.ready = this.start();
     }
 
     async start() {
@@ -180,8 +181,12 @@
 
     async show(map, first = false, note = "") {
       const who = map.subject in this.data.anatomy ? map.subject : this.data.mean;
-      this.values16 = await this.once(map.data, () => numbers(map.data));
-      this.grey = await this.once(this.data.anatomy[who], () => inflate(this.data.anatomy[who]));
+      // Of two that are asked for one after the other, the last is shown, whichever comes first.
+      const turn = ++this.turn;
+      const values = await this.once(map.data, () => numbers(map.data));
+      const grey = await this.once(this.data.anatomy[who], () => inflate(this.data.anatomy[who]));
+      if (turn !== this.turn) return;
+      [this.values16, this.grey] = [values, grey];
       const other = !this.map || this.map.p !== map.p || this.map.statistic !== map.statistic;
       this.map = map;
       this.note = note;
@@ -364,8 +369,10 @@
         const root = document.querySelector(".maps");
         if (!viewers.has(root)) viewers.set(root, new Viewer(root));
         const viewer = viewers.get(root), select = viewer.part("subject");
-        select.value = button.dataset.shows;
-        if (viewer.map) viewer.choose("subject");
+        viewer.ready.then(() => {
+          select.value = button.dataset.shows;
+          viewer.choose("subject");
+        });
         root.scrollIntoView({ block: "start" });
         select.focus({ preventScroll: true });
       });

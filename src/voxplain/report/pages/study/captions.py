@@ -6,10 +6,24 @@ from voxplain.report.pages.demo_words import listed
 from voxplain.results.fit import FitResult
 from voxplain.results.study import StudyFound
 
-__all__ = ["caption_of", "scores_caption"]
+__all__ = ["caption_of", "on_page", "scores_caption"]
 
 _SIDES = "Left is left. The grey image is the mean scan of the study."
 _COLOURS = "Colours are centred on zero where a map has both signs, and fade out towards it."
+
+
+def on_page(name: str, first: str) -> bool:
+    """Tell whether a figure is on the page: of single methods, that of the first alone.
+
+    Parameters
+    ----------
+    name : str
+        As `caption_of` knows it.
+    first : str
+        Label of the first method.
+    """
+    kind, _, rest = name.partition(":")
+    return kind not in ("mosaic", "regions") or rest.rpartition(":")[0] == first
 
 
 def scores_caption(fit: FitResult) -> str:

@@ -56,9 +56,8 @@ def maps(found: StudyFound, shown: Shown) -> list[Item]:
     for name, png in shown.pictures.items():
         if name.startswith("gallery:"):
             items.append(_picture(name, png, found))
-    first = found.means[0]
     for name, png in shown.pictures.items():
-        if name.startswith("mosaic:") and name.startswith(f"mosaic:{first.label}"):
+        if name.startswith("mosaic:"):
             items.append(_picture(name, png, found))
     items.append(_peaks(found))
     signs = [f"{one.label}: {one.sign}." for one in found.methods.values() if one.sign]
@@ -201,11 +200,10 @@ def regions(found: StudyFound, shown: Shown) -> list[Item]:
             )
         )
     ]
-    first = found.means[0].label
     items += [
         _picture(name, png, found)
         for name, png in shown.pictures.items()
-        if name.startswith(f"regions:{first}:")
+        if name.startswith("regions:")
     ]
     for (label, target), values in found.regions.items():
         rows = tuple(
