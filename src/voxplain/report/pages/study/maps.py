@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from voxplain.report.html.sections import (
@@ -13,6 +13,7 @@ from voxplain.report.html.sections import (
     MapViewer,
     NotRun,
     Picture,
+    SideBySide,
     Table,
     Text,
 )
@@ -24,7 +25,7 @@ from voxplain.results.study import GroupTest, StudyFound
 
 __all__ = ["group", "maps", "regions", "truth"]
 
-_CLUSTERS, _REGIONS, _PEAKS = 8, 10, 3
+_CLUSTERS, _REGIONS, _FEWER, _PEAKS = 6, 10, 5, 3
 _LEVEL = 0.05
 _STATISTIC = {
     "voxel": "single voxels",
@@ -156,6 +157,11 @@ def _p(value: float) -> str:
     return "p < .001" if value < 0.001 else f"p = {value:.3f}"
 
 
+def _together(text: str) -> str:
+    """Write numbers that no line breaks."""
+    return text.replace("-", "−").replace(" ", "\u00a0")
+
+
 def _clusters(test: GroupTest, clusters: list[Mapping[str, Any]], count: int) -> Table:
     names = [name for name in clusters[0] if name.startswith("p_")]
     rows = tuple(
@@ -165,7 +171,7 @@ def _clusters(test: GroupTest, clusters: list[Mapping[str, Any]], count: int) ->
             one["voxels"],
             round(one["volume_ml"], 1),
             round(one["peak_t"], 2),
-            f"{one['x']:g}, {one['y']:g}, {one['z']:g}".replace("-", "−"),
+            _together(f"{one['x']:g}, {one['y']:g}, {one['z']:g}"),
             one["region"].replace("_", " "),
             *(_p(one[name]).removeprefix("p ").removeprefix("= ") for name in names),
             f"{100 * one['true_share']:.0f} %",
@@ -200,36 +206,45 @@ def regions(found: StudyFound, shown: Shown) -> list[Item]:
             )
         )
     ]
-    items += [
+    pictures = [
         _picture(name, png, found)
         for name, png in shown.pictures.items()
         if name.startswith("regions:")
     ]
+    items += _pairs(pictures)
+    tables: list[Picture | Table] = []
+    first = next(iter(found.regions))[0]
     for (label, target), values in found.regions.items():
+        most = _REGIONS if label == first else _FEWER
         rows = tuple(
             (
                 one.region.replace("_", " "),
                 round(one.density, 2),
-                number(one.mean, 3),
+                number(one.mean),
                 None
                 if one.low is None or one.high is None
-                else f"{number(one.low, 3)} to {number(one.high, 3)}",
-                number(one.peak, 3),
+                else f"{number(one.low)} to {number(one.high)}",
             )
-            for one in values[:_REGIONS]
+            for one in values[:most]
         )
-        items.append(
+        tables.append(
             Table(
-                ("region", "density", "mean", "95 % interval", "peak"),
+                ("region", "density", "mean", "95 % interval"),
                 rows,
                 caption=f"{label}, {target}",
             )
         )
+    items += _pairs(tables)
     tested = [test for test in found.tests if test.regions]
     if tested:
         items.append(Heading("Tested over scans"))
     items += [_region_tests(test) for test in tested]
     return items
+
+
+def _pairs(items: Sequence[Picture | Table]) -> list[Item]:
+    """Put items side by side, two at a time."""
+    return [SideBySide(tuple(items[i : i + 2])) for i in range(0, len(items), 2)]
 
 
 def _region_tests(test: GroupTest) -> Table:
@@ -243,7 +258,7 @@ def _region_tests(test: GroupTest) -> Table:
             *(_p(float(row[name])).removeprefix("p ").removeprefix("= ") for name in names),
             f"{100 * float(row['true_share']):.0f} %",
         )
-        for row in test.regions[:_REGIONS]
+        for row in test.regions[:_CLUSTERS]
     )
     heads = tuple(f"p, {_STATISTIC.get(name[2:], name[2:])}" for name in names)
     return Table(
