@@ -20,7 +20,7 @@ def report(
     atlas: Annotated[str, typer.Option(help="AAL, AAL3, HCPEx, or none.")] = "AAL",
     subjects: Annotated[
         int, typer.Option(help="Scans whose maps are in the page, those to look at first.")
-    ] = 12,
+    ] = 8,
     everyone: Annotated[
         bool,
         typer.Option("--everyone", help="Write the maps of all others into a folder beside it."),

@@ -34,7 +34,7 @@ class ReportOptions:
     study: Path
     network: str | None = None
     atlas: str = "AAL"
-    subjects: int = 12
+    subjects: int = 8
     everyone: bool = False
     figures: bool = True
 

@@ -24,6 +24,7 @@ __all__ = ["draw_pictures", "write_for_print"]
 
 _PREFIX: Final = "figures/paper-"
 _LABEL_WIDTH: Final = 16
+_GLASS: Final = 4
 
 Makers = dict[str, Callable[[], bytes]]
 
@@ -64,7 +65,8 @@ def draw_pictures(
             else:
                 png = make()
             if on_page(name, first):
-                pictures[name] = png
+                brain = name.startswith(("gallery", "mosaic"))
+                pictures[name] = figures.fewer_colours(png) if brain else png
             advance(done)
     return pictures, printed
 
@@ -130,6 +132,16 @@ def _of_maps(found: StudyFound, maps: StudyMaps, truth: Any) -> Makers:
         ]
         if rows:
             out[f"gallery:{target}"] = partial(figures.gallery, rows, background, grid, truth=truth)
+    same = [one for one in maps.means if maps.label(one) == maps.label(maps.means[0])]
+    if place.atlas is not None:
+        glass = [
+            (f"{maps.label(one)}, {one.target}", maps.values[one.file])
+            for one in same[:_GLASS]
+            if maps.values[one.file].any()
+        ]
+        if glass:
+            unit = same[0].unit
+            out["glass"] = partial(figures.glass_brains, glass, place.brain, grid, unit=unit)
     for one in maps.means:
         label = maps.label(one)
         if not maps.values[one.file].any():

@@ -2,6 +2,7 @@
 
 from voxplain.report.figures.brain.cohort import cohort_strip
 from voxplain.report.figures.brain.gallery import gallery
+from voxplain.report.figures.brain.glass import glass_brains
 from voxplain.report.figures.brain.maps import mosaic, overlay
 from voxplain.report.figures.brain.quality import contact_sheet, covariates, intensities
 from voxplain.report.figures.charts.bars import localisation_bars, region_bars
@@ -19,7 +20,7 @@ from voxplain.report.figures.charts.matrix import agreement_matrix
 from voxplain.report.figures.charts.power import power_curves
 from voxplain.report.figures.charts.ranks import rank_matrix
 from voxplain.report.figures.charts.scores import predictions, training_curve
-from voxplain.report.figures.style import Printed, for_print
+from voxplain.report.figures.style import Printed, fewer_colours, for_print
 
 __all__ = [
     "Printed",
@@ -31,8 +32,10 @@ __all__ = [
     "deletion_costs",
     "design_picture",
     "feature_contrasts",
+    "fewer_colours",
     "for_print",
     "gallery",
+    "glass_brains",
     "importances",
     "intensities",
     "localisation_bars",

@@ -10,6 +10,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -27,6 +28,7 @@ __all__ = [
     "INK",
     "PAGE_WIDTH",
     "Printed",
+    "fewer_colours",
     "for_print",
     "house_style",
     "mute",
@@ -132,6 +134,28 @@ def png_bytes(figure: Figure) -> bytes:
         svg = _saved(figure, "svg", DPI, {"Date": None})
         gathered.append(Printed(svg, _saved(figure, "png", _PRINT_DPI, {"Software": None})))
     return _saved(figure, "png", DPI, {"Software": None})
+
+
+def fewer_colours(png: bytes) -> bytes:
+    """Write a PNG with 256 colours of its own: a third of the size, and no eye sees it.
+
+    Parameters
+    ----------
+    png : bytes
+
+    Returns
+    -------
+    bytes
+        PNG.
+    """
+    from matplotlib.image import imread
+    from PIL import Image
+
+    buffer = BytesIO()
+    pixels = np.rint(255 * imread(BytesIO(png), format="png")[..., :3]).astype(np.uint8)
+    few = Image.fromarray(pixels).quantize(256, dither=Image.Dither.NONE)
+    few.save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()
 
 
 def _saved(figure: Figure, kind: str, dpi: int, metadata: dict[str, Any]) -> bytes:

@@ -8,7 +8,6 @@ from typing import Final
 
 from voxplain.report.html.sections import Fact, Finding, Findings, Item, Page, Section, Table, Text
 from voxplain.report.pages.demo_words import captioned, listed
-from voxplain.report.pages.study.captions import scores_caption
 from voxplain.report.words.numbers import MISSING, duration
 from voxplain.report.words.scores import (
     INTERVALS,
@@ -21,6 +20,7 @@ from voxplain.report.words.scores import (
     score_row,
     score_text,
     score_value,
+    scores_caption,
 )
 from voxplain.results.fit import Confounds, FitResult, ModelResult
 

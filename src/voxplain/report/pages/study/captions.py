@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from voxplain.report.pages.demo_words import listed
-from voxplain.results.fit import FitResult
+from voxplain.report.words.scores import scores_caption
 from voxplain.results.study import StudyFound
 
-__all__ = ["caption_of", "on_page", "scores_caption"]
+__all__ = ["caption_of", "on_page"]
 
 _SIDES = "Left is left. The grey image is the mean scan of the study."
 _COLOURS = "Colours are centred on zero where a map has both signs, and fade out towards it."
@@ -24,24 +24,6 @@ def on_page(name: str, first: str) -> bool:
     """
     kind, _, rest = name.partition(":")
     return kind not in ("mosaic", "regions") or rest.rpartition(":")[0] == first
-
-
-def scores_caption(fit: FitResult) -> str:
-    """Say what the marks of the figure of scores are, those alone that are there."""
-    score = "accuracy" if fit.class_names else f"mean absolute error of {fit.outcome}"
-    said = [f"Held-out {score} of each model, by {fit.folds} folds of {fit.scans} scans."]
-    judged = [model.judged.scores[fit.main] for model in fit.models.values()]
-    said.append(
-        "Large marks: means over folds."
-        if any(one.folds_ci for one in judged)
-        else "Large marks: scores pooled over folds."
-    )
-    said.append("Lines: 95 % intervals.")
-    if fit.folds < fit.scans and any(one.folds_ci for one in judged):
-        said.append("Small dots: single folds.")
-    if fit.confounds and fit.confounds.alone:
-        said.append("Diamonds: a linear model of confounds without any image.")
-    return " ".join(said)
 
 
 def caption_of(name: str, found: StudyFound) -> str:
@@ -68,6 +50,12 @@ def caption_of(name: str, found: StudyFound) -> str:
         return (
             f"{label}: evidence for {target}, mean map of {count} held-out scans, each explained "
             f"by the network that had not seen it. {_COLOURS} {_SIDES}{outlined}"
+        )
+    if kind == "glass":
+        return (
+            f"Mean maps by {found.means[0].label} of held-out scans on glass brains: projections "
+            "of the largest magnitude in the brain along each direction, in one scale. Red: "
+            "positive; blue: negative. L and R mark the sides."
         )
     if kind == "regions":
         return (

@@ -58,7 +58,7 @@ def maps(found: StudyFound, shown: Shown) -> list[Item]:
         if name.startswith("gallery:"):
             items.append(_picture(name, png, found))
     for name, png in shown.pictures.items():
-        if name.startswith("mosaic:"):
+        if name.startswith("mosaic:") or name == "glass":
             items.append(_picture(name, png, found))
     items.append(_peaks(found))
     signs = [f"{one.label}: {one.sign}." for one in found.methods.values() if one.sign]
@@ -219,7 +219,7 @@ def regions(found: StudyFound, shown: Shown) -> list[Item]:
         rows = tuple(
             (
                 one.region.replace("_", " "),
-                round(one.density, 2),
+                f"{one.density:.2f}",
                 number(one.mean),
                 None
                 if one.low is None or one.high is None

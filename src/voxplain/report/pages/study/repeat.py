@@ -37,6 +37,8 @@ def repeat(found: StudyFound, shown: Shown) -> list[Item]:
             ),
             Code("\n".join(lines)),
         ]
+    if found.cohort and found.cohort.recipe:
+        items.append(Text((f"The cohort before it: {found.cohort.recipe}.",)))
     versions = tuple(found.versions.items())
     if versions:
         items.append(Table(("package", "version"), versions, caption="Versions"))
