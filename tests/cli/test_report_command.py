@@ -20,6 +20,7 @@ from made_study import (
     WRONG,
     add_fit,
     add_maps,
+    add_trust,
     bare_study,
     values_of,
     whole_study,
@@ -27,7 +28,9 @@ from made_study import (
 
 from voxplain.pipeline.report.options import ReportOptions
 from voxplain.pipeline.report.run import write_report
+from voxplain.pipeline.report.scans import judge_scans
 from voxplain.progress import Silent
+from voxplain.results.study import ScanFound
 from voxplain.study import Study
 
 Run = Callable[..., tuple[int, str, str]]
@@ -241,3 +244,30 @@ def test_maps_of_another_grid_and_place_are_left_out(run: Run, study: Study) -> 
     assert held == {("SmoothGrad", name) for name in CLASSES}
     assert "Regions were not named" in words(section(page_of(study), "regions"))
     assert GRID.shape == tuple(viewer(page_of(study))["shape"])
+
+
+@pytest.mark.usefixtures("plain")
+def test_a_part_that_cannot_be_read_is_said_and_left_out(run: Run, study: Study) -> None:
+    add_fit(study)
+    add_trust(study)
+    summary = study.read_json("summary.json")
+    del summary["fit"]["ceiling"]
+    study.write_json("summary.json", summary)
+    code, shown, _ = run(*QUICK, study.folder)
+    assert code == 0
+    assert "Accuracy beside its controls" in shown
+    told = words(section(page_of(study), "verdict"))
+    assert "Part fit of summary.json is left out: it was written by another version" in told
+    assert "maps of Gradient may be believed" in told
+
+
+def test_numbers_that_are_far_off_come_first() -> None:
+    found = {
+        f"sub-{i:02d}": ScanFound(f"sub-{i:02d}", f"{50 + i}", f"{50 + i + 0.1 * (i % 7)}")
+        for i in range(20)
+    }
+    found["sub-11"] = ScanFound("sub-11", "61", "81.5")
+    first, *others = judge_scans(found, [], {"sub-03": "dark"}, numbers=True)
+    assert (first.name, first.reasons) == ("sub-11", ("predicted 81.5 for 61, far from it",))
+    assert others[0].reasons == ("stands out among the scans (dark)",)
+    assert all(not one.reasons for one in others[1:])

@@ -59,7 +59,7 @@ class StudyMaps:
         network: str,
         progress: Progress,
     ) -> None:
-        self.study, self.cohort, self.place = study, cohort, place
+        self.study, self.cohort, self.place, self.network = study, cohort, place, network
         self.means = [one for one in means if self._fits(one.file)]
         self.values = {one.file: self._read(one.file) for one in self.means}
         self.progress = progress
@@ -86,8 +86,14 @@ class StudyMaps:
         return len({one.network for one in self.means}) > 1
 
     def label(self, one: MeanMap) -> str:
-        """Name the method of a mean map, and the network where there are several."""
-        return f"{one.label}, {one.network}" if self.several and one.network else one.label
+        """Name the method of a mean map; also its network and rule where there are several."""
+        same = {
+            other.rule
+            for other in self.means
+            if (other.method, other.target, other.network) == (one.method, one.target, one.network)
+        }
+        network = f", {one.network}" if self.several and one.network else ""
+        return f"{one.label}{network}" + f", target {one.rule}" * (len(same) > 1)
 
     def options_of(self, method: str) -> Mapping[str, Any]:
         """Tell with which options the maps of a method were made."""
@@ -128,7 +134,8 @@ class StudyMaps:
     def profiles(self) -> dict[tuple[str, str], Profiles]:
         """Read the single maps of every mean map, by label and target."""
         found: dict[tuple[str, str], Profiles] = {}
-        wanted = [(one, self._paths(one)) for one in self.means]
+        own = [one for one in self.means if one.network in (self.network, "")]
+        wanted = [(one, self._paths(one)) for one in own]
         total = sum(len(paths) for _, paths in wanted)
         if not total:
             return found

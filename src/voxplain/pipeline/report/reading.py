@@ -105,22 +105,25 @@ def method_told(method: str, options: Mapping[str, Any]) -> MethodTold:
     return MethodTold(method, info.label, info.citation, info.unit, info.sign, options)
 
 
-def group_tests(study: StudyReader) -> tuple[GroupTest, ...]:
-    """List the tests over participants."""
+def group_tests(study: StudyReader, group: Mapping[str, Any]) -> tuple[GroupTest, ...]:
+    """List the tests over participants that ``group.json`` tells of."""
     out = []
-    for start, told in study.read_json("group.json").get("tests", {}).items():
+    for start, told in group["tests"].items():
         asked = study.read_json(f"{start}_test.json").get("request", {})
         regions = tuple(rows_of(study.read_text(f"{start}_regions.tsv")))
         out.append(GroupTest(start, told["label"], told["target"], told, asked, regions))
     return tuple(out)
 
 
-def predictions(study: StudyReader, cohort: Cohort, fit: FitResult | None) -> dict[str, ScanFound]:
-    """Read what was predicted of each scan that was held out, by the first network."""
+def predictions(
+    study: StudyReader, cohort: Cohort, fit: FitResult | None, network: str
+) -> dict[str, ScanFound]:
+    """Read what a network, or the fit's first, predicted of each scan that was held out."""
     found = {f"sub-{name}": ScanFound(f"sub-{name}") for name in cohort.subjects}
     if fit is None:
         return found
-    for row in rows_of(study.read_text(f"{folder_of(fit.first.name)}/predictions.tsv")):
+    name = network if network in fit.models else fit.first.name
+    for row in rows_of(study.read_text(f"{folder_of(name)}/predictions.tsv")):
         if row["repeat"] != "1" or row["scan"] not in found:
             continue
         chosen = row.get(f"p_{row['predicted']}")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +39,8 @@ from voxplain.study import Study
 __all__ = ["Reported", "write_report"]
 
 PAGE = "report.html"
+
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True)
@@ -108,23 +112,40 @@ def write_report(options: ReportOptions, progress: Progress) -> Reported:
 
 def _read(study: Study, options: ReportOptions) -> StudyFound:
     summary, explain = study.read_json("summary.json"), study.read_json("explain.json")
-    trust = study.read_json("trust.json")
-    means = mean_maps(study, explain)
+    trust, group = study.read_json("trust.json"), study.read_json("group.json")
+    remarks: list[str] = []
+
+    def part(told: Any, read: Callable[[Any], Read], where: str) -> Read | None:
+        """Read a part, or say that it cannot be read."""
+        if not told:
+            return None
+        try:
+            return read(told)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            remarks.append(
+                f"{where} is left out: it was written by another version of voxplain, or is "
+                f"damaged ({type(error).__name__} {error}). Run its command again."
+            )
+            return None
+
+    means = part(explain, partial(mean_maps, study), "explain.json") or ()
     if options.network is not None:
         means = tuple(one for one in means if one.network == options.network)
+    in_summary = "Part {} of summary.json".format
     return StudyFound(
         name=study.folder.resolve().name,
         path=str(options.study),
-        fit=fit_of(summary["fit"]) if "fit" in summary else None,
+        fit=part(summary.get("fit"), fit_of, in_summary("fit")),
         explain=explain,
         means=means,
-        judged=judged_maps_of(summary["explain"]) if "explain" in summary else (),
-        tests=group_tests(study),
-        reclassify=reclassify_of(summary["reclassify"]) if "reclassify" in summary else None,
+        judged=part(summary.get("explain"), judged_maps_of, in_summary("explain")) or (),
+        tests=part(group, partial(group_tests, study), "group.json") or (),
+        reclassify=part(summary.get("reclassify"), reclassify_of, in_summary("reclassify")),
         features=summary.get("features", {}),
-        trust=trust_of(trust) if trust else None,
+        trust=part(trust, trust_of, "trust.json"),
         pages=tuple((title, file) for file, title in PAGES if study.find_file(file)),
-        versions=_versions(summary, explain, trust, study.read_json("group.json")),
+        versions=_versions(summary, explain, trust, group),
+        remarks=tuple(remarks),
     )
 
 
@@ -154,6 +175,7 @@ def _looked(
     told = cohort_found(study, cohort)
     place = look_around(cohort, options.atlas, progress)
     network = options.network or str(found.explain.get("network", ""))
+    numbers = found.fit is not None and not found.fit.class_names
     maps = StudyMaps(study, cohort, place, found.means, network, progress)
     profiles = maps.profiles()
     main = maps.label(maps.means[0]) if maps.means else ""
@@ -169,8 +191,8 @@ def _looked(
         regions=maps.regions(profiles),
         peaks=maps.peaks(),
         atlas=place.atlas.name if place.atlas else "",
-        scans=judge_scans(predictions(study, cohort, found.fit), of_main, odd),
-        remarks=place.remarks,
+        scans=judge_scans(predictions(study, cohort, found.fit, network), of_main, odd, numbers),
+        remarks=(*found.remarks, *place.remarks),
     )
 
 

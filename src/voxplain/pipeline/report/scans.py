@@ -140,6 +140,7 @@ def judge_scans(
     predicted: Mapping[str, ScanFound],
     profiles: Sequence[Profiles],
     odd: Mapping[str, str],
+    numbers: bool = False,
 ) -> tuple[ScanFound, ...]:
     """Say of each scan what is odd about it, those to look at first in front.
 
@@ -151,25 +152,39 @@ def judge_scans(
         Of one method, for each target.
     odd : mapping of str to str
         Scans that stand out in quality, and why.
+    numbers : bool, default=False
+        Whether numbers were predicted, not classes.
     """
+    missed = _missed(predicted) if numbers else {}
     places = {scan: (one, position) for one in profiles for position, scan in enumerate(one.scans)}
     z_of = {id(one): _robust(one.likeness) for one in profiles}
     judged = []
     for name, scan in predicted.items():
         told: dict[str, Any] = {"quality": odd.get(name, "")}
+        far = missed.get(name, 0.0)
         if name in places:
             one, position = places[name]
             likeness, z = float(one.likeness[position]), float(z_of[id(one)][position])
             told["likeness"] = likeness if np.isfinite(likeness) else None
             told["likeness_z"] = z if np.isfinite(z) else None
             told["regions"] = one.furthest(position)
-        judged.append(_with_reasons(scan, told))
+        judged.append(_with_reasons(scan, told, far))
     judged.sort(key=lambda one: (-one.urgency, one.name))
     return tuple(judged)
 
 
-def _with_reasons(scan: ScanFound, told: dict[str, Any]) -> ScanFound:
+def _missed(predicted: Mapping[str, ScanFound]) -> dict[str, float]:
+    """Give, for each scan, how far its error is beyond the usual, in robust deviations."""
+    known = {name: scan for name, scan in predicted.items() if scan.predicted}
+    errors = [abs(float(scan.predicted) - float(scan.truth)) for scan in known.values()]
+    return dict(zip(known, _robust(np.array(errors)).tolist(), strict=True))
+
+
+def _with_reasons(scan: ScanFound, told: dict[str, Any], missed: float) -> ScanFound:
     reasons, urgency = [], 0.0
+    if missed > _FAR:
+        reasons.append(f"predicted {scan.predicted} for {scan.truth}, far from it")
+        urgency += 1 + min(missed / _ODD, 2.0)
     if scan.sure is not None and scan.predicted != scan.truth:
         reasons.append(f"wrong, and {100 * scan.sure:.0f} % sure")
         urgency += 1 + 2 * scan.sure
