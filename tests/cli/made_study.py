@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -103,11 +104,11 @@ def add_fit(study: Study) -> None:
     study.write_text("model/mrinet/predictions.tsv", "\n".join(rows) + "\n")
 
 
-def add_maps(study: Study) -> None:
+def add_maps(study: Study, methods: Sequence[str] = tuple(LABEL)) -> None:
     """Maps of each scan for its own class, mean maps, and the record of both."""
     groups: dict[str, list[dict[str, Any]]] = {}
-    for method, label in LABEL.items():
-        values = values_of(method)
+    for method in methods:
+        label, values = LABEL[method], values_of(method)
         for row, name in enumerate(SUBJECTS):
             told = Provenance(
                 method, {"samples": 4}, "own", None, "MRINet", "0", "float32", "cpu", 0, {}, {}

@@ -173,12 +173,13 @@ def test_maps_of_all_others_lie_beside_the_page(run: Run, study: Study) -> None:
 def test_figures_for_a_paper(run: Run, study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("voxplain.report.figures.style._PRINT_DPI", 40)
     add_fit(study)
-    add_maps(study)
+    add_maps(study, ["gradient"])
     code, shown, _ = run("report", study.folder)
     assert code == 0
     names = {path.stem for path in (study.folder / "figures").glob("paper-*.svg")}
     assert f"{len(names)} figures for a paper" in shown
     assert {"paper-Scores", "paper-Gallery-Control", "paper-Mosaic-Gradient-Control"} <= names
+    assert {"paper-Glass", "paper-Regions-Gradient-Control", "paper-Calibration"} <= names
     captions = (study.folder / "figures/paper-captions.txt").read_text(encoding="utf-8")
     for name in names:
         assert (study.folder / f"figures/{name}.png").read_bytes().startswith(b"\x89PNG")

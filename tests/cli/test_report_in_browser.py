@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import pytest
 from made_study import CLASSES, EVIL, GRID, LABELS, SUBJECTS, values_of, whole_study
+from PIL import Image
 
 from voxplain.cohort import load_atlas
 from voxplain.pipeline.report.options import ReportOptions
@@ -94,8 +97,11 @@ def test_nothing_stands_in_anyone_s_way(
     chromium: Any, study: Study, scheme: str, width: int
 ) -> None:
     how = {"color_scheme": scheme, "viewport": {"width": width, "height": 900}}
-    one = Seen(chromium, study.folder / "report.html", **how)
-    one.readout()
+    one = Seen(chromium, study.folder / "report.html", has_touch=True, **how)
+    peak = one.place()
+    one.part("axial").tap(position={"x": 60, "y": 60})
+    assert one.place()[2] == peak[2]
+    assert one.place() != peak
     one.page.locator(".cases summary").first.click()
     one.page.evaluate(Path(axe_file).read_text(encoding="utf-8"))
     assert one.page.evaluate(AXE) == []
@@ -113,6 +119,32 @@ def test_the_viewer_opens_at_the_peak_and_prints_its_own_value(seen: Seen) -> No
     assert seen.value() == pytest.approx(float(mean[voxel]), abs=5e-3)
     atlas = load_atlas("AAL").on(GRID)
     assert text.endswith(f" logit; {atlas.names[int(atlas.labels[voxel])].replace('_', ' ')}")
+
+
+def test_the_picture_has_the_colours_of_the_values(seen: Seen) -> None:
+    x, y, z = seen.place()
+    mean = values_of("gradient")[LABELS == 0].mean(axis=0)
+    turned = nib.as_closest_canonical(nib.Nifti1Image(mean, GRID.affine))
+    i, j, k = np.rint(np.linalg.solve(turned.affine, [x, y, z, 1])[:3]).astype(int)
+    plane = turned.get_fdata()[:, j]
+    shown = Image.open(BytesIO(seen.part("coronal").screenshot())).convert("RGB")
+    wide, high = (size / count for size, count in zip(shown.size, plane.shape, strict=True))
+    pixels = np.asarray(shown, dtype=int)
+    looked = 0
+    for a, b in np.argwhere(np.ones_like(plane, dtype=bool)):
+        red, _, blue = pixels[int((plane.shape[1] - b - 0.5) * high), int((a + 0.5) * wide)]
+        # The cross lies over its row and column; air is white whatever the value.
+        if a == i or b == k or min(red, blue) > 245:
+            continue
+        share = plane[a, b] / np.abs(mean).max()
+        if abs(share) > 0.3:
+            assert np.sign(red - blue) == np.sign(share)
+            assert abs(red - blue) > 40
+            looked += 1
+        elif abs(share) < 0.02:
+            assert abs(red - blue) < 6
+            looked += 1
+    assert looked > 20
 
 
 def test_keys_and_the_mouse_move_the_cross(seen: Seen) -> None:

@@ -22,7 +22,7 @@ from voxplain.results.demo import DemoResult
 from voxplain.trust import FWHM_MM
 from voxplain.volume import smooth
 
-__all__ = ["demo_pictures", "demo_viewer"]
+__all__ = ["demo_pictures", "demo_viewer", "smaller"]
 
 _LABEL_WIDTH = 16
 _Groups = Mapping[tuple[str, str], GroupMap]
@@ -108,6 +108,12 @@ def demo_viewer(phantom: Phantom, groups: _Groups, atlas: Atlas) -> str:
         for (name, class_name), map_ in ordered
     ]
     return viewer_data(scenery, maps)
+
+
+def smaller(name: str, png: bytes) -> bytes:
+    """Return a picture as the page holds it: brains in fewer colours."""
+    brain = name.startswith(("cohort", "gallery", "mosaic"))
+    return figures.fewer_colours(png) if brain else png
 
 
 def _cohort(phantom: Phantom) -> bytes:

@@ -22,7 +22,7 @@ from voxplain.maps import GroupMap, RegionTable
 from voxplain.phantom import Phantom
 from voxplain.pipeline.demo.judge import AFFECTED_CLASS, Judge, controls, group_maps
 from voxplain.pipeline.demo.learn import Trained, prepare_phantom, train_network
-from voxplain.pipeline.demo.pictures import demo_pictures, demo_viewer
+from voxplain.pipeline.demo.pictures import demo_pictures, demo_viewer, smaller
 from voxplain.pipeline.demo.summary import (
     SCORING,
     Clock,
@@ -182,7 +182,8 @@ def run_demo(options: DemoOptions, progress: Progress) -> DemoResult:
             study.write_bytes(f"figures/{name.replace(':', '_')}.png", png)
         clock.lap("report")
         result = replace(result, seconds=clock.seconds(), peak_rss_mb=peak_rss_mb())
-        write_page(study, "report.html", demo_page(result, pictures, viewer))
+        shown = {name: smaller(name, png) for name, png in pictures.items()}
+        write_page(study, "report.html", demo_page(result, shown, viewer))
     study.write_json("summary.json", demo_json(result))
     return result
 
