@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -213,7 +214,7 @@ class StudyMaps:
         files = {}
         with self.progress.step("Maps beside the page", len(scans)) as advance:
             for number, scan in enumerate(scans, start=1):
-                files[scan] = _beside(scan)
+                files[scan] = self._beside(scan)
                 maps = self.scan_maps(scan)
                 text = packed_maps(maps, self.anatomy(scan), self.place.grid, scan)
                 self.study.write_text(files[scan], text)
@@ -222,8 +223,11 @@ class StudyMaps:
 
     def found_beside(self, scans: Sequence[str]) -> dict[str, str]:
         """List the files of scans that an earlier report wrote."""
-        return {scan: _beside(scan) for scan in scans if self.study.find_file(_beside(scan))}
+        files = {scan: self._beside(scan) for scan in scans}
+        return {scan: file for scan, file in files.items() if self.study.find_file(file)}
 
-
-def _beside(scan: str) -> str:
-    return f"{FOLDER}/{hashlib.sha256(scan.encode()).hexdigest()[:12]}.js"
+    def _beside(self, scan: str) -> str:
+        """Name the file of a scan's maps; of maps made otherwise it is another."""
+        held = [(path.name, told.get("request")) for path, told in self.single[scan]]
+        told = json.dumps([scan, held], sort_keys=True)
+        return f"{FOLDER}/{hashlib.sha256(told.encode()).hexdigest()[:16]}.js"

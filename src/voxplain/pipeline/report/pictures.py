@@ -7,6 +7,7 @@ from functools import partial
 from textwrap import wrap
 from typing import Any, Final
 
+from voxplain.pipeline.fit.places import file_part
 from voxplain.pipeline.report.maps import StudyMaps
 from voxplain.progress import Progress
 from voxplain.report import figures
@@ -20,11 +21,12 @@ from voxplain.results.study import StudyFound
 from voxplain.study import Study
 from voxplain.study.names import spelled
 
-__all__ = ["draw_pictures", "write_for_print"]
+__all__ = ["draw_pictures", "kept_pictures", "write_for_print"]
 
 _PREFIX: Final = "figures/paper-"
 _LABEL_WIDTH: Final = 16
 _GLASS: Final = 4
+_PNG: Final = b"\x89PNG\r\n\x1a\n"
 
 Makers = dict[str, Callable[[], bytes]]
 
@@ -84,6 +86,24 @@ def _makers(found: StudyFound, maps: StudyMaps | None, truth: Any) -> Makers:
         rows = condition_rows(one)
         makers["reclassify"] = lambda: figures.model_scores(rows, "accuracy", chance, one.ceiling)
     return makers
+
+
+def kept_pictures(study: Study, found: StudyFound) -> dict[str, bytes]:
+    """Read the figures of single commands that take more than their results to draw again.
+
+    Parameters
+    ----------
+    study : Study
+    found : StudyFound
+    """
+    files = {"masks": "figures/reclassify-masks.png"}
+    if found.fit:
+        names = ["importances", *(f"predictions:{name}" for name in found.fit.models)]
+        files |= {name: f"figures/fit-{file_part(name)}.png" for name in names}
+    if found.features:
+        files["contrasts"] = str(found.features.get("figure", ""))
+    held = {name: study.read_bytes(file) for name, file in files.items() if file}
+    return {name: png for name, png in held.items() if png and png.startswith(_PNG)}
 
 
 def write_for_print(study: Study, found: StudyFound, printed: Mapping[str, figures.Printed]) -> int:

@@ -16,7 +16,7 @@ from voxplain.cohort.store.reader import STORE, open_store
 from voxplain.pipeline.made import write_page
 from voxplain.pipeline.report.maps import StudyMaps
 from voxplain.pipeline.report.options import ReportOptions
-from voxplain.pipeline.report.pictures import draw_pictures, write_for_print
+from voxplain.pipeline.report.pictures import draw_pictures, kept_pictures, write_for_print
 from voxplain.pipeline.report.reading import (
     PAGES,
     cohort_found,
@@ -97,7 +97,7 @@ def write_report(options: ReportOptions, progress: Progress) -> Reported:
         shown = _maps_shown(maps, found, support, options, progress)
     support = None if truth is None else truth.support
     pictures, printed = draw_pictures(found, maps, support, progress, options.figures)
-    shown = replace(shown, pictures=pictures)
+    shown = replace(shown, pictures=kept_pictures(study, found) | pictures)
     files = write_for_print(study, found, printed)
     page = study_page(found, shown)
     path = write_page(study, PAGE, page)

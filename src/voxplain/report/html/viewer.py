@@ -27,6 +27,7 @@ _GROUP_LEVELS: Final = 32767
 _SUBJECT_LEVELS: Final = 2047
 _SMALLEST_P: Final = 1e-12
 _FAINTEST: Final = 2.0
+_SMALL, _QUICK = 6, 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +162,8 @@ def packed_maps(
         JavaScript.
     """
     grey, _, head = _grey(anatomy, grid)
-    told = {"anatomy": {subject: grey}, "maps": [_packed(one, grid, head) for one in maps]}
+    packed = [_packed(one, grid, head, _QUICK) for one in maps]
+    told = {"anatomy": {subject: grey}, "maps": packed}
     return f"voxplainMaps({safe_json(told)});\n"
 
 
@@ -171,7 +173,9 @@ def safe_json(value: Any) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _packed(one: ShownMap, grid: Grid, head: NDArray[np.bool_]) -> dict[str, Any]:
+def _packed(
+    one: ShownMap, grid: Grid, head: NDArray[np.bool_], effort: int = _SMALL
+) -> dict[str, Any]:
     values, _ = to_ras(require_on_grid(one.values, grid, f"The map of {one.method}"), grid)
     if one.probability:
         values = -np.log10(np.clip(values, _SMALLEST_P, 1)).astype(np.float32)
@@ -191,7 +195,7 @@ def _packed(one: ShownMap, grid: Grid, head: NDArray[np.bool_]) -> dict[str, Any
         "signed": look.signed and not one.probability,
         "top": top,
         "step": step,
-        "data": _planes(np.rint(values / step).astype(np.int16)),
+        "data": _planes(np.rint(values / step).astype(np.int16), effort),
     }
 
 
@@ -208,15 +212,15 @@ def _oblique(grid: Grid) -> bool:
     return bool(directions.max(axis=0).min() < 0.999)
 
 
-def _planes(values: NDArray[np.int16]) -> str:
+def _planes(values: NDArray[np.int16], effort: int = _SMALL) -> str:
     """Pack numbers with their low bytes first and their high bytes after: so they deflate best."""
     flat = values.astype("<i2").ravel(order="F").view(np.uint8).reshape(-1, 2)
-    return _deflated(flat.T.tobytes())
+    return _deflated(flat.T.tobytes(), effort)
 
 
 def _bytes(values: NDArray[np.uint8]) -> str:
     return _deflated(values.tobytes(order="F"))
 
 
-def _deflated(content: bytes) -> str:
-    return b64encode(zlib.compress(content, 6)).decode("ascii")
+def _deflated(content: bytes, effort: int = _SMALL) -> str:
+    return b64encode(zlib.compress(content, effort)).decode("ascii")

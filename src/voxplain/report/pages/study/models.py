@@ -53,7 +53,8 @@ def masked(found: StudyFound, shown: Shown) -> list[Item]:
     """Show what masked scans told."""
     if found.reclassify is None:
         return [NotRun("Masked scans were not classified.", f"voxplain reclassify {found.path}")]
-    pictures = {"scores": shown.pictures["reclassify"]} if "reclassify" in shown.pictures else {}
+    names = {"scores": "reclassify", "masks": "masks"}
+    pictures = {k: shown.pictures[name] for k, name in names.items() if name in shown.pictures}
     return nested(reclassify_page(found.reclassify, pictures).sections)
 
 
@@ -63,4 +64,4 @@ def features(found: StudyFound, shown: Shown) -> list[Item]:
         return [
             NotRun("Feature maps were not compared.", f"voxplain features {found.path} --fold 1")
         ]
-    return nested(features_page(found.features, {}).sections)
+    return nested(features_page(found.features, shown.pictures).sections)
