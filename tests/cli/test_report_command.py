@@ -114,6 +114,31 @@ def test_a_part_comes_in_once_it_is_run(run: Run, study: Study) -> None:
     assert "Scans of each class in each fold" in section(page, "asked")
 
 
+@pytest.mark.usefixtures("plain")
+def test_who_was_left_out_and_who_stands_out(run: Run, study: Study) -> None:
+    add_fit(study)
+    told = {
+        "subjects": 24,
+        "excluded": {"not fetched": 1},
+        "outliers": {"06": "brain too small"},
+        "recipe": [{"step": "align", "how": "affine"}],
+        "doubts": [{"name": "masks", "sentence": "Masks <lie> elsewhere.", "scans": ["06"]}],
+    }
+    study.write_json("cohort.json", told)
+    study.write_text("exclusions.tsv", f"participant_id\tfound\treason\nsub-x\t{EVIL}\tlost\n")
+    study.write_text("cohort.html", "")
+    assert run(*QUICK, study.folder)[0] == 0
+    page = page_of(study)
+    told_of = words(section(page, "asked"))
+    for said in ("found 25", "left out 1 not fetched 1", f"sub-x {EVIL} lost", "Masks <lie>"):
+        assert said in told_of
+    assert "They were prepared as follows: align: affine" in words(section(page, "methods"))
+    first = words(section(page, "scans"))
+    assert first.index(f"sub-{SUBJECTS[WRONG]}") < first.index("sub-06") < first.index("sub-00")
+    assert "stands out among the scans (brain too small)" in first
+    assert '<a href="cohort.html">The cohort and its quality</a>' in section(page, "repeat")
+
+
 def test_all_parts_are_there_in_order(whole: Study) -> None:
     page = page_of(whole)
     told = words(section(page, "verdict"))

@@ -3,18 +3,25 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from html.parser import HTMLParser
+from io import BytesIO
 from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.image import imread
 from report_results import demo_result
 
 from voxplain.errors import InputError
 from voxplain.grid import Grid
+from voxplain.report.figures import fewer_colours, for_print
 from voxplain.report.figures.charts.bars import region_bars
+from voxplain.report.figures.style import DPI
 from voxplain.report.html.render import render
 from voxplain.report.html.sections import (
+    Code,
     Fact,
+    Made,
+    NotRun,
     Page,
     Picture,
     Section,
@@ -178,3 +185,37 @@ def test_declared_content_is_checked(png: bytes) -> None:
         Section("T", "a b", [])
     with pytest.raises(InputError, match="share an anchor"):
         Page("T", "S", (Section("A", "a", []), Section("B", "a", [])))
+
+
+def test_a_page_names_its_study_its_command_and_the_date() -> None:
+    made = Made("<my> study", "voxplain fit '<my> study'", "2026-11-27 05:10 UTC", "0.1.0")
+    section = Section("S", "s", [NotRun("Nothing yet.", "voxplain fit <x>"), Code("<b>")])
+    page = render(Page("T", "S", (section,), made=made))
+    text = " ".join(Reader(page).text)
+    for words in (made.study, made.command, made.date, "voxplain 0.1.0", "voxplain fit <x>"):
+        assert words in text
+    assert "<my>" not in page
+    assert made.study not in render(Page("T", "S", (section,)))
+
+
+def test_a_picture_in_fewer_colours_looks_the_same(png: bytes) -> None:
+    few = fewer_colours(png)
+    assert len(few) < len(png)
+    before, after = (imread(BytesIO(one), format="png")[..., :3] for one in (png, few))
+    assert before.shape == after.shape
+    assert np.abs(before - after).mean() < 0.01
+
+
+def test_figures_are_gathered_for_print_within_alone() -> None:
+    rows = [{"region": "A", "mean": 1.0}]
+    with for_print() as made:
+        screen = region_bars(rows)
+    region_bars(rows)
+    (one,) = made
+    assert one.svg.startswith(b"<?xml")
+    assert b">A<" in one.svg
+    wide = [int.from_bytes(png[16:20], "big") for png in (screen, one.png)]
+    assert wide[1] / wide[0] == pytest.approx(300 / DPI, rel=0.01)
+    with for_print() as again:
+        region_bars(rows)
+    assert again == made
