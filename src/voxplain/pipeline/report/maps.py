@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,6 +36,7 @@ _STATISTICS: Final = {
     "pTfce": ("corrected p, TFCE", True),
 }
 _MOST_REGIONS = 12
+_THREADS = 2
 
 
 class StudyMaps:
@@ -211,13 +213,19 @@ class StudyMaps:
         dict of str to str
             File of each scan, relative to the page.
         """
-        files = {}
-        with self.progress.step("Maps beside the page", len(scans)) as advance:
-            for number, scan in enumerate(scans, start=1):
-                files[scan] = self._beside(scan)
-                maps = self.scan_maps(scan)
-                text = packed_maps(maps, self.anatomy(scan), self.place.grid, scan)
-                self.study.write_text(files[scan], text)
+        files = {scan: self._beside(scan) for scan in scans}
+
+        def write(scan: str) -> None:
+            maps = self.scan_maps(scan)
+            text = packed_maps(maps, self.anatomy(scan), self.place.grid, scan)
+            self.study.write_text(files[scan], text)
+
+        with (
+            self.progress.step("Maps beside the page", len(scans)) as advance,
+            # Packing and unpacking leave Python to another thread.
+            ThreadPoolExecutor(_THREADS) as pool,
+        ):
+            for number, _ in enumerate(pool.map(write, scans), start=1):
                 advance(number)
         return files
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -53,11 +54,13 @@ def glass_brains(
     maps = [np.where(brain, require_on_grid(v, grid, f"The map {n!r}"), 0) for n, v in rows]
     looks = [Look.of(one, brain) for one in maps]
     look = Look(max(one.top for one in looks), any(one.signed for one in looks))
-    with house_style():
+    with house_style(), warnings.catch_warnings():
+        # A map that is weak in the scale of the others has nothing to show, and no warning is due.
+        warnings.filterwarnings("ignore", message="empty mask", category=UserWarning)
         figure = new_figure(_WIDTH, _HEIGHT * len(rows))
         for place, ((name, _), values) in enumerate(zip(rows, maps, strict=True)):
             bottom = 1 - (place + 1) / len(rows)
-            display = plot_glass_brain(
+            plot_glass_brain(
                 nib.nifti1.Nifti1Image(values.astype(np.float32), grid.affine),
                 display_mode="lyrz",
                 figure=figure,
@@ -73,7 +76,6 @@ def glass_brains(
             )
             high = bottom + 0.94 / len(rows)
             figure.text(0.01, high, name, fontsize=9, weight="bold", va="center")
-            del display
         scale = f"{unit}; below {number(look.top / 4)} nothing is shown".lstrip("; ")
         figure.text(0.99, 1 - 0.06 / len(rows), scale, fontsize=6.5, ha="right", va="center")
         return png_bytes(figure)
