@@ -220,14 +220,15 @@ def test_methods_and_references_follow_what_was_run(whole: Study) -> None:
         "in a cross-validation of 5 folds",
         "2 epochs of Adam; seed 3",
         "SmoothGrad [smoothgrad] (samples 4)",
-        "(12 scans; maps not smoothed), by 30 arrangements",
+        "(12 scans; maps not smoothed), by 30 changes of the maps' signs [winkler2014]",
+        "by the regions of AAL [AAL]",
         "threshold-free cluster enhancement [smith2009]",
         "doi = {10.1016/j.neuroimage.2008.03.061}",
         "20 How data were assigned to parts 5 folds",
         "40 registration; 41 where the full protocol is; 42 funding.",
     ):
         assert said in text, said
-    cited = set(re.findall(r"\[([a-z0-9, -]+)\]", text))
+    cited = set(re.findall(r"\[([A-Za-z0-9, -]+)\]", text))
     keys = {key for group in cited for key in group.split(", ")}
     assert keys == set(re.findall(r"@\w+\{([^,]+),", text))
     commands = words(section(page_of(whole), "repeat"))

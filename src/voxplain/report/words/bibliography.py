@@ -120,5 +120,37 @@ ENTRIES: Final = r"""
   eprint = {1703.01365},
   archiveprefix = {arXiv}
 }
+@article{AAL,
+  author = {Tzourio-Mazoyer, Nathalie and Landeau, Brigitte and Papathanassiou, Dimitri and
+    Crivello, Fabrice and Etard, Olivier and Delcroix, Nicolas and Mazoyer, Bernard and Joliot,
+    Marc},
+  title = {Automated anatomical labeling of activations in {SPM} using a macroscopic anatomical
+    parcellation of the {MNI} {MRI} single-subject brain},
+  journal = {NeuroImage},
+  year = {2002},
+  volume = {15},
+  pages = {273--289},
+  doi = {10.1006/nimg.2001.0978}
+}
+@article{AAL3,
+  author = {Rolls, Edmund T. and Huang, Chu-Chung and Lin, Ching-Po and Feng, Jianfeng and Joliot,
+    Marc},
+  title = {Automated anatomical labelling atlas 3},
+  journal = {NeuroImage},
+  year = {2020},
+  volume = {206},
+  pages = {116189},
+  doi = {10.1016/j.neuroimage.2019.116189}
+}
+@article{HCPEx,
+  author = {Huang, Chu-Chung and Rolls, Edmund T. and Feng, Jianfeng and Lin, Ching-Po},
+  title = {An extended {Human} {Connectome} {Project} multimodal parcellation atlas of the human
+    cortex and subcortical areas},
+  journal = {Brain Structure and Function},
+  year = {2022},
+  volume = {227},
+  pages = {763--778},
+  doi = {10.1007/s00429-021-02421-6}
+}
 """
 """Entries, by keys; those of methods are the registry's names."""

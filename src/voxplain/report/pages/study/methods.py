@@ -16,6 +16,7 @@ from voxplain.results.study import GroupTest, StudyFound
 __all__ = ["method_keys", "methods", "methods_text"]
 
 _SHORT = 24
+_MEAN = "mean"
 _SHUFFLED = (
     "p of each model is that of a permutation test of its held-out predictions, without training "
     "again, not corrected for the number of models."
@@ -47,6 +48,11 @@ def methods_text(found: StudyFound) -> list[str]:
     parts = (_data(found), _training(found), _maps(found), _group(found), _trust(found))
     out = [part for part in parts if part]
     versions = ", ".join(f"{name} {version}" for name, version in found.versions.items())
+    if found.atlas:
+        out.append(
+            f"Regions. Maps were summed up by the regions of {found.atlas} [@{found.atlas}]; "
+            "intervals of their means are Student's, over scans."
+        )
     out.append(f"All was done with voxplain [@voxplain] ({versions or 'version unknown'}).")
     return out
 
@@ -66,11 +72,11 @@ def _data(found: StudyFound) -> str:
         return ""
     classes = ", ".join(f"{count} {name}" for name, count in cohort.classes.items())
     people = cohort.told.get("subjects", cohort.scans)
-    who = f"{cohort.scans} T1-weighted scans of {people} participants"
-    who += f" ({classes})" if classes else ""
+    listing = f" ({classes})" if classes else ""
     if not cohort.told:
-        made = f" by: {cohort.recipe}" if cohort.recipe else ""
-        return f"Data. {who} were made{made}; grid: {cohort.grid}."
+        made = f" as follows: {cohort.recipe}" if cohort.recipe else ""
+        return f"Data. {cohort.scans} phantom scans{listing} were made{made}; grid: {cohort.grid}."
+    who = f"{cohort.scans} T1-weighted scans of {people} participants{listing}"
     left = f"; {len(cohort.exclusions)} were left out" if cohort.exclusions else ""
     how = f"{cohort.recipe}; grid: {cohort.grid}"
     return f"Data. {who} were used{left}. They were prepared as follows: {how}."
@@ -151,12 +157,17 @@ def _tested(test: GroupTest) -> str:
     smoothed = asked.get("fwhm_mm") or 0
     only = f" of {asked['only']} alone" if asked.get("only") else ""
     what = f"The model was {asked.get('model', 'unknown')!r}, tested for {told['effect']}{only}"
-    how = (
-        f"by {told['permutations']} arrangements of the scans, Freedman and Lane's "
-        f"[@freedman1983; @winkler2014]; {told['blocks']}"
-        if told["null"] == "permutation"
-        else f"against {told['permutations']} studies whose networks learnt nothing"
-    )
+    count = told["permutations"]
+    if told["null"] != "permutation":
+        how = f"against {count} studies whose networks learnt nothing"
+    elif told["effect"] == _MEAN:
+        how = f"by {count} changes of the maps' signs [@winkler2014]; {told['blocks']}"
+    else:
+        how = (
+            f"by {count} arrangements of the scans, the nuisance taken out after Freedman and Lane "
+            f"[@freedman1983; @winkler2014]; {told['blocks']}"
+        )
+    how += "; p by a Gamma tail of their maxima" * bool(options.get("fast"))
     width = f"smoothed by {smoothed:g} mm" if smoothed else "not smoothed"
     cluster = options.get("cluster_p")
     formed = f"; clusters were formed at an uncorrected p of {cluster:g}" if cluster else ""

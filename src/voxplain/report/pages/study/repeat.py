@@ -31,8 +31,9 @@ def repeat(found: StudyFound, shown: Shown) -> list[Item]:
         items += [
             Text(
                 (
-                    "From the options that the study keeps of each part; what is not told is left "
-                    "at its default. The same seeds give the same figures on the same machine.",
+                    "From the options that the study keeps of each part; what it does not keep, such "
+                    "as --contrast and --blocks of a test, is left out. The same seeds give the same "
+                    "figures on the same machine.",
                 )
             ),
             Code("\n".join(lines)),
@@ -122,6 +123,8 @@ def _group(path: str, asked: Mapping[str, Any]) -> list[str]:
         if asked.get(key):
             line += [flag, str(asked[key])]
     test = asked.get("test", {})
+    if test.get("fast"):
+        line.append("--fast")
     if test.get("permutations"):
         line += ["--permutations", str(test["permutations"])]
     if asked.get("fwhm_mm"):
