@@ -31,9 +31,9 @@ def repeat(found: StudyFound, shown: Shown) -> list[Item]:
         items += [
             Text(
                 (
-                    "From the options that the study keeps of each part; what it does not keep, such "
-                    "as --contrast and --blocks of a test, is left out. The same seeds give the same "
-                    "figures on the same machine.",
+                    "From the options that the study keeps of each part; what it does not keep, "
+                    "such as --contrast and --blocks of a test, is left out. The same seeds give "
+                    "the same figures on the same machine.",
                 )
             ),
             Code("\n".join(lines)),
