@@ -2,7 +2,7 @@
 
 Ours runs whole, on all cores; of nilearn's permutations (one job, whose products use all cores) a
 few are timed, its preparation apart, and multiplied. The null maxima of those few are compared.
-Writes ``benchmarks/group.json``.
+Writes ``benchmarks/group.json``, or what ``--out`` names; ``--device cuda`` for a GPU.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from scipy.ndimage import gaussian_filter
 from voxplain.group.blocks import Arrangements, read_blocks
 from voxplain.group.design import make_design
 from voxplain.group.permutation import Residuals, TestOptions, permutation_test
-from voxplain.group.permutation.voxels import null_maxima
+from voxplain.pipeline.group.device import null_on
 
 HERE = Path(__file__).parent
 SHAPE = (58, 70, 58)
@@ -43,22 +43,27 @@ def main() -> None:
     parser.add_argument("--permutations", type=int, default=10_000)
     parser.add_argument("--tfce-permutations", type=int, default=1000)
     parser.add_argument("--few", type=int, default=FEW, help="of nilearn's permutations")
+    parser.add_argument("--device", default="cpu", help="of our null of single voxels")
+    parser.add_argument("--out", type=Path, default=HERE / "group.json")
     asked = parser.parse_args()
     console = Console(width=110)
     found = {
-        "voxels": compare_voxels(asked.scans, asked.voxels, asked.permutations, asked.few),
+        "voxels": compare_voxels(
+            asked.scans, asked.voxels, asked.permutations, asked.few, asked.device
+        ),
         "tfce": compare_tfce(asked.tfce_permutations, asked.few),
-        "machine": {"cpus": os.cpu_count(), "load": os.getloadavg()[0]},
+        "machine": {"cpus": os.cpu_count(), "load": os.getloadavg()[0], "device": asked.device},
         "versions": {name: version(name) for name in ("voxplain", "nilearn", "tfce", "numpy")},
     }
     for what in ("voxels", "tfce"):
         console.print_json(json.dumps({what: found[what]}))
-    path = HERE / "group.json"
-    path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    console.print(f"Written: {path}", highlight=False)
+    asked.out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    console.print(f"Written: {asked.out}", highlight=False)
 
 
-def compare_voxels(scans: int, voxels: int, permutations: int, few: int) -> dict[str, Any]:
+def compare_voxels(
+    scans: int, voxels: int, permutations: int, few: int, device: str
+) -> dict[str, Any]:
     """Single voxels, three covariates; ours with blocks of families."""
     rng = np.random.default_rng(0)
     maps = rng.standard_normal((scans, voxels), dtype=np.float32)
@@ -68,12 +73,12 @@ def compare_voxels(scans: int, voxels: int, permutations: int, few: int) -> dict
     ways = Arrangements(design, read_blocks(table, "family")[0])
     rows, _ = ways.rows(permutations, SEED)
     residuals = Residuals.of(maps, design)
-    null_maxima(residuals, rows, os.cpu_count() or 1)
+    null_on(device)(residuals, rows, os.cpu_count() or 1, lambda done: None)
     seconds, memory = _clocks() - began, _resident() - before
     free = Arrangements(design, read_blocks(table, "none")[0])
     columns = np.column_stack([design.regressor, free.moved])
     same = free._apply(columns, nilearns_order(scans, few, SEED))
-    ours, _ = null_maxima(residuals, same, 1)
+    ours, _ = null_on(device)(residuals, same, 1, lambda done: None)
     del residuals
     label = (table[["label"]] == "b").to_numpy(float)
     covariates = table[["a", "b", "c"]].to_numpy()

@@ -43,7 +43,7 @@ from voxplain.study import Study
 from voxplain.trust import edge_filter
 
 NETWORK = "mrinet"
-METHOD, LAYERED = "gradient", "grad-cam"
+METHOD, LAYERED, REGIONS = "gradient", "grad-cam", "region-ablation"
 BUDGET = "1m"
 SLOW = (
     *("sanity", "deletion", "faithfulness", "stability", "repeats", "agreement", "confounded"),
@@ -188,6 +188,27 @@ def scans(edit: Callable[[NDArray[np.float32]], None]) -> Callable[[Path], None]
     return plant
 
 
+def explained_by(method: str, *options: str) -> Callable[[Path], None]:
+    """Explain a study by one more method."""
+
+    def plant(folder: Path) -> None:
+        asked = ScanOptions(
+            *(NETWORK, (), (), folder), methods=(method,), options=options, device="cpu"
+        )
+        explain_study(asked, Silent())
+
+    return plant
+
+
+def shifted_atlas(folder: Path) -> None:
+    """Put all scans 8 mm beside the atlas, and explain them region by region."""
+    place = folder / "cohort/store.json"
+    told = json.loads(place.read_text())
+    told["grid"]["affine"][1][3] += 8.0
+    place.write_text(json.dumps(told))
+    explained_by(REGIONS, f"{REGIONS}:regions=AAL")(folder)
+
+
 def wrap(images: NDArray[np.float32]) -> None:
     """Store two scans in eight bits that are not enough."""
     for image in images[:2]:
@@ -308,6 +329,13 @@ FAULTS = (
         ("relu",),
         "guided-backprop",
     ),
+    Fault(
+        "a reference that does not delete",
+        explained_by(REGIONS, f"{REGIONS}:reference=blur", f"{REGIONS}:blur=4"),
+        ("reference",),
+        REGIONS,
+    ),
+    Fault("atlas shifted by 8 mm", shifted_atlas, ("atlas",), REGIONS),
     Fault("masks from held-out scans", leaky_masks, ("masks",)),
     Fault("siblings split over folds", table(_families), ("split",)),
     Fault(

@@ -36,6 +36,7 @@ _LEARNT = 0.6
 # Where signs differ from case to case, the mean magnitude is the map of the group.
 _CANCELS = ("interaction",)
 _USUAL = {"epochs": 12, "batch_size": 4}
+_VOXEL_SIZE = 4.0
 Record = Mapping[str, Any]
 _CONTROLS = ("edges", "t-map-train", "t-map-all")
 
@@ -84,15 +85,26 @@ def _alike(records: Iterable[Record]) -> dict[tuple[Any, ...], list[Record]]:
     """Gather cells that differ by their seed alone."""
     found: dict[tuple[Any, ...], list[Record]] = defaultdict(list)
     for one in records:
-        place = one["scenario"], one["base"], one["subjects"], one["network"], _training(one)
+        place = one["scenario"], _base(one), one["subjects"], one["network"], _training(one)
         found[place].append(one)
     return dict(sorted(found.items()))
 
 
+def _base(one: Record) -> str:
+    """Write what a phantom was made of, and its voxels where they are not the usual ones."""
+    size = one.get("voxel_size_mm", _VOXEL_SIZE)
+    return one["base"] + f", {size:g} mm" * (size != _VOXEL_SIZE)
+
+
 def _training(one: Record) -> str:
-    """Write epochs and batch size."""
+    """Write epochs and batch size, and how often the folds were divided anew."""
     told = one.get("schedule", _USUAL)
-    return f"{told['epochs']} × {told['batch_size']}"
+    repeats = one.get("repeats", 1)
+    return f"{told['epochs']} × {told['batch_size']}" + f", {repeats} repeats" * (repeats > 1)
+
+
+def _is_usual(one: Record) -> bool:
+    return one.get("repeats", 1) == 1 and one.get("voxel_size_mm", _VOXEL_SIZE) == _VOXEL_SIZE
 
 
 def _mean(records: Sequence[Record], *path: str) -> float | None:
@@ -117,7 +129,7 @@ def _recommended(told: Sequence[Record], null: Sequence[Record]) -> dict[str, An
     spoken: dict[tuple[str, str], list[Record]] = defaultdict(list)
     for one in told:
         right = one["network"] == "mrinet" and one["subjects"] == _SCANS.get(one["scenario"], 120)
-        if right and one["accuracy"] >= _LEARNT:
+        if right and _is_usual(one) and one["accuracy"] >= _LEARNT:
             spoken[one["scenario"], one["base"]].append(one)
     for (scenario, base), cells in spoken.items():
         made[scenario if base == "template" else f"{scenario}_{base}"] = {
@@ -165,8 +177,8 @@ def _page(told: Sequence[Record], null: Sequence[Record]) -> str:
         "precision of mean maps of the cases / of maps of single cases, inside the brain, means",
         "over the seeds. Every network explains scans that it did not see, five folds a seed (two",
         "or three in interactions); of more than 120 scans 120 are explained.",
-        "Voxels of 4 mm, d' = 3. The t-map of all scans and the ceiling, the true change itself,",
-        "are smoothed as the mean pattern is, by 4 mm.",
+        "Voxels of 4 mm unless said, d' = 3. The t-map of all scans and the ceiling, the true",
+        "change itself, are smoothed as the mean pattern is, by 4 mm.",
         "",
     ]
     if told:
@@ -233,6 +245,7 @@ def _page(told: Sequence[Record], null: Sequence[Record]) -> str:
         one
         for one in told
         if (one["scenario"], one["subjects"], one["network"]) == ("additive", 120, "mrinet")
+        and _is_usual(one)
     ]
     if usual:
         lines += beside_se3d(usual)

@@ -52,10 +52,10 @@ from voxplain.volume import Cohort, Volume, smooth
 
 HERE = Path(__file__).parent
 STUDIES = [f"additive-{base}-120-{seed}" for base in ("template", "ixi30") for seed in (1, 2, 3)]
+# The first case of each of three folds, so that each has a network of its own.
 CASES = 3
 _SHARES = (0.02, 0.1, 0.3)
 NOISE = 0.1
-# A network of its own for each case: the first case of each fold.
 WORDS = {
     "deletion": "deletion, blurred reference, above random maps",
     "insertion": "insertion, blurred reference, above random maps",

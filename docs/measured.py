@@ -108,11 +108,20 @@ def localisation() -> str:
 
 def rules() -> str:
     """Tell by which rules a study is judged."""
-    lines = ["| test | figure | must be | weight | what a failure means |", "|---|---|---|---|---|"]
+    head = "| test | figure | must be | weight | what a failure means | wrong alarms |"
+    lines = [head, "|---|---|---|---|---|---|"]
+    drawn, clean = _read("false_alarms.json"), _read("mutation.json")["failed_of_tested"]
     for rule in RULES.values():
         limit = "its null's limit" if rule.threshold is None else f"{rule.threshold:g}"
         cells = (f"`{rule.test}`", rule.statistic, f"{rule.direction} {limit}", rule.weight)
-        lines.append(f"| {' | '.join(cells)} | {rule.failure} |")
+        alarms = "not measured"
+        if rule.test in drawn:
+            one = drawn[rule.test]
+            alarms = f"{one['failed']} of {one['draws']} drawn"
+        elif rule.test in clean:
+            failed, tested = clean[rule.test]
+            alarms = f"{failed} of {tested} clean"
+        lines.append(f"| {' | '.join(cells)} | {rule.failure} | {alarms} |")
     return f"Edition {EDITION}.\n\n" + "\n".join(lines)
 
 

@@ -284,7 +284,9 @@ class RegionTable:
     ----------
     frame : pandas.DataFrame
         One row per region and one for what no region covers; columns ``label``, ``region``,
-        ``voxels``, ``volume_ml``, ``mean``, ``peak``, ``share``, ``density`` and ``rank``.
+        ``voxels``, ``volume_ml``, ``mean``, ``mean_absolute``, ``peak`` with ``peak_x``,
+        ``peak_y``, ``peak_z``, ``share``, ``density`` and ``rank``; over subjects also ``sd``,
+        ``rank_low`` and ``rank_high``.
     atlas : str
         Name of the atlas.
     method, target : str

@@ -79,7 +79,7 @@ def test_a_clean_study_is_believed(run: Run, study: Path, tmp_path: Path) -> Non
     found = told(study)
     (verdict,) = found["methods"].values()
     assert verdict["verdict"].startswith("believe")
-    assert found["rules"]["edition"] == "1, changed by rules.toml"
+    assert found["rules"]["edition"] == "2, changed by rules.toml"
     tests = {one["test"]: one for one in verdict["tests"]}
     assert set(tests) == {
         "provenance", "held-out", "grid", "reproduced", "individual", "sanity", "deletion",
@@ -92,7 +92,7 @@ def test_a_clean_study_is_believed(run: Run, study: Path, tmp_path: Path) -> Non
     # A rerun measures nothing again, and says the same.
     code, shown, _ = run("trust", study, "--method", "gradient", *arguments)
     assert code == 0
-    assert "8 of 8 tests were done before" in shown
+    assert "10 of 10 tests were done before" in shown
     assert told(study)["methods"] == found["methods"]
 
 
@@ -226,3 +226,19 @@ def test_undecided_predictions_are_no_ground_to_make_maps_again(
     again = [one for one in tests if one["test"] == "reproduced"]
     assert {one["outcome"] for one in again} == {"not tested"}
     assert all("undecided about every scan" in one["words"] for one in again)
+
+
+@pytest.mark.parametrize(("blur", "outcome"), [("0.1", "fail"), (None, "pass")])
+def test_a_reference_that_leaves_the_evidence_is_named(
+    run: Run, study: Path, tmp_path: Path, blur: str | None, outcome: str
+) -> None:
+    options = () if blur is None else (f"region-ablation:blur={blur}",)
+    options += ("region-ablation:reference=blur",) * (blur is not None)
+    given = [part for one in options for part in ("--option", one)]
+    code, _, error = run("explain", study, *NET, "--method", "region-ablation", *given)
+    assert code == 0, error
+    run("trust", study, "--method", "region-ablation", *planned(tmp_path, OFF + TRAINED))
+    (verdict,) = told(study)["methods"].values()
+    found = next(one for one in verdict["tests"] if one["test"] == "reference")
+    assert found["outcome"] == outcome
+    assert "when the whole scan is replaced by the reference" in found["words"]

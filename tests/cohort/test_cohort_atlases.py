@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from voxplain.cohort import ATLASES, load_atlas, read_atlas
-from voxplain.cohort import atlases as module
 from voxplain.cohort.atlases import AtlasSource
+from voxplain.cohort.atlases import shipped as module
 from voxplain.errors import InputError, VoxplainWarning
 from voxplain.grid import KAN2020_GRID
 

@@ -6,11 +6,13 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from scipy.stats import spearmanr
+from scipy.stats import spearmanr, ttest_1samp
+from scipy.stats import t as student
 
 from voxplain.errors import InputError
 from voxplain.grid import Grid
-from voxplain.trust.retraining import against_retraining
+from voxplain.trust.retraining import against_retraining, shared_with
+from voxplain.trust.surrogates import Envelope
 from voxplain.trust.truth.calls import calls
 from voxplain.volume import smooth
 
@@ -73,7 +75,7 @@ def test_many_networks_are_dealt_at_random() -> None:
 
 def test_two_networks_at_least() -> None:
     one = fields(1, 0)
-    with pytest.raises(InputError, match="by two networks or more, as many of each; 1 and 1"):
+    with pytest.raises(InputError, match="by 2 networks or more, as many of each; 1 and 1"):
         against_retraining(one, one, BRAIN)
 
 
@@ -84,10 +86,65 @@ def test_regions_are_called_where_a_map_is_strong_and_seldom_elsewhere() -> None
         place[corner[0] : corner[0] + 2, corner[1] : corner[1] + 2, 6:9] = True
         places.append(place)
     strong = fields(1, 7)[0] + 5 * smooth(places[0].astype(float), GRID, 8.0)
-    assert calls(strong, places[:1], BRAIN, GRID, 8.0, 0).called == 1
+    even = Envelope(GRID)
+    assert calls(strong, places[:1], BRAIN, even, 8.0, 0).called == 1
+    assert calls(strong, places[:1], BRAIN, even, 8.0, 0).p <= 0.05
     rates = []
     for seed in range(25):
-        found = calls(fields(1, 40 + seed)[0], places, BRAIN, GRID, 8.0, seed, draws=40)
+        found = calls(fields(1, 40 + seed)[0], places, BRAIN, even, 8.0, seed, draws=39)
         assert found.places == len(places)
         rates.append(found.rate)
     assert np.mean(rates) < 0.12
+
+
+def test_noise_that_is_strong_in_one_part_is_no_finding() -> None:
+    # Where any map is strong, places are found by maps that know nothing.
+    at = np.linspace(-1, 1, GRID.shape[0])[:, None, None] * np.ones(GRID.shape)
+    envelope = np.exp(1.5 * at)
+    places = [np.zeros(GRID.shape, bool) for _ in range(6)]
+    for i, place in enumerate(places):
+        place[11:15, 2 * i + 2 : 2 * i + 4, 5:9] = True
+    low = []
+    for seed in range(40):
+        noise = envelope * fields(1, 300 + seed)[0]
+        low.append(calls(noise, places, BRAIN, Envelope(GRID), 8.0, seed, draws=39).p < 0.05)
+    # At most 1 of 20; more than 6 of 40 have a probability of .3 %.
+    assert sum(low) <= 6
+
+
+def test_what_two_trainings_share_is_told_from_what_one_has_alone() -> None:
+    common, mine, theirs = fields(3, 20)
+    noise = fields(8, 21)
+
+    def maps(shared: float, alone: np.ndarray, first: int) -> list[np.ndarray]:
+        return [
+            np.sqrt(shared) * common + np.sqrt(1 - shared) * alone + 0.7 * noise[first + i]
+            for i in range(4)
+        ]
+
+    for shared, least, most in ((0.0, 0.95, 1.0), (1.0, 0.0, 0.05)):
+        found = shared_with(maps(shared, mine, 0), maps(shared, theirs, 4), BRAIN)
+        assert least <= found.p <= most
+        assert found.networks == 4
+    # The statistic once more, by hand: leave one place out, Student's t of the pseudo-values.
+    own, others = maps(0.6, mine, 0), maps(0.6, theirs, 4)
+
+    def excess(places: tuple[int, ...]) -> float:
+        rank = lambda a, b: spearmanr(a.ravel(), b.ravel())[0]  # noqa: E731
+        within = np.mean([rank(own[i], own[j]) for i, j in combinations(places, 2)])
+        pairs = [(i, j) for i in places for j in places if i != j]
+        return float(np.mean([rank(own[i], others[j]) for i, j in pairs]) - 0.5 * within)
+
+    whole = excess((0, 1, 2, 3))
+    pseudo = [4 * whole - 3 * excess(rest) for rest in combinations(range(4), 3)]
+    expected = ttest_1samp(pseudo, 0, alternative="greater").pvalue
+    # The jackknife's own figure, not the mean of the pseudo-values, is what is tested.
+    shift = (whole - np.mean(pseudo)) / (np.std(pseudo, ddof=1) / 2)
+    found = shared_with(own, others, BRAIN)
+    assert student.isf(found.p, 3) == pytest.approx(student.isf(expected, 3) + shift, abs=1e-4)
+
+
+def test_three_networks_at_least_tell_what_is_shared() -> None:
+    two = fields(2, 0)
+    with pytest.raises(InputError, match="by 3 networks or more, as many of each; 2 and 2"):
+        shared_with(two, two, BRAIN)

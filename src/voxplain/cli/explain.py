@@ -103,6 +103,9 @@ def explain(
     sample: Annotated[
         int | None, typer.Option(help="Of a study, explain so many scans, drawn from each class.")
     ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Explain scans whose predictions cannot be meant.")
+    ] = False,
 ) -> None:
     """Explain what a network makes of real scans."""
     from voxplain.attribution.methods import DEFAULT_METHOD
@@ -153,6 +156,7 @@ def explain(
         precision=precision,
         seed=seed,
         sample=sample,
+        force=force,
     )
     with importable_here():
         if study:

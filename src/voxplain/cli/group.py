@@ -72,6 +72,9 @@ def group(
         typer.Option(help="Study of the same scans for --null; repeat it, 19 times or more."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same p.")] = 0,
+    device: Annotated[
+        str, typer.Option(help="Of the null of single voxels: cpu, cuda, auto.")
+    ] = "cpu",
 ) -> None:
     """Test the maps of a study over its subjects, with p corrected for all voxels."""
     from voxplain.group.permutation import TestOptions
@@ -102,6 +105,7 @@ def group(
         null,
         tuple(null_study or ()),
         test,
+        device,
     )
     found = group_study(options, make_progress(console))
     for start, one in found.items():

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from voxplain.cohort.atlases import ATLASES, load_atlas, read_atlas
+from voxplain.cohort.atlases import (
+    ATLASES,
+    AtlasFit,
+    atlas_fit,
+    fetch_atlas,
+    find_atlas,
+    load_atlas,
+    read_atlas,
+)
 from voxplain.cohort.bases import brains_of
 from voxplain.cohort.build import Built, build_store
 from voxplain.cohort.find.listing import Listing
@@ -28,13 +36,17 @@ from voxplain.images.names import subject_label, subject_labels
 __all__ = [
     "ATLASES",
     "PRESETS",
+    "AtlasFit",
     "Built",
     "Listing",
     "Prepared",
     "Recipe",
+    "atlas_fit",
     "brains_of",
     "build_store",
     "check_store",
+    "fetch_atlas",
+    "find_atlas",
     "from_bids",
     "from_cat12",
     "from_freesurfer",

@@ -13,7 +13,7 @@ from voxplain.errors import GridError, InputError, unknown_name
 from voxplain.grid import Grid, require_same_grid
 from voxplain.maps import RegionTable
 
-__all__ = ["OUTSIDE", "ranks_of", "region_table"]
+__all__ = ["OUTSIDE", "ranks", "ranks_of", "region_rows", "region_table"]
 
 OUTSIDE = "outside regions"
 """Name of the row, with label 0, for the part of the brain that no region covers."""
@@ -45,8 +45,9 @@ def region_table(
 
         - ``label``, ``region``;
         - ``voxels``, ``volume_ml``: of the region's part inside the brain;
-        - ``mean``: signed mean;
-        - ``peak``: the value of largest magnitude, with its sign;
+        - ``mean``, ``mean_absolute``: of the values, and of their magnitudes;
+        - ``peak``: the value of largest magnitude, with its sign, and ``peak_x``, ``peak_y``,
+          ``peak_z``, where it lies (mm);
         - ``share``: the row's share of the summed absolute map inside the brain; all rows
           together give 1;
         - ``density``: ``share`` over the row's share of the brain's volume, 1 for what size alone
@@ -65,7 +66,7 @@ def region_table(
     require_same_grid(atlas.grid, grid, f"The atlas {atlas.name!r} and the map")
     mask, inside = _inside(values, brain, grid)
     labels = np.array(sorted(label for label in atlas.names if label != 0), dtype=np.int64)
-    row = _rows(atlas.labels[mask], labels)
+    row = region_rows(atlas.labels[mask], labels)
     n_rows = len(labels) + 1
 
     voxels = np.bincount(row, minlength=n_rows)
@@ -83,10 +84,11 @@ def region_table(
             "voxels": voxels,
             "volume_ml": voxels * grid.voxel_volume / 1000,
             "mean": np.where(empty, np.nan, signed / count),
-            "peak": np.where(empty, np.nan, _peaks(inside, row, n_rows)),
+            "mean_absolute": np.where(empty, np.nan, absolute / count),
+            **_peaks(inside, row, n_rows, grid.to_world(np.argwhere(mask))),
             "share": share,
             "density": density,
-            "rank": [*_ranks(density[:-1], total > 0), np.nan],
+            "rank": [*ranks(density[:-1], total > 0), np.nan],
         }
     )
     return RegionTable(frame, atlas.name, method, target)
@@ -141,7 +143,7 @@ def _inside(
     return mask, inside
 
 
-def _rows(found: NDArray[np.int32], labels: NDArray[np.int64]) -> NDArray[np.int64]:
+def region_rows(found: NDArray[np.int32], labels: NDArray[np.int64]) -> NDArray[np.int64]:
     """Row of the table of each voxel; the last row for any label without a name."""
     if not len(labels):
         return np.zeros(len(found), dtype=np.int64)
@@ -149,14 +151,22 @@ def _rows(found: NDArray[np.int32], labels: NDArray[np.int64]) -> NDArray[np.int
     return np.where(labels[place] == found, place, len(labels))
 
 
-def _peaks(inside: NDArray[np.float64], row: NDArray[np.int64], n_rows: int) -> NDArray[np.float64]:
-    highest, lowest = np.full(n_rows, -np.inf), np.full(n_rows, np.inf)
-    np.maximum.at(highest, row, inside)
-    np.minimum.at(lowest, row, inside)
-    return np.where(np.abs(highest) >= np.abs(lowest), highest, lowest)
+def _peaks(
+    inside: NDArray[np.float64], row: NDArray[np.int64], n_rows: int, world: NDArray[np.float64]
+) -> dict[str, NDArray[np.float64]]:
+    """Value and place of the largest magnitude in each row; NaN where a row has no voxel."""
+    order = np.lexsort((inside, np.abs(inside), row))
+    rows, last = np.unique(row[order][::-1], return_index=True)
+    voxel = order[::-1][last]
+    out = {name: np.full(n_rows, np.nan) for name in ("peak", "peak_x", "peak_y", "peak_z")}
+    out["peak"][rows] = inside[voxel]
+    for axis, name in enumerate(("peak_x", "peak_y", "peak_z")):
+        out[name][rows] = np.round(world[voxel, axis], 1)
+    return out
 
 
-def _ranks(density: NDArray[np.float64], ranked: bool) -> list[float]:
+def ranks(density: NDArray[np.float64], ranked: bool = True) -> list[float]:
+    """Rank densities, the highest first; ties share the worst of their ranks, NaN comes last."""
     if not ranked:
         return [float("nan")] * len(density)
     # Rounding keeps equal regions equal: sums of different length differ in their last digits.

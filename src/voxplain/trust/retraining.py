@@ -9,13 +9,15 @@ from math import comb
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import t as student
 
 from voxplain.errors import InputError
 from voxplain.trust.agreement import spearman
 
-__all__ = ["Retraining", "against_retraining"]
+__all__ = ["Retraining", "Shared", "against_retraining", "shared_with"]
 
 _MOST = 1000
+_FEWEST = 3
 
 
 @dataclass(frozen=True)
@@ -71,17 +73,7 @@ def against_retraining(
     InputError
         If there are fewer than two networks, or the numbers differ.
     """
-    count = len(own)
-    if count < 2 or len(others) != count:
-        raise InputError(
-            "Two trainings are compared by two networks or more, as many of each; "
-            f"{count} and {len(others)} were given."
-        )
-    maps = [*own, *others]
-    alike = np.full((2 * count, 2 * count), np.nan)
-    for a, b in combinations(range(2 * count), 2):
-        if a % count != b % count:
-            alike[a, b] = alike[b, a] = spearman(maps[a], maps[b], brain)
+    count, alike = len(own), _alike(own, others, brain, 2)
     first = np.arange(2 * count) < count
     found = _contrast(alike, first)
     dealt = [_contrast(alike, side) for side in _deals(count, seed)]
@@ -119,3 +111,97 @@ def _deals(count: int, seed: int) -> Iterator[NDArray[np.bool_]]:
     for _ in range(_MOST - 1):
         chosen_at_random = rng.choice(rest, count - 1, replace=False)
         yield np.isin(np.arange(2 * count), np.append(chosen_at_random, 0))
+
+
+@dataclass(frozen=True)
+class Shared:
+    """How much of what maps of one training have in common those of another share.
+
+    Parameters
+    ----------
+    own : float
+        Mean rank correlation over pairs of the training's own networks.
+    other : float
+        Mean over pairs of one of its networks and one of the other training's.
+    p : float
+        Of the maps sharing so much if those of the other training shared half of it at most; one
+        less `p` is that of them sharing so little if they shared half of it at least.
+    networks : int
+        Of each training.
+    """
+
+    own: float
+    other: float
+    p: float
+    networks: int
+
+
+def shared_with(
+    own: Sequence[ArrayLike], others: Sequence[ArrayLike], brain: ArrayLike, half: float = 0.5
+) -> Shared:
+    """Ask whether maps of another training share more than half of what a training's maps share.
+
+    The other training's correlation with this one, less half of this one's with itself, is tested
+    against 0 by leaving out one place of the lists at a time (jackknife, Student's t with one
+    degree of freedom less than places). Networks of one place, which began with the same weights
+    and saw the same scans, are never compared.
+
+    Parameters
+    ----------
+    own, others : sequence of array (X, Y, Z)
+        A signed map of each network; three at least, as many in both.
+    brain : array (X, Y, Z), bool
+    half : float, default=0.5
+        The share.
+
+    Returns
+    -------
+    Shared
+
+    Raises
+    ------
+    InputError
+        If there are fewer than three networks, or the numbers differ.
+    """
+    count, alike = len(own), _alike(own, others, brain, _FEWEST)
+
+    def figures(places: list[int]) -> tuple[float, float]:
+        within = alike[np.ix_(places, places)]
+        across = alike[np.ix_(places, [count + one for one in places])]
+        return _mean(within), _mean(across)
+
+    def beyond(places: list[int]) -> float:
+        mine, theirs = figures(places)
+        return theirs - half * max(mine, 0.0)
+
+    every = list(range(count))
+    whole = beyond(every)
+    without = np.array([beyond([one for one in every if one != left]) for left in every])
+    each = count * whole - (count - 1) * without
+    error = float(each.std(ddof=1)) / np.sqrt(count)
+    p = float(student.sf(whole / error, count - 1)) if error else float(whole <= 0)
+    return Shared(*figures(every), p, count)
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    """Average what is known; maps without any variation share nothing."""
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if known.size else 0.0
+
+
+def _alike(
+    own: Sequence[ArrayLike], others: Sequence[ArrayLike], brain: ArrayLike, fewest: int
+) -> NDArray[np.float64]:
+    """Correlate maps of two trainings, array (2 n, 2 n); NaN for networks of one place."""
+    count = len(own)
+    if count < fewest or len(others) != count:
+        raise InputError(
+            f"Two trainings are compared by {fewest} networks or more, as many of each; "
+            f"{count} and {len(others)} were given."
+        )
+    maps = [*own, *others]
+    alike = np.full((2 * count, 2 * count), np.nan)
+    for a, b in combinations(range(2 * count), 2):
+        if a % count != b % count:
+            alike[a, b] = alike[b, a] = spearman(maps[a], maps[b], brain)
+    return alike

@@ -6,6 +6,7 @@ import csv
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree
 
 from voxplain.errors import InputError
 from voxplain.pointers import require_content
@@ -48,10 +49,10 @@ def read_region_names(path: Path) -> list[NamedLabel]:
     path : path
         In UTF-8: a table with a header such as BIDS's ``dseg.tsv`` (``index``, ``name``), a
         FreeSurfer lookup table (label, name, four numbers of colour), ITK-SNAP's label
-        descriptions (seven numbers and a quoted name), or a label and a name a line, apart by a
-        tab, comma, semicolon or white space. Names may hold blanks. What follows the name behind
-        a tab, comma or semicolon is left out, and so are numbers that stand at the end of every
-        line, where the names are still different without them. Lines that begin with # are
+        descriptions (seven numbers and a quoted name), FSL's XML, or a label and a name a line,
+        apart by a tab, comma, semicolon or white space. Names may hold blanks. What follows the
+        name behind a tab, comma or semicolon is left out, and so are numbers that stand at the end
+        of every line, where the names are still different without them. Lines that begin with # are
         comments.
 
     Returns
@@ -69,6 +70,8 @@ def read_region_names(path: Path) -> list[NamedLabel]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"The list of region names {path} cannot be read as text.") from error
+    if text.lstrip().startswith("<"):
+        return _from_xml(path, text)
     lines = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
     lines = [(n, line) for n, line in lines if not _COMMENT.match(line)]
     named = []
@@ -80,6 +83,31 @@ def read_region_names(path: Path) -> list[NamedLabel]:
         if not re.fullmatch(r"\d+(\.0*)?", label) or not name:
             raise InputError(f"Line {number} of {path} must hold a label and a name: {line!r}.")
         named.append(NamedLabel(int(float(label)), name, number, line))
+    return [one for one in named if one.label]
+
+
+def _from_xml(path: Path, text: str) -> list[NamedLabel]:
+    """Read FSL's description of an atlas, whose maps of probability are numbered from 0.
+
+    The labels of the image of most probable regions are then larger by 1 than the numbers.
+    """
+    if "<!" in text.replace("<!--", ""):
+        raise InputError(f"{path} holds declarations of XML, which lists of names do not need.")
+    try:
+        root = ElementTree.fromstring(text)
+        found = [(int(one.attrib["index"]), one.text or "") for one in root.iter("label")]
+    except (ElementTree.ParseError, KeyError, ValueError) as error:
+        raise InputError(
+            f"{path} is no description of an atlas as FSL writes it, with <label index=...>."
+        ) from error
+    kind = (root.findtext("header/type") or "").strip().lower()
+    first = int(kind.startswith("prob"))
+    named = [
+        NamedLabel(index + first, " ".join(name.split()), number, name)
+        for number, (index, name) in enumerate(found, 1)
+    ]
+    if not named or not all(one.name for one in named):
+        raise InputError(f"{path} holds no <label index=...>, or one without a name.")
     return [one for one in named if one.label]
 
 

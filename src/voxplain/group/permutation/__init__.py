@@ -13,15 +13,18 @@ from voxplain.group.permutation.inference import (
 )
 from voxplain.group.permutation.residuals import Residuals
 from voxplain.group.permutation.spatial import Cluster, find_clusters
+from voxplain.group.permutation.voxels import NullOfVoxels, null_maxima
 
 __all__ = [
     "STATISTICS",
     "Cluster",
     "Discoveries",
     "Inference",
+    "NullOfVoxels",
     "Residuals",
     "TestOptions",
     "find_clusters",
+    "null_maxima",
     "permutation_test",
     "permuted_discoveries",
     "simes_discoveries",

@@ -19,7 +19,7 @@ from voxplain.group.permutation.discoveries import (
 )
 from voxplain.group.permutation.residuals import Residuals
 from voxplain.group.permutation.spatial import Cluster, Space, find_clusters
-from voxplain.group.permutation.voxels import TIES, fitted, null_maxima, t_of
+from voxplain.group.permutation.voxels import TIES, NullOfVoxels, fitted, null_maxima, t_of
 from voxplain.progress import Progress, Silent
 
 __all__ = ["STATISTICS", "Inference", "TestOptions", "permutation_test"]
@@ -122,6 +122,7 @@ def permutation_test(
     mask: NDArray[np.bool_],
     options: TestOptions | None = None,
     progress: Progress | None = None,
+    null_of_voxels: NullOfVoxels = null_maxima,
 ) -> Inference:
     """Test maps against a design, of both directions, with family-wise p of the maximum statistic.
 
@@ -133,6 +134,8 @@ def permutation_test(
     mask : array (X, Y, Z), bool
     options : TestOptions, optional
     progress : Progress, optional
+    null_of_voxels : NullOfVoxels
+        What finds the null of single voxels; a GPU's may stand in.
 
     Returns
     -------
@@ -153,7 +156,7 @@ def permutation_test(
     residuals = Residuals.of(maps, arrangements.design)
     rows, complete = arrangements.rows(options.permutations, options.seed)
     with progress.step("Single voxels", maps.shape[1]) as advance:
-        maxima, surpassed = null_maxima(residuals, rows, options.threads, advance)
+        maxima, surpassed = null_of_voxels(residuals, rows, options.threads, advance)
     run = _Spatial(residuals, Space(mask), options)
     with progress.step("Whole maps", len(rows)) as advance:
         null, ratios = run.null(rows, advance)

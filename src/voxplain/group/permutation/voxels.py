@@ -18,10 +18,16 @@ from threadpoolctl import threadpool_limits
 
 from voxplain.group.permutation.residuals import Residuals
 
-__all__ = ["TIES", "fitted", "null_maxima", "t_of"]
+__all__ = ["TIES", "NullOfVoxels", "fitted", "null_maxima", "t_of"]
 
 TIES = 1 - 1e-5
 """What comes so near to the observed value counts as reaching it, whatever rounding does."""
+
+NullOfVoxels = Callable[
+    [Residuals, NDArray[np.float32], int, Callable[[int], None]],
+    tuple[NDArray[np.float64], NDArray[np.int64]],
+]
+"""As `null_maxima`, which another device may stand in for."""
 
 _BLOCK = 255  # counts of a block fit into 8 bits
 _MANY = 100

@@ -60,6 +60,8 @@ class ScanOptions:
     seed : int
     sample : int, optional
         Of a study, so many scans are explained, drawn by lot from each class; all by default.
+    force : bool, default=False
+        Whether scans are explained whose predictions cannot be meant.
     """
 
     network: str
@@ -84,6 +86,7 @@ class ScanOptions:
     precision: str = "auto"
     seed: int = 0
     sample: int | None = None
+    force: bool = False
 
     def __post_init__(self) -> None:
         if self.preset is not None and self.preset not in PRESETS:

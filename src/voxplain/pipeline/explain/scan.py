@@ -23,6 +23,7 @@ from voxplain.pipeline.explain.networks import (
     predict_scans,
     read_network_weights,
 )
+from voxplain.pipeline.explain.nonsense import require_sense
 from voxplain.pipeline.explain.options import ScanOptions
 from voxplain.pipeline.explain.reading import (
     Scan,
@@ -61,8 +62,8 @@ def explain_scans(options: ScanOptions, progress: Progress) -> dict[str, Any]:
     Raises
     ------
     VoxplainError
-        If a file, an option or the network cannot be used; nothing is written before all of them
-        have been checked.
+        If a file, an option or the network cannot be used, or no prediction can be meant (see
+        `require_sense`); nothing is written before all of them have been checked.
     """
     began = time.perf_counter()
     weights = read_network_weights(options, progress)
@@ -72,6 +73,7 @@ def explain_scans(options: ScanOptions, progress: Progress) -> dict[str, Any]:
     engine = Engine(device=options.device, precision=options.precision)  # type: ignore[arg-type]
     with engine.run() as shared:
         predicted = predict_scans(options, weights.said, networks, volumes, shared, progress)
+        require_sense(predicted, progress, options.force)
         given = options_of_methods(options, scans, progress)
         predicted.tell(volumes, progress)
         study = Study(options.out, "voxplain explanations of scans", __version__)

@@ -47,6 +47,8 @@ class GroupOptions:
         nothing of the classes, which `null_studies` hold.
     null_studies : tuple of path
     test : TestOptions
+    device : str
+        Where the null of single voxels is found: ``cpu``, ``cuda`` or ``auto``.
     """
 
     study: Path
@@ -62,6 +64,7 @@ class GroupOptions:
     null: str = "permutation"
     null_studies: tuple[Path, ...] = ()
     test: TestOptions = field(default_factory=TestOptions)
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         if not self.model:

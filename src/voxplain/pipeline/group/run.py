@@ -20,6 +20,7 @@ from voxplain.group.blocks import Arrangements, read_blocks
 from voxplain.group.design import make_design
 from voxplain.group.permutation import Inference, permutation_test
 from voxplain.maps import GroupMap
+from voxplain.pipeline.group.device import null_on
 from voxplain.pipeline.group.maps import MapsOfScans, brain_of, catalogue
 from voxplain.pipeline.group.nulls import against_studies
 from voxplain.pipeline.group.options import GroupOptions
@@ -155,7 +156,9 @@ class _Setting:
         """Test the maps of a method, then write what was found."""
         began, options, design = time.perf_counter(), self.options, self.ways.design
         values = maps.array(mask, options.fwhm, self.progress)
-        found = permutation_test(values, self.ways, mask, options.test, self.progress)
+        found = permutation_test(
+            values, self.ways, mask, options.test, self.progress, null_on(options.device)
+        )
         if options.null_studies:
             found = against_studies(
                 found, maps, design, mask, options.fwhm, options.null_studies, self.progress

@@ -45,7 +45,7 @@ def _run(case: Case, plan: Plan, progress: Progress) -> Sequence[Measurement]:
         p = permutation_p(outcome, output, name, case.groups, seed=case.seed)
         words = (
             f"Held-out {label} {score.value:.2f} (95 % interval {score.low:.2f} to "
-            f"{score.high:.2f}), by chance {chance:g}, p = {p:.3g}."
+            f"{score.high:.2f}), by chance {chance:g}, p = {p:.2g}."
         )
         figures |= {"low": score.low, "high": score.high}
         found.append(Measurement("knowledge-chance", None, p, words, figures=figures))
@@ -100,7 +100,7 @@ def _beyond(
     }
     words = (
         f"{_capital(names)} alone: {label} {alone[best]:.2f}; the network {whole:.2f}, and "
-        f"{left:.2f} once they are taken out (p = {beyond.p:.3g} among scans that are alike in "
+        f"{left:.2f} once they are taken out (p = {beyond.p:.2g} among scans that are alike in "
         "them)."
     )
     return Measurement("knowledge-confounds", None, beyond.p, words, figures=figures)

@@ -88,34 +88,32 @@ def null_measurements(found: NullFinding) -> list[Measurement]:
         out.append(_null_maps(name, one, figures))
         called, own = one.called, one.called_own
         words = (
-            f"{one.beside.label} of a network trained on shuffled labels passes for a finding in "
-            f"{called.called} of {called.places} regions (random maps as smooth: {called.limit} at "
-            f"most, 95 %); of the study's own network, in {own.called}."
+            f"{one.label} of a network trained on shuffled labels passes for a finding in "
+            f"{called.called} of {called.places} regions (95 % of random maps as smooth, with the "
+            f"same envelope: {called.limit} at most; p = {called.p:.2g}); of the study's own "
+            f"network, in {own.called}."
         )
-        out.append(
-            Measurement(
-                test="null-calls",
-                method=name,
-                value=float(called.called),
-                words=words,
-                chance=0.05 * called.places,
-                limit=float(called.limit),
-                figures=figures,
-            )
-        )
+        out.append(Measurement("null-calls", name, called.p, words, chance=0.5, figures=figures))
     return out
 
 
 def _null_maps(name: str, one: NullMethod, figures: Mapping[str, Any]) -> Measurement:
-    found, label = one.beside.retraining, one.beside.label
+    found, label = one.shared, one.label
     if found is None:
-        why = f"Fewer than two folds have a map of {label} for {one.beside.target}."
+        why = f"Fewer than three folds have a map of {label} for {one.target}."
         return Measurement("null-maps", name, None, why, figures=figures)
     words = (
-        f"{label} of {found.networks} networks agree with each other at {share(found.own)} (rank "
-        f"correlation), and with those of networks trained on shuffled labels at "
-        f"{share(found.other)} (p = {found.p:.2g}, {found.least_p:.2g} at best)."
+        f"{label} of {found.networks} networks correlate by {share(found.own)} with each other, "
+        f"and by {share(found.other)} with those of networks trained on shuffled labels"
     )
+    if _LEVEL <= found.p <= 1 - _LEVEL:
+        why = (
+            f"{words}: too few networks to tell whether that is more than half (p = {found.p:.2g})."
+        )
+        return Measurement("null-maps", name, None, why, figures=figures)
+    more = "more" if found.p < _LEVEL else "less"
+    p = min(found.p, 1 - found.p)
+    words += f": {more} than half (p = {p:.2g})."
     return Measurement("null-maps", name, found.p, words, chance=0.5, figures=figures)
 
 

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from voxplain.attribution import METHODS
 from voxplain.attribution.methods import make_method
 from voxplain.cohort.store.reader import open_store
 from voxplain.errors import InputError
 from voxplain.fit import Outcome, find_groups, outcome_of
 from voxplain.fit.inference import shuffler
-from voxplain.pipeline.trust.beside import Beside, beside, comparison_of
+from voxplain.pipeline.trust.beside import comparison_of
 from voxplain.pipeline.trust.own import OwnStudy, kept
 from voxplain.pipeline.trust.places import regions_within
 from voxplain.pipeline.trust.trainings import OwnMaps, own_maps, train_again
 from voxplain.progress import Progress
-from voxplain.trust import FWHM_MM
-from voxplain.trust.truth.calls import Calls, calls
+from voxplain.trust import FWHM_MM, Comparison
+from voxplain.trust.retraining import Shared, shared_with
+from voxplain.trust.rules import EDITION
+from voxplain.trust.truth.calls import WIDTH_MM, Calls, calls
+from voxplain.volume import smooth
 
 __all__ = ["NullFinding", "NullMethod", "null_test", "shuffled_outcome"]
 
 _SHUFFLES = 200
+_FEWEST = 3
 _PLACES = 20
 _ML = (2.0, 20.0)
 
@@ -35,17 +40,35 @@ class NullMethod:
 
     Parameters
     ----------
-    beside : Beside
-        Its maps beside those of the study's own network.
+    label : str
+        Of the method.
+    target : str
+    shared : Shared or None
+        What its maps share with those of the study's own network, fold by fold, signed; None where
+        fewer than three folds have a map.
     called : Calls
         Places at which its mean map passes for a finding.
     called_own : Calls
         The same of the study's own network.
     """
 
-    beside: Beside
+    label: str
+    target: str
+    shared: Shared | None
     called: Calls
     called_own: Calls
+
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> NullMethod:
+        """Read what `dataclasses.asdict` wrote."""
+        shared = told["shared"]
+        return cls(
+            told["label"],
+            told["target"],
+            None if shared is None else Shared(**shared),
+            Calls(**told["called"]),
+            Calls(**told["called_own"]),
+        )
 
 
 @dataclass(frozen=True)
@@ -109,14 +132,9 @@ def null_test(
     def make() -> dict[str, Any]:
         return _trained(own, name, folds, maps, own.seed + number, progress)
 
-    request = own.request(folds=folds, outcome=own.outcome, what=name)
+    request = own.request(folds=folds, outcome=own.outcome, what=name, edition=EDITION)
     told = kept(own.place(name), "found.json", request, make)
-    methods = {
-        method: NullMethod(
-            Beside.from_dict(one["beside"]), Calls(**one["called"]), Calls(**one["called_own"])
-        )
-        for method, one in told["methods"].items()
-    }
+    methods = {method: NullMethod.from_dict(one) for method, one in told["methods"].items()}
     return NullFinding(**{**told, "methods": methods})
 
 
@@ -178,19 +196,7 @@ def _trained(
     methods = {}
     with progress.step("Holding the null's maps beside the study's", len(maps)) as advance:
         for done, (method, ours) in enumerate(maps.items(), start=1):
-            width = 0.0 if make_method(method).smooth_mm else FWHM_MM
-            called = [
-                calls(
-                    np.mean(list(of_folds.values()), axis=0),
-                    places,
-                    how.brain,
-                    cohort.grid,
-                    width,
-                    own.seed + done,
-                )
-                for of_folds in (trained.maps[method], ours.folds)
-            ]
-            one = NullMethod(beside(method, ours, trained.maps[method], how), *called)
+            one = _judged(method, ours, trained.maps[method], places, how, own.seed + done)
             methods[method] = asdict(one)
             advance(done)
     return {
@@ -202,3 +208,34 @@ def _trained(
         "same": same,
         "methods": methods,
     }
+
+
+def _judged(
+    method: str,
+    ours: OwnMaps,
+    theirs: Mapping[int, NDArray[np.float32]],
+    places: Sequence[NDArray[np.bool_]],
+    how: Comparison,
+    seed: int,
+) -> NullMethod:
+    """Compare maps of a method with those of the null, and count what either would find.
+
+    The sign stays: what two unsigned maps share is above all where any network is strong.
+    """
+    if how.envelope is None:
+        raise ValueError("The comparison needs an envelope.")
+    envelope = replace(how.envelope, width=WIDTH_MM)
+    width = 0.0 if make_method(method).smooth_mm else FWHM_MM
+    both = [fold for fold in ours.folds if fold in theirs]
+    shared = None
+    if len(both) >= _FEWEST:
+        mine, others = (
+            [smooth(of_folds[fold], envelope.grid, width) for fold in both]
+            for of_folds in (ours.folds, theirs)
+        )
+        shared = shared_with(mine, others, how.brain)
+    called, called_own = (
+        calls(np.mean(list(of_folds.values()), axis=0), places, how.brain, envelope, width, seed)
+        for of_folds in (theirs, ours.folds)
+    )
+    return NullMethod(METHODS[method].info.label, ours.target, shared, called, called_own)

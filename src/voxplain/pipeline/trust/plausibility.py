@@ -15,6 +15,7 @@ from voxplain.attribution import Engine
 from voxplain.attribution.network.probe import probe
 from voxplain.errors import InputError
 from voxplain.pipeline.explain.networks import predict_scans, read_network_weights
+from voxplain.pipeline.explain.nonsense import SATURATED, YEARS
 from voxplain.pipeline.explain.options import ScanOptions
 from voxplain.pipeline.explain.outputs import Outputs
 from voxplain.pipeline.streams import Some
@@ -31,9 +32,7 @@ __all__ = [
     "unlike_training",
 ]
 
-_SATURATED = 20.0
 _FEWEST, _RARER = 8, 3
-_YEARS = (0.0, 110.0)
 _REACH = 5.0
 _SHIFT, _FACTOR = 2.0, 10.0
 _ENOUGH = 0.9
@@ -158,7 +157,7 @@ def _odd_predictions(
         elif record.scale != 1.0:
             low, high = (record.mean + sign * _REACH * abs(record.scale) for sign in (-1, 1))
     if unit == "years":
-        low, high = max(low, _YEARS[0]), min(high, _YEARS[1])
+        low, high = max(low, YEARS[0]), min(high, YEARS[1])
     return implausible_numbers(numbers, unit, (low, high))
 
 
@@ -183,13 +182,13 @@ def implausible_outputs(
         In a sentence; empty where there is none.
     """
     ordered = np.sort(logits, axis=1)
-    odd: NDArray[np.bool_] = (ordered[:, -1] - ordered[:, -2]) > _SATURATED
+    odd: NDArray[np.bool_] = (ordered[:, -1] - ordered[:, -2]) > SATURATED
     chosen = logits.argmax(axis=1)
     rest = len(labels) - int(np.bincount(labels).max())
     said = []
     if odd.any():
         said.append(
-            f"{odd.sum()} of {len(odd)} scans have saturated logits, more than {_SATURATED:g} "
+            f"{odd.sum()} of {len(odd)} scans have saturated logits, more than {SATURATED:g} "
             "apart, as scans of another intensity have."
         )
     if len(labels) >= _FEWEST and rest >= _RARER and (chosen == chosen[0]).all():

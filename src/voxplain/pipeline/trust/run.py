@@ -112,6 +112,8 @@ def _applies(finding: Finding, method: str) -> bool:
         return True
     if finding.rule.test == "relu":
         return False
+    if finding.rule.test == "reference":
+        return finding.measurement.method == method
     return finding.rule.test != "layer" or METHODS[method].needs.layer
 
 

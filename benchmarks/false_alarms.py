@@ -1,0 +1,201 @@
+"""``python -m benchmarks.false_alarms``: how often a rule fails where nothing is wrong.
+
+Draws stand-ins of what a rule looks at, of which it is known that nothing is wrong with them: no
+network is trained. Each draw goes through the very functions that `voxplain trust` calls, and is
+held against the rule as it stands. Prints and writes ``benchmarks/false_alarms.json``; the table of
+rules in ``docs/verdict.md`` shows it, and for other rules the counts of clean studies that
+``make mutation`` found.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+from sklearn.metrics import roc_auc_score
+
+from voxplain.atlas import Atlas
+from voxplain.cohort import load_atlas, mni152_template
+from voxplain.cohort.prepare.templates import mni152_brain_mask
+from voxplain.grid import Grid
+from voxplain.results.trust import Measurement
+from voxplain.trust import Comparison
+from voxplain.trust.displacement import displacement
+from voxplain.trust.following import share_of_confounds
+from voxplain.trust.retraining import shared_with
+from voxplain.trust.rules import apply
+from voxplain.trust.surrogates import Envelope
+from voxplain.trust.truth.calls import WIDTH_MM, calls
+from voxplain.volume import resample, smooth
+
+HERE = Path(__file__).parent
+DRAWS = 400
+LEAST, MOST, PLACES = 2.0, 20.0, 20
+NOTICEABLE = 0.02
+
+
+@lru_cache(maxsize=4)
+def head(size: float) -> tuple[NDArray[np.float32], NDArray[np.bool_], Grid]:
+    """The template on voxels of a size, where it is brain, and the grid."""
+    template = mni152_template(2)
+    grid = template.grid.recut(size)
+    values = resample(template.values, template.grid, grid)
+    return values, values > 0.2 * values.max(), grid
+
+
+@lru_cache(maxsize=1)
+def places() -> list[NDArray[np.bool_]]:
+    """Regions of AAL at 8 mm, as the null's test takes them."""
+    _, brain, grid = head(8.0)
+    atlas = load_atlas("AAL")
+    sizes = np.bincount(atlas.labels.ravel()) * atlas.grid.voxel_volume / 1000
+    there = atlas.on(grid)
+    masks = [
+        (there.labels == label) & brain for label in there.names if LEAST <= sizes[label] <= MOST
+    ]
+    large = [one for one in masks if one.sum() >= 8]
+    order = np.random.default_rng(0).permutation(len(large))
+    return [large[i] for i in order[:PLACES]]
+
+
+def noise(rng: np.random.Generator, grid: Grid, width: float) -> NDArray[np.float64]:
+    """A smooth random field of variance one."""
+    field = smooth(rng.normal(size=grid.shape), grid, width).astype(np.float64)
+    return field / field.std()
+
+
+def strong_somewhere(rng: np.random.Generator, size: float) -> NDArray[np.float64]:
+    """What makes any map of a network strong: the brain's intensity, and some parts of it."""
+    values, _, grid = head(size)
+    return (0.2 + values / values.max()) * np.exp(0.7 * noise(rng, grid, 60.0))
+
+
+def class_confounds(rng: np.random.Generator) -> Measurement:
+    """The best of head size, age and site, none of which tells anything, of 40 scans."""
+    labels = np.arange(40) % 2
+    found = [float(roc_auc_score(labels, rng.normal(size=40))) for _ in range(3)]
+    shares = [2 * max(one, 1 - one) - 1 for one in found]
+    return Measurement("class-confounds", None, max(shares), "")
+
+
+def atlas(rng: np.random.Generator) -> Measurement:
+    """A brain up to a twentieth larger or smaller, on a grid that lies anyhow."""
+    values, _, grid = head(2.0)
+    size = float(rng.choice([3.0, 4.0, 8.0]))
+    growth = np.eye(4)
+    growth[:3, :3] *= rng.uniform(0.95, 1.05)
+    grown = Grid(grid.shape, growth @ grid.affine)
+    place = grid.recut(size).moved(rng.uniform(-size / 2, size / 2, size=3))
+    there = resample((values > 0.1).astype(np.float32), grown, place)
+    labels, template = _atlas(), mni152_brain_mask(place)
+    shift = displacement(labels, there, place) - displacement(labels, template, place)
+    return Measurement("atlas", None, float(np.linalg.norm(shift)), "")
+
+
+@lru_cache(maxsize=1)
+def _atlas() -> Atlas:
+    return load_atlas("AAL")
+
+
+def null_calls(rng: np.random.Generator) -> Measurement:
+    """A mean map of noise, strong where any map is."""
+    values, brain, grid = head(8.0)
+    map_ = strong_somewhere(rng, 8.0) * noise(rng, grid, float(rng.choice([10.0, 16.0, 24.0])))
+    envelope, seed = Envelope(grid, (values,), WIDTH_MM), int(rng.integers(2**31))
+    found = calls(map_.astype(np.float32), places(), brain, envelope, 8.0, seed)
+    return Measurement("null-calls", None, found.p, "")
+
+
+def null_maps(shared: float, alone: float) -> Callable[[np.random.Generator], Measurement]:
+    """Maps of three to five networks a training, so much shared by both, so much by one."""
+
+    def draw(rng: np.random.Generator) -> Measurement:
+        _, brain, grid = head(8.0)
+        count = int(rng.integers(3, 6))
+        common, *own = (noise(rng, grid, 16.0) for _ in range(3))
+        at_place = [noise(rng, grid, 16.0) for _ in range(count)]
+        left = max(1 - shared - alone - 0.2, 0.0)
+        mine, others = (
+            [
+                np.sqrt(shared) * common
+                + np.sqrt(alone) * one
+                + np.sqrt(0.2) * at_place[i]
+                + np.sqrt(left) * noise(rng, grid, 16.0)
+                for i in range(count)
+            ]
+            for one in own
+        )
+        return Measurement("null-maps", None, shared_with(mine, others, brain).p, "")
+
+    return draw
+
+
+def sanity(rng: np.random.Generator) -> Measurement:
+    """Maps of six scans and those of random networks, both strong where any map is."""
+    values, brain, grid = head(8.0)
+    shares = []
+    for _ in range(6):
+        both = [np.abs(strong_somewhere(rng, 8.0) * noise(rng, grid, 12.0)) for _ in range(2)]
+        envelope = Envelope(grid, (values,))
+        how = Comparison(brain, seed=int(rng.integers(2**31)), draws=60, envelope=envelope)
+        shares.append(how.of(*both))
+    value, chance = (
+        float(np.mean([getattr(one, name) for one in shares]))
+        for name in ("spearman", "spearman_surrogates")
+    )
+    return Measurement("sanity", None, (value - chance) / (1 - chance), "")
+
+
+def confounded(rng: np.random.Generator) -> Measurement:
+    """Forty maps of four networks, two targets, and confounds that have nothing to do with them."""
+    maps = rng.normal(size=(40, 30)) @ rng.normal(size=(30, 400))
+    blocks = [f"{i % 4} {i // 4 % 2}" for i in range(40)]
+    found = share_of_confounds(maps, rng.normal(size=(40, 2)), blocks, int(rng.integers(2**31)))
+    if found is None:
+        raise ValueError("There are scans enough.")
+    limit = max(found.limit, found.chance + NOTICEABLE)
+    return Measurement("confounded", None, found.share, "", limit=limit)
+
+
+SOUND: dict[str, tuple[Callable[[np.random.Generator], Measurement], str]] = {
+    "class-confounds": (class_confounds, "three confounds that tell nothing, 40 scans"),
+    "atlas": (atlas, "the template's brain, up to 5 % larger or smaller, voxels of 3, 4, 8 mm"),
+    "null-maps": (null_maps(0.0, 0.3), "maps that follow the labels, 3 to 5 networks"),
+    "null-maps, at half": (null_maps(0.2, 0.2), "half of what maps share does not follow labels"),
+    "null-calls": (null_calls, "noise, strong where any map is"),
+    "sanity": (sanity, "unrelated maps, strong where any map is"),
+    "confounded": (confounded, "maps that have nothing to do with the confounds"),
+}
+
+
+def main() -> None:
+    """Draw, print, write."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.false_alarms")
+    parser.add_argument("--only", default="", help="rules whose name holds this")
+    parser.add_argument("--draws", type=int, default=DRAWS)
+    asked = parser.parse_args()
+    path = HERE / "false_alarms.json"
+    told = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    table = Table("rule", "failed", "draws", "what was drawn")
+    for number, (name, (draw, words)) in enumerate(SOUND.items()):
+        if asked.only in name:
+            found = [
+                apply(draw(np.random.default_rng([number, one]))).outcome
+                for one in range(asked.draws)
+            ]
+            told[name] = {"failed": found.count("fail"), "draws": asked.draws, "drawn": words}
+            path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+        if name in told:
+            table.add_row(name, str(told[name]["failed"]), str(told[name]["draws"]), words)
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

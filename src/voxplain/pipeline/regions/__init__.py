@@ -1,0 +1,1 @@
+"""Tables of named regions, for single scans, studies and tests over subjects."""

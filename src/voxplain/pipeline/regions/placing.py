@@ -1,0 +1,165 @@
+"""The atlases that a run asks for, brought to its grid, and whether they fit its brains."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxplain.atlas import Atlas
+from voxplain.cohort import AtlasFit, atlas_fit, find_atlas
+from voxplain.cohort.atlases import OWN, require_atlas
+from voxplain.errors import InputError, VoxplainWarning
+from voxplain.grid import Grid
+
+__all__ = [
+    "DEFAULT_ATLASES",
+    "NONE",
+    "PlacedAtlas",
+    "place_atlases",
+    "place_own",
+    "require_atlases",
+]
+
+NONE = "none"
+DEFAULT_ATLASES = ("AAL",)
+
+
+def require_atlases(names: Sequence[str], own: bool = True) -> None:
+    """Refuse atlases that nobody knows, before anything is read.
+
+    Parameters
+    ----------
+    names : sequence of str
+        See `voxplain.cohort.find_atlas`; also ``"own"`` and, alone, ``"none"``.
+    own : bool, default=True
+        Whether scans may give their own.
+    """
+    if NONE in names and len(names) > 1:
+        raise InputError("--atlas none asks for no regions; give it alone, or not at all.")
+    if OWN in names and not own:
+        raise InputError(
+            "A test over subjects needs regions that all share; --atlas own is for 'voxplain "
+            "explain'. Give another atlas."
+        )
+    for name in names:
+        if name not in (NONE, OWN):
+            require_atlas(name)
+
+
+@dataclass(frozen=True, eq=False)
+class PlacedAtlas:
+    """An atlas on the grid of some maps.
+
+    Parameters
+    ----------
+    atlas : Atlas
+    fit : AtlasFit
+        How it lay before it was moved.
+    moved : bool
+        Whether it was moved to where it fits the tissue best.
+    """
+
+    atlas: Atlas
+    fit: AtlasFit
+    moved: bool
+
+    def told(self) -> dict[str, Any]:
+        """Return it as plain values for JSON."""
+        atlas = {"name": self.atlas.name, "space": self.atlas.space, "moved": self.moved}
+        return atlas | asdict(self.fit)
+
+
+def place_atlases(
+    names: Sequence[str],
+    tissue: NDArray[np.float32],
+    grid: Grid,
+    *,
+    move: bool = False,
+) -> list[PlacedAtlas]:
+    """Load atlases, hold each against the tissue, and bring it to the grid.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Without ``"own"``; ``"none"`` is passed over.
+    tissue : array (X, Y, Z)
+        The scan, or the mean of the study's, with 0 outside the brain.
+    grid : Grid
+    move : bool, default=False
+        Whether each is moved to where it fits the tissue best; else it is said where that is.
+
+    Returns
+    -------
+    list of PlacedAtlas
+
+    Raises
+    ------
+    InputError
+        If there is no such atlas, none of its regions lies in the brain, or its names of sides are
+        the wrong way round.
+
+    Warns
+    -----
+    VoxplainWarning
+        If it does not fit.
+    """
+    return [_placed(find_atlas(name), tissue, grid, move) for name in names if name != NONE]
+
+
+def _placed(atlas: Atlas, tissue: NDArray[np.float32], grid: Grid, move: bool) -> PlacedAtlas:
+    fit = atlas_fit(atlas, tissue, grid)
+    if fit.covered == 0:
+        raise InputError(
+            f"No voxel of the brain lies in a region of {atlas.name}: the scans are not in its "
+            "space; give --atlas none, or --atlas own where each has a segmentation."
+        )
+    if fit.swapped:
+        raise InputError(
+            f"{atlas.name} names regions as left that lie on the right; check the direction of its "
+            "first axis, or its list of names."
+        )
+    moved = move and fit.distance > 0
+    if moved:
+        atlas = Atlas(
+            atlas.labels, atlas.grid.moved(fit.shift), atlas.names, atlas.name, atlas.space
+        )
+    complaints = [] if moved else fit.complaints()
+    if complaints:
+        warnings.warn(
+            f"The atlas {atlas.name} does not fit these brains: {'; '.join(complaints)}. Names of "
+            "regions mean less than they seem to; --move-atlas moves it, --atlas own takes each "
+            "scan's own segmentation, --atlas none leaves regions out.",
+            VoxplainWarning,
+            stacklevel=3,
+        )
+    return PlacedAtlas(atlas.on(grid), fit, moved)
+
+
+def place_own(atlas: Atlas, source: Grid, placed: Grid, grid: Grid) -> Atlas:
+    """Bring a scan's own segmentation to the grid of its map.
+
+    Parameters
+    ----------
+    atlas : Atlas
+        On a grid in the space of the scan.
+    source, placed : Grid
+        Of the scan as given, and as it was moved to the network.
+    grid : Grid
+        Of the map.
+
+    Returns
+    -------
+    Atlas
+        Of the regions that lie in the image: others have no row.
+    """
+    shift = placed.affine[:3, 3] - source.affine[:3, 3]
+    moved = Atlas(atlas.labels, atlas.grid.moved(shift), atlas.names, atlas.name, atlas.space)
+    there = moved.on(grid)
+    present = set(np.unique(atlas.labels).tolist())
+    names = {label: name for label, name in atlas.names.items() if label in present}
+    return Atlas(there.labels, grid, names, atlas.name, atlas.space)
