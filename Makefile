@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 DEMO_OUT ?= demo
 
-.PHONY: help setup demo test cases coverage mutants mutation check format bench scoreboard docs clean
+.PHONY: help setup demo test browser cases coverage mutants mutation check format bench scoreboard docs clean
 
 help: ## show what make can do
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -20,8 +20,12 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY) ## run the main job on a phantom cohort; results in demo/ (3 to 7 minutes)
 	@$(BIN)/voxplain demo --out $(DEMO_OUT)
 
-test: $(READY) ## run the tests
+test: $(READY) browser ## run the tests
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
+
+browser: # what tests of pages need; they are skipped where it cannot be had
+	@command -v chromium >/dev/null || (apt-get update && apt-get install -y chromium) >/dev/null 2>&1 \
+		|| echo "No chromium here: tests of pages in a browser are skipped."
 
 cases: $(READY) ## run the tests made after public problem reports (part of make test)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/cases

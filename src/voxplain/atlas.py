@@ -14,6 +14,8 @@ from voxplain.volume import resample
 
 __all__ = ["Atlas"]
 
+_COUNTED = 2**20
+
 
 @dataclass(frozen=True, eq=False)
 class Atlas:
@@ -84,8 +86,16 @@ class Atlas:
         Regions too small to keep a voxel stay in `names` and have no voxel.
         """
         # Regions are numbered without a gap on the way, since float32 would merge large labels.
-        present, number = np.unique(self.labels, return_inverse=True)
-        numbers = 1 + number.reshape(self.labels.shape)
+        lowest = int(self.labels.min())
+        if int(self.labels.max()) - lowest < _COUNTED:
+            # The same as np.unique, ten times quicker.
+            present = np.flatnonzero(np.bincount((self.labels - lowest).ravel())) + lowest
+            lookup = np.zeros(int(present[-1]) - lowest + 1, dtype=np.int64)
+            lookup[present - lowest] = np.arange(len(present))
+            numbers = 1 + lookup[self.labels - lowest]
+        else:
+            present, number = np.unique(self.labels, return_inverse=True)
+            numbers = 1 + number.reshape(self.labels.shape)
         there = resample(numbers.astype(np.float32), self.grid, grid, order=0)
         labels = np.array([0, *present], dtype=np.int32)[np.rint(there).astype(np.int64)]
         return Atlas(labels, grid, self.names, self.name, self.space)

@@ -115,9 +115,9 @@ def test_a_cohort_of_nasty_names(run: Run, tmp_path: Path, monkeypatch: pytest.M
         "cohort", "table", folder / "t.tsv", "--label", "dx", "--out", out, "--workers", 1
     )
     assert (code, error) == (0, "")
-    for text in ("[red]A$a$", "B[/x]", "[/s]0 3", str(out / "report.html")):
+    for text in ("[red]A$a$", "B[/x]", "[/s]0 3", str(out / "cohort.html")):
         assert text in shown
-    page = (out / "report.html").read_text()
+    page = (out / "cohort.html").read_text()
     assert "[red]A$a$" in page
     code, shown, error = run("cohort", "check", out)
     assert (code, error) == (0, "")

@@ -59,7 +59,7 @@ def asked(run, table: Path, *options: object):
         "cohort", "table", table, "--label", "sex", "--out", out, "--workers", 1, *options
     )
     assert (code, error) == (0, "")
-    return shown, json.loads((out / "cohort.json").read_text()), (out / "report.html").read_text()
+    return shown, json.loads((out / "cohort.json").read_text()), (out / "cohort.html").read_text()
 
 
 def told(result: dict) -> dict[str, list[str]]:

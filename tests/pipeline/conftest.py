@@ -49,7 +49,7 @@ def make_small(patched: pytest.MonkeyPatch) -> None:
     """Make coarse scans and figures, the latter once, and few random maps."""
     coarse = partial(learn.make_phantom, scenario=Scenario(grid=GRID))
     patched.setattr(learn, "make_phantom", coarse)
-    for name in ("demo_pictures", "demo_viewers"):
+    for name in ("demo_pictures", "demo_viewer"):
         patched.setattr(run, name, drawn(name))
     patched.setattr(style, "DPI", COARSE)
     for name in ("chance_of", "chance_interval", "agreement"):

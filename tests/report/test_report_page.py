@@ -1,31 +1,33 @@
 from __future__ import annotations
 
-import json
 import re
 from base64 import b64decode
 from html.parser import HTMLParser
+from io import BytesIO
 from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.image import imread
 from report_results import demo_result
-from report_scenes import head_on, slab_on
 
-from voxplain.errors import GridError, InputError, VoxplainError
+from voxplain.errors import InputError
 from voxplain.grid import Grid
+from voxplain.report.figures import fewer_colours, for_print
 from voxplain.report.figures.charts.bars import region_bars
-from voxplain.report.html import viewer as viewer_module
+from voxplain.report.figures.style import DPI
 from voxplain.report.html.render import render
 from voxplain.report.html.sections import (
+    Code,
     Fact,
+    Made,
+    NotRun,
     Page,
     Picture,
     Section,
     Table,
     Text,
-    Viewer,
 )
-from voxplain.report.html.viewer import outside_loads, slice_viewer
 from voxplain.report.pages import demo as pages
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -58,8 +60,8 @@ class Reader(HTMLParser):
         return [attrs for name, attrs in self.tags if name == tag]
 
 
-def demo_page(summary: dict[str, Any], pictures: dict[str, bytes], viewers: dict[str, str]) -> Page:
-    return pages.demo_page(demo_result(summary, Grid((22, 30, 20), np.eye(4))), pictures, viewers)
+def demo_page(summary: dict[str, Any], pictures: dict[str, bytes], viewer: str = "") -> Page:
+    return pages.demo_page(demo_result(summary, Grid((22, 30, 20), np.eye(4))), pictures, viewer)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +70,7 @@ def png() -> bytes:
 
 
 def assert_stands_alone(page: str) -> None:
-    assert outside_loads(page) == []
+    assert "default-src 'none'" in page
     for attrs in (a for _, a in Reader(page).tags):
         for name in ("src", "href", "srcset", "data", "poster"):
             assert (attrs.get(name) or "#").startswith(("#", "data:"))
@@ -83,7 +85,7 @@ def test_the_demo_page_tells_everything(summary: dict[str, Any], png: bytes) -> 
         keys += [
             f"{kind}:{method}:{c}" for kind in ("mosaic", "regions") for c in ("control", "case")
         ]
-    page = render(demo_page(summary, dict.fromkeys(keys, png), {"gradient:case": "<p>viewer</p>"}))
+    page = render(demo_page(summary, dict.fromkeys(keys, png), '{"maps":[]}'))
     assert_stands_alone(page)
     reader = Reader(page)
     images = reader.all("img")
@@ -93,9 +95,10 @@ def test_the_demo_page_tells_everything(summary: dict[str, Any], png: bytes) -> 
         assert kind == "data:image/png;base64"
         assert b64decode(data) == png
         assert image["alt"]
-    (frame,) = reader.all("iframe")
-    assert frame["srcdoc"] == "<p>viewer</p>"
-    assert frame["sandbox"] == "allow-scripts"
+    (viewer,) = (one for one in reader.all("figure") if one.get("class") == "maps")
+    (data,) = (one for one in reader.all("script") if one.get("type") == "application/json")
+    assert viewer["data-from"] == data["id"]
+    assert '{"maps":[]}' in reader.text
     assert reader.all("html")[0]["lang"] == "en"
     headings = [t.strip() for t in reader.text]
     for title in ("The cohort", "The maps", "Regions", "How to repeat this run"):
@@ -128,7 +131,7 @@ def test_verdicts_follow_the_summary(summary: dict[str, Any]) -> None:
     def text_of(**verdicts: bool) -> str:
         for method in summary["methods"].values():
             method.update(verdicts)
-        return " ".join(Reader(render(demo_page(summary, {}, {}))).text)
+        return " ".join(Reader(render(demo_page(summary, {}))).text)
 
     good = text_of(better_than_chance=True, beats_edges=True, beats_t_map=False)
     assert "no better than chance" not in good
@@ -142,16 +145,17 @@ def test_verdicts_follow_the_summary(summary: dict[str, Any]) -> None:
 
 def test_a_page_without_pictures_has_no_holes(summary: dict[str, Any]) -> None:
     del summary["agreement"]
-    page = render(demo_page(summary, {}, {}))
+    page = render(demo_page(summary, {}))
     reader = Reader(page)
     assert reader.all("img") == []
-    assert reader.all("iframe") == []
+    assert reader.all("canvas") == []
+    assert reader.all("script") == []
     assert len(reader.all("section")) == 7
     assert "None" not in " ".join(reader.text)
 
 
 def test_the_same_page_gives_the_same_file(summary: dict[str, Any]) -> None:
-    assert render(demo_page(summary, {}, {})) == render(demo_page(summary, {}, {}))
+    assert render(demo_page(summary, {})) == render(demo_page(summary, {}))
 
 
 def test_tables_set_numbers_and_gaps(png: bytes) -> None:
@@ -181,66 +185,37 @@ def test_declared_content_is_checked(png: bytes) -> None:
         Section("T", "a b", [])
     with pytest.raises(InputError, match="share an anchor"):
         Page("T", "S", (Section("A", "a", []), Section("B", "a", [])))
-    section = Section("V", "v", [Viewer('<script src="https://x.org/a.js"></script>', "c")])
-    with pytest.raises(InputError, match="must stand alone"):
-        render(Page("T", "S", (section,)))
 
 
-@pytest.mark.parametrize(
-    "markup",
-    [
-        '<img src="http://a.org/x.png">',
-        "<script src=//a.org/x.js></script>",
-        '<link rel="stylesheet" href="https://a.org/x.css">',
-        "<style>@import 'x.css';</style>",
-        "<style>p{background:url(https://a.org/x.png)}</style>",
-        "<p style=\"background:url( '//a.org/x.png')\">",
-    ],
-)
-def test_loads_are_found(markup: str) -> None:
-    assert outside_loads(f"<html>{markup}</html>")
+def test_a_page_names_its_study_its_command_and_the_date() -> None:
+    made = Made("<my> study", "voxplain fit '<my> study'", "2026-11-27 05:10 UTC", "0.1.0")
+    section = Section("S", "s", [NotRun("Nothing yet.", "voxplain fit <x>"), Code("<b>")])
+    page = render(Page("T", "S", (section,), made=made))
+    text = " ".join(Reader(page).text)
+    for words in (made.study, made.command, made.date, "voxplain 0.1.0", "voxplain fit <x>"):
+        assert words in text
+    assert "<my>" not in page
+    assert made.study not in render(Page("T", "S", (section,)))
 
 
-def test_what_is_embedded_is_no_load() -> None:
-    page = '<img src="data:image/png;base64,AA"><a href="#x">http://a.org</a><script>"//x"</script>'
-    assert outside_loads(page) == []
+def test_a_picture_in_fewer_colours_looks_the_same(png: bytes) -> None:
+    few = fewer_colours(png)
+    assert len(few) < len(png)
+    before, after = (imread(BytesIO(one), format="png")[..., :3] for one in (png, few))
+    assert before.shape == after.shape
+    assert np.abs(before - after).mean() < 0.01
 
 
-def test_slice_viewer_is_small_and_alone(any_grid: Grid) -> None:
-    values = slab_on(any_grid, 0, -40, -10) * 1e-5
-    page = slice_viewer(values, head_on(any_grid), any_grid, title="Map of <sub-01>")
-    assert outside_loads(page) == []
-    assert "http" not in re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
-    assert "Map of &lt;sub-01&gt;" in page
-    assert "percent of 1×10⁻⁵" in page.replace("1.0×", "1×")
-    assert len(page) < 1.5e6
-    assert page == slice_viewer(values, head_on(any_grid), any_grid, title="Map of <sub-01>")
-    assert page.count("data:image/png;base64,") == 3
-
-
-def test_slice_viewer_opens_at_the_peak(any_grid: Grid) -> None:
-    values = np.zeros(any_grid.shape, dtype=np.float32)
-    index = tuple(np.rint(any_grid.to_voxel([-25, 20, 10])).astype(int))
-    values[index] = -4
-    page = slice_viewer(values, head_on(any_grid), any_grid)
-    start = re.search(r'"numSlice": \{"X": (\d+), "Y": (\d+), "Z": (\d+)\}', page)
-    affine = re.search(r'"affine": (\[\[.*?\]\])', page)
-    assert start
-    assert affine
-    # The viewer reads positions out one voxel further on, which nilearn's affine makes good.
-    voxel = np.array([*map(int, start.groups()), 0]) + 1
-    world = np.array(json.loads(affine.group(1))) @ voxel
-    np.testing.assert_allclose(world[:3], any_grid.to_world(index), atol=1.5)
-
-
-def test_slice_viewer_refuses(las_grid: Grid, monkeypatch: pytest.MonkeyPatch) -> None:
-    head = head_on(las_grid)
-    with pytest.raises(InputError, match="threshold must be 0 or more; -1"):
-        slice_viewer(head, head, las_grid, threshold=-1)
-    with pytest.raises(GridError, match="The map to draw has shape"):
-        slice_viewer(head[1:], head, las_grid)
-    assert "below 0 % transparent" in slice_viewer(head, head, las_grid, threshold=0)
-    bad = '<html><body><script src="https://cdn.org/x.js"></script></body></html>'
-    monkeypatch.setattr(viewer_module, "_nilearn_page", lambda *_: bad)
-    with pytest.raises(VoxplainError, match="leave the viewer out"):
-        slice_viewer(head, head, las_grid)
+def test_figures_are_gathered_for_print_within_alone() -> None:
+    rows = [{"region": "A", "mean": 1.0}]
+    with for_print() as made:
+        screen = region_bars(rows)
+    region_bars(rows)
+    (one,) = made
+    assert one.svg.startswith(b"<?xml")
+    assert b">A<" in one.svg
+    wide = [int.from_bytes(png[16:20], "big") for png in (screen, one.png)]
+    assert wide[1] / wide[0] == pytest.approx(300 / DPI, rel=0.01)
+    with for_print() as again:
+        region_bars(rows)
+    assert again == made

@@ -20,6 +20,7 @@ from voxplain.cli.fit import fit
 from voxplain.cli.group import group
 from voxplain.cli.phantom import phantom
 from voxplain.cli.reclassify import reclassify
+from voxplain.cli.report import report
 from voxplain.cli.trust import trust
 from voxplain.console import make_console, make_progress
 from voxplain.errors import VoxplainError, VoxplainWarning
@@ -52,6 +53,7 @@ app.command()(group)
 app.command()(reclassify)
 app.command()(features)
 app.command()(trust)
+app.command()(report)
 
 
 def _version(wanted: bool) -> None:

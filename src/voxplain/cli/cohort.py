@@ -86,7 +86,7 @@ def _make(
     )
     console = make_console()
     _tell(console, make_cohort(listing, options, make_progress(console)))
-    for name in ("cohort.json", "report.html"):
+    for name in ("cohort.json", "cohort.html"):
         console.print(f"Written: {out / name}", highlight=False, soft_wrap=True)
 
 
@@ -277,7 +277,7 @@ def _tell(console: Console, result: dict[str, Any]) -> None:
         console.print(f"! {doubt['sentence']}", highlight=False, markup=False, soft_wrap=True)
     if result["outliers"]:
         console.print(
-            f"Scans that stand out, see report.html: {', '.join(result['outliers'])}.",
+            f"Scans that stand out, see cohort.html: {', '.join(result['outliers'])}.",
             highlight=False,
             soft_wrap=True,
         )

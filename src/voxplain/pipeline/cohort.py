@@ -19,9 +19,9 @@ from voxplain.cohort.find.listing import Listing
 from voxplain.cohort.prepare.recipe import Recipe
 from voxplain.cohort.store.reader import check_store, open_store
 from voxplain.errors import StudyError
+from voxplain.pipeline.made import write_page
 from voxplain.progress import Progress
 from voxplain.report.figures import contact_sheet, covariates, intensities
-from voxplain.report.html.render import render
 from voxplain.report.pages.cohort import cohort_page
 from voxplain.study import Study
 from voxplain.tables.columns import read_numbers
@@ -119,7 +119,7 @@ def make_cohort(found: Listing, options: CohortOptions, progress: Progress) -> d
         "versions": {"voxplain": __version__},
     }
     with progress.step("Quality page", len(built.cohort)):
-        result["outliers"] = _write_page(study, built, result)
+        result["outliers"] = _write_quality(study, built, result)
     result["seconds"] = time.perf_counter() - began
     study.write_json("cohort.json", result)
     return result
@@ -161,8 +161,8 @@ def _write_tables(study: Study, built: Built) -> None:
     study.write_text("exclusions.tsv", "\n".join(lines) + "\n")
 
 
-def _write_page(study: Study, built: Built, summary: dict[str, Any]) -> dict[str, str]:
-    """Write ``report.html``, and return what stands out by participant."""
+def _write_quality(study: Study, built: Built, summary: dict[str, Any]) -> dict[str, str]:
+    """Write ``cohort.html``, and return what stands out by participant."""
     cohort = built.cohort
     quality = measure_quality(cohort)
     odd = {i: cohort.subjects[i] for i in quality.outliers}
@@ -181,7 +181,8 @@ def _write_page(study: Study, built: Built, summary: dict[str, Any]) -> dict[str
     rows = quality.table.iloc[quality.outliers].to_dict("records")
     told = [{str(name): value for name, value in row.items()} for row in rows]
     exclusions = [(one.subject, one.what, one.reason) for one in built.exclusions]
-    study.write_text("report.html", render(cohort_page(summary, pictures, told, exclusions)))
+    page = cohort_page(summary, pictures, told, exclusions)
+    write_page(study, "cohort.html", page)
     return dict(zip(odd.values(), (row["outlier"] for row in told), strict=True))
 
 

@@ -19,9 +19,9 @@ from voxplain.errors import InputError
 from voxplain.group.contrast import compare_classes, mean_by_participant
 from voxplain.pipeline.fit.fitted import find_fitted
 from voxplain.pipeline.fit.places import ALL, folder_of
+from voxplain.pipeline.made import write_page
 from voxplain.progress import Progress
 from voxplain.report.figures import feature_contrasts
-from voxplain.report.html.render import render
 from voxplain.report.pages.features import MEASURES, features_page
 from voxplain.study import Study
 
@@ -123,7 +123,8 @@ def compare_features(options: FeatureOptions, progress: Progress) -> dict[str, A
         "figure": f"{start}.png",
         "versions": {"voxplain": __version__, "torch": torch.__version__},
     }
-    study.write_text("features.html", render(features_page(result, {"contrasts": picture})))
+    page = features_page(result, {"contrasts": picture})
+    write_page(study, "features.html", page)
     study.write_json("summary.json", study.read_json("summary.json") | {"features": result})
     return result
 

@@ -18,7 +18,7 @@ from voxplain.study.reading import StudyReader
 __all__ = ["Folder"]
 
 _NOT_IN_BIDS = (
-    *("cohort/", "group/", "model/", "null/", "figures/", "phantom/", "trust/"),
+    *("cohort/", "group/", "model/", "null/", "figures/", "phantom/", "report-scans/", "trust/"),
     *("*.html", "**/*_statmap.*"),
     *("cohort.json", "demo.json", "exclusions.tsv", "explain.json", "group.json", "summary.json"),
     "trust.json",

@@ -100,7 +100,7 @@ def doubts_of(cohort: Cohort, flags: Mapping[str, Sequence[str]], recipe: Recipe
             "files",
             found["read"],
             "or their masks raised a remark when they were read",
-            "see the remarks in report.html or cohort.json",
+            "see the remarks in cohort.html or cohort.json",
         ),
     ]
     by_class = _counter(cohort)

@@ -9,19 +9,20 @@ from textwrap import wrap
 import numpy as np
 from numpy.typing import NDArray
 
+from voxplain.atlas import Atlas
 from voxplain.attribution import METHODS, probabilities
 from voxplain.maps import GroupMap, RegionTable
 from voxplain.phantom import Phantom
 from voxplain.pipeline.demo.judge import AFFECTED_CLASS, CONTROL_LABELS
 from voxplain.pipeline.demo.learn import Trained
 from voxplain.report import figures
-from voxplain.report.html.viewer import slice_viewer
+from voxplain.report.html.viewer import Scenery, ShownMap, viewer_data
 from voxplain.report.pages.demo_findings import localisation_rows
 from voxplain.results.demo import DemoResult
 from voxplain.trust import FWHM_MM
 from voxplain.volume import smooth
 
-__all__ = ["demo_pictures", "demo_viewers"]
+__all__ = ["demo_pictures", "demo_viewer", "smaller"]
 
 _LABEL_WIDTH = 16
 _Groups = Mapping[tuple[str, str], GroupMap]
@@ -85,18 +86,34 @@ def demo_pictures(
     return drawn
 
 
-def demo_viewers(phantom: Phantom, groups: _Groups) -> dict[str, str]:
-    """Make the interactive viewer of each method's group map of the affected class."""
-    return {
-        name: slice_viewer(
+def demo_viewer(phantom: Phantom, groups: _Groups, atlas: Atlas) -> str:
+    """Pack the mean maps for the page's viewer, those of the affected class first."""
+    ordered = sorted(groups.items(), key=lambda one: one[0][1] != AFFECTED_CLASS)
+    scenery = Scenery(
+        phantom.cohort.grid,
+        phantom.template.values,
+        atlas.labels,
+        atlas.names,
+        atlas.name,
+        phantom.support.astype(np.float32),
+    )
+    maps = [
+        ShownMap(
+            METHODS[name].info.label,
+            class_name,
+            "mean",
             smooth(map_.values, map_.grid, FWHM_MM),
-            phantom.template.values,
-            map_.grid,
-            title=f"{METHODS[name].info.label}, {class_name}",
+            map_.unit,
         )
-        for (name, class_name), map_ in groups.items()
-        if class_name == AFFECTED_CLASS
-    }
+        for (name, class_name), map_ in ordered
+    ]
+    return viewer_data(scenery, maps)
+
+
+def smaller(name: str, png: bytes) -> bytes:
+    """Return a picture as the page holds it: brains in fewer colours."""
+    brain = name.startswith(("cohort", "gallery", "mosaic"))
+    return figures.fewer_colours(png) if brain else png
 
 
 def _cohort(phantom: Phantom) -> bytes:

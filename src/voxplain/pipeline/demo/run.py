@@ -22,7 +22,7 @@ from voxplain.maps import GroupMap, RegionTable
 from voxplain.phantom import Phantom
 from voxplain.pipeline.demo.judge import AFFECTED_CLASS, Judge, controls, group_maps
 from voxplain.pipeline.demo.learn import Trained, prepare_phantom, train_network
-from voxplain.pipeline.demo.pictures import demo_pictures, demo_viewers
+from voxplain.pipeline.demo.pictures import demo_pictures, demo_viewer, smaller
 from voxplain.pipeline.demo.summary import (
     SCORING,
     Clock,
@@ -34,11 +34,11 @@ from voxplain.pipeline.demo.summary import (
     training_facts,
     versions,
 )
+from voxplain.pipeline.made import write_page
 from voxplain.pipeline.maps import Question
 from voxplain.pipeline.streams import Some
 from voxplain.pipeline.writing import explain_and_write
 from voxplain.progress import Progress
-from voxplain.report.html.render import render
 from voxplain.report.pages.demo import demo_page
 from voxplain.results.demo import DemoResult
 from voxplain.results.summary import demo_json
@@ -177,12 +177,13 @@ def run_demo(options: DemoOptions, progress: Progress) -> DemoResult:
     )
     with progress.step("Drawing figures and the report", 1) as advance:
         pictures = demo_pictures(phantom, trained, result, groups, blind, tables, advance)
-        viewers = demo_viewers(phantom, groups)
+        viewer = demo_viewer(phantom, groups, atlas)
         for name, png in pictures.items():
             study.write_bytes(f"figures/{name.replace(':', '_')}.png", png)
         clock.lap("report")
         result = replace(result, seconds=clock.seconds(), peak_rss_mb=peak_rss_mb())
-        study.write_text("report.html", render(demo_page(result, pictures, viewers)))
+        shown = {name: smaller(name, png) for name, png in pictures.items()}
+        write_page(study, "report.html", demo_page(result, shown, viewer))
     study.write_json("summary.json", demo_json(result))
     return result
 

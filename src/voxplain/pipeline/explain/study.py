@@ -32,13 +32,13 @@ from voxplain.pipeline.explain.record import with_earlier_groups
 from voxplain.pipeline.explain.regions import with_regions
 from voxplain.pipeline.explain.variation import with_scans
 from voxplain.pipeline.fit.fitted import Fitted, networks_of_folds
+from voxplain.pipeline.made import write_page
 from voxplain.pipeline.maps import Question
 from voxplain.pipeline.streams import Some
 from voxplain.pipeline.truth import Truth, read_truth
 from voxplain.pipeline.writing import MapWriter
 from voxplain.progress import Progress
 from voxplain.report.figures import overlay
-from voxplain.report.html.render import render
 from voxplain.report.pages.explain import explain_page
 from voxplain.results.judgement import JudgedMap, StudyExplained
 from voxplain.results.summary import judged_maps_json
@@ -106,7 +106,7 @@ def explain_study(options: ScanOptions, progress: Progress) -> StudyExplained:
     }
     if means.judged:
         page = explain_page(options.network, means.judged, means.pictures)
-        study.write_text("explain.html", render(page))
+        write_page(study, "explain.html", page)
         told = {"explain": judged_maps_json(options.network, means.judged)}
         study.write_json("summary.json", study.read_json("summary.json") | told)
     study.write_json("explain.json", with_earlier_groups(study.read_json("explain.json"), result))

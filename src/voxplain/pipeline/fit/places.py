@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["ALL", "FOLDS", "HOLD_OUT", "folder_of", "null_place", "place_of"]
+__all__ = ["ALL", "FOLDS", "HOLD_OUT", "file_part", "folder_of", "null_place", "place_of"]
 
 ALL: Final = "all"
 """The network that is trained on all scans."""
@@ -17,6 +17,11 @@ FOLDS: Final = "model/folds.tsv"
 """The table of each scan's fold."""
 
 
+def file_part(name: str) -> str:
+    """Write a name in letters and digits, with hyphens between."""
+    return re.sub(r"[^0-9A-Za-z]+", "-", name).strip("-")
+
+
 def folder_of(network: str, variant: str = "") -> str:
     """Name the folder, in the study, of a network's weights.
 
@@ -26,7 +31,7 @@ def folder_of(network: str, variant: str = "") -> str:
     variant : str, default=""
         Of the images that it is trained on; empty for the cohort's own.
     """
-    own = "model/" + re.sub(r"[^0-9A-Za-z]+", "-", network).strip("-")
+    own = f"model/{file_part(network)}"
     return f"{own}/{variant}" if variant else own
 
 

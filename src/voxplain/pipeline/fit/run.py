@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -28,11 +27,11 @@ from voxplain.pipeline.fit.baselines import (
 )
 from voxplain.pipeline.fit.learner import Learner
 from voxplain.pipeline.fit.pictures import fit_pictures
-from voxplain.pipeline.fit.places import FOLDS
+from voxplain.pipeline.fit.places import FOLDS, file_part
 from voxplain.pipeline.fit.scores import predictions_table, score_model
 from voxplain.pipeline.fit.setting import Setting, ceiling_of
+from voxplain.pipeline.made import write_page
 from voxplain.progress import Progress, Silent
-from voxplain.report.html.render import render
 from voxplain.report.pages.fit import fit_page
 from voxplain.results.fit import FitResult, ModelResult, TrainedNetwork
 from voxplain.results.summary import fit_json
@@ -160,9 +159,9 @@ def run_fit(options: FitOptions, progress: Progress) -> FitResult | None:
         versions={"voxplain": __version__, "torch": torch.__version__},
     )
     pictures = fit_pictures(result, setting, {n: every[n] for n in trained})
-    study.write_text("fit.html", render(fit_page(result, pictures)))
+    write_page(study, "fit.html", fit_page(result, pictures))
     for name, picture in pictures.items():
-        study.write_bytes(f"figures/fit-{_plain(name)}.png", picture)
+        study.write_bytes(f"figures/fit-{file_part(name)}.png", picture)
     summary = study.read_json("summary.json") | {"fit": fit_json(result)}
     study.write_json("summary.json", summary)
     return result
@@ -233,10 +232,6 @@ def _trained(
         reasons = " ".join(f"{name}: {reason}" for name, reason in failed.items())
         raise NetworkError(f"No network could be trained. {reasons}")
     return outputs, trained, failed
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[^0-9A-Za-z]+", "-", name).strip("-")
 
 
 def _folds_table(cohort: Cohort, folds: Sequence[Fold]) -> str:

@@ -19,12 +19,12 @@ from voxplain.fit import Fold, Processes, find_groups, make_folds, outcome_of, p
 from voxplain.pipeline.fit.learner import Learner
 from voxplain.pipeline.fit.scores import score_model
 from voxplain.pipeline.fit.setting import Setting, ceiling_of
+from voxplain.pipeline.made import write_page
 from voxplain.pipeline.reclassify.masks import Mask, MaskMaker
 from voxplain.pipeline.reclassify.options import ReclassifyOptions
 from voxplain.pipeline.reclassify.pictures import reclassify_pictures
 from voxplain.pipeline.truth import Truth, read_truth
 from voxplain.progress import Progress
-from voxplain.report.html.render import render
 from voxplain.report.pages.reclassify import reclassify_page
 from voxplain.results.reclassify import JOINT, RANDOM, Condition, MaskOverlap, ReclassifyResult
 from voxplain.results.scores import Judged
@@ -177,7 +177,7 @@ def _write_page(study: Study, setting: Setting, found: _Found, result: Reclassif
     shown = {f"{name}\nmask": found.means[name] for name in names}
     truth = found.truth and found.truth.support
     pictures = reclassify_pictures(result, setting, shown, truth)
-    study.write_text("reclassify.html", render(reclassify_page(result, pictures)))
+    write_page(study, "reclassify.html", reclassify_page(result, pictures))
     for name, picture in pictures.items():
         study.write_bytes(f"figures/reclassify-{name}.png", picture)
 

@@ -13,11 +13,11 @@ from voxplain import __version__
 from voxplain.attribution import DEFAULT_METHOD, METHODS
 from voxplain.cohort.store.reader import open_store
 from voxplain.pipeline.explain.options import ScanOptions
+from voxplain.pipeline.made import write_page
 from voxplain.pipeline.trust.head_size import HeadSize
 from voxplain.pipeline.trust.measured import plausibility_measurement
 from voxplain.pipeline.trust.plausibility import judge_weights, require_plausible
 from voxplain.progress import Progress
-from voxplain.report.html.render import render
 from voxplain.report.pages.trust import trust_page
 from voxplain.results.summary import trust_json
 from voxplain.results.trust import Measurement, TrustResult
@@ -76,7 +76,7 @@ def trust_weights(options: ScanOptions, progress: Progress, forced: bool = False
         versions={"voxplain": __version__, "torch": torch.__version__},
     )
     study = Study(options.out, "voxplain study", __version__)
-    study.write_text("trust-weights.html", render(trust_page(result)))
+    write_page(study, "trust-weights.html", trust_page(result))
     study.write_json("trust-weights.json", trust_json(result))
     return result
 

@@ -12,6 +12,7 @@ import torch
 from voxplain import __version__
 from voxplain.attribution import METHODS
 from voxplain.errors import VoxplainError
+from voxplain.pipeline.made import write_page
 from voxplain.pipeline.trust.case import Case
 from voxplain.pipeline.trust.kept import Keeper
 from voxplain.pipeline.trust.knowledge import first_line
@@ -19,7 +20,6 @@ from voxplain.pipeline.trust.opening import TrustOptions, budget_seconds, open_c
 from voxplain.pipeline.trust.order import TESTS
 from voxplain.pipeline.trust.registry import Plan, Test
 from voxplain.progress import Progress
-from voxplain.report.html.render import render
 from voxplain.report.pages.trust import trust_page
 from voxplain.results.summary import trust_json
 from voxplain.results.trust import Finding, Measurement, Rule, TrustResult
@@ -85,7 +85,7 @@ def run_trust(options: TrustOptions, progress: Progress) -> TrustResult:
         options={k: str(v) if isinstance(v, Path) else v for k, v in asdict(options).items()},
         versions={"voxplain": __version__, "torch": torch.__version__},
     )
-    case.study.write_text("trust.html", render(trust_page(result)))
+    write_page(case.study, "trust.html", trust_page(result))
     case.study.write_json("trust.json", trust_json(result))
     return result
 

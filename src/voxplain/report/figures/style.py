@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -22,6 +27,9 @@ __all__ = [
     "GREY",
     "INK",
     "PAGE_WIDTH",
+    "Printed",
+    "fewer_colours",
+    "for_print",
     "house_style",
     "mute",
     "new_figure",
@@ -71,7 +79,29 @@ _STYLE: Final[dict[Any, Any]] = {
     "axes.unicode_minus": True,
     # Names of classes and people are text, whatever dollars they hold.
     "text.parse_math": False,
+    # Text of vector figures stays text, and the same figure gives the same file.
+    "svg.fonttype": "none",
+    "svg.hashsalt": "voxplain",
 }
+_PRINT_DPI: Final = 300
+
+
+@dataclass(frozen=True)
+class Printed:
+    """A figure as a journal wants it.
+
+    Parameters
+    ----------
+    svg : bytes
+    png : bytes
+        300 dots per inch.
+    """
+
+    svg: bytes
+    png: bytes
+
+
+_PRINTED: ContextVar[list[Printed] | None] = ContextVar("printed", default=None)
 
 
 def house_style() -> AbstractContextManager[None]:
@@ -86,10 +116,51 @@ def new_figure(width: float, height: float, constrained: bool = False) -> Figure
     return figure
 
 
+@contextmanager
+def for_print() -> Iterator[list[Printed]]:
+    """Gather all figures that are drawn within, in order, as a journal wants them as well."""
+    made: list[Printed] = []
+    token = _PRINTED.set(made)
+    try:
+        yield made
+    finally:
+        _PRINTED.reset(token)
+
+
 def png_bytes(figure: Figure) -> bytes:
     """Draw a figure and return it as PNG, bytes; the same figure gives the same bytes."""
+    gathered = _PRINTED.get()
+    if gathered is not None:
+        svg = _saved(figure, "svg", DPI, {"Date": None})
+        gathered.append(Printed(svg, _saved(figure, "png", _PRINT_DPI, {"Software": None})))
+    return _saved(figure, "png", DPI, {"Software": None})
+
+
+def fewer_colours(png: bytes) -> bytes:
+    """Write a PNG with 256 colours of its own: a third of the size, and no eye sees it.
+
+    Parameters
+    ----------
+    png : bytes
+
+    Returns
+    -------
+    bytes
+        PNG.
+    """
+    from matplotlib.image import imread
+    from PIL import Image
+
     buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    pixels = np.rint(255 * imread(BytesIO(png), format="png")[..., :3]).astype(np.uint8)
+    few = Image.fromarray(pixels).quantize(256, dither=Image.Dither.NONE)
+    few.save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def _saved(figure: Figure, kind: str, dpi: int, metadata: dict[str, Any]) -> bytes:
+    buffer = BytesIO()
+    figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata)
     return buffer.getvalue()
 
 

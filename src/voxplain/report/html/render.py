@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-
-from voxplain.errors import InputError
-from voxplain.report.html.sections import Viewer
-from voxplain.report.html.viewer import outside_loads
+from markupsafe import Markup
 
 if TYPE_CHECKING:
     from voxplain.report.html.sections import Page
@@ -21,8 +19,8 @@ __all__ = ["render"]
 def render(page: Page) -> str:
     """Make the page.
 
-    Pictures are embedded, viewers are iframes with their page inside, and the page's own content
-    policy forbids the browser to load anything.
+    Pictures and maps are embedded, and the page's own content policy forbids the browser to load
+    anything but maps of single scans from a folder beside it.
 
     Parameters
     ----------
@@ -32,11 +30,6 @@ def render(page: Page) -> str:
     -------
     str
         HTML; the caller writes it.
-
-    Raises
-    ------
-    InputError
-        If a part of the page, such as a viewer, would load something from the network.
     """
     environment = Environment(
         loader=PackageLoader("voxplain.report.html", "templates"),
@@ -45,14 +38,14 @@ def render(page: Page) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["trusted"] = Markup
+    environment.globals["source"] = _source
     environment.filters["base64"] = lambda data: b64encode(data).decode("ascii")
-    for section in page.sections:
-        for item in section.items:
-            loads = outside_loads(item.html) if isinstance(item, Viewer) else []
-            if loads:
-                raise InputError(
-                    f"A viewer in {section.title!r} loads {loads[0]!r} from the network; a report "
-                    "must stand alone."
-                )
     html = environment.get_template("page.html.j2").render(page=page)
     return re.sub(r"\n\s*\n+", "\n", html)
+
+
+def _source(name: str) -> Markup:
+    """Read a part of the page that is no template: its style, or a script."""
+    text = files("voxplain.report.html").joinpath("templates", name).read_text(encoding="utf-8")
+    return Markup(text.strip())

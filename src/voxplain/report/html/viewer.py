@@ -1,172 +1,226 @@
-"""nilearn's interactive slice viewer, as a page that needs no network."""
+"""What the page's viewer of maps shows: volumes packed as text, with their words."""
 
 from __future__ import annotations
 
-import re
-import warnings
-from hashlib import sha256
-from html import escape
-from typing import TYPE_CHECKING, Final
+import json
+import zlib
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from voxplain.errors import InputError, VoxplainError
+from voxplain.errors import InputError
 from voxplain.grid import Grid
+from voxplain.report.figures.brain.head import head_mask, tissue_grey
 from voxplain.report.figures.brain.paint import Look
-from voxplain.report.figures.brain.planes import Scene
-from voxplain.report.words.numbers import number
-from voxplain.volume import resample
+from voxplain.report.figures.brain.planes import require_on_grid, to_ras
 
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+__all__ = ["MEAN", "Scenery", "ShownMap", "packed_maps", "safe_json", "viewer_data"]
 
-__all__ = ["outside_loads", "slice_viewer"]
+MEAN: Final = "mean of participants"
+"""What the viewer's list of subjects calls a map of all of them."""
 
-_EDGE_MM: Final = 2.5
-_DEFAULT_THRESHOLD: Final = 0.25
-_WIDTH: Final = 760
-_STYLE: Final = (
-    "<style>body{margin:4px 8px;font:13px/1.4 system-ui,sans-serif;color:#222}"
-    "p{margin:2px 0 6px}</style>"
-)
-
-# An address that a browser would fetch on its own: not data, not a place in the page.
-_LOADS: Final = re.compile(
-    r"""(?:\b(?:src|srcset|href|data|poster|action)\s*=\s*["']?\s*(?!data:|\#|about:)(?:[a-z]+:)?//"""
-    r"""|url\(\s*["']?\s*(?:[a-z]+:)?//|@import\b)[^"'\s>)]*""",
-    re.IGNORECASE,
-)
-_TAG_OR_STYLE: Final = re.compile(r"<style\b.*?</style>|<[a-z][^>]*>", re.IGNORECASE | re.DOTALL)
-_SCRIPT: Final = re.compile(r"(<script\b[^>]*>).*?</script>", re.IGNORECASE | re.DOTALL)
-_ICON: Final = re.compile(r"<link\b[^>]*\brel=\"icon\"[^>]*>", re.IGNORECASE)
+_GROUP_LEVELS: Final = 32767
+_SUBJECT_LEVELS: Final = 2047
+_SMALLEST_P: Final = 1e-12
+_FAINTEST: Final = 2.0
+_SMALL, _QUICK = 6, 1
 
 
-def slice_viewer(
-    values: ArrayLike,
-    background: ArrayLike,
-    grid: Grid,
-    *,
-    title: str = "",
-    threshold: float | None = None,
-) -> str:
-    """Make an interactive viewer of three linked cuts, for the ``srcdoc`` of an iframe.
-
-    Map and anatomy are brought by their affine to cubic voxels of 2.5 mm along the world's axes.
-    The colour bar counts in percent of the magnitude at which the colours end, which the heading
-    tells: the viewer rounds small numbers to 0.
+@dataclass(frozen=True, eq=False)
+class ShownMap:
+    """One map that the viewer may show.
 
     Parameters
     ----------
-    values, background : array (X, Y, Z)
+    method, target, statistic : str
+        By which it is chosen: ``"Gradient"``, ``"case"``, ``"mean"``.
+    values : array (X, Y, Z)
+    unit : str
+    subject : str
+        `MEAN`, or the name of a scan.
+    probability : bool
+        Whether the values are p: small ones are shown, on a logarithmic scale.
+    """
+
+    method: str
+    target: str
+    statistic: str
+    values: NDArray[np.float32]
+    unit: str
+    subject: str = MEAN
+    probability: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Scenery:
+    """What lies below and around the maps.
+
+    Parameters
+    ----------
     grid : Grid
-        Of both arrays; any orientation.
-    title : str
-    threshold : float, optional
-        Magnitude, in the map's unit, below which the map is transparent; by default a quarter of
-        the magnitude at which the colours end.
+        Of all arrays; any orientation.
+    anatomy : array (X, Y, Z)
+    labels : array (X, Y, Z), int, or None
+        Of an atlas.
+    regions : mapping of int to str
+        Its names.
+    atlas : str
+    truth : array (X, Y, Z), or None
+    """
+
+    grid: Grid
+    anatomy: NDArray[np.float32]
+    labels: NDArray[np.int32] | None = None
+    regions: Mapping[int, str] = field(default_factory=dict)
+    atlas: str = ""
+    truth: NDArray[np.float32] | None = None
+
+
+def viewer_data(
+    scenery: Scenery,
+    maps: Sequence[ShownMap],
+    anatomies: Mapping[str, NDArray[np.float32]] | None = None,
+    elsewhere: Mapping[str, str] | None = None,
+) -> str:
+    """Pack maps and anatomy for `voxplain.report.html.sections.MapViewer`.
+
+    Axes are turned to right, front and up, without interpolation. Of maps over subjects 32,767
+    steps from 0 to the largest magnitude are kept, of single subjects' 2,047: more than is printed.
+
+    Parameters
+    ----------
+    scenery : Scenery
+    maps : sequence of ShownMap
+        The first is shown first.
+    anatomies : mapping of str to array (X, Y, Z), optional
+        Of single subjects.
+    elsewhere : mapping of str to str, optional
+        Of subjects that are not in the page, the file beside it that `packed_maps` made.
 
     Returns
     -------
     str
-        A whole HTML page that loads nothing.
+        JSON, without a character that could end a script.
 
     Raises
     ------
-    GridError
-        If an array does not fit the grid.
     InputError
-        If an array has values that are not finite, or the threshold is not 0 or more.
+        If there is no map.
     VoxplainError
-        If the viewer of the installed nilearn would load something.
+        If an array is not on the grid or not finite.
     """
-    if threshold is not None and not (np.isfinite(threshold) and threshold >= 0):
-        raise InputError(f"The viewer's threshold must be 0 or more; {threshold} was given.")
-    scene = Scene.of(background, grid)
-    shown = scene.bring(values)
-    look = Look.of(shown, scene.head)
-    cubes = _cubic(scene.grid)
-    head = resample(scene.head.astype(np.float32), scene.grid, cubes) >= 0.5
-    anatomy = np.where(head, 0.05 + 0.95 * resample(scene.grey, scene.grid, cubes), 0)
-    painted = np.where(head, resample(shown, scene.grid, cubes), 0)
-    cut_off = _DEFAULT_THRESHOLD if threshold is None else min(threshold / look.top, 0.99)
-    percent = Look(100.0, look.signed)
-    painted *= np.float32(100 / look.top)
-    page = _nilearn_page(painted, anatomy, cubes, percent, 100 * cut_off)
-    scale = f"Colours in percent of {number(look.top)}; below {100 * cut_off:.0f} % transparent."
-    page = _dressed(_ICON.sub("", page), title, scale)
-    loads = outside_loads(page)
-    if loads:
-        raise VoxplainError(
-            f"The slice viewer of the installed nilearn loads {loads[0]!r} from the network; "
-            "leave the viewer out of the report."
-        )
-    return page
+    if not maps:
+        raise InputError("The viewer needs one map or more; none was given.")
+    grid = scenery.grid
+    grey, turned, head = _grey(scenery.anatomy, grid)
+    heads = {MEAN: head}
+    told: dict[str, Any] = {
+        "shape": turned.shape,
+        "affine": np.round(turned.affine, 6).tolist(),
+        "oblique": _oblique(turned),
+        "anatomy": {MEAN: grey},
+        "mean": MEAN,
+        "elsewhere": dict(elsewhere or {}),
+    }
+    for name, values in (anatomies or {}).items():
+        told["anatomy"][name], _, heads[name] = _grey(values, grid)
+    told["maps"] = [_packed(one, grid, heads.get(one.subject, head)) for one in maps]
+    if scenery.labels is not None:
+        labels, _ = to_ras(scenery.labels.astype(np.float32), grid)
+        known = {int(label): name for label, name in scenery.regions.items()}
+        order = sorted(known)
+        numbers = np.zeros(labels.shape, dtype=np.int16)
+        for number, label in enumerate(order, start=1):
+            numbers[labels == label] = number
+        names = ["", *(known[label] for label in order)]
+        told["atlas"] = {"name": scenery.atlas, "names": names, "data": _planes(numbers)}
+    if scenery.truth is not None:
+        truth, _ = to_ras(np.asarray(scenery.truth, dtype=np.float32), grid)
+        told["truth"] = _bytes((truth > 0.5).astype(np.uint8))
+    return safe_json(told)
 
 
-def outside_loads(page: str) -> list[str]:
-    """List what a browser would fetch from the network to show a page.
+def packed_maps(
+    maps: Sequence[ShownMap], anatomy: NDArray[np.float32], grid: Grid, subject: str
+) -> str:
+    """Pack the maps of a subject as a script that hands them to the viewer.
 
     Parameters
     ----------
-    page : str
-        HTML. Attributes of tags and style sheets are searched, not the text of scripts.
+    maps : sequence of ShownMap
+    anatomy : array (X, Y, Z)
+    grid : Grid
+    subject : str
 
     Returns
     -------
-    list of str
-        The attributes or rules, empty for a page that stands alone.
+    str
+        JavaScript.
     """
-    markup = _SCRIPT.sub(r"\1</script>", page)
-    return [
-        found.group() for part in _TAG_OR_STYLE.findall(markup) for found in _LOADS.finditer(part)
-    ]
+    grey, _, head = _grey(anatomy, grid)
+    packed = [_packed(one, grid, head, _QUICK) for one in maps]
+    told = {"anatomy": {subject: grey}, "maps": packed}
+    return f"voxplainMaps({safe_json(told)});\n"
 
 
-def _cubic(grid: Grid) -> Grid:
-    corners = np.array(np.meshgrid(*[(-0.5, n - 0.5) for n in grid.shape])).reshape(3, -1).T
-    world = grid.to_world(corners)
-    low, high = world.min(axis=0), world.max(axis=0)
-    shape = np.ceil((high - low) / _EDGE_MM - 1e-6).astype(int)
-    affine = np.diag([_EDGE_MM, _EDGE_MM, _EDGE_MM, 1.0])
-    affine[:3, 3] = (low + high) / 2 - _EDGE_MM * (shape - 1) / 2
-    x, y, z = (int(n) for n in shape)
-    return Grid((x, y, z), affine)
+def safe_json(value: Any) -> str:
+    """Write JSON that neither ends a script nor opens a tag, whatever its strings hold."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _nilearn_page(
-    values: NDArray[np.float32],
-    anatomy: NDArray[np.float32],
-    grid: Grid,
-    look: Look,
-    threshold: float,
-) -> str:
-    import nibabel as nib
-    from nilearn.plotting import view_img
-
-    peak = np.unravel_index(np.abs(values).argmax(), grid.shape)
-    with warnings.catch_warnings():
-        # A map without a value near zero has nothing to hide, which nilearn finds worth a word.
-        warnings.filterwarnings("ignore", message="Threshold given was", category=UserWarning)
-        view = view_img(
-            nib.Nifti1Image(values.astype(np.float32), grid.affine),
-            bg_img=nib.Nifti1Image(anatomy.astype(np.float32), grid.affine),
-            cut_coords=tuple(grid.to_world(peak)),
-            threshold=threshold,
-            cmap=look.colours,
-            symmetric_cmap=look.signed,
-            vmax=look.top,
-            vmin=None if look.signed else 0,
-            black_bg=False,
-            dim=0,
-            width_view=_WIDTH,
-        )
-    return str(view.get_standalone())
+def _packed(
+    one: ShownMap, grid: Grid, head: NDArray[np.bool_], effort: int = _SMALL
+) -> dict[str, Any]:
+    values, _ = to_ras(require_on_grid(one.values, grid, f"The map of {one.method}"), grid)
+    if one.probability:
+        values = -np.log10(np.clip(values, _SMALLEST_P, 1)).astype(np.float32)
+    look = Look.of(values, head)
+    top = max(float(values.max()), _FAINTEST) if one.probability else look.top
+    levels = _GROUP_LEVELS if one.subject == MEAN else _SUBJECT_LEVELS
+    # What lies beyond the head is never shown.
+    values = np.where(head, values, 0)
+    step = (float(np.abs(values).max()) or 1.0) / levels
+    return {
+        "method": one.method,
+        "target": one.target,
+        "statistic": one.statistic,
+        "subject": one.subject,
+        "unit": one.unit,
+        "p": one.probability,
+        "signed": look.signed and not one.probability,
+        "top": top,
+        "step": step,
+        "data": _planes(np.rint(values / step).astype(np.int16), effort),
+    }
 
 
-def _dressed(page: str, title: str, scale: str) -> str:
-    """Give nilearn's page a heading, the report's type and ids that a rerun repeats."""
-    found = re.search(r"div_viewer-([0-9a-f]{32})", page)
-    if found:
-        page = page.replace(found.group(1), sha256((title + scale).encode()).hexdigest()[:32])
-    page = page.replace('"crosshair": true', '"crosshair": true, "colorCrosshair": "#333333"')
-    return page.replace("<body>", f"<body>{_STYLE}<p><b>{escape(title)}</b> {scale}</p>", 1)
+def _grey(anatomy: NDArray[np.float32], grid: Grid) -> tuple[str, Grid, NDArray[np.bool_]]:
+    """Scale anatomy to bytes, 0 for air; also give the turned grid and where the head is."""
+    values, turned = to_ras(require_on_grid(anatomy, grid, "The anatomy"), grid)
+    head = head_mask(values)
+    grey = tissue_grey(values, head, float(np.mean(grid.voxel_size)))
+    return _bytes(np.where(head, np.rint(1 + 254 * grey), 0).astype(np.uint8)), turned, head
+
+
+def _oblique(grid: Grid) -> bool:
+    directions = np.abs(grid.affine[:3, :3]) / np.asarray(grid.voxel_size)
+    return bool(directions.max(axis=0).min() < 0.999)
+
+
+def _planes(values: NDArray[np.int16], effort: int = _SMALL) -> str:
+    """Pack numbers with their low bytes first and their high bytes after: so they deflate best."""
+    flat = values.astype("<i2").ravel(order="F").view(np.uint8).reshape(-1, 2)
+    return _deflated(flat.T.tobytes(), effort)
+
+
+def _bytes(values: NDArray[np.uint8]) -> str:
+    return _deflated(values.tobytes(order="F"))
+
+
+def _deflated(content: bytes, effort: int = _SMALL) -> str:
+    return b64encode(zlib.compress(content, effort)).decode("ascii")

@@ -33,10 +33,8 @@ _EDGES: Final = "the edge filter, which sees the image but no network"
 _T_MAP: Final = "the voxel-wise t-map of the training images, which needs no network"
 
 
-def demo_page(
-    result: DemoResult, pictures: Mapping[str, bytes], viewers: Mapping[str, str]
-) -> Page:
-    """Assemble the demo's page from its result, pictures and viewers alone.
+def demo_page(result: DemoResult, pictures: Mapping[str, bytes], viewer: str = "") -> Page:
+    """Assemble the demo's page from its result, pictures and viewer alone.
 
     Parameters
     ----------
@@ -45,8 +43,8 @@ def demo_page(
         PNGs under ``cohort``, ``training``, ``predictions``, ``localisation``, ``agreement``,
         ``gallery``, ``mosaic:<method>:<class>`` and ``regions:<method>:<class>``; what is missing
         is left out.
-    viewers : mapping of str to str
-        Pages of `viewer.slice_viewer` under ``<method>:<class>`` or ``<method>``.
+    viewer : str
+        What `voxplain.report.html.viewer.viewer_data` made; empty for no viewer.
 
     Returns
     -------
@@ -57,7 +55,7 @@ def demo_page(
         Section("What was asked, and what was found", "found", _found(result, pictures)),
         Section("The cohort", "cohort", _cohort(result, pictures)),
         Section("The network and its accuracy", "network", _network(result, pictures)),
-        Section("The maps", "maps", maps(result, pictures, viewers)),
+        Section("The maps", "maps", maps(result, pictures, viewer)),
         Section("Localisation against the truth", "localisation", localisation(result, pictures)),
         Section("Agreement between methods", "agreement", agreement(result, pictures)),
         Section("Regions", "regions", regions(result, pictures)),

@@ -12,11 +12,11 @@ from voxplain.report.html.sections import (
     Findings,
     Heading,
     Item,
+    MapViewer,
     Picture,
     SideBySide,
     Table,
     Text,
-    Viewer,
 )
 from voxplain.report.pages.demo_words import (
     captioned,
@@ -34,10 +34,8 @@ from voxplain.results.localisation import MethodResult, RegionRow
 __all__ = ["agreement", "localisation", "localisation_rows", "maps", "provenance", "regions"]
 
 
-def maps(
-    result: DemoResult, pictures: Mapping[str, bytes], viewers: Mapping[str, str]
-) -> list[Item]:
-    """Build the section of the maps: unit, sign, mosaics and viewers, method by method."""
+def maps(result: DemoResult, pictures: Mapping[str, bytes], viewer: str) -> list[Item]:
+    """Build the section of the maps: a viewer; unit, sign and mosaics, method by method."""
     explained = "the predicted class" if result.target == "predicted" else "the class"
     items: list[Item] = [
         Text(
@@ -48,6 +46,12 @@ def maps(
             )
         )
     ]
+    if viewer:
+        caption = (
+            f"Mean maps, smoothed by {result.fwhm_mm:g} mm, over the template. Click, drag or use "
+            "the arrow keys in a cut to move the cross, page up and page down to move the cut."
+        )
+        items.append(MapViewer("maps-viewer", viewer, caption))
     for name, method in result.methods.items():
         items += [Heading(method.label), Text((_method_words(method),))]
         if not method.better_than_chance:
@@ -60,12 +64,6 @@ def maps(
                 f"{method.label}, mean over held-out subjects, class “{label}”.",
                 f"Cuts through the brain with the map of {method.label} for class {label}.",
             )
-        for key, html in viewers.items():
-            owner, _, label = key.partition(":")
-            if owner == name:
-                of_class = f", class “{label}”" if label else ""
-                caption = f"{method.label}{of_class}: click into the slices to move."
-                items.append(Viewer(html, caption))
     return items
 
 

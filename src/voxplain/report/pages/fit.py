@@ -20,6 +20,7 @@ from voxplain.report.words.scores import (
     score_row,
     score_text,
     score_value,
+    scores_caption,
 )
 from voxplain.results.fit import Confounds, FitResult, ModelResult
 
@@ -45,11 +46,12 @@ _WORDS: Final = {
 _SCORES: Final = (
     "Mean over folds, or pooled where a fold is a single scan; in brackets the 95 % interval. p is "
     "that of a permutation test of the held-out predictions, not corrected for the number of "
-    "models; marked models cannot be distinguished from chance (p ≥ 0.05). Less is better for the "
+    "models. Less is better for the "
 )
-_SCORES_FIGURE: Final = (
-    "Large marks: means over folds, or pooled scores where folds are single scans. Lines: 95 % "
-    "intervals. Small dots: single folds. Diamonds: pooled scores of a linear model of confounds."
+_MARKED: Final = " The rows with a grey ground cannot be distinguished from chance (p ≥ 0.05)."
+_POOLED: Final = (
+    " Its r is that of all scans together; the table's is the mean over folds, which is another "
+    "figure where folds differ in their level."
 )
 _NO_CONFOUNDS: Final = (
     "Not examined: the participants' table has no brain volume, age or site that varies, and no "
@@ -154,23 +156,27 @@ def _scores(fit: FitResult, pictures: Pictures) -> list[Item]:
     few = few_folds(fit.folds, fit.repeats)
     warned = [Finding("Warning", few, "chance", "too few folds")] if few else []
     told = [_verdict(fit, m) for m in models.values() if m.network]
+    chance = frozenset(n for n, one in enumerate(judged) if at_chance(one))
     failed = [
         Finding(name, f"{reason} The other models are not touched by it.", "chance", "failed")
         for name, reason in fit.failed.items()
     ]
     items: list[Item] = [
         Findings((*warned, *told, *failed)),
-        *captioned(pictures, "scores", _SCORES_FIGURE, "Scores of all models side by side."),
+        *captioned(pictures, "scores", scores_caption(fit), "Scores of all models side by side."),
         Table(
             ("model", *map(_word, measures), "p"),
             tuple(rows),
             caption="Scores of held-out scans",
-            note=_SCORES + ("Brier score." if fit.class_names else "mean absolute error."),
-            highlight=frozenset(n for n, one in enumerate(judged) if at_chance(one)),
+            note=_SCORES
+            + ("Brier score." if fit.class_names else "mean absolute error.")
+            + _MARKED * bool(chance),
+            highlight=chance,
         ),
     ]
     for name in models:
         words = f"Held-out predictions of {name} against the truth, a dot a scan."
+        words += _POOLED * bool(models[name].judged.scores[fit.main].folds_ci)
         items += captioned(pictures, f"predictions:{name}", words, words)
     return items
 

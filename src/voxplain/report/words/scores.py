@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final, TypeGuard
 
 from voxplain.report.words.numbers import MISSING, number
+from voxplain.results.fit import FitResult
 from voxplain.results.scores import HeldOut, Interval, Judged
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "score_row",
     "score_text",
     "score_value",
+    "scores_caption",
 ]
 
 
@@ -158,3 +160,21 @@ def apart(model: Judged, other: Judged, measure: str = "accuracy") -> int:
 
 def _known(value: float | None) -> TypeGuard[float]:
     return value is not None and math.isfinite(value)
+
+
+def scores_caption(fit: FitResult) -> str:
+    """Say what the marks of the figure of scores are, those alone that are there."""
+    score = "accuracy" if fit.class_names else f"mean absolute error of {fit.outcome}"
+    said = [f"Held-out {score} of each model, by {fit.folds} folds of {fit.scans} scans."]
+    judged = [model.judged.scores[fit.main] for model in fit.models.values()]
+    said.append(
+        "Large marks: means over folds."
+        if any(one.folds_ci for one in judged)
+        else "Large marks: scores pooled over folds."
+    )
+    said.append("Lines: 95 % intervals.")
+    if fit.folds < fit.scans and any(one.folds_ci for one in judged):
+        said.append("Small dots: single folds.")
+    if fit.confounds and fit.confounds.alone:
+        said.append("Diamonds: a linear model of confounds without any image.")
+    return " ".join(said)

@@ -21,12 +21,12 @@ from voxplain.report.figures.style import (
 )
 from voxplain.results.localisation import AgreementPair, AgreementResult
 
-__all__ = ["agreement_matrix"]
+__all__ = ["RED_BLUE", "agreement_matrix"]
 
 _BLUES: Final = LinearSegmentedColormap.from_list(
     "voxplain_blues", ["#f4f6f9", "#9cc3e0", "#0a5a94"]
 )
-_RED_BLUE: Final = LinearSegmentedColormap.from_list(
+RED_BLUE: Final = LinearSegmentedColormap.from_list(
     "voxplain_red_blue", ["#b5452c", "#f0c2ae", "#f6f6f6", "#9cc3e0", "#0a5a94"]
 )
 
@@ -102,7 +102,7 @@ def _matrix(
 ) -> None:
     lower = np.tril(np.ones(values.shape, dtype=bool), -1)
     shown = np.ma.masked_where(~lower | np.isnan(values), values)[1:, :-1]
-    axes.imshow(shown, cmap=_RED_BLUE if signed else _BLUES, vmin=-1 if signed else 0, vmax=1)
+    axes.imshow(shown, cmap=RED_BLUE if signed else _BLUES, vmin=-1 if signed else 0, vmax=1)
     for i, j in zip(*np.nonzero(lower), strict=True):
         value, limit = values[i, j], limits[i, j]
         if np.isnan(value):

@@ -1,0 +1,1 @@
+"""The report of a study: everything that it holds, on one page."""

@@ -1,0 +1,1 @@
+"""The report of a study: a part each, in one declared order."""

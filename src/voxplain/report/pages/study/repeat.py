@@ -1,0 +1,132 @@
+"""How to repeat the study: its commands, versions and files."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from voxplain.report.html.sections import Code, Heading, Item, Links, Table, Text
+from voxplain.report.pages.study.shown import Shown
+from voxplain.results.study import StudyFound
+
+__all__ = ["commands", "repeat"]
+
+_FIT = {"outcome": ("--outcome", "label"), "folds": ("--cv", 10), "repeats": ("--repeats", 1)}
+_SCHEDULE = {
+    "epochs": "--epochs",
+    "batch_size": "--batch-size",
+    "learning_rate": "--learning-rate",
+    "parts": "--parts",
+    "patience": "--patience",
+    "precision": "--precision",
+}
+
+
+def repeat(found: StudyFound, shown: Shown) -> list[Item]:
+    """Show commands, versions and the pages of single commands."""
+    lines = commands(found)
+    items: list[Item] = []
+    if lines:
+        items += [
+            Text(
+                (
+                    "From the options that the study keeps of each part; what it does not keep, "
+                    "such as --contrast and --blocks of a test, is left out. The same seeds give "
+                    "the same figures on the same machine.",
+                )
+            ),
+            Code("\n".join(lines)),
+        ]
+    if found.cohort and found.cohort.recipe:
+        items.append(Text((f"The cohort before it: {found.cohort.recipe}.",)))
+    versions = tuple(found.versions.items())
+    if versions:
+        items.append(Table(("package", "version"), versions, caption="Versions"))
+    if found.pages:
+        links = tuple((title, file) for title, file in found.pages)
+        items += [Heading("Pages of single commands"), Links(links)]
+    return items or [Text(("Nothing was run yet.",))]
+
+
+def commands(found: StudyFound) -> list[str]:
+    """Write the command lines that the study's records tell of."""
+    out: list[list[str]] = []
+    if found.fit:
+        out.append(_fit(found.path, found.fit.options))
+    runs = found.explain.get("runs") or ([found.explain] if found.explain.get("group") else [])
+    for run in runs:
+        if run.get("group"):
+            line = [
+                "explain",
+                found.path,
+                "--network",
+                run["network"],
+                "--target",
+                str(run["target"]),
+            ]
+            for method in run["group"]:
+                line += ["--method", method]
+            out.append([*line, *_seed(run)])
+    out.extend(_group(found.path, test.request) for test in found.tests)
+    if found.reclassify:
+        asked = found.reclassify.options
+        line = ["reclassify", found.path, "--network", found.reclassify.network]
+        out.append([*line, "--method", found.reclassify.method, *_seed(asked)])
+    if found.features:
+        one = found.features
+        line = ["features", found.path, "--network", one["network"], "--layer", one["layer"]]
+        out.append([*line, "--fold", str(one["fold"])])
+    if found.trust:
+        line = ["trust", found.path, "--budget", found.trust.budget]
+        for name in found.trust.options.get("methods", ()):
+            line += ["--method", name]
+        out.append([*line, *_seed(found.trust.options)])
+    out.append(["report", found.path])
+    return [shlex.join(["voxplain", *line]) for line in out]
+
+
+def _seed(options: Mapping[str, Any]) -> list[str]:
+    return ["--seed", str(options["seed"])] if options.get("seed") else []
+
+
+def _fit(path: str, options: Mapping[str, Any]) -> list[str]:
+    line = ["fit", path]
+    for name in options.get("networks", ()):
+        line += ["--network", str(name)]
+    for key, (flag, default) in _FIT.items():
+        if options.get(key, default) != default:
+            line += [flag, str(options[key])]
+    schedule = options.get("schedule") or {}
+    for key, flag in _SCHEDULE.items():
+        if schedule.get(key) not in (None, "auto", 1):
+            line += [flag, str(schedule[key])]
+    if options.get("final") is False:
+        line.append("--no-final")
+    if options.get("baselines") is False:
+        line.append("--no-baselines")
+    if options.get("table"):
+        line += ["--table", str(options["table"])]
+    for column in options.get("confounds", ()):
+        line += ["--confound", str(column)]
+    return [*line, *_seed(options)]
+
+
+def _group(path: str, asked: Mapping[str, Any]) -> list[str]:
+    line = ["group", path]
+    for key, flag in (
+        ("method", "--method"),
+        ("target", "--target"),
+        ("model", "--model"),
+        ("only", "--only"),
+    ):
+        if asked.get(key):
+            line += [flag, str(asked[key])]
+    test = asked.get("test", {})
+    if test.get("fast"):
+        line.append("--fast")
+    if test.get("permutations"):
+        line += ["--permutations", str(test["permutations"])]
+    if asked.get("fwhm_mm"):
+        line += ["--fwhm", f"{asked['fwhm_mm']:g}"]
+    return [*line, *_seed(test)]

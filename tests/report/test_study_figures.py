@@ -1,0 +1,88 @@
+"""Figures of the study's report: what is drawn where."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from report_scenes import head_on, slab_on
+
+from voxplain.errors import InputError
+from voxplain.grid import Grid
+from voxplain.report.figures.brain import glass
+from voxplain.report.figures.charts import deletion, intervals, ranks
+from voxplain.results.study import RegionValue
+
+ROWS = [
+    RegionValue("Insula_L", 0.4, 0.9, 3.0, 1, 0.3, 0.5),
+    RegionValue("Insula_R", -0.2, -0.7, 2.0, 2, -0.35, -0.05),
+    RegionValue("Cuneus_L", 0.1, 0.3, 1.0, 3),
+]
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Figure]:
+    """Draw with a module, and return the figure."""
+
+    def draw(module: Any, name: str, *arguments: Any, **options: Any) -> Figure:
+        made: list[Figure] = []
+        monkeypatch.setattr(module, "png_bytes", lambda figure: made.append(figure) or b"")
+        getattr(module, name)(*arguments, **options)
+        made[0].canvas.draw()
+        return made[0]
+
+    return draw
+
+
+def test_regions_have_their_interval_beside_them(drawn: Callable[..., Figure]) -> None:
+    axes = drawn(intervals, "region_intervals", ROWS, "Gradient", "logit").axes[0]
+    assert [bar.get_width() for bar in axes.patches] == [0.4, -0.2, 0.1]
+    spans = [line.get_xdata() for line in axes.lines if len(set(line.get_xdata())) == 2]
+    np.testing.assert_allclose(sorted(map(tuple, spans)), [(-0.35, -0.05), (0.3, 0.5)])
+    assert [one.get_text() for one in axes.get_yticklabels()][:2] == ["Insula L", "Insula R"]
+    top, bottom = (axes.transData.transform((0, place))[1] for place in (0, 1))
+    assert top > bottom
+    with pytest.raises(InputError, match="needs one or more"):
+        intervals.region_intervals([])
+
+
+def test_a_rank_correlation_stands_on_both_sides_of_the_diagonal(
+    drawn: Callable[..., Figure],
+) -> None:
+    values = {(0, 1): 0.61, (2, 0): -0.04}
+    axes = drawn(ranks, "rank_matrix", ["A", "B", "C"], values).axes[0]
+    texts = {one.get_position(): one.get_text() for one in axes.texts}
+    assert texts[1, 0] == texts[0, 1] == ".61"
+    assert texts[2, 0] == texts[0, 2] == "−.04"
+    assert texts[1, 2] == "–"
+    assert texts[1, 1] == ""
+    with pytest.raises(InputError, match="two methods or more"):
+        ranks.rank_matrix(["A"], {})
+
+
+def test_deletion_of_maps_is_told_from_that_of_random_maps(drawn: Callable[..., Figure]) -> None:
+    figure = drawn(deletion, "deletion_costs", [("Gradient", 4.4, 0.1), ("Pattern", 3.0, -2.2)])
+    dots = {line.get_label(): line.get_xdata() for line in figure.axes[0].lines}
+    assert list(dots["the method's maps"]) == [4.4, 3.0]
+    assert list(dots["random maps"]) == [0.1, -2.2]
+    with pytest.raises(InputError, match="one method or more"):
+        deletion.deletion_costs([])
+
+
+def test_glass_brains_share_a_scale_and_leave_out_what_is_no_brain(
+    drawn: Callable[..., Figure], las_grid: Grid
+) -> None:
+    inside = head_on(las_grid) > 20
+    strong = slab_on(las_grid, 0, -40, -10) * 2
+    rows = [("strong", strong), ("weak", -strong / 4), ("outside", np.where(inside, 0, 9))]
+    figure = drawn(glass, "glass_brains", rows[:2], inside, las_grid, unit="logit")
+    limits = {image.get_clim() for axes in figure.axes for image in axes.images}
+    assert limits == {(-2.0, 2.0)}
+    words = [text.get_text() for text in figure.texts]
+    assert {"strong", "weak"} <= set(words)
+    assert any("below 0.5 nothing is shown" in text for text in words)
+    with pytest.raises(InputError, match="one map or more"):
+        glass.glass_brains([], inside, las_grid)
