@@ -33,8 +33,8 @@ FUNCTIONS = {
     "os": {"listdir", "scandir", "remove", "unlink", "makedirs", "mkdir", "rename", "stat", "walk"},
 }
 MODULES = {"shutil", "tempfile", "zipfile", "tarfile", "gzip", "sqlite3", "h5py"}
-ASKED = {"study", "placed", "self"}
-"""Receivers whose methods of these names are no file's: a study, a network that is placed."""
+ASKED = {"study", "own", "placed", "self"}
+"""Receivers whose methods of these names are no file's: a study, its part, a placed network."""
 
 
 def name_of(node: ast.expr) -> str:

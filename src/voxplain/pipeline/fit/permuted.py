@@ -189,11 +189,10 @@ def permuted_studies(study: Path, network: str) -> list[Study]:
     network : str
     """
     found: list[Study] = []
-    while (folder := study / null_place("labels", len(found) + 1)).is_dir():
-        own = Study(folder, "voxplain study", __version__)
-        if own.find_file(f"{folder_of(network)}/{_RECORD}") is None:
-            break
-        found.append(own)
+    while StudyReader(folder := study / null_place("labels", len(found) + 1)).find_file(
+        f"{folder_of(network)}/{_RECORD}"
+    ):
+        found.append(Study(folder, "voxplain study", __version__))
     return found
 
 

@@ -83,7 +83,7 @@ def explained_by_null_networks(
     missing = every - sum(_there(one.study, maps, scans) for one in found)
     if missing:
         each = float(maps.sidecar["Seconds"])
-        size = sum(path.stat().st_size for path in maps.paths) / len(maps.paths) / 1e6
+        size = sum(study.size_of(path) for path in maps.paths) / len(maps.paths) / 1e6
         progress.say(
             f"{len(found)} networks that learnt nothing, {len(scans.rows)} scans each: {missing} "
             f"maps of {maps.label} are to be made, about {duration(each * missing)} and "

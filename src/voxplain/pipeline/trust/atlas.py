@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,8 +28,8 @@ def atlases_of(case: Case) -> list[str]:
         told = maps.options.get("regions")
         if isinstance(told, str) and told.startswith("atlas "):
             named.append(told.removeprefix("atlas ").partition(",")[0])
-    for path in sorted(case.study.folder.glob("group/*_test.json")):
-        request = json.loads(path.read_text(encoding="utf-8")).get("request", {})
+    for start in case.study.read_json("group.json").get("tests", {}):
+        request = case.study.read_json(f"{start}_test.json").get("request", {})
         named.append(str(request.get("atlas", "none")))
     return sorted({one for one in named if one != "none"})
 
