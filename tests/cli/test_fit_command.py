@@ -380,48 +380,15 @@ def test_a_training_that_cannot_go_on_says_why(run: Run, study: Path) -> None:
     assert "Traceback" not in error
 
 
-PAIR = """
-import os, torch
-from voxplain.cli import main
-import voxplain.pipeline.fit.run
-children = []
-for rank in ("0", "1"):
-    children.append(os.fork())
-    if not children[-1]:
-        os.environ |= {"RANK": rank, "LOCAL_RANK": rank}
-        main()
-        os._exit(0)
-raise SystemExit(sum(os.waitpid(child, 0)[1] != 0 for child in children))
-"""
-
-
-def in_two_processes(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run the command line as torchrun would start it; libraries are imported once for both.
-
-    Its exit code is the number of processes that failed.
-    """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    pair = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    command = [sys.executable, "-c", PAIR, *map(str, arguments)]
-    return subprocess.run(
-        command,
-        env={**os.environ, **pair},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-
-
 def test_two_processes_train_as_one(run: Run, study: Path) -> None:
     """Over gloo: the losses, weights and statistics of one process, up to rounding."""
     options = ["--network", "test_fit_command:normed", "--cv", "2", "--epochs", "4"]
     options += ["--batch-size", "6", "--no-final", "--no-baselines", "--device", "cpu"]
     other = make_study(study.parent / "two")
     assert run("fit", study, *options)[0] == 0
-    done = in_two_processes("fit", other, *options)
+    together = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    together += ["--nproc-per-node", "2", "-m", "voxplain", "fit", str(other), *options]
+    done = subprocess.run(together, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.count("Written:") == 2
     assert done.stdout.count("12 control and 12 case") == 1
@@ -442,10 +409,26 @@ def test_two_processes_train_as_one(run: Run, study: Path) -> None:
 
 
 def test_more_processes_than_scans_in_a_batch(study: Path) -> None:
-    options = ("--network", TINY, "--batch-size", 1, "--cv", 2, "--device", "cpu")
-    done = in_two_processes("fit", study, *options)
-    assert done.returncode == 2
-    assert "voxplain: 2 processes need batches of 2 scans or more" in done.stderr
+    """Started as torchrun starts them, but by hand, which saves the start of torchrun."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    together = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    command = [sys.executable, "-m", "voxplain", "fit", str(study), "--network", TINY]
+    command += ["--batch-size", "1", "--cv", "2", "--device", "cpu"]
+    processes = [
+        subprocess.Popen(
+            command,
+            env={**os.environ, **together, "RANK": rank, "LOCAL_RANK": rank},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in ("0", "1")
+    ]
+    told = [process.communicate(timeout=120)[1] for process in processes]
+    assert all(process.returncode != 0 for process in processes)
+    assert any("voxplain: 2 processes need batches of 2 scans or more" in one for one in told)
 
 
 def cut() -> object:
