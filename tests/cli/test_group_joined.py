@@ -183,9 +183,7 @@ def test_maps_of_another_grid_are_brought_over_by_affine(run: Run, tmp_path: Pat
     _on(study, Grid((12, 15, 12), flipped), wide)
     code, shown, error = run("group", study.folder, *QUICK, "--atlas", "none")
     assert (code, error) == (0, "")
-    assert (
-        "2 of 24 maps ('02', '05') lie on another grid than the study's, and are" in shown
-    )
+    assert "2 of 24 maps ('02', '05') lie on another grid than the study's, and are" in shown
     assert "brought to it by their affines." in shown
     plain = _study(tmp_path / "plain")
     run("group", plain.folder, *QUICK, "--atlas", "none")
