@@ -241,7 +241,8 @@ def permutation_p(
     shuffle = shuffler(outcome, groups, np.random.default_rng(seed))
 
     def score(values: NDArray[np.float64] | NDArray[np.int64]) -> float:
-        return sign * measures(Outcome(outcome.name, values, outcome.class_names), output)[measure]
+        shuffled = Outcome(outcome.name, values, outcome.class_names)
+        return sign * measures(shuffled, output, measure)[measure]
 
     found = score(outcome.values)
     as_good = sum(score(shuffle()) >= found - 1e-12 for _ in range(draws))

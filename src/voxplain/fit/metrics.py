@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,7 +81,9 @@ def probabilities_of(logits: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.asarray(softmax(np.asarray(logits, dtype=np.float64), axis=1))
 
 
-def measures(outcome: Outcome, output: NDArray[np.floating]) -> dict[str, float]:
+def measures(
+    outcome: Outcome, output: NDArray[np.floating], only: str | None = None
+) -> dict[str, float]:
     """Score predictions.
 
     Parameters
@@ -88,6 +91,8 @@ def measures(outcome: Outcome, output: NDArray[np.floating]) -> dict[str, float]
     outcome : Outcome
         Of the scans that were predicted.
     output : array (N, K), logit; or array (N, 1), in the unit of the outcome
+    only : str, optional
+        The one measure of classes that is wanted; all are worked out by default.
 
     Returns
     -------
@@ -114,12 +119,13 @@ def measures(outcome: Outcome, output: NDArray[np.floating]) -> dict[str, float]
     chances = probabilities_of(output)
     predicted = chances.argmax(axis=1)
     truth = np.eye(outcome.outputs)[labels]
-    return {
-        "accuracy": float(np.mean(predicted == labels)),
-        "balanced_accuracy": _balanced_accuracy(predicted, labels),
-        "roc_auc": _roc_auc(np.asarray(output, dtype=np.float64), labels),
-        "brier": float(np.mean(((chances - truth) ** 2).sum(axis=1) / 2)),
+    ways: dict[str, Callable[[], float]] = {
+        "accuracy": lambda: float(np.mean(predicted == labels)),
+        "balanced_accuracy": lambda: _balanced_accuracy(predicted, labels),
+        "roc_auc": lambda: _roc_auc(np.asarray(output, dtype=np.float64), labels),
+        "brier": lambda: float(np.mean(((chances - truth) ** 2).sum(axis=1) / 2)),
     }
+    return {name: way() for name, way in ways.items() if only in (None, name)}
 
 
 def _number_measures(
