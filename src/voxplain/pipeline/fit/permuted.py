@@ -108,12 +108,14 @@ def train_permuted(options: PermutedOptions, progress: Progress) -> list[dict[st
     )
     found = []
     for number, values in enumerate(drawn, start=1):
-        own = Study(options.study / null_place("labels", number), "voxplain study", __version__)
-        own.write_text(FOLDS, study.read_text(FOLDS) or "")
+        null_study = Study(
+            options.study / null_place("labels", number), "voxplain study", __version__
+        )
+        null_study.write_text(FOLDS, study.read_text(FOLDS) or "")
         shuffled = Outcome(outcome.name, values, outcome.class_names)
         setting = Setting(cohort, shuffled, folds, groups, int(asked["seed"]))
         for name in networks:
-            learner = Learner(own, name, setting, schedule, Processes(device=device))
+            learner = Learner(null_study, name, setting, schedule, Processes(device=device))
             progress.say(f"Permuted labels, {number} of {options.count}")
             outputs = np.concatenate([learner.held_out(fold, progress) for fold in folds])
             rows = np.concatenate([fold.test for fold in folds])
@@ -128,7 +130,7 @@ def train_permuted(options: PermutedOptions, progress: Progress) -> list[dict[st
                 "blocks": words,
                 "versions": {"voxplain": __version__, "torch": torch.__version__},
             }
-            own.write_json(f"{folder_of(name)}/{_RECORD}", told)
+            null_study.write_json(f"{folder_of(name)}/{_RECORD}", told)
             found.append(told)
     return found
 
@@ -189,11 +191,9 @@ def permuted_studies(study: Path, network: str) -> list[Study]:
     network : str
     """
     found: list[Study] = []
-    while (folder := study / null_place("labels", len(found) + 1)).is_dir():
-        own = Study(folder, "voxplain study", __version__)
-        if own.find_file(f"{folder_of(network)}/{_RECORD}") is None:
-            break
-        found.append(own)
+    record = f"{folder_of(network)}/{_RECORD}"
+    while StudyReader(folder := study / null_place("labels", len(found) + 1)).find_file(record):
+        found.append(Study(folder, "voxplain study", __version__))
     return found
 
 

@@ -12,6 +12,7 @@ from voxplain.errors import GridError, InputError
 from voxplain.grid import Grid
 from voxplain.images.transforms import read_transform
 from voxplain.maps import AttributionMap
+from voxplain.pointers import is_named
 from voxplain.volume import resample
 
 __all__ = ["carried", "transform_of"]
@@ -35,7 +36,7 @@ def transform_of(pattern: str, subject: str) -> Path:
         If there is no such file.
     """
     path = Path(pattern.replace(_FIELD, subject))
-    if not path.is_file():
+    if not is_named(path):
         raise InputError(
             f"There is no transform {path} for the map of {subject}; give a file, or a path with "
             f"{_FIELD} in it."

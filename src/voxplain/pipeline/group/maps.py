@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from voxplain.errors import InputError
 from voxplain.grid import Grid
 from voxplain.maps import AttributionMap
+from voxplain.nets import file_sha256
 from voxplain.pipeline.group.carrying import carried, transform_of
 from voxplain.progress import Progress
 from voxplain.study import Study
@@ -216,7 +217,7 @@ class Catalogue:
                 f"All maps of {method} lie on the study's grid; leave --transform out."
             )
         told = [[path.name, one.get("request")] for path, one in held]
-        moved = [[subject, way and way.read_text("latin-1")] for subject, way in ways.items()]
+        moved = [[subject, way and file_sha256(way)] for subject, way in ways.items()]
         text = json.dumps(told + moved, sort_keys=True)
         label = first["Description"].partition(" for ")[0]
         paths = tuple(path.with_suffix(".nii.gz") for path, _ in held)
