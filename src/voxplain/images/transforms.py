@@ -12,41 +12,12 @@ from numpy.typing import NDArray
 from voxplain.errors import InputError
 from voxplain.grid import Grid
 
-__all__ = ["read_transform", "transform_of", "transform_text"]
+__all__ = ["read_transform"]
 
-_FIELD = "{subject}"
 _HEAD = struct.Struct("<5i")
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _AFFINE = ("AffineTransform", "MatrixOffsetTransformBase")
 _KINDS = f"{', '.join(_AFFINE)}, Euler3DTransform and TranslationTransform"
-
-
-def transform_of(pattern: str, subject: str) -> Path:
-    """Name the file of a scan's transform.
-
-    Parameters
-    ----------
-    pattern : str
-        A path; ``{subject}`` stands for the scan's label.
-    subject : str
-
-    Raises
-    ------
-    InputError
-        If there is no such file.
-    """
-    path = Path(pattern.replace(_FIELD, subject))
-    if not path.is_file():
-        raise InputError(
-            f"There is no transform {path} for the map of {subject}; give a file, or a path with "
-            f"{_FIELD} in it."
-        )
-    return path
-
-
-def transform_text(path: Path) -> str:
-    """Read a transform as it lies in its file, by which a changed one is known."""
-    return path.read_text("latin-1")
 
 
 def read_transform(path: Path, source: Grid, target: Grid) -> NDArray[np.float64]:

@@ -28,10 +28,6 @@ class StudyReader:
         path = self.folder / name
         return path if path.is_file() else None
 
-    def size_of(self, name: str | Path) -> int:
-        """Return the bytes that a file takes."""
-        return (self.folder / name).stat().st_size
-
     def read_bytes(self, name: str) -> bytes | None:
         """Return a file's content, None where it cannot be read."""
         try:

@@ -81,8 +81,8 @@ def train_permuted(options: PermutedOptions, progress: Progress) -> list[dict[st
     VoxplainError
         If nothing was fitted, or the labels allow too few permutations, or training fails.
     """
-    study = StudyReader(options.study)
-    fit = study.read_json("summary.json").get("fit")
+    fitted = StudyReader(options.study)
+    fit = fitted.read_json("summary.json").get("fit")
     if not fit:
         raise StudyError(
             f"{options.study} has no trained network; run 'voxplain fit {options.study}' first, "
@@ -93,7 +93,7 @@ def train_permuted(options: PermutedOptions, progress: Progress) -> list[dict[st
         if name not in trained:
             raise unknown_name("network of this fit", name, trained)
     cohort = open_store(options.study / "cohort")
-    outcome, folds = outcome_of(cohort, asked["outcome"]), folds_of(study, cohort)
+    outcome, folds = outcome_of(cohort, asked["outcome"]), folds_of(fitted, cohort)
     groups, _ = find_groups(cohort.participants, outcome, len(folds), asked["group"])
     tree, words = read_blocks(cohort.participants, options.blocks)
     drawn = permuted_labels(outcome, tree, options.count, int(asked["seed"]))
@@ -108,12 +108,12 @@ def train_permuted(options: PermutedOptions, progress: Progress) -> list[dict[st
     )
     found = []
     for number, values in enumerate(drawn, start=1):
-        own = Study(options.study / null_place("labels", number), "voxplain study", __version__)
-        own.write_text(FOLDS, study.read_text(FOLDS) or "")
+        study = Study(options.study / null_place("labels", number), "voxplain study", __version__)
+        study.write_text(FOLDS, fitted.read_text(FOLDS) or "")
         shuffled = Outcome(outcome.name, values, outcome.class_names)
         setting = Setting(cohort, shuffled, folds, groups, int(asked["seed"]))
         for name in networks:
-            learner = Learner(own, name, setting, schedule, Processes(device=device))
+            learner = Learner(study, name, setting, schedule, Processes(device=device))
             progress.say(f"Permuted labels, {number} of {options.count}")
             outputs = np.concatenate([learner.held_out(fold, progress) for fold in folds])
             rows = np.concatenate([fold.test for fold in folds])
@@ -128,7 +128,7 @@ def train_permuted(options: PermutedOptions, progress: Progress) -> list[dict[st
                 "blocks": words,
                 "versions": {"voxplain": __version__, "torch": torch.__version__},
             }
-            own.write_json(f"{folder_of(name)}/{_RECORD}", told)
+            study.write_json(f"{folder_of(name)}/{_RECORD}", told)
             found.append(told)
     return found
 
@@ -189,9 +189,8 @@ def permuted_studies(study: Path, network: str) -> list[Study]:
     network : str
     """
     found: list[Study] = []
-    while StudyReader(folder := study / null_place("labels", len(found) + 1)).find_file(
-        f"{folder_of(network)}/{_RECORD}"
-    ):
+    record = f"{folder_of(network)}/{_RECORD}"
+    while StudyReader(folder := study / null_place("labels", len(found) + 1)).find_file(record):
         found.append(Study(folder, "voxplain study", __version__))
     return found
 

@@ -8,15 +8,40 @@ from pathlib import Path
 import numpy as np
 
 from voxplain.cohort.prepare.carrying import Carrier
-from voxplain.errors import GridError
+from voxplain.errors import GridError, InputError
 from voxplain.grid import Grid
 from voxplain.images.transforms import read_transform
 from voxplain.maps import AttributionMap
+from voxplain.pointers import is_named
 from voxplain.volume import resample
 
-__all__ = ["carried"]
+__all__ = ["carried", "transform_of"]
 
 _COVERED = 0.5
+_FIELD = "{subject}"
+
+
+def transform_of(pattern: str, subject: str) -> Path:
+    """Name the file of a scan's transform.
+
+    Parameters
+    ----------
+    pattern : str
+        A path; ``{subject}`` stands for the scan's label.
+    subject : str
+
+    Raises
+    ------
+    InputError
+        If there is no such file.
+    """
+    path = Path(pattern.replace(_FIELD, subject))
+    if not is_named(path):
+        raise InputError(
+            f"There is no transform {path} for the map of {subject}; give a file, or a path with "
+            f"{_FIELD} in it."
+        )
+    return path
 
 
 def carried(one: AttributionMap, grid: Grid, transform: Path | None = None) -> AttributionMap:

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from voxplain.errors import InputError
 from voxplain.grid import Grid
-from voxplain.images.transforms import transform_of, transform_text
 from voxplain.maps import AttributionMap
-from voxplain.pipeline.group.carrying import carried
+from voxplain.nets import file_sha256
+from voxplain.pipeline.group.carrying import carried, transform_of
 from voxplain.progress import Progress
 from voxplain.study import Study
 from voxplain.tables.cells import shown
@@ -159,7 +159,7 @@ class Catalogue:
         grid : Grid
             To which maps of other grids are to be brought.
         transform : str, optional
-            See `voxplain.images.transforms.transform_of`.
+            See `voxplain.pipeline.group.carrying.transform_of`.
 
         Raises
         ------
@@ -217,7 +217,7 @@ class Catalogue:
                 f"All maps of {method} lie on the study's grid; leave --transform out."
             )
         told = [[path.name, one.get("request")] for path, one in held]
-        moved = [[subject, way and transform_text(way)] for subject, way in ways.items()]
+        moved = [[subject, way and file_sha256(way)] for subject, way in ways.items()]
         text = json.dumps(told + moved, sort_keys=True)
         label = first["Description"].partition(" for ")[0]
         paths = tuple(path.with_suffix(".nii.gz") for path, _ in held)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 import torch
@@ -83,11 +84,11 @@ def explained_by_null_networks(
     missing = every - sum(_there(one.study, maps, scans) for one in found)
     if missing:
         each = float(maps.sidecar["Seconds"])
-        size = sum(study.size_of(path) for path in maps.paths) / len(maps.paths) / 1e6
+        size = 4 * prod(maps.grid.shape) / 1e6
         progress.say(
             f"{len(found)} networks that learnt nothing, {len(scans.rows)} scans each: {missing} "
             f"maps of {maps.label} are to be made, about {duration(each * missing)} and "
-            f"{size * missing:.0f} MB. A rerun goes on where this one stops."
+            f"at most {size * missing:.0f} MB. A rerun goes on where this one stops."
         )
     engine = Engine(device=options.device, precision=request.get("precision", "auto"))
     given = options_again(maps.method, request["options"], cohort)

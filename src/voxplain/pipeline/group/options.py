@@ -56,7 +56,7 @@ class GroupOptions:
     null_networks : int
         How many untrained networks explain the scans.
     transform : str or None
-        See `voxplain.images.transforms.transform_of`.
+        See `voxplain.pipeline.group.carrying.transform_of`.
     fold_means : bool
         See `voxplain.pipeline.group.folds.by_fold`.
     conjunction : bool
