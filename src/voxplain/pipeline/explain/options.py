@@ -14,6 +14,7 @@ from voxplain.cohort import PRESETS
 from voxplain.errors import InputError, unknown_name
 from voxplain.images.orientation import require_orientation
 from voxplain.pipeline.explain.regions import require_regions
+from voxplain.pipeline.regions.placing import require_atlases
 
 __all__ = ["ScanOptions"]
 
@@ -60,6 +61,10 @@ class ScanOptions:
     seed : int
     sample : int, optional
         Of a study, so many scans are explained, drawn by lot from each class; all by default.
+    atlases : tuple of str
+        Of a study, by whose regions mean maps are summed up.
+    latex, move_atlas : bool
+        Whether tables are written for LaTeX too, and atlases moved to where they fit best.
     """
 
     network: str
@@ -84,11 +89,15 @@ class ScanOptions:
     precision: str = "auto"
     seed: int = 0
     sample: int | None = None
+    atlases: tuple[str, ...] = ()
+    latex: bool = False
+    move_atlas: bool = False
 
     def __post_init__(self) -> None:
         if self.preset is not None and self.preset not in PRESETS:
             raise unknown_name("preset", self.preset, PRESETS)
         require_orientation(self.orientation)
+        require_atlases(self.atlases, own=False)
         if self.masks and len(self.masks) != len(self.images):
             raise InputError(
                 f"{len(self.masks)} masks were given for {len(self.images)} images; give one "
