@@ -106,6 +106,17 @@ def explain(
     force: Annotated[
         bool, typer.Option("--force", help="Explain scans whose predictions cannot be meant.")
     ] = False,
+    atlas: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Of a study, sum mean maps up by regions: AAL, AAL3, HCPEx, one of nilearn's "
+            "(Schaefer-400), or IMAGE,NAMES; may be repeated."
+        ),
+    ] = None,
+    move_atlas: Annotated[
+        bool, typer.Option("--move-atlas", help="Move atlases to where they fit the brains best.")
+    ] = False,
+    latex: Annotated[bool, typer.Option("--latex", help="Tables of regions as LaTeX too.")] = False,
 ) -> None:
     """Explain what a network makes of real scans."""
     from voxplain.attribution.methods import DEFAULT_METHOD
@@ -132,6 +143,8 @@ def explain(
         )
     if sample is not None and not study:
         raise InputError("--sample draws scans of a study; of single scans, give those you want.")
+    if atlas and not study:
+        raise InputError("--atlas sums up the mean maps of a study; of single scans, leave it out.")
     console = make_console()
     options = ScanOptions(
         network=network,
@@ -157,6 +170,9 @@ def explain(
         seed=seed,
         sample=sample,
         force=force,
+        atlases=tuple(dict.fromkeys(atlas or ())),
+        latex=latex,
+        move_atlas=move_atlas,
     )
     with importable_here():
         if study:
@@ -185,6 +201,11 @@ def _study(study: Path | None, former: Path | None) -> Path | None:
 def _tell_groups(made: StudyExplained, study: Path, console: Console) -> None:
     for told in (one for maps in made.record["group"].values() for one in maps):
         console.print(str(study / told["map"]), highlight=False, soft_wrap=True)
+        for table in told.get("regions", ()):
+            console.print(str(study / table["table"]), highlight=False, soft_wrap=True)
+            for whose, names in table["best"].items():
+                said = f"  densest of {table['atlas']}, {whose}: {', '.join(names)}"
+                console.print(said, highlight=False, markup=False, soft_wrap=True)
         if "average_precision" in told:
             console.print(
                 f"  average precision against the truth {told['average_precision']:.3f}; "

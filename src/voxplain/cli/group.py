@@ -60,7 +60,7 @@ def group(
     cluster_p: Annotated[
         float, typer.Option(help="Uncorrected p beyond which voxels form clusters.")
     ] = 0.001,
-    atlas: Annotated[str, typer.Option(help="AAL, AAL3, HCPEx, or none.")] = "AAL",
+    atlas: Annotated[str, typer.Option(help="AAL, AAL3, HCPEx, IMAGE,NAMES, or none.")] = "AAL",
     null: Annotated[
         str,
         typer.Option(

@@ -14,6 +14,7 @@ from voxplain.cohort import PRESETS
 from voxplain.errors import InputError, unknown_name
 from voxplain.images.orientation import require_orientation
 from voxplain.pipeline.explain.regions import require_regions
+from voxplain.pipeline.regions.placing import require_atlases
 
 __all__ = ["ScanOptions"]
 
@@ -62,6 +63,10 @@ class ScanOptions:
         Of a study, so many scans are explained, drawn by lot from each class; all by default.
     force : bool, default=False
         Whether scans are explained whose predictions cannot be meant.
+    atlases : tuple of str
+        Of a study, by whose regions mean maps are summed up.
+    latex, move_atlas : bool
+        Whether tables are written for LaTeX too, and atlases moved to where they fit best.
     """
 
     network: str
@@ -87,11 +92,15 @@ class ScanOptions:
     seed: int = 0
     sample: int | None = None
     force: bool = False
+    atlases: tuple[str, ...] = ()
+    latex: bool = False
+    move_atlas: bool = False
 
     def __post_init__(self) -> None:
         if self.preset is not None and self.preset not in PRESETS:
             raise unknown_name("preset", self.preset, PRESETS)
         require_orientation(self.orientation)
+        require_atlases(self.atlases, own=False)
         if self.masks and len(self.masks) != len(self.images):
             raise InputError(
                 f"{len(self.masks)} masks were given for {len(self.images)} images; give one "

@@ -30,6 +30,7 @@ from voxplain.pipeline.explain.names import require_target
 from voxplain.pipeline.explain.options import ScanOptions
 from voxplain.pipeline.explain.record import with_earlier_groups
 from voxplain.pipeline.explain.regions import with_regions
+from voxplain.pipeline.explain.tables import StudyRegions
 from voxplain.pipeline.explain.variation import with_scans
 from voxplain.pipeline.fit.fitted import Fitted, networks_of_folds
 from voxplain.pipeline.made import write_page
@@ -178,14 +179,31 @@ class _Means:
         judge = truth and StudyJudge(
             self.study.folder, self.cohort, truth, self.fold_of, self.options.seed
         )
+        regions = self._regions(progress)
         groups: dict[str, list[dict[str, Any]]] = {}
         for method, by_target in self.found.items():
             for _, of_target in sorted(by_target.items()):
                 told = self._write_one(method, of_target, rule, background, truth)
+                if regions:
+                    told["regions"] = regions.write(told, self.made[method, told["target"]])
                 if judge:
                     told |= self._judge(judge, method, told, progress)
                 groups.setdefault(method, []).append(told)
         return groups
+
+    def _regions(self, progress: Progress) -> StudyRegions | None:
+        options = self.options
+        if not options.atlases:
+            return None
+        return StudyRegions(
+            self.study,
+            self.cohort,
+            options.atlases,
+            latex=options.latex,
+            move=options.move_atlas,
+            seed=options.seed,
+            progress=progress,
+        )
 
     def _write_one(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from voxplain.cohort import ATLASES
+from voxplain.cohort.atlases import require_atlas
 from voxplain.errors import InputError, unknown_name
 from voxplain.group.permutation import TestOptions
 
@@ -41,7 +41,7 @@ class GroupOptions:
     fwhm : float, mm
         Width of the smoothing of each map; 0 for none.
     atlas : str
-        Of `ATLASES`, or ``none``.
+        See `voxplain.cohort.find_atlas`, or ``none``.
     null : {"permutation", "labels", "untrained"}
         What could be instead: other arrangements of the subjects; or maps of networks that learnt
         nothing of the classes.
@@ -91,8 +91,8 @@ class GroupOptions:
             object.__setattr__(self, "model", "1" if one_class else "class")
         if self.null not in NULLS:
             raise unknown_name("null", self.null, NULLS)
-        if self.atlas != "none" and self.atlas not in ATLASES:
-            raise unknown_name("atlas", self.atlas, [*ATLASES, "none"])
+        if self.atlas != "none":
+            require_atlas(self.atlas)
         if not 0 <= self.fwhm < 100:
             raise InputError(f"--fwhm is a width in mm, from 0 to 100; {self.fwhm:g} was given.")
         if self.null == "permutation" and self.null_studies:

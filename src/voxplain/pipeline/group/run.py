@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from voxplain import __version__
 from voxplain.atlas import Atlas
-from voxplain.cohort import load_atlas
+from voxplain.cohort import find_atlas
 from voxplain.cohort.store.reader import open_store
 from voxplain.errors import InputError, VoxplainWarning
 from voxplain.group.blocks import Arrangements, read_blocks
@@ -149,7 +149,7 @@ def _designed(
 def _atlas(name: str, grid: Any, mask: NDArray[np.bool_]) -> Atlas | None:
     if name == "none":
         return None
-    atlas = load_atlas(name).on(grid)
+    atlas = find_atlas(name).on(grid)
     covered = float((atlas.labels[mask] > 0).mean())
     if covered == 0:
         raise InputError(

@@ -17,7 +17,6 @@ from voxplain.errors import InputError, VoxplainWarning
 from voxplain.grid import Grid
 
 __all__ = [
-    "DEFAULT_ATLASES",
     "NONE",
     "PlacedAtlas",
     "place_atlases",
@@ -26,7 +25,6 @@ __all__ = [
 ]
 
 NONE = "none"
-DEFAULT_ATLASES = ("AAL",)
 
 
 def require_atlases(names: Sequence[str], own: bool = True) -> None:
@@ -43,8 +41,8 @@ def require_atlases(names: Sequence[str], own: bool = True) -> None:
         raise InputError("--atlas none asks for no regions; give it alone, or not at all.")
     if OWN in names and not own:
         raise InputError(
-            "A test over subjects needs regions that all share; --atlas own is for 'voxplain "
-            "explain'. Give another atlas."
+            "--atlas own is not there yet: tables over subjects need regions that all share; give "
+            "another atlas."
         )
     for name in names:
         if name not in (NONE, OWN):
@@ -116,7 +114,7 @@ def _placed(atlas: Atlas, tissue: NDArray[np.float32], grid: Grid, move: bool) -
     if fit.covered == 0:
         raise InputError(
             f"No voxel of the brain lies in a region of {atlas.name}: the scans are not in its "
-            "space; give --atlas none, or --atlas own where each has a segmentation."
+            "space; give another atlas, or none."
         )
     if fit.swapped:
         raise InputError(
@@ -132,8 +130,7 @@ def _placed(atlas: Atlas, tissue: NDArray[np.float32], grid: Grid, move: bool) -
     if complaints:
         warnings.warn(
             f"The atlas {atlas.name} does not fit these brains: {'; '.join(complaints)}. Names of "
-            "regions mean less than they seem to; --move-atlas moves it, --atlas own takes each "
-            "scan's own segmentation, --atlas none leaves regions out.",
+            "regions mean less than they seem to; --move-atlas moves it.",
             VoxplainWarning,
             stacklevel=3,
         )
