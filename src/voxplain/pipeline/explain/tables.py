@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from voxplain.errors import remarks
 from voxplain.group import RegionsOverSubjects
 from voxplain.maps import AttributionMap
+from voxplain.pipeline.brain import brain_of
 from voxplain.pipeline.explain.judging import MadeMap
-from voxplain.pipeline.group.maps import brain_of
 from voxplain.pipeline.regions.placing import PlacedAtlas, place_atlases
 from voxplain.pipeline.regions.tables import best_regions, write_regions
 from voxplain.progress import Progress

@@ -22,9 +22,7 @@ from voxplain.study import Study
 from voxplain.tables.cells import shown
 from voxplain.volume import Cohort, smooth
 
-__all__ = ["Catalogue", "MapsOfScans", "Scans", "brain_of", "catalogue"]
-
-_KEPT = 0.5
+__all__ = ["Catalogue", "MapsOfScans", "Scans", "catalogue"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -260,16 +258,3 @@ def catalogue(study: Study, subjects: Sequence[str], network: str | None) -> Cat
         for scan in found
     ]
     return Catalogue(chosen, entries, list(subjects))
-
-
-def brain_of(cohort: Cohort, rows: Sequence[int], progress: Progress) -> NDArray[np.bool_]:
-    """Take for the brain where half of the scans or more are not zero, array (X, Y, Z)."""
-    counts = np.zeros(cohort.grid.shape, dtype=np.int64)
-    with progress.step("Where the brain is", len(rows)) as advance:
-        for done, row in enumerate(rows, start=1):
-            counts += cohort[row].values != 0
-            advance(done)
-    found: NDArray[np.bool_] = counts >= _KEPT * len(rows)
-    if not found.any():
-        raise InputError("The scans of the study are zero everywhere; there is no brain to test.")
-    return found

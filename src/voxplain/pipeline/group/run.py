@@ -17,9 +17,10 @@ from voxplain.cohort.store.reader import open_store
 from voxplain.errors import InputError, VoxplainWarning
 from voxplain.group.blocks import Arrangements, read_blocks
 from voxplain.group.design import make_design
+from voxplain.pipeline.brain import brain_of
 from voxplain.pipeline.group.agreement import require_several, write_conjunction
 from voxplain.pipeline.group.folds import by_fold
-from voxplain.pipeline.group.maps import Scans, brain_of, catalogue
+from voxplain.pipeline.group.maps import Scans, catalogue
 from voxplain.pipeline.group.means import write_means
 from voxplain.pipeline.group.options import GroupOptions
 from voxplain.pipeline.group.setting import Setting
