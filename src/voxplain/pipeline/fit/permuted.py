@@ -81,8 +81,8 @@ def train_permuted(options: PermutedOptions, progress: Progress) -> list[dict[st
     VoxplainError
         If nothing was fitted, or the labels allow too few permutations, or training fails.
     """
-    fitted = StudyReader(options.study)
-    fit = fitted.read_json("summary.json").get("fit")
+    reader = StudyReader(options.study)
+    fit = reader.read_json("summary.json").get("fit")
     if not fit:
         raise StudyError(
             f"{options.study} has no trained network; run 'voxplain fit {options.study}' first, "
@@ -93,9 +93,10 @@ def train_permuted(options: PermutedOptions, progress: Progress) -> list[dict[st
         if name not in trained:
             raise unknown_name("network of this fit", name, trained)
     cohort = open_store(options.study / "cohort")
-    outcome, folds = outcome_of(cohort, asked["outcome"]), folds_of(fitted, cohort)
+    outcome, folds = outcome_of(cohort, asked["outcome"]), folds_of(reader, cohort)
     groups, _ = find_groups(cohort.participants, outcome, len(folds), asked["group"])
     tree, words = read_blocks(cohort.participants, options.blocks)
+    table_of_folds = StudyReader(options.study).read_text(FOLDS) or ""
     drawn = permuted_labels(outcome, tree, options.count, int(asked["seed"]))
     schedule = Schedule.from_dict(asked["schedule"])
     device = Engine(device=options.device).resolve_device().type
@@ -109,7 +110,7 @@ def train_permuted(options: PermutedOptions, progress: Progress) -> list[dict[st
     found = []
     for number, values in enumerate(drawn, start=1):
         study = Study(options.study / null_place("labels", number), "voxplain study", __version__)
-        study.write_text(FOLDS, fitted.read_text(FOLDS) or "")
+        study.write_text(FOLDS, table_of_folds)
         shuffled = Outcome(outcome.name, values, outcome.class_names)
         setting = Setting(cohort, shuffled, folds, groups, int(asked["seed"]))
         for name in networks:
