@@ -95,7 +95,7 @@ def _latex(table: pd.DataFrame) -> str:
     first: Sequence[str] = ["class"] if "class" in table else []
     chosen = [name for name in (*first, *_LATEX) if name in table]
     chosen += [name for name in table.columns if name.startswith("p_") or name == "true_share"]
-    short = table[chosen].rename(columns=lambda name: name.replace("_", " "))
+    short = table[chosen].set_axis([name.replace("_", " ") for name in chosen], axis=1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return str(short.to_latex(index=False, escape=True, float_format="%.3g", na_rep="--"))
