@@ -20,7 +20,6 @@ __all__ = [
     "NONE",
     "PlacedAtlas",
     "place_atlases",
-    "place_own",
     "require_atlases",
 ]
 
@@ -135,28 +134,3 @@ def _placed(atlas: Atlas, tissue: NDArray[np.float32], grid: Grid, move: bool) -
             stacklevel=3,
         )
     return PlacedAtlas(atlas.on(grid), fit, moved)
-
-
-def place_own(atlas: Atlas, source: Grid, placed: Grid, grid: Grid) -> Atlas:
-    """Bring a scan's own segmentation to the grid of its map.
-
-    Parameters
-    ----------
-    atlas : Atlas
-        On a grid in the space of the scan.
-    source, placed : Grid
-        Of the scan as given, and as it was moved to the network.
-    grid : Grid
-        Of the map.
-
-    Returns
-    -------
-    Atlas
-        Of the regions that lie in the image: others have no row.
-    """
-    shift = placed.affine[:3, 3] - source.affine[:3, 3]
-    moved = Atlas(atlas.labels, atlas.grid.moved(shift), atlas.names, atlas.name, atlas.space)
-    there = moved.on(grid)
-    present = set(np.unique(atlas.labels).tolist())
-    names = {label: name for label, name in atlas.names.items() if label in present}
-    return Atlas(there.labels, grid, names, atlas.name, atlas.space)
