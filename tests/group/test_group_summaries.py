@@ -53,13 +53,15 @@ def test_memory_does_not_grow() -> None:
     for _ in range(3):
         moments.add(values)
     few = tracemalloc.get_traced_memory()[1]
-    tracemalloc.reset_peak()
-    for _ in range(60):
-        moments.add(values)
-    many = tracemalloc.get_traced_memory()[1]
+    # Another thread may take memory in one round, hardly in all three.
+    many = []
+    for _ in range(3):
+        tracemalloc.reset_peak()
+        for _ in range(20):
+            moments.add(values)
+        many.append(tracemalloc.get_traced_memory()[1])
     tracemalloc.stop()
-    # One more image in memory would be 500,000 bytes.
-    assert many < few + values.nbytes / 10
+    assert min(many) <= few + 1000
     assert moments.count == 64
 
 

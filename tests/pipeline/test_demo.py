@@ -16,10 +16,11 @@ from scipy.ndimage import gaussian_filter
 from sklearn.metrics import average_precision_score
 
 from voxplain.cli import _demo_table, main
+from voxplain.cohort import load_atlas, mni152_template
 from voxplain.errors import InputError, StudyError
 from voxplain.grid import KAN2020_GRID
 from voxplain.nets import read_record
-from voxplain.phantom import Scenario
+from voxplain.phantom import Scenario, make_phantom
 from voxplain.pipeline.demo.run import DemoOptions, run_demo
 from voxplain.progress import Silent
 from voxplain.results.demo import DemoResult
@@ -91,6 +92,11 @@ def test_maps_lie_on_the_subject_s_grid(summary: dict, options: DemoOptions) -> 
         sidecar = json.loads(Path(str(path).replace(".nii.gz", ".json")).read_text())
         assert len(sidecar["Provenance"]["weights_sha256"]) == 64
     assert any(nib.load(p).get_fdata().min() < 0 for p in maps)
+
+
+def test_the_shipped_grid_holds_two_hippocampi_and_two_amygdalae() -> None:
+    phantom = make_phantom(2, mni152_template(), load_atlas("AAL"), scenario=Scenario())
+    assert phantom.support.sum() == pytest.approx(580, rel=0.05)
 
 
 def test_the_truth_is_kept(summary: dict, options: DemoOptions) -> None:

@@ -100,7 +100,7 @@ class ScanOptions:
         if self.preset is not None and self.preset not in PRESETS:
             raise unknown_name("preset", self.preset, PRESETS)
         require_orientation(self.orientation)
-        require_atlases(self.atlases, own=False)
+        require_atlases(self.atlases)
         if self.masks and len(self.masks) != len(self.images):
             raise InputError(
                 f"{len(self.masks)} masks were given for {len(self.images)} images; give one "

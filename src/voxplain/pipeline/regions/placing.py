@@ -26,25 +26,23 @@ __all__ = [
 NONE = "none"
 
 
-def require_atlases(names: Sequence[str], own: bool = True) -> None:
+def require_atlases(names: Sequence[str]) -> None:
     """Refuse atlases that nobody knows, before anything is read.
 
     Parameters
     ----------
     names : sequence of str
-        See `voxplain.cohort.find_atlas`; also ``"own"`` and, alone, ``"none"``.
-    own : bool, default=True
-        Whether scans may give their own.
+        See `voxplain.cohort.find_atlas`; also, alone, ``"none"``.
     """
     if NONE in names and len(names) > 1:
         raise InputError("--atlas none asks for no regions; give it alone, or not at all.")
-    if OWN in names and not own:
+    if OWN in names:
         raise InputError(
             "--atlas own is not there yet: tables over subjects need regions that all share; give "
             "another atlas."
         )
     for name in names:
-        if name not in (NONE, OWN):
+        if name != NONE:
             require_atlas(name)
 
 
@@ -83,7 +81,7 @@ def place_atlases(
     Parameters
     ----------
     names : sequence of str
-        Without ``"own"``; ``"none"`` is passed over.
+        ``"none"`` is passed over.
     tissue : array (X, Y, Z)
         The scan, or the mean of the study's, with 0 outside the brain.
     grid : Grid
