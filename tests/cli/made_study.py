@@ -14,10 +14,11 @@ from voxplain.cohort import mni152_template
 from voxplain.cohort.store.writer import write_store
 from voxplain.grid import KAN2020_GRID
 from voxplain.group.permutation import TestOptions
-from voxplain.maps import AttributionMap, GroupMap, Provenance
+from voxplain.maps import AttributionMap, GroupMap
 from voxplain.pipeline.group.options import GroupOptions
 from voxplain.pipeline.group.run import group_study
 from voxplain.progress import Silent
+from voxplain.provenance import Provenance
 from voxplain.results.fit import FitResult, ModelResult, TrainedNetwork
 from voxplain.results.scores import Calibrated, HeldOut, Judged, Permutation
 from voxplain.results.summary import fit_json, trust_json

@@ -15,7 +15,8 @@ from scipy import stats
 from voxplain import __version__
 from voxplain.cohort.store.writer import write_store
 from voxplain.grid import Grid
-from voxplain.maps import AttributionMap, Provenance
+from voxplain.maps import AttributionMap
+from voxplain.provenance import Provenance
 from voxplain.study import Study
 from voxplain.volume import Cohort
 

@@ -15,7 +15,8 @@ import pytest
 from voxplain.errors import StudyError
 from voxplain.grid import Grid
 from voxplain.images.writing import nifti_bytes
-from voxplain.maps import AttributionMap, GroupMap, Provenance
+from voxplain.maps import AttributionMap, GroupMap
+from voxplain.provenance import Provenance
 from voxplain.study import Study, StudyReader
 
 REQUEST = {"method": "grad-cam", "options": {"relu": True}, "seed": 0, "shape": (1, 2)}

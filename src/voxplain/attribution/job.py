@@ -28,7 +28,8 @@ from voxplain.attribution.network.placed import Placed, full_precision
 from voxplain.attribution.network.target import SCORE_WORDS, Target
 from voxplain.attribution.survey import Survey
 from voxplain.errors import VoxplainWarning
-from voxplain.maps import AttributionMap, Provenance
+from voxplain.maps import AttributionMap
+from voxplain.provenance import Provenance
 from voxplain.volume import Cohort, Volume
 
 if TYPE_CHECKING:
