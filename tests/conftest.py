@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return _group_of(nodeid.split("::", maxsplit=1)[0]) or nodeid.split("[", maxsplit=1)[0]
 
     return ByFile(config, log)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_wait_for_the_disk() -> Iterator[None]:
+    """Leave written files to the system: only a power cut tells, and thousands take minutes."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(os, "fsync", lambda descriptor: None)
+        yield
 
 
 def _oblique() -> np.ndarray:
