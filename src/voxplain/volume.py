@@ -207,6 +207,8 @@ def _numbers(given: object) -> NDArray[np.float32]:
     return array.astype(np.float32, copy=False)
 
 
+_REACH = 4.0
+"""Standard deviations after which a Gaussian filter is cut."""
 _SCAN_COLUMNS = ("participant_id", "session_id", "run_id")
 
 
@@ -285,4 +287,17 @@ def smooth(values: ArrayLike, grid: Grid, fwhm: float) -> NDArray[np.float32]:
     if fwhm <= 0:
         return array
     sigma = [fwhm / np.sqrt(8 * np.log(2)) / size for size in grid.voxel_size]
-    return gaussian_filter(array, sigma, mode="constant")
+    # Where the filter reaches nothing it gives 0: a region is smoothed in the time of a region.
+    place = tuple(
+        _reached(array.any(axis=tuple({0, 1, 2} - {axis})), int(_REACH * width) + 1)
+        for axis, width in enumerate(sigma)
+    )
+    smoothed = np.zeros_like(array)
+    smoothed[place] = gaussian_filter(array[place], sigma, mode="constant", truncate=_REACH)
+    return smoothed
+
+
+def _reached(there: NDArray[np.bool_], reach: int) -> slice:
+    """Find the part of an axis that is no further than `reach` from where something is."""
+    where = np.flatnonzero(there)
+    return slice(max(0, where[0] - reach), where[-1] + reach + 1) if len(where) else slice(0, 0)
