@@ -60,7 +60,7 @@ WEIGHTS = SHARED / "reference/kan2020_mrinet_hidden.pt"
 METHODS = (
     "recommended", "pattern", "smoothgrad", "gradient", "guided-backprop", "grad-cam",
 )  # fmt: skip
-NETWORK, FOLDS, VOXEL_SIZE, SCANS, DPRIME = "mrinet", 5, 4.0, 120, 3.0
+NETWORK, FOLDS, VOXEL_SIZE, SCANS, DPRIME = "mrinet", 5, 8.0, 120, 3.0
 DEMO_SCANS = 120
 NUMBERS = (40, 80, 120, 240)
 BUDGETS = ("10m", "1h", "night")
@@ -99,7 +99,7 @@ class Cell:
     name : str
         Of its folder.
     cost : float
-        What it takes, beside the others: trainings on 120 scans of 4 mm.
+        What it takes, beside the others.
     make : callable
         From the folder and what is asked to what was found.
     """

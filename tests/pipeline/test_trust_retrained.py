@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from voxplain.nets import load_into, read_weights
 from voxplain.phantom import dprime_of
 from voxplain.pipeline.explain.options import ScanOptions
 from voxplain.pipeline.explain.study import explain_study
+from voxplain.pipeline.fit.learner import Learner
 from voxplain.pipeline.fit.run import FitOptions, run_fit
 from voxplain.pipeline.trust import null, trial
 from voxplain.pipeline.trust.beside import brain_of
@@ -32,7 +34,7 @@ from voxplain.pipeline.trust.own import OwnStudy, read_own_study
 from voxplain.pipeline.trust.places import regions_within
 from voxplain.pipeline.trust.planted import find_planted, next_dprime
 from voxplain.pipeline.trust.power import nested_rows, passes_from, power_curve
-from voxplain.pipeline.trust.retrained import RETRAINED
+from voxplain.pipeline.trust.retrained import RETRAINED, SPIKE_IN
 from voxplain.pipeline.trust.spike import spike_in
 from voxplain.pipeline.truth import read_truth
 from voxplain.progress import Silent
@@ -139,8 +141,30 @@ def test_a_rerun_trains_nothing(own: OwnStudy, planted: object, monkeypatch: obj
     def refuse(*args: object, **kwargs: object) -> None:
         raise AssertionError("A network was trained again.")
 
-    monkeypatch.setattr("voxplain.pipeline.trust.own.run_fit", refuse)
+    monkeypatch.setattr("voxplain.pipeline.trust.trial.learner_of", refuse)
     assert spike_in(own, Silent(), where=[PLACE], dprime=6.0, folds=3) == planted
+
+
+def test_a_larger_spike_in_goes_on_from_a_smaller_one(
+    own: OwnStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[int] = []
+    train = Learner._train
+
+    def counted(learner: Learner, *args: object) -> object:
+        trained.append(1)
+        return train(learner, *args)
+
+    monkeypatch.setattr(Learner, "_train", counted)
+    apart = replace(own, folder=shutil.copytree(own.folder, own.folder.parent / "apart"))
+    shutil.rmtree(apart.folder / "trust", ignore_errors=True)
+    asked = {"where": [PLACE], "dprime": 6.0, "folds": 4}
+    few = spike_in(apart, Silent(), trained=2, **asked).planted[0].trial
+    assert (few.folds, few.split, few.whole, len(trained)) == (2, 4, False, 2)
+    assert few.learned
+    every = spike_in(apart, Silent(), **asked).planted[0].trial
+    assert (every.folds, every.whole, len(trained)) == (4, True, 4)
+    assert layer_sweep(apart, find_planted(apart), Silent())
 
 
 def test_of_a_network_that_learns_nothing_no_method_is_blamed(own: OwnStudy) -> None:
@@ -294,12 +318,12 @@ def test_the_verdict_tells_what_trains_before_it_starts(
     own: OwnStudy,
 ) -> None:
     case = open_case(TrustOptions(own.folder, power=(16, 32), device="cpu"))
-    plans = {one.name: one.plan(case, 3600.0) for one in RETRAINED}
-    assert plans["spike-in"].settings == {"regions": 3, "folds": 4}
+    plans = {one.name: one.plan(case, 3600.0) for one in (SPIKE_IN, *RETRAINED)}
+    assert plans["spike-in"].settings == {"regions": 3, "split": 4, "folds": 4}
     assert plans["spike-in"].words == "12 trainings on 32 scans with a planted effect"
     assert plans["null"].settings == {"folds": 4}
     assert plans["power"].settings == {"numbers": [16, 32], "folds": 4, "left_out": []}
-    late = {one.name: one.plan(case, 0.0) for one in RETRAINED}
+    late = {one.name: one.plan(case, 0.0) for one in (SPIKE_IN, *RETRAINED)}
     assert all(isinstance(one, str) for one in late.values())
     assert "of the budget was left (by the study's own fit, a training takes" in late["null"]
     without = open_case(TrustOptions(own.folder, device="cpu"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 from time import perf_counter
 
 import numpy as np
@@ -22,10 +23,19 @@ from voxplain.pipeline.trust.trainings import explained, options_of
 from voxplain.progress import Silent
 from voxplain.study import Study, StudyReader
 
-__all__ = ["Costs", "choose_folds", "read_costs", "share_of", "split_numbers"]
+__all__ = [
+    "Costs",
+    "SpikeSize",
+    "choose_spike",
+    "read_costs",
+    "share_of",
+    "smallest_spike",
+    "split_numbers",
+]
 
-_FEWEST = 2
-_FOLDS = (5, 4, 3, _FEWEST)
+_SPLIT = 5
+# Of so few predictions, shuffled labels are often as right as a network of a usual accuracy.
+_HELD_OUT = 20
 _PLACE = "timing"
 _LOOKED_AT = 10
 # Seconds to judge a mean map of a million voxels, bootstrap and random maps included.
@@ -58,7 +68,7 @@ class Costs:
     source: str
 
     def of(self, folds: int, scans: int | None = None, explained: float = 1.0) -> float:
-        """Foretell the seconds of a training on some folds.
+        """Foretell the seconds of training all of some folds.
 
         Parameters
         ----------
@@ -71,6 +81,11 @@ class Costs:
         scans = scans or self.scans
         learnt = (1 - 1 / folds) / (1 - 1 / self.folds) * scans / self.scans
         return folds * self.training * learnt + explained * scans * self.explaining + self.judging
+
+    def of_spike(self, size: SpikeSize) -> float:
+        """Foretell the seconds of a spike-in, which explains the half that has the effect."""
+        whole = self.of(size.split, explained=0.5) - self.judging
+        return size.regions * (whole * size.folds / size.split + self.judging)
 
     def of_own_folds(self, folds: int) -> float:
         """Foretell the seconds of training some of the study's own folds again."""
@@ -158,23 +173,56 @@ def _measured(own: OwnStudy) -> dict[str, float]:
     return {"training": learner.seconds * own.schedule.epochs, "explaining": spent}
 
 
-def choose_folds(costs: Costs, seconds: float, explained: float = 1.0) -> int | None:
-    """Choose as many folds as fit into the time: the study's own, or 5, 4, 3 or 2.
+@dataclass(frozen=True)
+class SpikeSize:
+    """How much of a spike-in is done.
+
+    Parameters
+    ----------
+    regions : int
+        With an effect, in turn.
+    split : int
+        Folds that the scans are split into: the study's own number, five at most. It is the same
+        of every size, so that what a smaller spike-in has trained is part of a larger one.
+    folds : int
+        Of these, how many are trained.
+    """
+
+    regions: int
+    split: int
+    folds: int
+
+
+def choose_spike(costs: Costs, regions: int, aim: float, most: float) -> SpikeSize | None:
+    """Choose the largest spike-in that fits: fewer regions first, then fewer folds.
 
     Parameters
     ----------
     costs : Costs
-    seconds : float
-    explained : float, default=1.0
-        Share of the scans that are explained.
+    regions : int
+        At most.
+    aim : float, seconds
+        That it should keep to.
+    most : float, seconds
+        That the smallest may take where nothing fits into `aim`.
 
     Returns
     -------
-    int or None
-        None where not even two fit.
+    SpikeSize or None
+        None where not even one region fits with as many folds as hold out 20 scans.
     """
-    asked = [costs.folds, *(n for n in _FOLDS if n < costs.folds)]
-    return next((n for n in asked if costs.of(n, explained=explained) <= seconds), None)
+    split = min(costs.folds, _SPLIT)
+    smallest = smallest_spike(costs)
+    sizes = [SpikeSize(n, split, split) for n in range(regions, 0, -1)]
+    sizes += [SpikeSize(1, split, folds) for folds in range(split - 1, smallest.folds - 1, -1)]
+    fit = next((one for one in sizes if costs.of_spike(one) <= aim), None)
+    return fit or (smallest if costs.of_spike(smallest) <= most else None)
+
+
+def smallest_spike(costs: Costs) -> SpikeSize:
+    """Return the smallest spike-in that can tell anything."""
+    split = min(costs.folds, _SPLIT)
+    return SpikeSize(1, split, min(split, ceil(_HELD_OUT * split / costs.scans)))
 
 
 def share_of(seconds: float, later: int) -> float:

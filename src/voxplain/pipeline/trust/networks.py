@@ -12,10 +12,10 @@ from scipy.stats import norm
 
 from voxplain.attribution.scoring import scan_score
 from voxplain.errors import InputError, VoxplainError
-from voxplain.pipeline.trust.again import Maker
+from voxplain.pipeline.trust.again import Maker, seconds_of
 from voxplain.pipeline.trust.case import Case, StudyMap
+from voxplain.pipeline.trust.counts import comparing, counts_within, scoring
 from voxplain.pipeline.trust.registry import Plan, Test
-from voxplain.pipeline.trust.reproduce import counts_within
 from voxplain.progress import Progress
 from voxplain.results.trust import Measurement
 from voxplain.trust import (
@@ -104,24 +104,43 @@ def _of_method(
         return [Measurement(rule, name, None, str(error)) for rule in rules]
 
 
-def _planner(title: str, each: float) -> Callable[[Case, float], Plan | str]:
-    """Plan for as many scans as the time allows, where each takes so many maps."""
+@dataclass(frozen=True)
+class _Cost:
+    """What asking about one scan takes.
+
+    Parameters
+    ----------
+    maps : int
+        That are made.
+    draws : int
+        Random maps.
+    passes : int
+        Through the network, besides those of the maps.
+    """
+
+    maps: int
+    draws: int
+    passes: int = 0
+
+    def of(self, case: Case, name: str) -> float:
+        """Foretell the seconds for a method."""
+        made = self.maps * seconds_of(case.methods[name])
+        return made + comparing(case, self.draws) + scoring(case, self.passes)
+
+
+def _planner(title: str, cost: _Cost) -> Callable[[Case, float], Plan | str]:
+    """Plan for as many scans as the time allows."""
 
     def plan(case: Case, seconds: float) -> Plan | str:
-        counts = counts_within(case, seconds, each, _SCANS, _SHARE)
+        costs = {name: max(cost.of(case, name), 1e-3) for name in case.methods}
+        counts = counts_within(case, _SHARE * seconds, costs, _SCANS)
         if not any(counts.values()):
             return "The budget has no time for it."
-        voxels = float(case.brain.sum())
-        # Comparing two maps with surrogates takes about so long.
-        time = sum(n * (each * _seconds(case, name) + 2e-4 * voxels) for name, n in counts.items())
         words = f"{max(counts.values())} scans a method"
+        time = sum(n * costs[name] for name, n in counts.items())
         return Plan(float(sum(counts.values())), time, words, {"scans": counts, "title": title})
 
     return plan
-
-
-def _seconds(case: Case, name: str) -> float:
-    return float(np.median([m.sidecar.get("Seconds", 0) for m in case.methods[name].maps] or [0]))
 
 
 def _reads(case: Case) -> Mapping[str, Any]:
@@ -268,19 +287,23 @@ def _smooth(values: NDArray[np.float32], volume: Volume) -> NDArray[np.float32]:
     return strength(values, volume.grid, FWHM_MM)
 
 
-def _test(name: str, rules: tuple[str, ...], title: str, measure: Measure, each: float) -> Test:
-    run, plan = _over_methods(rules, measure), _planner(title, each)
+def _test(name: str, rules: tuple[str, ...], title: str, measure: Measure, cost: _Cost) -> Test:
+    run, plan = _over_methods(rules, measure), _planner(title, cost)
     return Test(name, rules, title, run, _reads, plan)
 
 
-SANITY = _test("sanity", ("sanity",), "Maps of random networks", _sanity, 1.0)
+SANITY = _test("sanity", ("sanity",), "Maps of random networks", _sanity, _Cost(1, _DRAWS))
 FAITHFULNESS = _test(
     "faithfulness",
     ("deletion", "faithfulness"),
     "What deletion costs",
     _faithfulness,
-    2 * _PASSES / 20,
+    _Cost(0, 2 * _REMOVED.draws, 2 * _PASSES),
 )
 STABILITY = _test(
-    "stability", ("stability", "repeats"), "Maps of other folds and of noise", _stability, 4.0
+    "stability",
+    ("stability", "repeats"),
+    "Maps of other folds and of noise",
+    _stability,
+    _Cost(1 + _FOLDS, (1 + _FOLDS) * _DRAWS),
 )

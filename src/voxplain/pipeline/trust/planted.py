@@ -55,8 +55,9 @@ def plant(
     where: str,
     kind: str,
     dprime: float,
-    folds: int,
+    split: int,
     progress: Progress,
+    trained: int | None = None,
 ) -> Planted:
     """Plant one effect, train on it, and judge the maps; see `spike_in`."""
     out = own.place(f"spike-{number}")
@@ -73,8 +74,8 @@ def plant(
     told = kept(
         out,
         "found.json",
-        own.request(folds=folds, device=own.device, **asked),
-        lambda: run_trial(own, out, folds, progress).to_dict(),
+        own.request(split=split, folds=trained or split, device=own.device, **asked),
+        lambda: run_trial(own, out, split, progress, trained).to_dict(),
     )
     return _planted(number, made, told)
 

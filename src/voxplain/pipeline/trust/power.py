@@ -100,7 +100,7 @@ def power_curve(
             )
     points = []
     for number in wanted:
-        if number == len(cohort) and planted.trial.folds == folds:
+        if number == len(cohort) and planted.trial.folds == planted.trial.split == folds:
             points.append(planted.trial)
             continue
         out = own.place(f"power-{number}")

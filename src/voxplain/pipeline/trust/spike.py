@@ -96,6 +96,7 @@ def spike_in(
     where: Sequence[str] = (),
     kind: str = "intensity",
     dprime: float | None = None,
+    trained: int | None = None,
 ) -> SpikeFinding:
     """Plant effects in a study's own scans, one after the other, and see what finds them.
 
@@ -117,6 +118,8 @@ def spike_in(
     kind : {"intensity", "volume"}, default="intensity"
     dprime : float, optional
         Of the first effect.
+    trained : int, optional
+        How many of the folds are trained; all by default.
 
     Returns
     -------
@@ -139,7 +142,7 @@ def spike_in(
         )
     done: list[Planted] = []
     for number, place in enumerate(places, start=1):
-        one = plant(own, number, place, kind, dprime, folds or own.folds, progress)
+        one = plant(own, number, place, kind, dprime, folds or own.folds, progress, trained)
         done.append(one)
         if wanted is not None:
             dprime = next_dprime(one.dprime, one.trial.accuracy, wanted)
@@ -200,7 +203,9 @@ def say(planted: Sequence[Planted], methods: Mapping[str, SpikedMethod]) -> str:
     percent = 100 * float(np.mean([abs(one.strength) for one in planted]))
     change = f"{percent:.0f} % {_KINDS[planted[0].kind]}"
     where = "one region" if count == 1 else f"one region ({count} in turn)"
-    start = f"In your own {scans} scans, a planted {change} of {where}, which your network"
+    trial = planted[0].trial
+    part = "" if trial.whole else f" ({trial.folds} of {trial.split} folds)"
+    start = f"In your own {scans} scans{part}, a planted {change} of {where}, which your network"
     if not methods:
         return (
             f"{start} does not learn ({100 * accuracy:.0f} % right), so that no method could be "

@@ -15,11 +15,13 @@ from voxplain.attribution import METHODS, Engine
 from voxplain.attribution.methods import make_method
 from voxplain.cohort.store.reader import open_store
 from voxplain.errors import StudyError
-from voxplain.pipeline.fit.fitted import networks_of_folds
+from voxplain.fit import outcome_of
+from voxplain.pipeline.fit.fitted import Fitted, find_fitted
+from voxplain.pipeline.fit.scores import score_model
 from voxplain.pipeline.streams import Some
 from voxplain.pipeline.trust.beside import comparison_of
 from voxplain.pipeline.trust.own import OwnStudy
-from voxplain.pipeline.trust.trainings import explained, options_of
+from voxplain.pipeline.trust.trainings import explained, learner_of, options_of
 from voxplain.pipeline.truth import read_truth
 from voxplain.progress import Progress
 from voxplain.results.judgement import Found, Judgement
@@ -33,8 +35,9 @@ from voxplain.trust import (
     stability,
     strength,
 )
+from voxplain.volume import Cohort
 
-__all__ = ["LEARNED", "Trial", "TrialMap", "run_trial"]
+__all__ = ["LEARNED", "Trial", "TrialMap", "networks_of_trial", "run_trial"]
 
 _RESAMPLES, _DRAWS = 200, 50
 
@@ -106,6 +109,9 @@ class Trial:
     Parameters
     ----------
     scans, folds : int
+        Of the study, and of its folds those that were trained.
+    split : int
+        Folds that the scans were split into.
     accuracy : float
         Held out, mean over folds.
     low, high : float or None
@@ -118,6 +124,7 @@ class Trial:
 
     scans: int
     folds: int
+    split: int
     accuracy: float
     low: float | None
     high: float | None
@@ -128,6 +135,11 @@ class Trial:
     def learned(self) -> bool:
         """Whether the network knows the effect at all; if not, no map can be blamed."""
         return self.p < LEARNED
+
+    @property
+    def whole(self) -> bool:
+        """Whether all folds were trained."""
+        return self.folds == self.split
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as `from_dict` reads them."""
@@ -140,7 +152,9 @@ class Trial:
         return cls(**{**told, "maps": maps})
 
 
-def run_trial(own: OwnStudy, folder: Path, folds: int, progress: Progress) -> Trial:
+def run_trial(
+    own: OwnStudy, folder: Path, split: int, progress: Progress, trained: int | None = None
+) -> Trial:
     """Train on a sub-study whose truth is known, explain held-out scans, and judge the mean maps.
 
     Scans of the group with the effect are explained, each by the network that had not seen it.
@@ -150,8 +164,12 @@ def run_trial(own: OwnStudy, folder: Path, folds: int, progress: Progress) -> Tr
     own : OwnStudy
     folder : path
         Of the sub-study, see `voxplain.pipeline.spike.make_spiked_study`.
-    folds : int
+    split : int
+        Folds.
     progress : Progress
+    trained : int, optional
+        How many of the folds are trained, the first ones; all by default. A later run with more
+        finds them trained.
 
     Returns
     -------
@@ -162,33 +180,40 @@ def run_trial(own: OwnStudy, folder: Path, folds: int, progress: Progress) -> Tr
     VoxplainError
         If training or explaining fails.
     """
-    fitted = own.train(folder, folds, progress)
-    judged = fitted.models[own.network].judged
+    cohort = open_store(folder / "cohort")
+    learner = learner_of(own, folder, cohort, outcome_of(cohort), split, trained)
+    outputs = [learner.held_out(fold, progress) for fold in learner.setting.folds]
+    judged = score_model(learner.setting, outputs)
     score = judged.scores["accuracy"]
     found = score.mean if score.mean is not None else score.pooled
-    judge_maps = _MapJudge(own, folder, progress)
+    judge_maps = _MapJudge(own, folder, len(outputs), progress)
     return Trial(
-        scans=fitted.scans,
-        folds=fitted.folds,
+        scans=len(cohort),
+        folds=len(outputs),
+        split=split,
         accuracy=float(found or 0.0),
         low=score.ci[0],
         high=score.ci[1],
         p=1.0 if judged.permutation.p is None else judged.permutation.p,
-        maps={name: judge_maps.of(name) for name in own.methods_for(fitted.scans)},
+        maps={name: judge_maps.of(name) for name in own.methods_for(len(cohort))},
     )
+
+
+def networks_of_trial(own: OwnStudy, folder: Path, trained: int, cohort: Cohort) -> list[Fitted]:
+    """Find the network of each fold that a trial has trained, with the scans that it held out."""
+    study = Study(folder, "voxplain study", __version__)
+    return [find_fitted(study, own.network, (1, n + 1), cohort) for n in range(trained)]
 
 
 class _MapJudge:
     """Explains the cases of a sub-study whose truth is known, and judges the mean maps."""
 
-    def __init__(self, own: OwnStudy, folder: Path, progress: Progress) -> None:
+    def __init__(self, own: OwnStudy, folder: Path, trained: int, progress: Progress) -> None:
         cohort, truth = open_store(folder / "cohort"), read_truth(folder)
         if truth is None:
             raise StudyError(f"{folder} holds no truth; delete it, and it is made again.")
         self.own, self.cohort, self.truth, self.progress = own, cohort, truth, progress
-        self.folds = networks_of_folds(
-            Study(folder, "voxplain study", __version__), own.network, cohort
-        )
+        self.folds = networks_of_trial(own, folder, trained, cohort)
         self.case = len(cohort.class_names) - 1
         self.given = options_of(own, own.methods_for(len(cohort)), cohort)
         self.how = comparison_of(cohort, own.seed, _DRAWS)
