@@ -74,9 +74,12 @@ FOLD = 600 * 0.8 / 0.9 + 40 * 0.5
 def test_as_large_a_spike_in_as_fits(seconds: float, size: tuple[int, int] | None) -> None:
     """Ten folds are split anew into five; regions are given up first, then folds."""
     found = choose_spike(COSTS, 3, seconds, seconds)
-    assert found == (size and SpikeSize(size[0], 5, size[1]))
-    # The smallest may take more than its share.
-    assert choose_spike(COSTS, 3, 1.0, FOLD + 31) == SpikeSize(1, 5, 1)
+    assert (found and (found.regions, found.folds)) == size
+    assert found is None or (found.split, found.tries) == (5, found.regions)
+    # The smallest may take more than its share, and leaves room for two more where there is some.
+    assert choose_spike(COSTS, 3, 1.0, FOLD + 31) == SpikeSize(1, 5, 1, 1)
+    assert choose_spike(COSTS, 3, 1.0, 3 * (FOLD + 31)) == SpikeSize(1, 5, 1, 2)
+    assert choose_spike(COSTS, 3, 1.0, 4 * (FOLD + 31)) == SpikeSize(1, 5, 1, 3)
 
 
 @pytest.mark.parametrize(("scans", "folds", "fewest"), [(400, 10, 1), (60, 5, 2), (24, 3, 3)])

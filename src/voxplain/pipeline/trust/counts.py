@@ -13,6 +13,7 @@ __all__ = ["comparing", "counts_within", "scoring"]
 _DRAW = 3e-6
 # A map by the quickest method is a pass forward and one backward, which is worth two.
 _PASSES = 3
+_SHARE, _MOST = 0.1, 0.5
 
 
 def comparing(case: Case, draws: int) -> float:
@@ -26,15 +27,18 @@ def scoring(case: Case, passes: int) -> float:
 
 
 def counts_within(
-    case: Case, allowed: float, costs: Mapping[str, float], most: int
+    case: Case, seconds: float, costs: Mapping[str, float], most: int
 ) -> dict[str, int]:
     """Say of how many scans each method can be asked: one each first, then a second, and so on.
+
+    A test takes a tenth of the time that is left, or more where one scan of each method needs it,
+    but never more than half.
 
     Parameters
     ----------
     case : Case
-    allowed : float, seconds
-        For all methods together.
+    seconds : float
+        That are left.
     costs : mapping of str to float, seconds
         That one scan of each method takes.
     most : int
@@ -46,6 +50,7 @@ def counts_within(
         By method. Where one scan each does not fit, the quick methods come first.
     """
     found = dict.fromkeys(case.methods, 0)
+    allowed = max(_SHARE * seconds, min(sum(costs.values()), _MOST * seconds))
     for number in range(most):
         for name in sorted(found, key=lambda one: costs[one]):
             there = len(case.methods[name].maps)

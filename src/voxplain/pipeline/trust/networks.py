@@ -35,7 +35,6 @@ __all__ = ["FAITHFULNESS", "SANITY", "STABILITY"]
 
 _SCANS = 6
 _FOLDS = 3
-_SHARE = 0.1
 _DRAWS = 60
 _NOISE = 0.05
 _REMOVED = RemovalTest(shares=(0.02, 0.05, 0.1, 0.2), draws=20)
@@ -133,7 +132,7 @@ def _planner(title: str, cost: _Cost) -> Callable[[Case, float], Plan | str]:
 
     def plan(case: Case, seconds: float) -> Plan | str:
         costs = {name: max(cost.of(case, name), 1e-3) for name in case.methods}
-        counts = counts_within(case, _SHARE * seconds, costs, _SCANS)
+        counts = counts_within(case, seconds, costs, _SCANS)
         if not any(counts.values()):
             return "The budget has no time for it."
         words = f"{max(counts.values())} scans a method"

@@ -10,14 +10,17 @@ import numpy as np
 
 from voxplain.phantom import dprime_of
 from voxplain.pipeline.spike import SpikeOptions, make_spiked_study
+from voxplain.pipeline.trust.budget import SpikeSize
 from voxplain.pipeline.trust.own import OwnStudy, kept
 from voxplain.pipeline.trust.trial import Trial, run_trial
 from voxplain.progress import Progress
 from voxplain.study import StudyReader
 
-__all__ = ["Planted", "find_planted", "next_dprime", "plant"]
+__all__ = ["DPRIMES", "Planted", "find_planted", "next_dprime", "plant"]
 
-_LEAST, _MOST = 0.5, 6.0
+DPRIMES = (0.5, 6.0)
+"""The least and the largest d' that is planted."""
+
 _FACTOR = 2.0
 
 
@@ -55,9 +58,8 @@ def plant(
     where: str,
     kind: str,
     dprime: float,
-    split: int,
+    size: SpikeSize,
     progress: Progress,
-    trained: int | None = None,
 ) -> Planted:
     """Plant one effect, train on it, and judge the maps; see `spike_in`."""
     out = own.place(f"spike-{number}")
@@ -74,8 +76,8 @@ def plant(
     told = kept(
         out,
         "found.json",
-        own.request(split=split, folds=trained or split, device=own.device, **asked),
-        lambda: run_trial(own, out, split, progress, trained).to_dict(),
+        own.request(split=size.split, folds=size.folds, device=own.device, **asked),
+        lambda: run_trial(own, out, size.split, progress, size.folds).to_dict(),
     )
     return _planted(number, made, told)
 
@@ -119,4 +121,4 @@ def next_dprime(planted: float, reached: float, wanted: float) -> float:
         Changed by a factor of two at most, and held between 0.5 and 6.
     """
     factor = np.clip(wanted / dprime_of(reached), 1 / _FACTOR, _FACTOR)
-    return float(np.clip(planted * factor, _LEAST, _MOST))
+    return float(np.clip(planted * factor, *DPRIMES))

@@ -24,7 +24,6 @@ from voxplain.trust.truth.controls import EDGE_SIGMA_MM, edge_filter
 __all__ = ["REPRODUCED"]
 
 _MOST = 6
-_SHARE = 0.1
 _LEAST = 1e-3
 _SAME = 0.8
 _LAYERS = 12
@@ -32,7 +31,7 @@ _LAYERS = 12
 
 def _plan(case: Case, seconds: float) -> Plan | str:
     costs = {name: max(seconds_of(maps), _LEAST) for name, maps in case.methods.items()}
-    counts = counts_within(case, _SHARE * seconds, costs, _MOST)
+    counts = counts_within(case, seconds, costs, _MOST)
     if not any(counts.values()):
         return "The budget has no time for making maps again."
     time = sum(n * costs[name] for name, n in counts.items())

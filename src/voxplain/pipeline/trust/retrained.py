@@ -90,8 +90,7 @@ def _plan_spike(case: Case, seconds: float) -> Plan | str:
 
 
 def _run_spike(case: Case, plan: Plan, progress: Progress) -> Sequence[Measurement]:
-    size = SpikeSize(**(plan.settings or {}))
-    found = spike_in(own_of(case), progress, size.regions, size.split, trained=size.folds)
+    found = spike_in(own_of(case), progress, SpikeSize(**(plan.settings or {})))
     return spike_measurements(found, tuple(case.methods))
 
 

@@ -13,9 +13,10 @@ from voxplain.cohort.store.reader import open_store
 from voxplain.errors import InputError
 from voxplain.phantom import dprime_of
 from voxplain.pipeline.trust.beside import brain_of
+from voxplain.pipeline.trust.budget import SpikeSize
 from voxplain.pipeline.trust.own import OwnStudy
 from voxplain.pipeline.trust.places import regions_within
-from voxplain.pipeline.trust.planted import Planted, next_dprime, plant
+from voxplain.pipeline.trust.planted import DPRIMES, Planted, next_dprime, plant
 from voxplain.progress import Progress
 from voxplain.report.words.numbers import share
 
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 _ML = (2.0, 12.0)
+_HEADROOM = 1.5
 _KINDS = {"intensity": "darkening", "volume": "growth"}
 
 
@@ -91,35 +93,29 @@ class SpikeFinding:
 def spike_in(
     own: OwnStudy,
     progress: Progress,
-    regions: int = 1,
-    folds: int | None = None,
+    size: SpikeSize,
     where: Sequence[str] = (),
     kind: str = "intensity",
     dprime: float | None = None,
-    trained: int | None = None,
 ) -> SpikeFinding:
     """Plant effects in a study's own scans, one after the other, and see what finds them.
 
     Each makes a sub-study ``trust/spike-<k>``, on which the same network is trained by the same
-    schedule, and explained by the same methods. The first effect is as large as makes the best
-    observer as accurate as the study's own network; each next one is changed so that the network
-    itself comes out there. What an earlier run has done is kept.
+    schedule, and explained by the same methods. The first effect is half as large again as makes
+    the best observer as accurate as the study's own network, since no network is as good; each next
+    one is changed so that the network itself comes out there. What an earlier run has done is kept.
 
     Parameters
     ----------
     own : OwnStudy
     progress : Progress
-    regions : int, default=1
-        How many effects, in regions drawn at random where `where` names none.
-    folds : int, optional
-        The study's own by default.
+    size : SpikeSize
     where : sequence of str, optional
-        One place an effect, see `voxplain.pipeline.spike.SpikeOptions`.
+        One place an effect, see `voxplain.pipeline.spike.SpikeOptions`; regions drawn at random by
+        default.
     kind : {"intensity", "volume"}, default="intensity"
     dprime : float, optional
         Of the first effect.
-    trained : int, optional
-        How many of the folds are trained; all by default.
 
     Returns
     -------
@@ -132,9 +128,10 @@ def spike_in(
     VoxplainError
         If planting, training or explaining fails.
     """
-    places = list(where) or _drawn(own, regions)
+    places = list(where) or _drawn(own, size.tries)
     wanted = None if own.accuracy is None else dprime_of(own.accuracy)
-    dprime = dprime if dprime is not None else wanted
+    if dprime is None and wanted is not None:
+        dprime = float(np.clip(_HEADROOM * wanted, *DPRIMES))
     if dprime is None:
         raise InputError(
             f"{own.folder} has no network whose accuracy the effect could be fitted to; run "
@@ -142,8 +139,10 @@ def spike_in(
         )
     done: list[Planted] = []
     for number, place in enumerate(places, start=1):
-        one = plant(own, number, place, kind, dprime, folds or own.folds, progress, trained)
+        one = plant(own, number, place, kind, dprime, size, progress)
         done.append(one)
+        if sum(each.trial.learned for each in done) >= size.regions:
+            break
         if wanted is not None:
             dprime = next_dprime(one.dprime, one.trial.accuracy, wanted)
     return finding_of(own.accuracy, tuple(done))
