@@ -55,31 +55,34 @@ def test_a_training_on_fewer_folds_or_scans_takes_less() -> None:
 
 
 # A training on four fifths of the scans and not nine tenths, 80 maps of each fold's 80 scans
-# halved, and half a minute to judge, once a region.
-FOLD = 600 * 0.8 / 0.9 + 40 * 0.5
+# halved, and half a minute to judge, once a region; one training may be in vain.
+TRAINING = 600 * 0.8 / 0.9
+FOLD = TRAINING + 40 * 0.5
+
+
+def region(folds: int) -> float:
+    return folds * FOLD + 30
 
 
 @pytest.mark.parametrize(
     ("seconds", "size"),
     [
         (36000.0, (3, 5)),
-        (3 * (5 * FOLD + 30) + 0.1, (3, 5)),
-        (3 * (5 * FOLD + 30) - 0.1, (2, 5)),
-        (2 * (5 * FOLD + 30) - 0.1, (1, 5)),
-        (5 * FOLD + 29.9, (1, 4)),
-        (FOLD + 30.1, (1, 1)),
-        (FOLD + 29.9, None),
+        (3 * region(5) + TRAINING + 0.1, (3, 5)),
+        (3 * region(5) + TRAINING - 0.1, (2, 5)),
+        (2 * region(5) + TRAINING - 0.1, (1, 5)),
+        (region(5) + TRAINING - 0.1, (1, 4)),
+        (region(1) + TRAINING + 0.1, (1, 1)),
+        (region(1) + TRAINING - 0.1, None),
     ],
 )
 def test_as_large_a_spike_in_as_fits(seconds: float, size: tuple[int, int] | None) -> None:
     """Ten folds are split anew into five; regions are given up first, then folds."""
     found = choose_spike(COSTS, 3, seconds, seconds)
     assert (found and (found.regions, found.folds)) == size
-    assert found is None or (found.split, found.tries) == (5, found.regions)
-    # The smallest may take more than its share, and leaves room for two more where there is some.
-    assert choose_spike(COSTS, 3, 1.0, FOLD + 31) == SpikeSize(1, 5, 1, 1)
-    assert choose_spike(COSTS, 3, 1.0, 3 * (FOLD + 31)) == SpikeSize(1, 5, 1, 2)
-    assert choose_spike(COSTS, 3, 1.0, 4 * (FOLD + 31)) == SpikeSize(1, 5, 1, 3)
+    assert found is None or (found.split, found.first, found.tries) == (5, 1, found.regions + 2)
+    # The smallest may take more than its share.
+    assert choose_spike(COSTS, 3, 1.0, 2 * region(1)) == SpikeSize(1, 5, 1)
 
 
 @pytest.mark.parametrize(("scans", "folds", "fewest"), [(400, 10, 1), (60, 5, 2), (24, 3, 3)])

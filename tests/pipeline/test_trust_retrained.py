@@ -160,7 +160,7 @@ def test_a_larger_spike_in_goes_on_from_a_smaller_one(
     monkeypatch.setattr(Learner, "_train", counted)
     apart = replace(own, folder=shutil.copytree(own.folder, own.folder.parent / "apart"))
     shutil.rmtree(apart.folder / "trust", ignore_errors=True)
-    few = spike_in(apart, Silent(), SpikeSize(1, 4, 2), [PLACE], dprime=6.0).planted[0].trial
+    few = spike_in(apart, Silent(), SpikeSize(1, 4, 2, 2), [PLACE], dprime=6.0).planted[0].trial
     assert (few.folds, few.split, few.whole, len(trained)) == (2, 4, False, 2)
     assert few.learned
     every = spike_in(apart, Silent(), SpikeSize(1, 4, 4), [PLACE], dprime=6.0).planted[0].trial
@@ -176,6 +176,14 @@ def test_of_a_network_that_learns_nothing_no_method_is_blamed(own: OwnStudy) -> 
     assert found.methods == {}
     assert "your network does not learn" in found.sentence
     assert "no method could be tested" in found.sentence
+
+
+def test_without_hope_no_more_folds_are_trained(own: OwnStudy) -> None:
+    still = replace(own, schedule=replace(QUICK, epochs=1, learning_rate=1e-9))
+    found = spike_in(still, Silent(), SpikeSize(1, 4, 4, 2), [PLACE], dprime=6.0)
+    trial = found.planted[0].trial
+    assert (trial.folds, trial.maps) == (2, {})
+    assert trial.p > 0.25
 
 
 def test_another_effect_is_planted_where_one_is_not_learned(
@@ -196,7 +204,7 @@ def test_another_effect_is_planted_where_one_is_not_learned(
     for unlearned, dprimes in ((0, [1.5]), (1, [1.5, 3.0]), (9, [1.5, 3.0, 6.0])):
         asked.clear()
         monkeypatch.setattr(spike, "plant", planted_as(unlearned))
-        found = spike_in(own, Silent(), SpikeSize(1, 4, 2, 3), [PLACE] * 3)
+        found = spike_in(own, Silent(), SpikeSize(1, 4, 2), [PLACE] * 3)
         assert len(found.planted) == len(dprimes)
         assert asked == pytest.approx(np.clip(np.array(dprimes) * wanted, 0.5, 6.0))
 
@@ -343,7 +351,7 @@ def test_the_verdict_tells_what_trains_before_it_starts(
 ) -> None:
     case = open_case(TrustOptions(own.folder, power=(16, 32), device="cpu"))
     plans = {one.name: one.plan(case, 3600.0) for one in (SPIKE_IN, *RETRAINED)}
-    assert plans["spike-in"].settings == {"regions": 3, "split": 4, "folds": 4, "tries": 3}
+    assert plans["spike-in"].settings == {"regions": 3, "split": 4, "folds": 4, "first": 3}
     assert plans["spike-in"].words == "12 trainings on 32 scans with a planted effect"
     assert plans["null"].settings == {"folds": 4}
     assert plans["power"].settings == {"numbers": [16, 32], "folds": 4, "left_out": []}

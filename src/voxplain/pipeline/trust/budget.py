@@ -36,8 +36,8 @@ __all__ = [
 _SPLIT = 5
 # Of so few predictions, shuffled labels are often as right as a network of a usual accuracy.
 _HELD_OUT = 20
-# Of the time that is left, what effects that are planted again may take.
-_REST = 0.8
+# An effect that the network does not learn is followed by one of twice the d'.
+_MORE = 2
 _PLACE = "timing"
 _LOOKED_AT = 10
 # Seconds to judge a mean map of a million voxels, bootstrap and random maps included.
@@ -87,7 +87,8 @@ class Costs:
     def of_spike(self, size: SpikeSize) -> float:
         """Foretell the seconds of a spike-in, which explains the half that has the effect."""
         whole = self.of(size.split, explained=0.5) - self.judging
-        return size.regions * (whole * size.folds / size.split + self.judging)
+        in_vain = size.first / size.split * (self.of(size.split, explained=0) - self.judging)
+        return size.regions * (whole * size.folds / size.split + self.judging) + in_vain
 
     def of_own_folds(self, folds: int) -> float:
         """Foretell the seconds of training some of the study's own folds again."""
@@ -189,14 +190,20 @@ class SpikeSize:
         of every size, so that what a smaller spike-in has trained is part of a larger one.
     folds : int
         Of these, how many are trained.
-    tries : int
-        Effects that may be planted in all: another one where the network does not learn one.
+    first : int
+        How many of them are trained before the others: where these give no hope that the effect is
+        learned, another is planted, and nothing is explained.
     """
 
     regions: int
     split: int
     folds: int
-    tries: int = 3
+    first: int = 1
+
+    @property
+    def tries(self) -> int:
+        """Effects that may be planted in all, as some may not be learned."""
+        return self.regions + _MORE
 
 
 def choose_spike(costs: Costs, regions: int, aim: float, most: float) -> SpikeSize | None:
@@ -219,18 +226,17 @@ def choose_spike(costs: Costs, regions: int, aim: float, most: float) -> SpikeSi
     """
     split = min(costs.folds, _SPLIT)
     smallest = smallest_spike(costs)
-    sizes = [SpikeSize(n, split, split) for n in range(regions, 0, -1)]
-    sizes += [SpikeSize(1, split, folds) for folds in range(split - 1, smallest.folds - 1, -1)]
-    fit = next((one for one in sizes if costs.of_spike(one) <= aim), smallest)
-    each = costs.of_spike(replace(fit, regions=1))
-    tries = min(regions, int(_REST * most / each))
-    return replace(fit, tries=max(tries, fit.regions)) if each <= most else None
+    sizes = [replace(smallest, regions=n, folds=split) for n in range(regions, 0, -1)]
+    sizes += [replace(smallest, folds=n) for n in range(split - 1, smallest.folds - 1, -1)]
+    fit = next((one for one in sizes if costs.of_spike(one) <= aim), None)
+    return fit or (smallest if costs.of_spike(smallest) <= most else None)
 
 
 def smallest_spike(costs: Costs) -> SpikeSize:
     """Return the smallest spike-in that can tell anything."""
     split = min(costs.folds, _SPLIT)
-    return SpikeSize(1, split, min(split, ceil(_HELD_OUT * split / costs.scans)))
+    first = min(split, ceil(_HELD_OUT * split / costs.scans))
+    return SpikeSize(1, split, first, first)
 
 
 def share_of(seconds: float, later: int) -> float:

@@ -77,7 +77,7 @@ def plant(
         out,
         "found.json",
         own.request(split=size.split, folds=size.folds, device=own.device, **asked),
-        lambda: run_trial(own, out, size.split, progress, size.folds).to_dict(),
+        lambda: run_trial(own, out, size.split, progress, size).to_dict(),
     )
     return _planted(number, made, told)
 

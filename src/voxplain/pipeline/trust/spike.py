@@ -198,11 +198,12 @@ def _over(name: str, learned: Sequence[Planted]) -> SpikedMethod:
 def say(planted: Sequence[Planted], methods: Mapping[str, SpikedMethod]) -> str:
     """Say in one sentence, or two, what became of the planted effects."""
     scans, count = planted[0].trial.scans, len(planted)
-    accuracy = float(np.mean([one.trial.accuracy for one in planted]))
-    percent = 100 * float(np.mean([abs(one.strength) for one in planted]))
+    told = [one for one in planted if one.trial.learned] or planted
+    accuracy = float(np.mean([one.trial.accuracy for one in told]))
+    percent = 100 * float(np.mean([abs(one.strength) for one in told]))
     change = f"{percent:.0f} % {_KINDS[planted[0].kind]}"
     where = "one region" if count == 1 else f"one region ({count} in turn)"
-    trial = planted[0].trial
+    trial = told[0].trial
     part = "" if trial.whole else f" ({trial.folds} of {trial.split} folds)"
     start = f"In your own {scans} scans{part}, a planted {change} of {where}, which your network"
     if not methods:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from voxplain.pipeline.fit.fitted import Fitted, find_fitted
 from voxplain.pipeline.fit.scores import score_model
 from voxplain.pipeline.streams import Some
 from voxplain.pipeline.trust.beside import comparison_of
+from voxplain.pipeline.trust.budget import SpikeSize
 from voxplain.pipeline.trust.own import OwnStudy
 from voxplain.pipeline.trust.trainings import explained, learner_of, options_of
 from voxplain.pipeline.truth import read_truth
@@ -40,6 +41,7 @@ from voxplain.volume import Cohort
 __all__ = ["LEARNED", "Trial", "TrialMap", "networks_of_trial", "run_trial"]
 
 _RESAMPLES, _DRAWS = 200, 50
+_HOPELESS = 0.25
 
 LEARNED = 0.05
 """A network has learned an effect if shuffled labels would do as well less often than this."""
@@ -153,11 +155,13 @@ class Trial:
 
 
 def run_trial(
-    own: OwnStudy, folder: Path, split: int, progress: Progress, trained: int | None = None
+    own: OwnStudy, folder: Path, split: int, progress: Progress, spike: SpikeSize | None = None
 ) -> Trial:
     """Train on a sub-study whose truth is known, explain held-out scans, and judge the mean maps.
 
-    Scans of the group with the effect are explained, each by the network that had not seen it.
+    Scans of the group with the effect are explained, each by the network that had not seen it. For
+    a spike-in, nothing is explained where the network has not learned the effect, and not all folds
+    are trained where the first ones give no hope of that.
 
     Parameters
     ----------
@@ -167,9 +171,8 @@ def run_trial(
     split : int
         Folds.
     progress : Progress
-    trained : int, optional
-        How many of the folds are trained, the first ones; all by default. A later run with more
-        finds them trained.
+    spike : SpikeSize, optional
+        How many of the folds are trained; all by default. A later run with more finds them trained.
 
     Returns
     -------
@@ -181,22 +184,28 @@ def run_trial(
         If training or explaining fails.
     """
     cohort = open_store(folder / "cohort")
-    learner = learner_of(own, folder, cohort, outcome_of(cohort), split, trained)
+    for count in (split,) if spike is None else sorted({spike.first, spike.folds}):
+        learned = _learned(own, folder, cohort, split, count, progress)
+        if learned.p > _HOPELESS:
+            break
+    if spike is not None and not learned.learned:
+        return learned
+    judge_maps = _MapJudge(own, folder, learned.folds, progress)
+    names = own.methods_for(len(cohort))
+    return replace(learned, maps={name: judge_maps.of(name) for name in names})
+
+
+def _learned(
+    own: OwnStudy, folder: Path, cohort: Cohort, split: int, count: int, progress: Progress
+) -> Trial:
+    """Train the first folds, and judge what they know; maps are still to come."""
+    learner = learner_of(own, folder, cohort, outcome_of(cohort), split, count)
     outputs = [learner.held_out(fold, progress) for fold in learner.setting.folds]
     judged = score_model(learner.setting, outputs)
     score = judged.scores["accuracy"]
     found = score.mean if score.mean is not None else score.pooled
-    judge_maps = _MapJudge(own, folder, len(outputs), progress)
-    return Trial(
-        scans=len(cohort),
-        folds=len(outputs),
-        split=split,
-        accuracy=float(found or 0.0),
-        low=score.ci[0],
-        high=score.ci[1],
-        p=1.0 if judged.permutation.p is None else judged.permutation.p,
-        maps={name: judge_maps.of(name) for name in own.methods_for(len(cohort))},
-    )
+    p = 1.0 if judged.permutation.p is None else judged.permutation.p
+    return Trial(len(cohort), count, split, float(found or 0.0), *score.ci, p, {})
 
 
 def networks_of_trial(own: OwnStudy, folder: Path, trained: int, cohort: Cohort) -> list[Fitted]:
