@@ -13,7 +13,7 @@ from voxplain import __version__
 from voxplain.pipeline.made import write_page
 from voxplain.pipeline.trust.case import Case
 from voxplain.pipeline.trust.knowledge import first_line
-from voxplain.pipeline.trust.opening import TrustOptions, open_case
+from voxplain.pipeline.trust.opening import TrustOptions, edition_of, open_case
 from voxplain.pipeline.trust.order import TESTS
 from voxplain.pipeline.trust.registry import Test
 from voxplain.pipeline.trust.steps import Budget, findings_of, own_findings, run_tests
@@ -21,7 +21,7 @@ from voxplain.progress import Progress
 from voxplain.report.pages.trust import trust_page
 from voxplain.results.summary import trust_json
 from voxplain.results.trust import Rule, TrustResult
-from voxplain.trust.rules import EDITION, RULES, judge_method, read_rules
+from voxplain.trust.rules import RULES, judge_method, read_rules
 
 __all__ = ["run_trust"]
 
@@ -49,7 +49,6 @@ def run_trust(options: TrustOptions, progress: Progress) -> TrustResult:
     """
     began = time.perf_counter()
     rules = RULES if options.rules is None else read_rules(options.rules)
-    edition = EDITION if options.rules is None else f"{EDITION}, changed by {options.rules_name}"
     case = open_case(options)
     tests = [one for one in TESTS if _asked(one, rules, case)]
     measured = run_tests(case, tests, Budget(options.budget, began), options.replace, progress)
@@ -64,7 +63,7 @@ def run_trust(options: TrustOptions, progress: Progress) -> TrustResult:
             for name, maps in case.methods.items()
         ),
         asides=tuple(one for one in measured if one.test not in RULES),
-        edition=edition,
+        edition=edition_of(options),
         rules=tuple(rules.values()),
         scans=len(case.cohort),
         networks=len(case.fits),
