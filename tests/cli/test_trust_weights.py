@@ -60,7 +60,7 @@ def test_what_needs_no_training_is_tested(
     kept = study / "model/test-fit-command-tiny/repeat-01"
     files = [kept / f"fold-0{n}/weights.safetensors" for n in (1, 2)]
     given = [part for one in files for part in ("--weights", one)]
-    asked = ("trust", study, *given, "--network", TINY, "--device", "cpu")
+    asked = ("trust", study, *given, "--network", TINY, "--device", "cpu", "--force")
     methods = ("--method", "gradient", "--method", "input-x-gradient", "--method", "hirescam")
     names = ("--class-names", "control,case")
     code, shown, error = run(*asked, *methods, *names, "--budget", "10m")

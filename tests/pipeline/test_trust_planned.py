@@ -27,7 +27,9 @@ from voxplain.pipeline.trust.power import PowerFinding
 from voxplain.pipeline.trust.spike import finding_of
 from voxplain.pipeline.trust.trial import Trial, TrialMap
 from voxplain.report.figures import power_curves
-from voxplain.report.words.numbers import share
+from voxplain.report.pages.trust import power_figure, trust_sections
+from voxplain.report.words.numbers import MISSING, share
+from voxplain.results.trust import TrustResult
 from voxplain.trust.rules import RULES, apply
 
 # Ten minutes a training, ten of them; half a minute to judge.
@@ -167,11 +169,19 @@ def test_power_is_told_and_drawn() -> None:
     told = power_measurement(found, (400,))
     assert told.words == "From 100 on. Not tested within the budget: 400."
     assert told.test not in RULES
-    picture = power_curves(told.figures["points"], told.figures["labels"])
-    assert picture.startswith(b"\x89PNG")
-    assert picture == power_curves(told.figures["points"], told.figures["labels"])
+    drawn = power_figure(told)
+    assert drawn.png.startswith(b"\x89PNG")
+    assert drawn == power_figure(told)
+    for said in (b"SmoothGrad: from 100", b"Grad-CAM: never", b"Effect learned", b"Folds agree"):
+        assert said in drawn.svg
+    result = TrustResult("n", "", (), (), (told,), "3", (), 400, 5, "1h", 0.0, {}, {})
+    (section,) = [one for one in trust_sections(result) if one.anchor == "power"]
+    words, picture, table = section.items
+    assert words.paragraphs == (told.words,)
+    assert picture.svg == drawn.svg
+    assert table.rows == (("SmoothGrad", 100), ("Grad-CAM", MISSING))
     with pytest.raises(InputError, match="needs one number of scans at least"):
-        power_curves([], {})
+        power_curves([], {}, {})
 
 
 def test_a_finding_is_the_same_read_back() -> None:

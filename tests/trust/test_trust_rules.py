@@ -81,7 +81,9 @@ def test_what_was_not_tested_is_never_passed() -> None:
     careful = verdict({"provenance": "pass", "stability": "fail"}, {})
     assert careful.call == "believe with care"
     assert "So it is; rule: at least 0.5" in careful.sentence
-    assert verdict({"provenance": "pass", "stability": "not tested"}, {}).call == "believe"
+    left = verdict({"provenance": "pass", "stability": "not tested"}, {})
+    assert left.call == "believe"
+    assert left.sentence.endswith("All tests that were done were passed. Not tested: stability.")
 
 
 def test_what_nothing_speaks_for_is_not_believed_with_care() -> None:

@@ -65,7 +65,7 @@ def _run(case: Case, plan: Plan, progress: Progress) -> Sequence[Measurement]:
 def _at(case: WeightsCase, method: str, layer: str) -> tuple[float | None, str]:
     """Measure what deletion costs by maps of one layer; the p, and words for it."""
     try:
-        maps = explained_here(case, method, layer, 0.0, _SCANS)
+        maps = explained_here(case, method, layer, _SCANS)
     except VoxplainError as error:
         return None, f"there is no map ({str(error).rstrip('.')})"
     settings = {"scans": {method: _SCANS}, "title": ""}

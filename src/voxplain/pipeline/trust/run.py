@@ -18,7 +18,7 @@ from voxplain.pipeline.trust.order import TESTS
 from voxplain.pipeline.trust.registry import Test
 from voxplain.pipeline.trust.steps import Budget, findings_of, own_findings, run_tests
 from voxplain.progress import Progress
-from voxplain.report.pages.trust import trust_page
+from voxplain.report.pages.trust import power_figure, trust_page
 from voxplain.results.summary import trust_json
 from voxplain.results.trust import Rule, TrustResult
 from voxplain.trust.rules import RULES, judge_method, read_rules
@@ -73,6 +73,9 @@ def run_trust(options: TrustOptions, progress: Progress) -> TrustResult:
         versions={"voxplain": __version__, "torch": torch.__version__},
     )
     write_page(case.study, "trust.html", trust_page(result))
+    for aside in result.asides:
+        if drawn := power_figure(aside):
+            case.study.write_bytes("figures/trust-power.svg", drawn.svg)
     case.study.write_json("trust.json", trust_json(result))
     return result
 

@@ -116,7 +116,8 @@ def _planned(case: Case, tests: Sequence[Test], budget: float, anew: bool) -> li
         plan = test.plan(case, left)
         enough = there and (isinstance(plan, str) or there[0].size >= plan.size)
         kept = there[1] if there and enough else None
-        if kept is None and isinstance(plan, Plan):
+        if isinstance(plan, Plan):
+            # Of what is kept too: the same budget then asks for the same, and nothing is done anew.
             left -= plan.seconds
         steps.append(_Step(test, keeper, kept, plan))
     return steps

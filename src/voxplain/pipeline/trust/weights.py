@@ -28,6 +28,7 @@ from voxplain.pipeline.explain.outputs import OutputRecord
 from voxplain.pipeline.explain.variation import with_scans
 from voxplain.pipeline.streams import Some
 from voxplain.pipeline.trust.case import Case, MethodMaps, StudyMap
+from voxplain.pipeline.trust.own import kept
 from voxplain.progress import Progress
 from voxplain.study import Study
 from voxplain.volume import Cohort
@@ -177,23 +178,27 @@ def open_weights(
     made, share = {}, _SHARE * seconds / len(names)
     with progress.step("Explaining some scans", len(names)) as advance:
         for done, name in enumerate(names, start=1):
-            made[name] = explained_here(case, name, options.layer, share)
+            each = _seconds_of(case, name, options.layer)
+            count = min(_SCANS, max(_FEWEST, int(share / max(each, 1e-6))))
+            made[name] = explained_here(case, name, options.layer, count, each)
             advance(done)
     return replace(case, methods=made)
 
 
 def explained_here(
-    case: WeightsCase, method: str, layer: str, seconds: float, most: int = _SCANS
+    case: WeightsCase, method: str, layer: str, count: int, seconds: float = 0.0
 ) -> MethodMaps:
-    """Explain as many scans by a method as fit into the time, two at least.
+    """Explain some scans by a method, of each class about as many.
 
     Parameters
     ----------
     case : WeightsCase
     method : str
     layer : str
-    seconds : float
-    most : int, default=12
+    count : int
+        Scans.
+    seconds : float, default=0.0
+        That a map takes, where it is known.
 
     Returns
     -------
@@ -203,8 +208,9 @@ def explained_here(
     options = with_scans({method: {}}, case.cohort)[method]
     unit = None if names else case.outcome.name
 
-    def make(rows: Sequence[int]) -> list[AttributionMap]:
-        return explain(
+    rows = _mixed(case, count)
+    with remarks():
+        made = explain(
             case.fits[0].load(),
             list(Some(case.cohort, rows)),
             method,
@@ -216,24 +222,34 @@ def explained_here(
             seed=case.seed,
             **options,
         )
-
-    rows = _mixed(case, most)
-    began = time.perf_counter()
-    with remarks():
-        made = make(rows[:_FEWEST])
-        each = (time.perf_counter() - began) / len(made)
-        rest = rows[_FEWEST : max(_FEWEST, int(seconds / max(each, 1e-6)))]
-        made += make(rest) if rest else []
-    told = {"request": {"precision": case.engine.precision, "output_unit": unit}, "Seconds": each}
+    told = {
+        "request": {"precision": case.engine.precision, "output_unit": unit},
+        "Seconds": seconds,
+    }
     maps = sorted(
         (
             _Made(row, 0, Path(), {**told, "Target": one.target}, one)
-            for row, one in zip(rows, made, strict=False)
+            for row, one in zip(rows, made, strict=True)
         ),
         key=lambda one: one.row,
     )
     described: Mapping[str, Any] = describe_options(make_method(method, options))
     return MethodMaps(method, described, layer, "predicted", case.seed, tuple(maps))
+
+
+def _seconds_of(case: WeightsCase, method: str, layer: str) -> float:
+    """Measure what a map takes, once for all runs: how many are made follows from it."""
+
+    def measured() -> dict[str, float]:
+        began = time.perf_counter()
+        explained_here(case, method, layer, _FEWEST)
+        return {"seconds": (time.perf_counter() - began) / _FEWEST}
+
+    asked = {"weights": case.weights_sha256[0], "method": method, "layer": layer}
+    device = case.engine.resolve_device().type
+    place = case.study.folder / "trust" / "timing"
+    found = kept(place, f"weights-{method}-{device}.json", asked, measured)
+    return float(found["seconds"])
 
 
 def _mixed(case: Case, most: int) -> list[int]:

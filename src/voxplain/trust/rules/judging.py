@@ -92,9 +92,10 @@ def judge_method(
     elif care or open_:
         call, why = "believe with care", " ".join(_reason(one) for one in care)
     else:
-        call, why = "believe", "All tests were passed."
-    if open_ and own_done:
-        names = ", ".join(one.rule.test for one in open_)
+        call, why = "believe", "All tests that were done were passed."
+    left = open_ if call != "believe" else [one for one in both if one.outcome == "not tested"]
+    if left and own_done:
+        names = ", ".join(one.rule.test for one in left)
         why = f"{why} Not tested: {names}.".strip()
     return MethodVerdict(method, label, call, f"{label}: {call}. {why}", tuple(own))
 
