@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from time import perf_counter
+from typing import Final
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from voxplain.progress import Silent
 from voxplain.study import Study, StudyReader
 
 __all__ = [
+    "MOST_FOLDS",
     "Costs",
     "SpikeSize",
     "choose_spike",
@@ -33,7 +35,9 @@ __all__ = [
     "split_numbers",
 ]
 
-_SPLIT = 5
+MOST_FOLDS: Final = 5
+"""Of trainings on a planted effect, however many the study's own fit has."""
+
 # Of so few predictions, shuffled labels are often as right as a network of a usual accuracy.
 _HELD_OUT = 20
 # An effect that the network does not learn is followed by one of twice the d'.
@@ -224,7 +228,7 @@ def choose_spike(costs: Costs, regions: int, aim: float, most: float) -> SpikeSi
     SpikeSize or None
         None where not even one region fits with as many folds as hold out 20 scans.
     """
-    split = min(costs.folds, _SPLIT)
+    split = min(costs.folds, MOST_FOLDS)
     smallest = smallest_spike(costs)
     sizes = [replace(smallest, regions=n, folds=split) for n in range(regions, 0, -1)]
     sizes += [replace(smallest, folds=n) for n in range(split - 1, smallest.folds - 1, -1)]
@@ -234,7 +238,7 @@ def choose_spike(costs: Costs, regions: int, aim: float, most: float) -> SpikeSi
 
 def smallest_spike(costs: Costs) -> SpikeSize:
     """Return the smallest spike-in that can tell anything."""
-    split = min(costs.folds, _SPLIT)
+    split = min(costs.folds, MOST_FOLDS)
     first = min(split, ceil(_HELD_OUT * split / costs.scans))
     return SpikeSize(1, split, first, first)
 

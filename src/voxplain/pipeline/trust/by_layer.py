@@ -78,5 +78,5 @@ def _reads(case: Case) -> Mapping[str, Any]:
     return FAITHFULNESS.reads(case)
 
 
-BY_LAYER: Final = Test("by-layer", (), "Layer by layer", _run, _reads, _plan)
+BY_LAYER: Final = Test("layers", (), "Layer by layer", _run, _reads, _plan)
 """Judged by no rule: that of layers needs a planted effect, and so a training."""

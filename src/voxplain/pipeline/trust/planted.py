@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from voxplain.errors import StudyError
 from voxplain.phantom import dprime_of
 from voxplain.pipeline.spike import SpikeOptions, make_spiked_study
 from voxplain.pipeline.trust.budget import SpikeSize
@@ -79,16 +80,23 @@ def plant(
         own.request(split=size.split, folds=size.folds, device=own.device, **asked),
         lambda: run_trial(own, out, size.split, progress, size).to_dict(),
     )
-    return _planted(number, made, told)
+    try:
+        return _planted(number, made, told)
+    except (KeyError, TypeError, ValueError) as error:
+        raise StudyError(
+            f"{out} is damaged: made.json or found.json says nothing of an effect; delete the "
+            "folder, and it is made again."
+        ) from error
 
 
 def find_planted(own: OwnStudy, number: int = 1) -> Planted | None:
-    """Find an effect that was planted and judged already; None where there is none."""
+    """Find an effect that was planted and judged already; None where none is whole."""
     study = StudyReader(own.place(f"spike-{number}"))
     made, told = study.read_json("made.json"), study.read_json("found.json")
-    if not made or not told:
+    try:
+        return _planted(number, made, {k: v for k, v in told.items() if k != "request"})
+    except (KeyError, TypeError):
         return None
-    return _planted(number, made, {k: v for k, v in told.items() if k != "request"})
 
 
 def _planted(number: int, made: Mapping[str, Any], told: Mapping[str, Any]) -> Planted:

@@ -8,6 +8,7 @@ from typing import Any
 
 from voxplain.errors import StudyError
 from voxplain.pipeline.trust.budget import (
+    MOST_FOLDS,
     Costs,
     SpikeSize,
     choose_spike,
@@ -177,7 +178,7 @@ def _plan_power(case: Case, seconds: float) -> Plan | str:
     if not case.power:
         return "not asked for; give --power 50,100,200"
     costs = read_costs(own_of(case))
-    folds = min(costs.folds, 5)
+    folds = min(costs.folds, MOST_FOLDS)
     done, left = split_numbers(costs, case.power, folds, seconds)
     if not done:
         return _too_long(costs, costs.of(folds, min(case.power), _HALF), seconds)

@@ -11,10 +11,12 @@ import torch
 
 from voxplain import __version__
 from voxplain.pipeline.made import write_page
+from voxplain.pipeline.trust.budget import MOST_FOLDS
 from voxplain.pipeline.trust.case import Case
 from voxplain.pipeline.trust.knowledge import first_line
 from voxplain.pipeline.trust.opening import TrustOptions, edition_of, open_case
 from voxplain.pipeline.trust.order import TESTS
+from voxplain.pipeline.trust.power import require_numbers
 from voxplain.pipeline.trust.registry import Test
 from voxplain.pipeline.trust.steps import Budget, findings_of, own_findings, run_tests
 from voxplain.progress import Progress
@@ -50,6 +52,7 @@ def run_trust(options: TrustOptions, progress: Progress) -> TrustResult:
     began = time.perf_counter()
     rules = RULES if options.rules is None else read_rules(options.rules)
     case = open_case(options)
+    require_numbers(options.power, len(case.cohort), min(len(case.fits), MOST_FOLDS))
     tests = [one for one in TESTS if _asked(one, rules, case)]
     measured = run_tests(case, tests, Budget(options.budget, began), options.replace, progress)
     findings = findings_of(measured, rules)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from scipy.stats import t as student
@@ -17,6 +18,7 @@ from voxplain.pipeline.trust.budget import SpikeSize
 from voxplain.pipeline.trust.own import OwnStudy
 from voxplain.pipeline.trust.places import regions_within
 from voxplain.pipeline.trust.planted import DPRIMES, Planted, next_dprime, plant
+from voxplain.pipeline.trust.trial import TrialMap
 from voxplain.progress import Progress
 from voxplain.report.words.numbers import share
 
@@ -33,33 +35,20 @@ _HEADROOM = 1.5
 _KINDS = {"intensity": "darkening", "volume": "growth"}
 
 
-@dataclass(frozen=True)
-class SpikedMethod:
-    """How a method's maps find planted effects, over those that the network has learned.
+@dataclass(frozen=True, kw_only=True)
+class SpikedMethod(TrialMap):
+    """How a method's maps find planted effects: means over those that the network has learned.
+
+    The interval is one over planted effects; of one effect, over participants and networks.
 
     Parameters
     ----------
     label : str
-    average_precision : float
-        Of the mean map of the group with the effect, mean over planted effects.
-    low, high : float or None
-        95 % interval over planted effects; of one, over participants and networks.
-    chance, chance_95 : float
-        Means over planted effects; see `voxplain.pipeline.trust.trial.TrialMap`.
-    t_map, edges, ceiling : float or None
     found_in, of : int
         Effects at which the map exceeds 95 % of random maps, of how many.
     """
 
     label: str
-    average_precision: float
-    low: float | None
-    high: float | None
-    chance: float
-    chance_95: float
-    t_map: float | None
-    edges: float | None
-    ceiling: float | None
     found_in: int
     of: int
 
@@ -176,20 +165,16 @@ def _over(name: str, learned: Sequence[Planted]) -> SpikedMethod:
         reach = student.ppf(0.975, len(maps) - 1) * values.std(ddof=1) / np.sqrt(len(maps))
         low, high = max(values.mean() - reach, 0.0), min(values.mean() + reach, 1.0)
 
-    def mean(key: str) -> float | None:
+    def mean(key: str) -> Any:
         known = [value for one in maps if (value := getattr(one, key)) is not None]
         return float(np.mean(known)) if known else None
 
+    means = {one.name: mean(one.name) for one in fields(TrialMap)}
+    interval = {"low": None if low is None else float(low)}
+    interval["high"] = None if high is None else float(high)
     return SpikedMethod(
+        **(means | interval),
         label=METHODS[name].info.label,
-        average_precision=float(values.mean()),
-        low=None if low is None else float(low),
-        high=None if high is None else float(high),
-        chance=float(np.mean([one.chance for one in maps])),
-        chance_95=float(np.mean([one.chance_95 for one in maps])),
-        t_map=mean("t_map"),
-        edges=mean("edges"),
-        ceiling=mean("ceiling"),
         found_in=sum(one.found for one in maps),
         of=len(maps),
     )

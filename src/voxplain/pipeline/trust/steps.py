@@ -165,4 +165,6 @@ def _measured(step: _Step, case: Case, left: float, progress: Progress) -> list[
 
 
 def _without(test: Test, reason: str) -> list[Measurement]:
+    if not test.rules:
+        return [Measurement(test.name, None, None, f"{test.title}: not tested. {reason}")]
     return [Measurement(name, None, None, reason) for name in test.rules]

@@ -83,7 +83,7 @@ class TrialMap:
         return self.average_precision > self.chance_95
 
     @classmethod
-    def of(cls, judged: Judgement, steady: Stability | None) -> TrialMap:
+    def from_judged(cls, judged: Judgement, steady: Stability | None) -> TrialMap:
         """Take what is told of a mean map, and of those of the folds."""
         ap = judged.found.average_precision
 
@@ -247,7 +247,9 @@ class _MapJudge:
         )
         width = 0.0 if smooth_mm else FWHM_MM
         strong = [strength(one, self.cohort.grid, width) for one in means]
-        return TrialMap.of(judged.group, stability(strong, self.how) if len(means) > 1 else None)
+        return TrialMap.from_judged(
+            judged.group, stability(strong, self.how) if len(means) > 1 else None
+        )
 
     def _maps(self, method: str, means: list[NDArray[np.float32]]) -> Iterator[SubjectMaps]:
         """Explain the cases that each fold held out, and add up the mean map of each fold."""
