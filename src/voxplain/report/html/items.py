@@ -73,12 +73,15 @@ class Picture:
     caption : str
     alt : str
         What the picture shows, for who cannot see it.
+    svg : bytes, default=b""
+        The same as lines, which the page then shows, sharp at any size.
     """
 
     kind: ClassVar[str] = "picture"
     png: bytes
     caption: str
     alt: str
+    svg: bytes = b""
 
     def __post_init__(self) -> None:
         if not self.png.startswith(_SIGNATURE) or len(self.png) < 24:
