@@ -87,11 +87,13 @@ def explain_study(options: ScanOptions, progress: Progress) -> StudyExplained:
     rule = _rule(options, folds[0])
     if options.layer != "auto":
         layer_name(folds[0].load(), options.layer)
+    # An atlas of another space is refused before a map is written.
+    regions = _regions(options, study, cohort, progress)
     means = _Means(options, study, cohort)
     for number, fold in enumerate(folds, start=1):
         # One network is held at a time.
         means.take_fold(number, fold, progress)
-    groups = means.write(rule, progress)
+    groups = means.write(rule, regions, progress)
     result = {
         "network": options.network,
         "folds": len(folds),
@@ -172,14 +174,15 @@ class _Means:
         made = MadeMap(rows[position], fold, path)
         self.made.setdefault((method, map_.target), []).append(made)
 
-    def write(self, rule: str, progress: Progress) -> dict[str, list[dict[str, Any]]]:
+    def write(
+        self, rule: str, regions: StudyRegions | None, progress: Progress
+    ) -> dict[str, list[dict[str, Any]]]:
         """Write and draw all mean maps, judge them where the truth is known, and list them."""
         background = self.cohort.mean(np.arange(len(self.cohort)))
         truth = read_truth(self.study.folder)
         judge = truth and StudyJudge(
             self.study.folder, self.cohort, truth, self.fold_of, self.options.seed
         )
-        regions = self._regions(progress)
         groups: dict[str, list[dict[str, Any]]] = {}
         for method, by_target in self.found.items():
             for _, of_target in sorted(by_target.items()):
@@ -190,20 +193,6 @@ class _Means:
                     told |= self._judge(judge, method, told, progress)
                 groups.setdefault(method, []).append(told)
         return groups
-
-    def _regions(self, progress: Progress) -> StudyRegions | None:
-        options = self.options
-        if not options.atlases:
-            return None
-        return StudyRegions(
-            self.study,
-            self.cohort,
-            options.atlases,
-            latex=options.latex,
-            move=options.move_atlas,
-            seed=options.seed,
-            progress=progress,
-        )
 
     def _write_one(
         self,
@@ -247,6 +236,22 @@ class _Means:
             "chance_ap_95": found.group.chance_ap_95,
             "judgement": asdict(found),
         }
+
+
+def _regions(
+    options: ScanOptions, study: Study, cohort: Cohort, progress: Progress
+) -> StudyRegions | None:
+    if not options.atlases:
+        return None
+    return StudyRegions(
+        study,
+        cohort,
+        options.atlases,
+        latex=options.latex,
+        move=options.move_atlas,
+        seed=options.seed,
+        progress=progress,
+    )
 
 
 def _sample(cohort: Cohort, count: int | None, seed: int) -> frozenset[int]:
