@@ -17,16 +17,12 @@ from voxplain import __version__
 from voxplain.attribution import DEFAULT_METHOD, GROUP_METHOD, METHODS, Engine
 from voxplain.attribution.methods import make_method
 from voxplain.attribution.network.names import layer_name
-from voxplain.attribution.network.numbers import Output
-from voxplain.attribution.network.target import TargetLike
 from voxplain.attribution.variation import FEWEST_SCANS
 from voxplain.cohort.store.reader import open_store
-from voxplain.errors import InputError
-from voxplain.fit import unit_of
 from voxplain.group import RunningMean
 from voxplain.maps import AttributionMap
+from voxplain.pipeline.explain.asked import rule_of, sample_of, targets_of, unit_asked
 from voxplain.pipeline.explain.judging import MadeMap, StudyJudge
-from voxplain.pipeline.explain.names import require_target
 from voxplain.pipeline.explain.options import ScanOptions
 from voxplain.pipeline.explain.record import with_earlier_groups
 from voxplain.pipeline.explain.regions import with_regions
@@ -47,8 +43,6 @@ from voxplain.study import Study
 from voxplain.volume import Cohort
 
 __all__ = ["explain_study"]
-
-OWN = "own"
 
 
 def explain_study(options: ScanOptions, progress: Progress) -> StudyExplained:
@@ -84,7 +78,7 @@ def explain_study(options: ScanOptions, progress: Progress) -> StudyExplained:
         enough = len(cohort) >= FEWEST_SCANS
         options = replace(options, methods=(DEFAULT_METHOD, *[GROUP_METHOD] * enough))
     folds = networks_of_folds(study, options.network, cohort)
-    rule = _rule(options, folds[0])
+    rule = rule_of(options, folds[0])
     if options.layer != "auto":
         layer_name(folds[0].load(), options.layer)
     # An atlas of another space is refused before a map is written.
@@ -100,7 +94,7 @@ def explain_study(options: ScanOptions, progress: Progress) -> StudyExplained:
         "scans": len(means.chosen),
         "outcome": folds[0].outcome,
         "target": options.target,
-        "unit": _unit(options, folds[0]),
+        "unit": unit_asked(options, folds[0]),
         "class_names": list(folds[0].class_names),
         "group": groups,
         "seed": options.seed,
@@ -132,7 +126,7 @@ class _Means:
         self.found: dict[str, dict[str, RunningMean]] = {name: {} for name in options.methods}
         self.made: dict[tuple[str, str], list[MadeMap]] = {}
         self.fold_of = [0] * len(cohort)
-        self.chosen = _sample(cohort, options.sample, options.seed)
+        self.chosen = sample_of(cohort, options.sample, options.seed)
         self.judged: list[JudgedMap] = []
         self.pictures: dict[str, bytes] = {}
 
@@ -148,13 +142,13 @@ class _Means:
             for name in options.methods:
                 question = Question(
                     name,
-                    _target(options, self.cohort, fold),
+                    targets_of(options, self.cohort, fold),
                     options.layer,
                     fold.class_names or None,
                     self.given[name],
                     options.seed,
                     fold.identity,
-                    _unit(options, fold),
+                    unit_asked(options, fold),
                     options.network,
                 )
                 scans = Some(self.cohort, fold.rows)
@@ -252,50 +246,3 @@ def _regions(
         seed=options.seed,
         progress=progress,
     )
-
-
-def _sample(cohort: Cohort, count: int | None, seed: int) -> frozenset[int]:
-    """Draw scans by lot, as many of each class as its share of the cohort."""
-    if count is None or count >= len(cohort):
-        return frozenset(range(len(cohort)))
-    order = np.random.default_rng(seed).permutation(len(cohort))
-    if cohort.class_names:
-        labels = cohort.labels[order]
-        # Each class in turn, so that every first part of the order has its share of each.
-        share = np.empty(len(order))
-        for label in np.unique(labels):
-            mine = np.flatnonzero(labels == label)
-            share[mine] = (np.arange(len(mine)) + 0.5) / len(mine)
-        order = order[np.argsort(share, kind="stable")]
-    return frozenset(order[:count].tolist())
-
-
-def _unit(options: ScanOptions, fitted: Fitted) -> str | None:
-    return None if fitted.class_names else options.unit or unit_of(fitted.outcome)
-
-
-def _rule(options: ScanOptions, fitted: Fitted) -> str:
-    """Say how each scan's target is chosen; refuse a target that is not there."""
-    names, target = fitted.class_names, options.target
-    if not names:
-        if target != "predicted":
-            raise InputError(
-                f"{options.network} of this study predicts {fitted.outcome}, a number, which has "
-                f"no classes; leave --target out ({target!r} was given)."
-            )
-        return fitted.outcome
-    if options.unit is not None:
-        raise InputError(
-            f"{options.network} of this study tells classes apart ({', '.join(names)}), which have "
-            "no unit; leave --unit out."
-        )
-    require_target(target, names, len(names), OWN)
-    return names[target] if isinstance(target, int) else target
-
-
-def _target(options: ScanOptions, cohort: Cohort, fitted: Fitted) -> TargetLike:
-    if not fitted.class_names:
-        return Output(fitted.outcome, *fitted.scale)
-    if options.target == OWN:
-        return [int(cohort.labels[i]) for i in fitted.rows]
-    return options.target
