@@ -1,0 +1,131 @@
+"""``voxplain explain STUDY`` in the space of each scan: own segmentations."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+from test_fit_command import QUICK, TINY, make_study
+
+from voxplain.cohort.build import build_store
+from voxplain.cohort.find.sources import from_table
+from voxplain.cohort.prepare.recipe import Recipe
+from voxplain.cohort.store.reader import open_store
+from voxplain.grid import Grid
+from voxplain.study import Study
+
+NET = ("--network", TINY, "--device", "cpu", "--method", "gradient", "--target", "1")
+# Of the study, where the MNI152 brain lies.
+GRID = Grid((24, 24, 24), np.diag([-8.0, 8, 8, 1])).moved([92, -110, -83])
+N = 12
+SPOT, REST = 17, 53
+# Half the size of the study's voxels, first axis to the left, tilted.
+AFFINE = np.array([[-4.0, 0, 0, 90], [0, 4, 0.6, -100], [0, -0.6, 4, -70], [0, 0, 0, 1]])
+SHAPE = (44, 46, 42)
+
+
+def places(i: int) -> np.ndarray:
+    """Each scan lies elsewhere."""
+    affine = AFFINE.copy()
+    affine[:3, 3] += [3 * i, -2 * i, i]
+    return affine
+
+
+def segmentation(i: int) -> np.ndarray:
+    """A spot that is elsewhere in each brain, and the rest of it."""
+    at = np.indices(SHAPE) - np.array([22, 23, 21])[:, None, None, None]
+    labels = np.where((at**2).sum(axis=0) < 18**2, REST, 0)
+    labels[26 : 36 - i % 3, 10 + i % 4 : 24, 12:22] = SPOT
+    return labels.astype(np.int32)
+
+
+def write_scans(folder: Path) -> Path:
+    """Scans with a segmentation of FreeSurfer beside each but the first."""
+    rng = np.random.default_rng(0)
+    rows = ["participant_id\timage\tsex"]
+    for i in range(N):
+        labels, affine = segmentation(i), places(i)
+        values = np.where(labels > 0, rng.uniform(80, 120, SHAPE) + 20 * (i % 2), 0)
+        where = folder / f"scan{i:02d}"
+        where.mkdir(parents=True)
+        nib.save(nib.MGHImage(values.astype(np.float32), affine), where / "brain.mgz")
+        if i:
+            nib.save(nib.MGHImage(labels, affine), where / "aparc+aseg.mgz")
+        rows.append(f"{i:02d}\tscan{i:02d}/brain.mgz\t{'FM'[i % 2]}")
+    (folder / "table.tsv").write_text("\n".join(rows))
+    return folder / "table.tsv"
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("own")
+    study = folder / "study"
+    Study(study, "voxplain study", "0")
+    listing = from_table(write_scans(folder / "scans"), "sex")
+    build_store(listing, Recipe("small", GRID, align="centre"), study / "cohort")
+    return study
+
+
+@pytest.fixture
+def study(run, fitted: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(Path(__file__).parent)
+    if not (fitted / "model").exists():
+        code, _, error = run("fit", fitted, "--network", TINY, *QUICK, "--no-baselines")
+        assert code == 0, error
+    return fitted
+
+
+def labels_seen(study: Path, i: int) -> np.ndarray:
+    """Labels at each voxel of the study, by hand: back through the shift that a scan was given."""
+    told = json.loads((study / "cohort/store.json").read_text())["origins"][i]
+    world = np.moveaxis(np.indices(GRID.shape), 0, -1) @ GRID.affine[:3, :3].T + GRID.affine[:3, 3]
+    world = world - told["shift_mm"]
+    inverse = np.linalg.inv(places(i))
+    at = np.rint(world @ inverse[:3, :3].T + inverse[:3, 3]).astype(int)
+    inside = ((at >= 0) & (at < SHAPE)).all(axis=-1)
+    at = np.where(inside[..., None], at, 0)
+    return np.where(inside, segmentation(i)[tuple(np.moveaxis(at, -1, 0))], 0)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_regions_of_each_brain_itself(run, study: Path) -> None:
+    code, shown, error = run("explain", study, *NET, "--atlas", "own", "--latex")
+    assert (code, error) == (0, "")
+    assert "Own segmentations: beside 1 scans ('00') lies none; left out." in shown
+    (path,) = (study / "group").glob("*_atlas-Own_regions.tsv")
+    table = pd.read_csv(path, sep="\t").set_index(["class", "region"])
+    cohort = open_store(study / "cohort")
+    means, shares = {}, {}
+    for i in range(1, N):
+        (file,) = (study / "maps").glob(f"sub-{i:02d}/*_statmap.nii.gz")
+        values, labels = nib.load(file).get_fdata(), labels_seen(study, i)
+        brain = cohort[i].values != 0
+        spot = brain & (labels == SPOT)
+        means[i] = values[spot].mean()
+        shares[i] = np.abs(values[spot]).sum() / np.abs(values[brain]).sum()
+    for name, rows in (("all", range(1, N)), ("female", range(2, N, 2)), ("male", range(1, N, 2))):
+        row = table.loc[name, "Left-Hippocampus"]
+        assert row["participants"] == len(rows)
+        assert row["mean"] == pytest.approx(np.mean([means[i] for i in rows]), rel=1e-4)
+        assert row["share"] == pytest.approx(np.mean([shares[i] for i in rows]), rel=1e-4)
+        assert row["sd"] == pytest.approx(np.std([means[i] for i in rows], ddof=1), rel=1e-4)
+    sidecar = json.loads(path.with_suffix(".json").read_text())
+    assert sidecar["Regions"]["atlas"]["without"] == ["00"]
+    told = json.loads((study / "explain.json").read_text())["group"]["gradient"][0]["regions"]
+    assert told[0]["atlas"] == "own"
+    assert set(told[0]["best"]["male"]) == {"Left-Hippocampus", "Right-Hippocampus"}
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_made_scans_have_no_segmentation(run, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(Path(__file__).parent)
+    study = make_study(tmp_path / "study")
+    run("fit", study, "--network", TINY, *QUICK, "--no-baselines")
+    code, _, error = run("explain", study, *NET, "--atlas", "own")
+    assert code == 2
+    assert "were made (test), not read from files" in error
+    assert not (study / "maps").exists()
