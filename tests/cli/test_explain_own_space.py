@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from test_fit_command import QUICK, TINY, make_study
+import torch
+from scipy.ndimage import map_coordinates
+from test_fit_command import QUICK, TINY, make_study, tiny
 
 from voxplain.cohort.build import build_store
 from voxplain.cohort.find.sources import from_table
 from voxplain.cohort.prepare.recipe import Recipe
 from voxplain.cohort.store.reader import open_store
 from voxplain.grid import Grid
+from voxplain.maps import AttributionMap
+from voxplain.nets import MRINet, serialise
 from voxplain.study import Study
 
 NET = ("--network", TINY, "--device", "cpu", "--method", "gradient", "--target", "1")
@@ -129,3 +134,105 @@ def test_made_scans_have_no_segmentation(run, tmp_path: Path, monkeypatch) -> No
     assert code == 2
     assert "were made (test), not read from files" in error
     assert not (study / "maps").exists()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_maps_on_the_grid_of_each_scan(run, study: Path) -> None:
+    code, shown, error = run("explain", study, *NET, "--grid", "input")
+    assert (code, error) == (0, "")
+    assert f"{N} maps lie on the grids of their scans too: input_grid/." in shown
+    origins = json.loads((study / "cohort/store.json").read_text())["origins"]
+    for i in (0, 7):
+        (near,) = (study / "maps").glob(f"sub-{i:02d}/*_statmap.nii.gz")
+        (home,) = (study / "input_grid").glob(f"sub-{i:02d}/*_space-orig_desc-*_statmap.nii.gz")
+        one, there = AttributionMap.load(near), AttributionMap.load(home)
+        assert there.values.shape == SHAPE
+        np.testing.assert_allclose(there.grid.affine, places(i))
+        # A gradient is the share of its voxel: smaller voxels hold smaller values.
+        share = np.prod(there.grid.voxel_size) / np.prod(GRID.voxel_size)
+        at = np.argwhere(np.ones((8, 8, 8))) + 16
+        world = there.grid.to_world(at) + origins[i]["shift_mm"]
+        wanted = map_coordinates(one.values, GRID.to_voxel(world).T, order=1) * share
+        np.testing.assert_allclose(
+            there.values[tuple(at.T)], wanted, atol=0.02 * np.abs(wanted).max()
+        )
+    before = {p: p.stat().st_mtime_ns for p in (study / "input_grid").rglob("*.*")}
+    assert len(before) == 2 * N
+    home.unlink()
+    code, _, _ = run("explain", study, *NET, "--grid", "input")
+    after = {p: p.stat().st_mtime_ns for p in (study / "input_grid").rglob("*.*")}
+    assert [p for p in before if after[p] != before[p]] == sorted(
+        [home, Path(str(home).replace(".nii.gz", ".json"))], key=[*before].index
+    )
+
+
+@pytest.mark.parametrize("grid", ["input", "network"])
+def test_regions_of_a_single_scan(run, tmp_path: Path, grid: str) -> None:
+    scan = write_scans(tmp_path).parent / "scan03/brain.mgz"
+    weights = tmp_path / "weights.safetensors"
+    torch.manual_seed(0)
+    weights.write_bytes(serialise(MRINet()))
+    affine = np.diag([2.0, 2, 2, 1])
+    affine[:3, 3] = [-90, -126, -72]
+    block = np.zeros((91, 109, 91), np.int16)
+    block[30:60, 40:70, 25:60], block[30:60, 40:70, 60:70] = 1, 2
+    nib.save(nib.Nifti1Image(block, affine), tmp_path / "block.nii.gz")
+    (tmp_path / "block.tsv").write_text("index\tname\n1\tLow\n2\tHigh\n")
+    code, shown, error = run(
+        "explain", "--network", "mrinet", "--weights", weights, "--image", scan, "--out",
+        tmp_path / "out", "--preset", "kan2020", "--align", "centre", "--method", "gradient",
+        "--grid", grid, "--atlas", "own", "--atlas", tmp_path / "block.nii.gz", "--latex",
+    )  # fmt: skip
+    assert (code, error) == (0, "")
+    told = json.loads((tmp_path / "out/explain.json").read_text())
+    found = told["scans"][0]["maps"]["gradient"]["regions"]
+    assert [one["atlas"] for one in found] == ["own", "block"]
+    assert set(found[1]["best"]["all"]) == {"Low", "High"}
+    assert "densest of own, all: " in shown
+    one = AttributionMap.load(next((tmp_path / "out/maps").rglob("*_statmap.nii.gz")))
+    shift = re.search(r"moved by \(([-+.\d]+), ([-+.\d]+), ([-+.\d]+)\)", shown).groups()
+    world = one.grid.to_world(np.moveaxis(np.indices(one.grid.shape), 0, -1))
+    moved = np.array(shift, dtype=float) * (1 if grid == "input" else -1)
+    for name, labels, place, own in (
+        ("Left-Hippocampus", segmentation(3) == SPOT, places(3), True),
+        ("Low", block == 1, affine, False),
+    ):
+        home = world if own == (grid == "input") else world + moved
+        inverse = np.linalg.inv(place)
+        at = np.moveaxis(home @ inverse[:3, :3].T + inverse[:3, 3], -1, 0)
+        inside = map_coordinates(labels.astype(float), at, order=0) > 0
+        path = tmp_path / "out" / found[0 if own else 1]["table"]
+        row = pd.read_csv(path, sep="\t").set_index("region").loc[name]
+        # The shift is shown to a tenth of a millimetre.
+        assert row["voxels"] == pytest.approx(inside.sum(), rel=0.02)
+        assert row["mean"] == pytest.approx(
+            one.values[inside].mean(), abs=0.05 * row["mean_absolute"]
+        )
+        assert path.with_suffix(".tex").exists()
+
+
+@pytest.mark.parametrize(
+    ("atlas", "message"),
+    [
+        ("own", "lies no segmentation of its own"),
+        ("AAL", "No voxel of the brain lies in a region of AAL"),
+        ("Brodman", "Unknown atlas 'Brodman'"),
+    ],
+)
+def test_a_single_scan_without_regions_writes_nothing(
+    run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, atlas: str, message: str
+) -> None:
+    monkeypatch.chdir(Path(__file__).parent)
+    values = np.zeros((24, 24, 24), np.float32)
+    values[4:20, 4:20, 4:20] = np.random.default_rng(0).uniform(1, 2, (16, 16, 16))
+    far = GRID.moved([0, 0, 900]).affine
+    nib.save(nib.Nifti1Image(values, far), tmp_path / "sub-1_T1w.nii.gz")
+    weights = tmp_path / "weights.safetensors"
+    weights.write_bytes(serialise(tiny()))
+    code, _, error = run(
+        "explain", "--network", TINY, "--weights", weights, "--image",
+        tmp_path / "sub-1_T1w.nii.gz", "--out", tmp_path / "out", "--atlas", atlas,
+    )  # fmt: skip
+    assert code == 2
+    assert message in error
+    assert not (tmp_path / "out").exists()

@@ -217,9 +217,8 @@ def _prepare(task: _Task) -> Row:
 
 
 def _origin(scan: Scan, prepared: Prepared) -> Origin:
-    x, y, z = (prepared.placed.affine[:3, 3] - prepared.source.affine[:3, 3]).tolist()
     image = replace(scan.image, path=scan.image.path.absolute())
-    return Origin(image, prepared.source, (x, y, z))
+    return Origin(image, prepared.source, prepared.shift)
 
 
 def _flags(prepared: Prepared, unmasked: bool, said: Sequence[str]) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from voxplain.maps import AttributionMap
 from voxplain.pipeline.explain.asked import rule_of, sample_of, targets_of, unit_asked
 from voxplain.pipeline.explain.judging import MadeMap, StudyJudge
 from voxplain.pipeline.explain.options import ScanOptions
+from voxplain.pipeline.explain.own_grid import OwnGrids
 from voxplain.pipeline.explain.record import with_earlier_groups
 from voxplain.pipeline.explain.regions import with_regions
 from voxplain.pipeline.explain.tables import StudyRegions
@@ -39,7 +40,7 @@ from voxplain.report.figures import overlay
 from voxplain.report.pages.explain import explain_page
 from voxplain.results.judgement import JudgedMap, StudyExplained
 from voxplain.results.summary import judged_maps_json
-from voxplain.study import Study
+from voxplain.study import OWN_GRIDS, Study
 from voxplain.volume import Cohort
 
 __all__ = ["explain_study"]
@@ -48,11 +49,11 @@ __all__ = ["explain_study"]
 def explain_study(options: ScanOptions, progress: Progress) -> StudyExplained:
     """Explain what the networks of a fit saw in the scans that each had not seen.
 
-    Writes a map of every scan and method, on the cohort's grid, the mean map of each target, a
-    figure of each mean map, and ``explain.json`` last, which also holds what earlier calls wrote
-    there. Of networks that predict a number, maps are in its own unit. On a phantom or a spike-in,
-    maps are held against the truth, mean maps and those of single scans; the page ``explain.html``
-    and ``summary.json`` show it.
+    Writes a map of every scan and method, on the cohort's grid (and, where that is asked for, on
+    the scan's own), the mean map of each target, a figure of each mean map, and ``explain.json``
+    last, which also holds what earlier calls wrote there. Of networks that predict a number, maps
+    are in its own unit. On a phantom or a spike-in, maps are held against the truth, mean maps and
+    those of single scans; the page ``explain.html`` and ``summary.json`` show it.
 
     Parameters
     ----------
@@ -88,6 +89,9 @@ def explain_study(options: ScanOptions, progress: Progress) -> StudyExplained:
         # One network is held at a time.
         means.take_fold(number, fold, progress)
     groups = means.write(rule, regions, progress)
+    if means.own_grids:
+        count = means.own_grids.count
+        progress.say(f"{count} maps lie on the grids of their scans too: {OWN_GRIDS}/.")
     result = {
         "network": options.network,
         "folds": len(folds),
@@ -97,6 +101,7 @@ def explain_study(options: ScanOptions, progress: Progress) -> StudyExplained:
         "unit": unit_asked(options, folds[0]),
         "class_names": list(folds[0].class_names),
         "group": groups,
+        "input_grid": OWN_GRIDS if means.own_grids else None,
         "seed": options.seed,
         "seconds": time.perf_counter() - began,
         "versions": {"voxplain": __version__, "torch": torch.__version__},
@@ -127,6 +132,7 @@ class _Means:
         self.made: dict[tuple[str, str], list[MadeMap]] = {}
         self.fold_of = [0] * len(cohort)
         self.chosen = sample_of(cohort, options.sample, options.seed)
+        self.own_grids = OwnGrids(study, cohort) if options.grid == "input" else None
         self.judged: list[JudgedMap] = []
         self.pictures: dict[str, bytes] = {}
 
@@ -167,6 +173,8 @@ class _Means:
         self.found[method].setdefault(map_.target, RunningMean()).add(map_)
         made = MadeMap(rows[position], fold, path)
         self.made.setdefault((method, map_.target), []).append(made)
+        if self.own_grids:
+            self.own_grids.write(made.row, map_, path)
 
     def write(
         self, rule: str, regions: StudyRegions | None, progress: Progress

@@ -71,7 +71,7 @@ class OwnRegions:
         self._bare: list[str] = []
         with remarks() as said:
             tissue, grid = cohort[self.held[0]].values, cohort.grid
-            self.fit = fitted(self._placed(self.held[0]), tissue, grid).fit
+            self.fit = fitted(self._placed(self.held[0]), tissue, grid, move=None).fit
         for one in said:
             progress.say(f"{cohort.subjects[self.held[0]]}: {one}")
 

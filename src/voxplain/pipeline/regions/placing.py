@@ -105,9 +105,13 @@ def place_atlases(
 
 
 def fitted(
-    atlas: Atlas, tissue: NDArray[np.float32], grid: Grid, *, move: bool = False
+    atlas: Atlas, tissue: NDArray[np.float32], grid: Grid, *, move: bool | None = False
 ) -> PlacedAtlas:
-    """Hold an atlas against the tissue; see `place_atlases`. It stays on a grid of its own."""
+    """Hold an atlas against the tissue; see `place_atlases`.
+
+    It stays on a grid of its own. `move` is None for a scan's own segmentation, which no option
+    moves.
+    """
     fit = atlas_fit(atlas, tissue, grid)
     if fit.covered == 0:
         raise InputError(
@@ -119,12 +123,13 @@ def fitted(
             f"{atlas.name} names regions as left that lie on the right; check the direction of its "
             "first axis, or its list of names."
         )
-    moved = move and fit.distance > 0
+    moved = bool(move) and fit.distance > 0
     complaints = [] if moved else fit.complaints()
     if complaints:
+        mend = "" if move is None else "; --move-atlas moves it"
         warnings.warn(
             f"The atlas {atlas.name} does not fit these brains: {'; '.join(complaints)}. Names of "
-            "regions mean less than they seem to; --move-atlas moves it.",
+            f"regions mean less than they seem to{mend}.",
             VoxplainWarning,
             stacklevel=2,
         )
