@@ -18,8 +18,8 @@ from voxplain.images.files import ImageFile
 from voxplain.maps import AttributionMap
 from voxplain.pipeline.explain.options import ScanOptions
 from voxplain.pipeline.explain.reading import Scan
-from voxplain.pipeline.regions.placing import NONE, fitted
-from voxplain.pipeline.regions.tables import best_regions, write_regions
+from voxplain.pipeline.regions.placing import NONE, fitted, require_apart
+from voxplain.pipeline.regions.tables import best_regions, by_rank, write_regions
 from voxplain.progress import Progress
 from voxplain.study import Study
 from voxplain.study.names import spelled
@@ -55,6 +55,7 @@ class ScanRegions:
         self.options = options
         names = [name for name in options.atlases if name != NONE]
         self._shared = {name: find_atlas(name) for name in names if name != OWN}
+        require_apart([*self._shared.values()])
         # The fit is found once; regions are brought to each map when it is there.
         self._places = {
             (scan.volume.subject, name): self._fit(name, scan, progress)
@@ -113,7 +114,7 @@ class ScanRegions:
             )  # fmt: skip
             about = {"map": f"{start}_statmap.nii.gz", "unit": map_.unit, "atlas": place.told}
             there = f"{start}_atlas-{spelled(atlas.name)}"
-            files = write_regions(study, there, table.frame, about, self.options.latex)
+            files = write_regions(study, there, by_rank(table.frame), about, self.options.latex)
             best = best_regions(table.frame)
             found.append({"atlas": atlas.name, "table": files[0], "best": best})
         return found

@@ -18,7 +18,7 @@ from voxplain.pipeline.brain import brain_of
 from voxplain.pipeline.explain.judging import MadeMap
 from voxplain.pipeline.regions.own import OwnRegions
 from voxplain.pipeline.regions.placing import PlacedAtlas, place_atlases
-from voxplain.pipeline.regions.tables import best_regions, write_regions
+from voxplain.pipeline.regions.tables import best_regions, by_rank, write_regions
 from voxplain.progress import Progress
 from voxplain.study import Study
 from voxplain.study.names import spelled
@@ -117,7 +117,7 @@ class StudyRegions:
     ) -> dict[str, Any]:
         for name, frame in frames.items():
             frame.insert(0, "class", name)
-        whole = pd.concat(frames.values(), ignore_index=True)
+        whole = by_rank(pd.concat(frames.values(), ignore_index=True))
         about = {"map": told["map"], "unit": told["unit"], "atlas": atlas}
         start = str(told["map"]).removesuffix("_statmap.nii.gz")
         place = f"{start}_atlas-{spelled(str(atlas['name']))}"

@@ -15,12 +15,14 @@ from voxplain.cohort import AtlasFit, atlas_fit, find_atlas
 from voxplain.cohort.atlases import OWN, require_atlas
 from voxplain.errors import InputError, VoxplainWarning
 from voxplain.grid import Grid
+from voxplain.study.names import spelled
 
 __all__ = [
     "NONE",
     "PlacedAtlas",
     "fitted",
     "place_atlases",
+    "require_apart",
     "require_atlases",
 ]
 
@@ -100,8 +102,21 @@ def place_atlases(
     VoxplainWarning
         If it does not fit.
     """
-    placed = [fitted(find_atlas(name), tissue, grid, move=move) for name in names if name != NONE]
+    atlases = [find_atlas(name) for name in names if name != NONE]
+    require_apart(atlases)
+    placed = [fitted(atlas, tissue, grid, move=move) for atlas in atlases]
     return [replace(one, atlas=one.atlas.on(grid)) for one in placed]
+
+
+def require_apart(atlases: Sequence[Atlas]) -> None:
+    """Refuse atlases whose tables would have one name."""
+    names = [spelled(atlas.name) for atlas in atlases]
+    twice = sorted({atlas.name for atlas in atlases if names.count(spelled(atlas.name)) > 1})
+    if twice:
+        raise InputError(
+            f"Two atlases are called {', '.join(twice)}, and their tables would be written over "
+            "each other; rename the file of one."
+        )
 
 
 def fitted(
