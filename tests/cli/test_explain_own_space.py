@@ -26,6 +26,7 @@ from voxplain.study import Study
 NET = ("--network", TINY, "--device", "cpu", "--method", "gradient", "--target", "1")
 # Of the study, where the MNI152 brain lies.
 GRID = Grid((24, 24, 24), np.diag([-8.0, 8, 8, 1])).moved([92, -110, -83])
+IXI = Path(__file__).parents[3] / "shared/data/ixi30"
 N = 12
 SPOT, REST = 17, 53
 # Half the size of the study's voxels, first axis to the left, tilted.
@@ -236,3 +237,25 @@ def test_a_single_scan_without_regions_writes_nothing(
     assert code == 2
     assert message in error
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(not IXI.exists(), reason="the IXI brains are not here")
+def test_regions_of_a_real_brain_itself(run, tmp_path: Path) -> None:
+    weights = tmp_path / "weights.safetensors"
+    torch.manual_seed(0)
+    weights.write_bytes(serialise(MRINet()))
+    scan = IXI / "sub-IXI211/anat/sub-IXI211_desc-preproc_T1w.nii.gz"
+    code, shown, error = run(
+        "explain", "--network", "mrinet", "--weights", weights, "--image", scan, "--mask",
+        str(scan).replace("preproc_T1w", "brain_mask"), "--out", tmp_path / "out",
+        "--preset", "kan2020", "--align", "centre", "--method", "gradient", "--atlas", "own",
+    )  # fmt: skip
+    assert (code, error) == (0, "")
+    assert "has no name for 3 labels" in shown
+    (path,) = (tmp_path / "out/maps").rglob("*_atlas-Own_regions.tsv")
+    table = pd.read_csv(path, sep="\t").set_index("region")
+    assert len(table) == 146
+    assert table.loc[["Hippocampus_L", "Hippocampus_R"], "volume_ml"].between(2.5, 5.5).all()
+    # What no region covers is the rim that coarser voxels add to the brain.
+    assert table.loc["outside regions", "volume_ml"] < 0.3 * table["volume_ml"].sum()
+    assert table.loc["Hippocampus_L", "peak_x"] < table.loc["Hippocampus_R", "peak_x"] - 20
