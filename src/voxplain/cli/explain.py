@@ -59,8 +59,12 @@ def explain(
         str | None, typer.Option(help="sform or qform, where a scan has two that contradict.")
     ] = None,
     grid: Annotated[
-        str, typer.Option(help="Grid of the maps: input (the scan's own) or network.")
-    ] = "input",
+        str | None,
+        typer.Option(
+            help="Grid of the maps: input, the scan's own, or network. Of a study the network's, "
+            "with input also the scan's."
+        ),
+    ] = None,
     method: Annotated[
         list[str] | None,
         typer.Option(
@@ -109,8 +113,9 @@ def explain(
     atlas: Annotated[
         list[str] | None,
         typer.Option(
-            help="Of a study, sum mean maps up by regions: AAL, AAL3, HCPEx, one of nilearn's "
-            "(Schaefer-400), or IMAGE,NAMES; may be repeated."
+            help="Sum maps up by regions, of a study mean maps: AAL, AAL3, HCPEx, one of nilearn's "
+            "(Schaefer-400), IMAGE,NAMES, or own, the segmentation beside each scan; may be "
+            "repeated."
         ),
     ] = None,
     move_atlas: Annotated[
@@ -125,14 +130,14 @@ def explain(
     from voxplain.pipeline.explain.study import explain_study
 
     _one_of("--align", align, ("affine", "centre"))
-    _one_of("--grid", grid, ("input", "network"))
+    _one_of("--grid", grid or "input", ("input", "network"))
     study = _study(study, study_option)
     alone = {"--weights": weights, "--image": image, "--out": out}
-    placed = (mask, preset, align != "affine", orientation, grid != "input")
+    placed = (mask, preset, align != "affine", orientation)
     of_scans = (*placed, class_names, classes, bins, task != "auto")
     if study and any((*alone.values(), *of_scans)):
         raise InputError(
-            "A study has its own weights, images, masks, grid, preset, task and classes; give "
+            "A study has its own weights, images, masks, preset, task and classes; give "
             "STUDY without options of them."
         )
     if not study and not all(alone.values()):
@@ -143,8 +148,6 @@ def explain(
         )
     if sample is not None and not study:
         raise InputError("--sample draws scans of a study; of single scans, give those you want.")
-    if atlas and not study:
-        raise InputError("--atlas sums up the mean maps of a study; of single scans, leave it out.")
     console = make_console()
     options = ScanOptions(
         network=network,
@@ -201,11 +204,7 @@ def _study(study: Path | None, former: Path | None) -> Path | None:
 def _tell_groups(made: StudyExplained, study: Path, console: Console) -> None:
     for told in (one for maps in made.record["group"].values() for one in maps):
         console.print(str(study / told["map"]), highlight=False, soft_wrap=True)
-        for table in told.get("regions", ()):
-            console.print(str(study / table["table"]), highlight=False, soft_wrap=True)
-            for whose, names in table["best"].items():
-                said = f"  densest of {table['atlas']}, {whose}: {', '.join(names)}"
-                console.print(said, highlight=False, markup=False, soft_wrap=True)
+        _tell_regions(told, study, console)
         if "average_precision" in told:
             console.print(
                 f"  average precision against the truth {told['average_precision']:.3f}; "
@@ -238,6 +237,15 @@ def _tell_scans(result: Mapping[str, Any], out: Path, console: Console) -> None:
     for scan in result["scans"]:
         for files in scan["maps"].values():
             console.print(str(out / files["map"]), highlight=False, soft_wrap=True)
+            _tell_regions(files, out, console)
+
+
+def _tell_regions(told: Mapping[str, Any], folder: Path, console: Console) -> None:
+    for table in told.get("regions", ()):
+        console.print(str(folder / table["table"]), highlight=False, soft_wrap=True)
+        for whose, names in table["best"].items():
+            said = f"  densest of {table['atlas']}, {whose}: {', '.join(names)}"
+            console.print(said, highlight=False, markup=False, soft_wrap=True)
 
 
 def _one_of(option: str, given: str, allowed: tuple[str, ...]) -> None:

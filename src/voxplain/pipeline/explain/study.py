@@ -17,17 +17,14 @@ from voxplain import __version__
 from voxplain.attribution import DEFAULT_METHOD, GROUP_METHOD, METHODS, Engine
 from voxplain.attribution.methods import make_method
 from voxplain.attribution.network.names import layer_name
-from voxplain.attribution.network.numbers import Output
-from voxplain.attribution.network.target import TargetLike
 from voxplain.attribution.variation import FEWEST_SCANS
 from voxplain.cohort.store.reader import open_store
-from voxplain.errors import InputError
-from voxplain.fit import unit_of
 from voxplain.group import RunningMean
 from voxplain.maps import AttributionMap
+from voxplain.pipeline.explain.asked import rule_of, sample_of, targets_of, unit_asked
 from voxplain.pipeline.explain.judging import MadeMap, StudyJudge
-from voxplain.pipeline.explain.names import require_target
 from voxplain.pipeline.explain.options import ScanOptions
+from voxplain.pipeline.explain.own_grid import OwnGrids
 from voxplain.pipeline.explain.record import with_earlier_groups
 from voxplain.pipeline.explain.regions import with_regions
 from voxplain.pipeline.explain.tables import StudyRegions
@@ -43,22 +40,20 @@ from voxplain.report.figures import overlay
 from voxplain.report.pages.explain import explain_page
 from voxplain.results.judgement import JudgedMap, StudyExplained
 from voxplain.results.summary import judged_maps_json
-from voxplain.study import Study
+from voxplain.study import OWN_GRIDS, Study
 from voxplain.volume import Cohort
 
 __all__ = ["explain_study"]
-
-OWN = "own"
 
 
 def explain_study(options: ScanOptions, progress: Progress) -> StudyExplained:
     """Explain what the networks of a fit saw in the scans that each had not seen.
 
-    Writes a map of every scan and method, on the cohort's grid, the mean map of each target, a
-    figure of each mean map, and ``explain.json`` last, which also holds what earlier calls wrote
-    there. Of networks that predict a number, maps are in its own unit. On a phantom or a spike-in,
-    maps are held against the truth, mean maps and those of single scans; the page ``explain.html``
-    and ``summary.json`` show it.
+    Writes a map of every scan and method, on the cohort's grid (and, where that is asked for, on
+    the scan's own), the mean map of each target, a figure of each mean map, and ``explain.json``
+    last, which also holds what earlier calls wrote there. Of networks that predict a number, maps
+    are in its own unit. On a phantom or a spike-in, maps are held against the truth, mean maps and
+    those of single scans; the page ``explain.html`` and ``summary.json`` show it.
 
     Parameters
     ----------
@@ -84,23 +79,29 @@ def explain_study(options: ScanOptions, progress: Progress) -> StudyExplained:
         enough = len(cohort) >= FEWEST_SCANS
         options = replace(options, methods=(DEFAULT_METHOD, *[GROUP_METHOD] * enough))
     folds = networks_of_folds(study, options.network, cohort)
-    rule = _rule(options, folds[0])
+    rule = rule_of(options, folds[0])
     if options.layer != "auto":
         layer_name(folds[0].load(), options.layer)
+    # An atlas of another space is refused before a map is written.
+    regions = _regions(options, study, cohort, progress)
     means = _Means(options, study, cohort)
     for number, fold in enumerate(folds, start=1):
         # One network is held at a time.
         means.take_fold(number, fold, progress)
-    groups = means.write(rule, progress)
+    groups = means.write(rule, regions, progress)
+    if means.own_grids:
+        count = means.own_grids.count
+        progress.say(f"{count} maps lie on the grids of their scans too: {OWN_GRIDS}/.")
     result = {
         "network": options.network,
         "folds": len(folds),
         "scans": len(means.chosen),
         "outcome": folds[0].outcome,
         "target": options.target,
-        "unit": _unit(options, folds[0]),
+        "unit": unit_asked(options, folds[0]),
         "class_names": list(folds[0].class_names),
         "group": groups,
+        "input_grid": OWN_GRIDS if means.own_grids else None,
         "seed": options.seed,
         "seconds": time.perf_counter() - began,
         "versions": {"voxplain": __version__, "torch": torch.__version__},
@@ -130,7 +131,8 @@ class _Means:
         self.found: dict[str, dict[str, RunningMean]] = {name: {} for name in options.methods}
         self.made: dict[tuple[str, str], list[MadeMap]] = {}
         self.fold_of = [0] * len(cohort)
-        self.chosen = _sample(cohort, options.sample, options.seed)
+        self.chosen = sample_of(cohort, options.sample, options.seed)
+        self.own_grids = OwnGrids(study, cohort) if options.grid == "input" else None
         self.judged: list[JudgedMap] = []
         self.pictures: dict[str, bytes] = {}
 
@@ -146,13 +148,13 @@ class _Means:
             for name in options.methods:
                 question = Question(
                     name,
-                    _target(options, self.cohort, fold),
+                    targets_of(options, self.cohort, fold),
                     options.layer,
                     fold.class_names or None,
                     self.given[name],
                     options.seed,
                     fold.identity,
-                    _unit(options, fold),
+                    unit_asked(options, fold),
                     options.network,
                 )
                 scans = Some(self.cohort, fold.rows)
@@ -171,15 +173,18 @@ class _Means:
         self.found[method].setdefault(map_.target, RunningMean()).add(map_)
         made = MadeMap(rows[position], fold, path)
         self.made.setdefault((method, map_.target), []).append(made)
+        if self.own_grids:
+            self.own_grids.write(made.row, map_, path)
 
-    def write(self, rule: str, progress: Progress) -> dict[str, list[dict[str, Any]]]:
+    def write(
+        self, rule: str, regions: StudyRegions | None, progress: Progress
+    ) -> dict[str, list[dict[str, Any]]]:
         """Write and draw all mean maps, judge them where the truth is known, and list them."""
         background = self.cohort.mean(np.arange(len(self.cohort)))
         truth = read_truth(self.study.folder)
         judge = truth and StudyJudge(
             self.study.folder, self.cohort, truth, self.fold_of, self.options.seed
         )
-        regions = self._regions(progress)
         groups: dict[str, list[dict[str, Any]]] = {}
         for method, by_target in self.found.items():
             for _, of_target in sorted(by_target.items()):
@@ -190,20 +195,6 @@ class _Means:
                     told |= self._judge(judge, method, told, progress)
                 groups.setdefault(method, []).append(told)
         return groups
-
-    def _regions(self, progress: Progress) -> StudyRegions | None:
-        options = self.options
-        if not options.atlases:
-            return None
-        return StudyRegions(
-            self.study,
-            self.cohort,
-            options.atlases,
-            latex=options.latex,
-            move=options.move_atlas,
-            seed=options.seed,
-            progress=progress,
-        )
 
     def _write_one(
         self,
@@ -249,48 +240,17 @@ class _Means:
         }
 
 
-def _sample(cohort: Cohort, count: int | None, seed: int) -> frozenset[int]:
-    """Draw scans by lot, as many of each class as its share of the cohort."""
-    if count is None or count >= len(cohort):
-        return frozenset(range(len(cohort)))
-    order = np.random.default_rng(seed).permutation(len(cohort))
-    if cohort.class_names:
-        labels = cohort.labels[order]
-        # Each class in turn, so that every first part of the order has its share of each.
-        share = np.empty(len(order))
-        for label in np.unique(labels):
-            mine = np.flatnonzero(labels == label)
-            share[mine] = (np.arange(len(mine)) + 0.5) / len(mine)
-        order = order[np.argsort(share, kind="stable")]
-    return frozenset(order[:count].tolist())
-
-
-def _unit(options: ScanOptions, fitted: Fitted) -> str | None:
-    return None if fitted.class_names else options.unit or unit_of(fitted.outcome)
-
-
-def _rule(options: ScanOptions, fitted: Fitted) -> str:
-    """Say how each scan's target is chosen; refuse a target that is not there."""
-    names, target = fitted.class_names, options.target
-    if not names:
-        if target != "predicted":
-            raise InputError(
-                f"{options.network} of this study predicts {fitted.outcome}, a number, which has "
-                f"no classes; leave --target out ({target!r} was given)."
-            )
-        return fitted.outcome
-    if options.unit is not None:
-        raise InputError(
-            f"{options.network} of this study tells classes apart ({', '.join(names)}), which have "
-            "no unit; leave --unit out."
-        )
-    require_target(target, names, len(names), OWN)
-    return names[target] if isinstance(target, int) else target
-
-
-def _target(options: ScanOptions, cohort: Cohort, fitted: Fitted) -> TargetLike:
-    if not fitted.class_names:
-        return Output(fitted.outcome, *fitted.scale)
-    if options.target == OWN:
-        return [int(cohort.labels[i]) for i in fitted.rows]
-    return options.target
+def _regions(
+    options: ScanOptions, study: Study, cohort: Cohort, progress: Progress
+) -> StudyRegions | None:
+    if not options.atlases:
+        return None
+    return StudyRegions(
+        study,
+        cohort,
+        options.atlases,
+        latex=options.latex,
+        move=options.move_atlas,
+        seed=options.seed,
+        progress=progress,
+    )
