@@ -147,6 +147,8 @@ def test_all_parts_are_there_in_order(whole: Study) -> None:
     assert "Hippocampus L" in words(section(page, "maps"))
     assert "Clusters, Gradient for control: mean, class=control" in words(section(page, "group"))
     assert ".61" in words(section(page, "agreement"))
+    faithful = words(section(page, "faithfulness"))
+    assert "Curves of SmoothGrad were not kept by the version that tested them" in faithful
     statistics = {one["statistic"] for one in viewer(page)["maps"]}
     assert statistics == {"mean", "t", "corrected p, voxels", "corrected p, TFCE"}
     order = re.findall(r'<section id="(.*?)">', page)

@@ -18,6 +18,7 @@ __all__ = [
     "MethodTold",
     "Peak",
     "RegionValue",
+    "RemovalCurve",
     "ScanFound",
     "StudyFound",
 ]
@@ -132,6 +133,30 @@ class RegionValue:
     rank: int
     low: float | None = None
     high: float | None = None
+
+
+@dataclass(frozen=True)
+class RemovalCurve:
+    """What the score loses, or gains, as the voxels that maps rank highest go, or come.
+
+    Parameters
+    ----------
+    label : str
+        Of the method.
+    kind : str
+        ``"deletion"`` or ``"insertion"``.
+    shares : tuple of float
+        Of the brain's voxels.
+    own, random, random_95 : tuple of float, logit
+        At each share, of the method's maps, and the median and 95th percentile of random maps.
+    """
+
+    label: str
+    kind: str
+    shares: tuple[float, ...]
+    own: tuple[float, ...]
+    random: tuple[float, ...]
+    random_95: tuple[float, ...]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from voxplain.report import figures
 from voxplain.report.pages.fit import score_rows
 from voxplain.report.pages.reclassify import condition_rows
 from voxplain.report.pages.study.captions import caption_of, on_page
-from voxplain.report.pages.study.numbers import agreed, deleted
+from voxplain.report.pages.study.numbers import agreed, removed
 from voxplain.report.words.scores import chance_level
 from voxplain.results.fit import FitResult
 from voxplain.results.study import StudyFound
@@ -189,6 +189,6 @@ def _of_trust(found: StudyFound) -> Makers:
         labels, values = agreed(found.trust)
         if len(labels) > 1 and values:
             out["agreement"] = lambda: figures.rank_matrix(labels, values)
-        if rows := deleted(found.trust):
-            out["deletion"] = lambda: figures.deletion_costs(rows)
+        if rows := removed(found.trust):
+            out["removal"] = lambda: figures.removal_curves(rows)
     return out

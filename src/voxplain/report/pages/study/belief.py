@@ -5,7 +5,7 @@ from __future__ import annotations
 from voxplain.report.html.sections import Item, NotRun, Picture, Table, Text
 from voxplain.report.pages.study.captions import caption_of
 from voxplain.report.pages.study.models import nested
-from voxplain.report.pages.study.numbers import agreed, deleted, finding_of
+from voxplain.report.pages.study.numbers import agreed, finding_of, removed, uncurved
 from voxplain.report.pages.study.shown import Shown
 from voxplain.report.pages.trust import trust_sections
 from voxplain.report.words.numbers import share
@@ -63,9 +63,17 @@ def faithfulness(found: StudyFound, shown: Shown) -> list[Item]:
     if not found.trust:
         return [NotRun("Faithfulness was not measured.", f"voxplain trust {found.path}")]
     items: list[Item] = []
-    if "deletion" in shown.pictures and deleted(found.trust):
-        caption = caption_of("deletion", found)
-        items.append(Picture(shown.pictures["deletion"], caption, "What deletion costs."))
+    if "removal" in shown.pictures and removed(found.trust):
+        caption = caption_of("removal", found)
+        alt = "Curves of deletion and insertion; the table below has their means."
+        items.append(Picture(shown.pictures["removal"], caption, alt))
+    if before := uncurved(found.trust):
+        items.append(
+            NotRun(
+                f"Curves of {', '.join(before)} were not kept by the version that tested them.",
+                f"voxplain trust {found.path} --replace",
+            )
+        )
     rows = _faithful(found.trust)
     if rows:
         items.append(Table(("method", "test", "figure", "chance", "rule", "in words"), rows))

@@ -76,8 +76,11 @@ def caption_of(name: str, found: StudyFound) -> str:
             "Rank correlation between the mean maps of the methods inside the brain, 1 for maps "
             "that rank all voxels alike."
         ),
-        "deletion": (
-            "What the network's score loses when the voxels that a map ranks highest are deleted: "
-            "dots, the method's maps; diamonds, random maps as smooth."
+        "removal": (
+            "What the network's score for the class loses when the voxels that a map ranks highest "
+            "are replaced (deletion), and what it gains when they alone are put back (insertion), "
+            "by their share of the brain: means over scans. Line: the method's maps. Dashes and "
+            "band: median and 95th percentile of random maps as smooth and of the same values. "
+            "The higher above the band, the more faithful."
         ),
     }.get(kind, "")
