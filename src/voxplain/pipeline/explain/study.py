@@ -102,6 +102,14 @@ def explain_study(options: ScanOptions, progress: Progress) -> StudyExplained:
         "class_names": list(folds[0].class_names),
         "group": groups,
         "seed": options.seed,
+        "options": {
+            "layer": options.layer,
+            "option": list(options.options),
+            "sample": options.sample,
+            "atlas": list(options.atlases),
+            "move_atlas": options.move_atlas,
+            "precision": options.precision,
+        },
         "seconds": time.perf_counter() - began,
         "versions": {"voxplain": __version__, "torch": torch.__version__},
     }

@@ -154,6 +154,7 @@ class Setting:
             "effects": effects[effects["kind"] != "region"].to_dict(orient="records"),
             "files": files,
             "seconds": time.perf_counter() - began,
+            "options": options.told(),
             "request": request,
         }
         self.study.write_json(f"{start}_test.json", told)
