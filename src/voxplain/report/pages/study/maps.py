@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from voxplain.report.html.sections import (
+    Cards,
     Finding,
     Findings,
     Heading,
@@ -19,6 +20,7 @@ from voxplain.report.html.sections import (
 )
 from voxplain.report.pages.study.captions import caption_of
 from voxplain.report.pages.study.shown import Shown
+from voxplain.report.words.cards import cards_of
 from voxplain.report.words.judgement import JUDGED_COLUMNS, judged_rows
 from voxplain.report.words.numbers import number
 from voxplain.results.study import GroupTest, StudyFound
@@ -61,6 +63,8 @@ def maps(found: StudyFound, shown: Shown) -> list[Item]:
         if name.startswith("mosaic:") or name == "glass":
             items.append(_picture(name, png, found))
     items.append(_peaks(found))
+    if "pattern" in found.methods:
+        items.append(Cards(cards_of(["pattern"])))
     signs = [f"{one.label}: {one.sign}." for one in found.methods.values() if one.sign]
     items.append(Text(("What the sign of a value says. " + " ".join(signs),)))
     return items
@@ -104,7 +108,11 @@ def truth(found: StudyFound, shown: Shown) -> list[Item]:
         "random maps as smooth stay below the figure beside it. The ceiling is the score of the "
         "true change itself. explain.html has all measures."
     )
-    return [Table(JUDGED_COLUMNS, rows, caption="Do the maps find the truth?"), Text((words,))]
+    return [
+        Table(JUDGED_COLUMNS, rows, caption="Do the maps find the truth?"),
+        Text((words,)),
+        Cards(cards_of(["spike-in"])),
+    ]
 
 
 def group(found: StudyFound, shown: Shown) -> list[Item]:

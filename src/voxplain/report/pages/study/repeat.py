@@ -66,7 +66,8 @@ def repeat(found: StudyFound, shown: Shown) -> list[Item]:
                 (
                     "From the options that the study keeps of each part. The same seeds give the "
                     "same figures on the same machine."
-                    + _BEFORE * any(_OPTIONS not in test.told for test in found.tests),
+                    + _BEFORE
+                    * any(_OPTIONS not in test.told for test in found.tests),
                 )
             ),
             Code("\n".join(lines)),
