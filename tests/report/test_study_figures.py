@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,12 @@ def test_regions_have_their_interval_beside_them(drawn: Callable[..., Figure]) -
     assert [one.get_text() for one in axes.get_yticklabels()][:2] == ["Insula L", "Insula R"]
     top, bottom = (axes.transData.transform((0, place))[1] for place in (0, 1))
     assert top > bottom
+    ranked = [replace(ROWS[0], ranks=(1, 4)), replace(ROWS[1], ranks=(2, 9)), ROWS[2]]
+    bars, ranks_of = drawn(intervals, "region_intervals", ranked).axes
+    assert [bar.get_width() for bar in bars.patches] == [0.4, -0.2, 0.1]
+    lines = [tuple(map(tuple, line.get_xydata())) for line in ranks_of.lines]
+    assert lines == [((1, 0), (4, 0)), ((1, 0),), ((2, 1), (9, 1)), ((2, 1),)]
+    assert bars.get_ylim() == ranks_of.get_ylim()
     with pytest.raises(InputError, match="needs one or more"):
         intervals.region_intervals([])
 

@@ -17,6 +17,7 @@ __all__ = [
     "MeanMap",
     "MethodTold",
     "Peak",
+    "RegionList",
     "RegionValue",
     "RemovalCurve",
     "ScanFound",
@@ -54,6 +55,8 @@ class MeanMap:
     file : str
         In the study.
     unit, network, rule : str
+    tables : tuple of (str, str)
+        Atlases by whose regions it was summed up, and the file of each table.
     """
 
     method: str
@@ -64,6 +67,7 @@ class MeanMap:
     unit: str
     network: str = ""
     rule: str = ""
+    tables: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,12 @@ class RegionValue:
         By density.
     low, high : float or None
         95 % interval of the mean over participants.
+    share : float or None
+        Of the summed magnitudes in the brain.
+    place : tuple of 3 floats, mm, or None
+        Where the peak lies.
+    ranks : (int, int) or None
+        95 % interval of the rank over participants.
     """
 
     region: str
@@ -133,6 +143,31 @@ class RegionValue:
     rank: int
     low: float | None = None
     high: float | None = None
+    share: float | None = None
+    place: tuple[float, float, float] | None = None
+    ranks: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class RegionList:
+    """The densest regions of a mean map.
+
+    Parameters
+    ----------
+    label, target : str
+        Of the map: its method, as it is shown, and class.
+    atlas : str
+    values : tuple of RegionValue
+        Densest first.
+    file : str
+        Of the table with all regions; empty where there is none.
+    """
+
+    label: str
+    target: str
+    atlas: str
+    values: tuple[RegionValue, ...]
+    file: str = ""
 
 
 @dataclass(frozen=True)
@@ -247,8 +282,8 @@ class StudyFound:
     judged : tuple of JudgedMap
         Where the truth is known.
     tests : tuple of GroupTest
-    regions : mapping of (str, str) to tuple of RegionValue
-        By label of the method and class.
+    regions : tuple of RegionList
+        Those of the report's own atlas first.
     peaks : mapping of str to tuple of Peak
         By file of the mean map.
     atlas : str
@@ -275,7 +310,7 @@ class StudyFound:
     methods: Mapping[str, MethodTold] = field(default_factory=dict)
     judged: tuple[JudgedMap, ...] = ()
     tests: tuple[GroupTest, ...] = ()
-    regions: Mapping[tuple[str, str], tuple[RegionValue, ...]] = field(default_factory=dict)
+    regions: tuple[RegionList, ...] = ()
     peaks: Mapping[str, tuple[Peak, ...]] = field(default_factory=dict)
     atlas: str = ""
     reclassify: ReclassifyResult | None = None

@@ -176,10 +176,11 @@ def _of_maps(found: StudyFound, maps: StudyMaps, truth: Any) -> Makers:
             title=title,
             unit=one.unit,
         )
-        if regions := found.regions.get((label, one.target)):
-            out[f"regions:{label}:{one.target}"] = partial(
-                figures.region_intervals, regions, f"{label}, {one.target}", one.unit
-            )
+        for listed in found.regions:
+            if (listed.label, listed.target, listed.atlas) == (label, one.target, found.atlas):
+                out[f"regions:{label}:{one.target}"] = partial(
+                    figures.region_intervals, listed.values, f"{label}, {one.target}", one.unit
+                )
     return out
 
 

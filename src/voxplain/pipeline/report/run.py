@@ -25,6 +25,7 @@ from voxplain.pipeline.report.reading import (
     method_told,
     predictions,
 )
+from voxplain.pipeline.report.regions import regions_of
 from voxplain.pipeline.report.scans import judge_scans
 from voxplain.pipeline.report.scenery import look_around
 from voxplain.pipeline.truth import read_truth
@@ -188,7 +189,7 @@ def _looked(
         methods={
             one.method: method_told(one.method, maps.options_of(one.method)) for one in maps.means
         },
-        regions=maps.regions(profiles),
+        regions=regions_of(maps, profiles),
         peaks=maps.peaks(),
         atlas=place.atlas.name if place.atlas else "",
         scans=judge_scans(predictions(study, cohort, found.fit, network), of_main, odd, numbers),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from voxplain.report.html.sections import Picture
 from voxplain.report.pages.demo_words import listed
 from voxplain.report.words.scores import scores_caption
 from voxplain.results.study import StudyFound
 
-__all__ = ["caption_of", "on_page"]
+__all__ = ["caption_of", "on_page", "picture_of"]
 
 _SIDES = "Left is left. The grey image is the mean scan of the study."
 _COLOURS = "Colours are centred on zero where a map has both signs, and fade out towards it."
@@ -24,6 +25,20 @@ def on_page(name: str, first: str) -> bool:
     """
     kind, _, rest = name.partition(":")
     return kind not in ("mosaic", "regions") or rest.rpartition(":")[0] == first
+
+
+def picture_of(name: str, png: bytes, found: StudyFound) -> Picture:
+    """Put the caption of a figure below it.
+
+    Parameters
+    ----------
+    name : str
+        As `caption_of` knows it.
+    png : bytes
+    found : StudyFound
+    """
+    caption = caption_of(name, found)
+    return Picture(png, caption, caption.partition(". ")[0] + ".")
 
 
 def caption_of(name: str, found: StudyFound) -> str:
@@ -60,8 +75,10 @@ def caption_of(name: str, found: StudyFound) -> str:
     if kind == "regions":
         return (
             f"{label} for {target}: mean of the map in the regions of {found.atlas} in which it is "
-            "strongest for their size, strongest first. Lines: 95 % intervals over scans. "
+            "strongest for their size, strongest first. Lines: 95 % intervals over participants. "
             "Orange: positive; blue: negative."
+            + " Beside it the rank by density, with 95 % of bootstrap draws of the participants."
+            * any(v.ranks for one in found.regions if one.atlas == found.atlas for v in one.values)
         )
     if kind == "reclassify" and found.reclassify:
         classes = listed(found.reclassify.class_names)
