@@ -288,6 +288,8 @@ class StudyFound:
         By file of the mean map.
     atlas : str
         Of regions and peaks; empty for none.
+    off_cortex : str
+        Why maps were not laid on the cortex; empty where they were.
     reclassify : ReclassifyResult or None
     features : mapping
         The part ``features`` of ``summary.json``; empty where there is none.
@@ -313,6 +315,7 @@ class StudyFound:
     regions: tuple[RegionList, ...] = ()
     peaks: Mapping[str, tuple[Peak, ...]] = field(default_factory=dict)
     atlas: str = ""
+    off_cortex: str = ""
     reclassify: ReclassifyResult | None = None
     features: Mapping[str, Any] = field(default_factory=dict)
     trust: TrustResult | None = None

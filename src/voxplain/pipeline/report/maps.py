@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from voxplain.cohort import read_volume
+from voxplain.images.reading import read_image
 from voxplain.maps import AttributionMap
 from voxplain.pipeline.report.scans import Profiles, read_profiles
 from voxplain.pipeline.report.scenery import Place
@@ -76,10 +76,11 @@ class StudyMaps:
 
     def _fits(self, file: str) -> bool:
         path = self.study.find_file(file)
-        return path is not None and read_volume(path).grid.same_as(self.cohort.grid)
+        return path is not None and read_image(path)[1].same_as(self.cohort.grid)
 
     def _read(self, file: str) -> NDArray[np.float32]:
-        return read_volume(self.study.folder / file).values
+        # A map may be the same everywhere, such as a p of 1; a scan may not.
+        return read_image(self.study.folder / file)[0].astype(np.float32)
 
     @property
     def several(self) -> bool:

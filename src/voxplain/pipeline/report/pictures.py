@@ -67,7 +67,7 @@ def draw_pictures(
             else:
                 png = make()
             if on_page(name, first):
-                brain = name.startswith(("gallery", "mosaic"))
+                brain = name.startswith(("gallery", "mosaic", "surface"))
                 pictures[name] = figures.fewer_colours(png) if brain else png
             advance(done)
     return pictures, printed
@@ -176,6 +176,14 @@ def _of_maps(found: StudyFound, maps: StudyMaps, truth: Any) -> Makers:
             title=title,
             unit=one.unit,
         )
+        if place.cortex is not None:
+            out[f"surface:{label}:{one.target}"] = partial(
+                figures.surfaces,
+                place.cortex.read(maps.values[one.file], grid),
+                place.cortex,
+                title,
+                one.unit,
+            )
         for listed in found.regions:
             if (listed.label, listed.target, listed.atlas) == (label, one.target, found.atlas):
                 out[f"regions:{label}:{one.target}"] = partial(

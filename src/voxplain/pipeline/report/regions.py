@@ -47,7 +47,7 @@ def regions_of(
         for atlas, file in kept.items():
             here = own is not None and atlas == own.name
             (first if here else others).append(_kept(maps, one, atlas, file))
-    return (*first, *others)
+    return tuple(one for one in (*first, *others) if one.values)
 
 
 def _summed(

@@ -192,6 +192,7 @@ def _looked(
         regions=regions_of(maps, profiles),
         peaks=maps.peaks(),
         atlas=place.atlas.name if place.atlas else "",
+        off_cortex=place.off_cortex,
         scans=judge_scans(predictions(study, cohort, found.fit, network), of_main, odd, numbers),
         remarks=(*found.remarks, *place.remarks),
     )
@@ -220,6 +221,7 @@ def _maps_shown(
             atlas.names if atlas else {},
             found.atlas,
             None if truth is None else truth.astype(np.float32),
+            maps.place.cortex,
         )
         single = [one for name in first for one in maps.scan_maps(name)]
         anatomies = {name: maps.anatomy(name) for name in first}

@@ -5,6 +5,7 @@ from voxplain.report.figures.brain.gallery import gallery
 from voxplain.report.figures.brain.glass import glass_brains
 from voxplain.report.figures.brain.maps import mosaic, overlay
 from voxplain.report.figures.brain.quality import contact_sheet, covariates, intensities
+from voxplain.report.figures.brain.surface import surfaces
 from voxplain.report.figures.charts.bars import localisation_bars, region_bars
 from voxplain.report.figures.charts.design import design_picture
 from voxplain.report.figures.charts.features import feature_contrasts
@@ -48,5 +49,6 @@ __all__ = [
     "region_bars",
     "region_intervals",
     "removal_curves",
+    "surfaces",
     "training_curve",
 ]

@@ -24,7 +24,7 @@ def on_page(name: str, first: str) -> bool:
         Label of the first method.
     """
     kind, _, rest = name.partition(":")
-    return kind not in ("mosaic", "regions") or rest.rpartition(":")[0] == first
+    return kind not in ("mosaic", "regions", "surface") or rest.rpartition(":")[0] == first
 
 
 def picture_of(name: str, png: bytes, found: StudyFound) -> Picture:
@@ -65,6 +65,12 @@ def caption_of(name: str, found: StudyFound) -> str:
         return (
             f"{label}: evidence for {target}, mean map of {count} held-out scans, each explained "
             f"by the network that had not seen it. {_COLOURS} {_SIDES}{outlined}"
+        )
+    if kind == "surface":
+        return (
+            f"{label}: evidence for {target}, on the cortex of FreeSurfer's average brain "
+            "(fsaverage5) in MNI152: the mean map, averaged over the depth of the cortex. Above, "
+            f"the pial surface; below, the inflated one, with sulci in dark grey. {_COLOURS}"
         )
     if kind == "glass":
         return (

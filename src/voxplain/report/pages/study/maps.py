@@ -40,6 +40,11 @@ _VIEWER = (
     "map's own, right to four digits of the map's range (three of a single scan's). Maps are "
     "transparent below the threshold; a corrected p is shown on a logarithmic scale."
 )
+_CORTEX = (
+    " On the cortex (FreeSurfer's average, fsaverage5, in MNI152) the map that is chosen is read "
+    "between pial and white surface and averaged. Drag to turn it, or use the arrow keys; click "
+    "to bring the cross there; the ring is where the cross is. Sulci are dark."
+)
 
 
 def maps(found: StudyFound, shown: Shown) -> list[Item]:
@@ -54,13 +59,16 @@ def maps(found: StudyFound, shown: Shown) -> list[Item]:
         ]
     items: list[Item] = []
     if shown.viewer:
-        items.append(MapViewer("maps-viewer", shown.viewer, _VIEWER))
+        words = _VIEWER + _CORTEX * (not found.off_cortex)
+        items.append(MapViewer("maps-viewer", shown.viewer, words))
     for name, png in shown.pictures.items():
         if name.startswith("gallery:"):
             items.append(picture_of(name, png, found))
     for name, png in shown.pictures.items():
-        if name.startswith("mosaic:") or name == "glass":
+        if name.startswith(("mosaic:", "surface:")) or name == "glass":
             items.append(picture_of(name, png, found))
+    if found.off_cortex:
+        items.append(NotRun(f"Maps were not laid on the cortex: {found.off_cortex}."))
     items.append(_peaks(found))
     if "pattern" in found.methods:
         items.append(Cards(cards_of(["pattern"])))
