@@ -10,11 +10,12 @@ from typing import Any
 
 from docs.figures import read, short
 from docs.of_groups import OF_GROUPS
+from voxplain.report.words.cards import CARDS
 from voxplain.trust.rules import EDITION, RULES
 
 __all__ = ["PAGES", "filled"]
 
-PAGES = ("performance.md", "evidence.md", "verdict.md", "group.md", "regions.md")
+PAGES = ("performance.md", "evidence.md", "verdict.md", "measures.md", "group.md", "regions.md")
 OURS = "voxplain"
 WORDS = {
     "forward": "forward pass",
@@ -106,6 +107,22 @@ def localisation() -> str:
     return "\n".join(lines)
 
 
+def cards() -> str:
+    """Write the evaluation cards of the measures."""
+    told = []
+    for card in CARDS:
+        rows = [f"| **{what}** | {_cell(words)} |" for what, words in card.rows]
+        told.append(
+            "\n".join([f"### {card.title}: {card.functions}", "", "| | |", "|---|---|", *rows])
+        )
+        told += [card.note] * bool(card.note)
+    return "\n" + "\n\n".join(told) + "\n"
+
+
+def _cell(words: str) -> str:
+    return words.replace("|", "\\|")
+
+
 def rules() -> str:
     """Tell by which rules a study is judged."""
     head = "| test | figure | must be | weight | what a failure means | wrong alarms |"
@@ -131,6 +148,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "localisation": localisation,
     "rules": rules,
     **OF_GROUPS,
+    "cards": cards,
 }
 
 

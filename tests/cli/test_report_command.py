@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from html import unescape
+from html import escape, unescape
 from pathlib import Path
 
 import nibabel as nib
@@ -147,6 +147,12 @@ def test_all_parts_are_there_in_order(whole: Study) -> None:
     assert "Hippocampus L" in words(section(page, "maps"))
     assert "Clusters, Gradient for control: mean, class=control" in words(section(page, "group"))
     assert ".61" in words(section(page, "agreement"))
+    faithful = words(section(page, "faithfulness"))
+    assert "Curves of SmoothGrad were not kept by the version that tested them" in faithful
+    card = "How agreement is measured, and how it misleads"
+    assert card in words(section(page, "agreement"))
+    assert card not in words(section(page, "trust"))
+    assert "average precision is measured" not in words(page)
     statistics = {one["statistic"] for one in viewer(page)["maps"]}
     assert statistics == {"mean", "t", "corrected p, voxels", "corrected p, TFCE"}
     order = re.findall(r'<section id="(.*?)">', page)
@@ -193,6 +199,57 @@ def test_maps_of_all_others_lie_beside_the_page(run: Run, study: Study) -> None:
     # A later report finds them without being told.
     assert run(*QUICK, study.folder, "--subjects", 2)[0] == 0
     assert viewer(page_of(study))["elsewhere"] == data["elsewhere"]
+
+
+def rows_of(html: str, caption: str) -> list[list[str]]:
+    """Cells of the table with a caption, its head first."""
+    (table,) = re.findall(rf"<caption>{re.escape(caption)}</caption>(.*?)</table>", html, re.DOTALL)
+    lines = re.findall(r"<tr[^>]*>(.*?)</tr>", table, re.DOTALL)
+    cells = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", line, re.DOTALL) for line in lines]
+    return [[unescape(cell) for cell in row] for row in cells]
+
+
+@pytest.mark.usefixtures("plain")
+def test_tables_of_regions_that_explain_wrote_are_shown(run: Run, study: Study) -> None:
+    add_maps(study, ["gradient"])
+    assert run(*QUICK, study.folder)[0] == 0
+    before = section(page_of(study), "regions")
+    # Without tables of explain, the report's own have no ranks' intervals, and it says so.
+    head, *_ = rows_of(before, "Gradient, control: regions of AAL")
+    assert "95 % of ranks" not in head
+    assert f"voxplain explain {study.folder} --network mrinet --target own --atlas AAL" in words(
+        before
+    )
+    columns = "class label region voxels mean peak peak_x peak_y peak_z share density rank sd"
+    columns = f"{columns} rank_low rank_high".split()
+    rows = [
+        ["all", 2, "Second_R", 9, -0.2, -3, -1.4, 10, -20.6, 0.1, 2.5, 2, 0.3, 1, 7],
+        ["all", 1, "First_L", 9, 0.5, 4, 31, -0.2, 8, 0.2, 5, 1, 0.24, 1, 2],
+        ["all", 0, "outside regions", 9, 9, 9, 9, 9, 9, 0.7, 9, "n/a", "n/a", "n/a", "n/a"],
+        ["case", 1, "First_L", 9, 8, 8, 8, 8, 8, 8, 8, 1, 8, 8, 8],
+    ]
+    lines = ["\t".join(map(str, row)) for row in (columns, *rows)]
+    record = study.read_json("explain.json")
+    for atlas in ("AAL", "Own <b>"):
+        file = f"group/made_atlas-{len(atlas)}_regions.tsv"
+        study.write_text(file, "\n".join(lines) + "\n")
+        told = record["group"]["gradient"][0].setdefault("regions", [])
+        told.append({"atlas": atlas, "table": file, "best": {}})
+    study.write_json("explain.json", record)
+    assert run(*QUICK, study.folder)[0] == 0
+    html = section(page_of(study), "regions")
+    assert "--atlas AAL" not in html
+    # By hand: 12 scans; the quantile of Student's t for 11 degrees of freedom is 2.201.
+    half = 2.201 * 0.24 / 12**0.5
+    interval = f"{0.5 - half:.2g} to {0.5 + half:.2g}"
+    for caption in ("Gradient, control: regions of AAL", "Gradient, control: regions of Own <b>"):
+        _, first, second = rows_of(html, escape(caption))
+        assert first == [
+            "First L", "31,\xa00,\xa08", "4", "0.5", interval, "20.0 %", "5.00", "1", "1 to 2"
+        ]  # fmt: skip
+        assert second[:4] == ["Second R", "−1,\xa010,\xa0−21", "−3", "−0.2"]
+        assert second[-1] == "1 to 7"
+    assert "All regions: group/made_atlas-3_regions.tsv" in words(html)
 
 
 def test_figures_for_a_paper(run: Run, study: Study, monkeypatch: pytest.MonkeyPatch) -> None:

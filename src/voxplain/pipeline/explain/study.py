@@ -103,6 +103,14 @@ def explain_study(options: ScanOptions, progress: Progress) -> StudyExplained:
         "group": groups,
         "input_grid": OWN_GRIDS if means.own_grids else None,
         "seed": options.seed,
+        "options": {
+            "layer": options.layer,
+            "option": list(options.options),
+            "sample": options.sample,
+            "atlas": list(options.atlases),
+            "move_atlas": options.move_atlas,
+            "precision": options.precision,
+        },
         "seconds": time.perf_counter() - began,
         "versions": {"voxplain": __version__, "torch": torch.__version__},
     }
