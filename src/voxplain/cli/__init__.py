@@ -23,7 +23,7 @@ from voxplain.cli.reclassify import reclassify
 from voxplain.cli.report import report
 from voxplain.cli.trust import trust
 from voxplain.console import make_console, make_progress
-from voxplain.errors import VoxplainError, VoxplainWarning
+from voxplain.errors import StoppedError, VoxplainError, VoxplainWarning
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["app", "main"]
 
 INTERRUPTED = 130
+GO_ON = 75
+"""Ended by a signal between two batches: to be run again (``EX_TEMPFAIL`` of sysexits)."""
 
 app = typer.Typer(
     name="voxplain",
@@ -207,7 +209,7 @@ def _plain_warnings() -> Iterator[None]:
 
 
 def main() -> None:
-    """Run the command line; a mistake ends in one sentence and exit code 2.
+    """Run the command line; a mistake ends in one sentence and exit code 2, a signal in 75.
 
     Where ``VOXPLAIN_TRACEBACK`` is set, errors of voxplain's or of the network's code are raised.
     """
@@ -216,6 +218,9 @@ def main() -> None:
     try:
         with _plain_warnings():
             app()
+    except StoppedError as end:
+        typer.echo(f"voxplain: {end}", err=True)
+        sys.exit(GO_ON)
     except VoxplainError as error:
         # What a network's own code raised is its cause, and interests whoever wrote it.
         if os.environ.get("VOXPLAIN_TRACEBACK") and error.__cause__ is not None:

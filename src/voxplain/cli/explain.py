@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from voxplain.pipeline.shards.parts import Part
     from voxplain.results.judgement import JudgedMap, StudyExplained
 
 __all__ = ["explain"]
@@ -117,12 +118,20 @@ def explain(
         bool, typer.Option("--move-atlas", help="Move atlases to where they fit the brains best.")
     ] = False,
     latex: Annotated[bool, typer.Option("--latex", help="Tables of regions as LaTeX too.")] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(help="Of a study, make part i of n, as 3/10; the command without it joins."),
+    ] = None,
+    manifest: Annotated[
+        str | None, typer.Option(help="Run that the part belongs to, as part 0/n names it.")
+    ] = None,
 ) -> None:
     """Explain what a network makes of real scans."""
     from voxplain.attribution.methods import DEFAULT_METHOD
     from voxplain.pipeline.explain.options import ScanOptions
     from voxplain.pipeline.explain.scan import explain_scans
-    from voxplain.pipeline.explain.study import explain_study
+    from voxplain.pipeline.explain.study import explain_part, explain_study
+    from voxplain.pipeline.shards.parts import read_part
 
     _one_of("--align", align, ("affine", "centre"))
     _one_of("--grid", grid, ("input", "network"))
@@ -145,6 +154,9 @@ def explain(
         raise InputError("--sample draws scans of a study; of single scans, give those you want.")
     if atlas and not study:
         raise InputError("--atlas sums up the mean maps of a study; of single scans, leave it out.")
+    if (shard or manifest) and not (study and shard):
+        raise InputError("--shard makes a part of a study, and --manifest belongs to it; give all.")
+    part = read_part(shard) if shard else None
     console = make_console()
     options = ScanOptions(
         network=network,
@@ -175,6 +187,10 @@ def explain(
         move_atlas=move_atlas,
     )
     with importable_here():
+        if part:
+            run = explain_part(options, part, make_progress(console), manifest)
+            _tell_part(run, part, options.out, console)
+            return
         if study:
             _tell_groups(explain_study(options, make_progress(console)), study, console)
         else:
@@ -196,6 +212,15 @@ def _study(study: Path | None, former: Path | None) -> Path | None:
         stacklevel=2,
     )
     return former
+
+
+def _tell_part(run: str, part: Part, study: Path, console: Console) -> None:
+    done = f"Part {part} of {run} is done" if part.number else f"{run} is fixed"
+    console.print(
+        f"{done}; the same command without --shard joins all parts of {study}.",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _tell_groups(made: StudyExplained, study: Path, console: Console) -> None:

@@ -18,7 +18,8 @@ from voxplain.study.reading import StudyReader
 __all__ = ["Folder"]
 
 _NOT_IN_BIDS = (
-    *("cohort/", "group/", "model/", "null/", "figures/", "phantom/", "report-scans/", "trust/"),
+    *("cohort/", "group/", "model/", "null/", "figures/", "phantom/", "report-scans/", "runs/"),
+    "trust/",
     *("*.html", "**/*_statmap.*"),
     *("cohort.json", "demo.json", "exclusions.tsv", "explain.json", "group.json", "summary.json"),
     "trust.json",
