@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from voxplain import __version__
-from voxplain.cli import cohort
+from voxplain.cli import cohort, submit
 from voxplain.cli.explain import explain
 from voxplain.cli.features import features
 from voxplain.cli.fit import fit
 from voxplain.cli.group import group
 from voxplain.cli.phantom import phantom
+from voxplain.cli.plan import plan
 from voxplain.cli.reclassify import reclassify
 from voxplain.cli.report import report
 from voxplain.cli.trust import trust
@@ -48,6 +49,7 @@ app = typer.Typer(
 
 
 app.add_typer(cohort.app)
+app.add_typer(submit.app)
 app.command()(phantom)
 app.command()(fit)
 app.command()(explain)
@@ -56,6 +58,8 @@ app.command()(reclassify)
 app.command()(features)
 app.command()(trust)
 app.command()(report)
+app.command()(plan)
+app.command()(submit.status)
 
 
 def _version(wanted: bool) -> None:

@@ -125,7 +125,7 @@ def explain(
     manifest: Annotated[
         str | None, typer.Option(help="Run that the part belongs to, as part 0/n names it.")
     ] = None,
-) -> None:
+) -> tuple[Path, str] | None:
     """Explain what a network makes of real scans."""
     from voxplain.attribution.methods import DEFAULT_METHOD
     from voxplain.pipeline.explain.options import ScanOptions
@@ -190,12 +190,13 @@ def explain(
         if part:
             run = explain_part(options, part, make_progress(console), manifest)
             _tell_part(run, part, options.out, console)
-            return
+            return options.out, run
         if study:
             _tell_groups(explain_study(options, make_progress(console)), study, console)
         else:
             _tell_scans(explain_scans(options, make_progress(console)), options.out, console)
     console.print(f"Written: {options.out / 'explain.json'}", highlight=False, soft_wrap=True)
+    return None
 
 
 def _study(study: Path | None, former: Path | None) -> Path | None:

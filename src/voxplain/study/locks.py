@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from errno import EACCES, EAGAIN, EROFS
 from pathlib import Path
 
+from voxplain.atomic import alive
 from voxplain.errors import StudyError
 
 try:
@@ -15,7 +16,7 @@ try:
 except ImportError:  # pragma: no cover - Windows knows no such locks
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["at_work"]
+__all__ = ["alive", "at_work"]
 
 
 @contextmanager

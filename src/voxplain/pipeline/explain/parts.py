@@ -220,6 +220,8 @@ def opened_run(
         rule = rule_of(options, folds[0])
         if options.layer != "auto":
             layer_name(folds[0].load(), options.layer)
+        if part is None:
+            study.sweep()
         with stoppable() as stop:
             run = _fixed(options, study, cohort, folds, part, name)
             yield Opened(options, replace(run, between=stop), folds, rule)

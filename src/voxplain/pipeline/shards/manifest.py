@@ -44,9 +44,9 @@ class Manifest:
         StudyError
             If another run that was asked the same, and was made of other files, is not joined yet.
         """
-        if self.name not in unjoined(study):
+        if kept_manifest(study, self.name) is None:
             study.write_json(f"runs/{self.name}/{_FILE}", self.content)
-            study.remove(f"runs/{self.name}/{_JOINED}")
+        study.remove(f"runs/{self.name}/{_JOINED}")
         for name in unjoined(study):
             other = kept_manifest(study, name)
             if other and other.content["asked"] == self.content["asked"]:
