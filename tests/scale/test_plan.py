@@ -53,6 +53,7 @@ def test_a_plan_is_told_and_nothing_is_left(run: Run, fitted: Path, tmp_path: Pa
     assert "(more than 6 have nothing to do)" in rows
     assert "88 maps take" in rows
     assert "in 176 files" in rows
+    assert not (study / "runs").exists()
     after = {path: path.read_bytes() for path in study.rglob("*") if path.is_file()}
     assert after == before
 
@@ -66,7 +67,10 @@ def test_mistakes(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("sample", [3])
-def test_a_sample_is_planned_as_it_is_explained(run: Run, fitted: Path, sample: int) -> None:
-    code, shown, _ = run("plan", fitted, *NET, "--method", "gradient", "--sample", sample)
+def test_a_sample_is_planned_as_it_is_explained(
+    run: Run, fitted: Path, tmp_path: Path, sample: int
+) -> None:
+    study = Path(shutil.copytree(fitted, tmp_path / "study"))
+    code, shown, _ = run("plan", study, *NET, "--method", "gradient", "--sample", sample)
     assert code == 0
     assert f"{sample} maps take" in re.sub(r"\s+", " ", shown)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from voxplain.cli.modules import importable_here
+from voxplain.cli.shards import tell_part
 from voxplain.console import make_console, make_progress
 from voxplain.errors import InputError, VoxplainWarning
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from voxplain.pipeline.shards.parts import Part
     from voxplain.results.judgement import JudgedMap, StudyExplained
 
 __all__ = ["explain"]
@@ -189,7 +189,7 @@ def explain(
     with importable_here():
         if part:
             run = explain_part(options, part, make_progress(console), manifest)
-            _tell_part(run, part, options.out, console)
+            tell_part(run, part, options.out, console)
             return options.out, run
         if study:
             _tell_groups(explain_study(options, make_progress(console)), study, console)
@@ -213,15 +213,6 @@ def _study(study: Path | None, former: Path | None) -> Path | None:
         stacklevel=2,
     )
     return former
-
-
-def _tell_part(run: str, part: Part, study: Path, console: Console) -> None:
-    done = f"Part {part} of {run} is done" if part.number else f"{run} is fixed"
-    console.print(
-        f"{done}; the same command without --shard joins all parts of {study}.",
-        highlight=False,
-        soft_wrap=True,
-    )
 
 
 def _tell_groups(made: StudyExplained, study: Path, console: Console) -> None:

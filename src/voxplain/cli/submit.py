@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from time import sleep
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +13,7 @@ import typer
 
 from voxplain import __version__
 from voxplain.cli.explain import explain
+from voxplain.cli.fit import fit
 from voxplain.console import make_console
 from voxplain.errors import InputError
 
@@ -26,7 +28,7 @@ app = typer.Typer(
     name="submit", help="Give a long command to a cluster, in parts.", no_args_is_help=True
 )
 
-_IN_PARTS = {"explain": explain}
+_IN_PARTS: dict[str, Callable[..., tuple[Path, str] | None]] = {"explain": explain, "fit": fit}
 _POLL, _SLOWEST = 30.0, 300.0
 
 
@@ -38,7 +40,8 @@ def _common() -> None:
 @app.command(context_settings={"allow_interspersed_args": False, "ignore_unknown_options": False})
 def slurm(
     command: Annotated[
-        list[str], typer.Argument(help="explain STUDY ..., as it is typed after 'voxplain'.")
+        list[str],
+        typer.Argument(help="explain STUDY ... or fit STUDY ..., as it is typed after 'voxplain'."),
     ],
     parts: Annotated[int, typer.Option(help="Parts, each a task of the job array.")] = 10,
     at_once: Annotated[int | None, typer.Option(help="Most parts that run at once.")] = None,
@@ -197,7 +200,7 @@ def _table(found: list[PartStatus], *, every: bool = False) -> Table:
     from rich.table import Table
 
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-    for column in ("run", "part", "state", "maps", "where", "why"):
+    for column in ("run", "part", "state", "done", "where", "why"):
         table.add_column(column, overflow="fold")
     states: dict[tuple[str, str], list[PartStatus]] = {}
     for one in found:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -19,14 +18,20 @@ from voxplain.attribution.methods import make_method
 from voxplain.attribution.network.names import layer_name
 from voxplain.attribution.variation import FEWEST_SCANS
 from voxplain.cohort.store.reader import open_store
-from voxplain.errors import StudyError
 from voxplain.pipeline.explain.options import ScanOptions
 from voxplain.pipeline.explain.regions import with_regions
 from voxplain.pipeline.explain.targets import rule_of, sample_of
 from voxplain.pipeline.explain.variation import components_of, with_scans
 from voxplain.pipeline.fit.fitted import Fitted, networks_of_folds
 from voxplain.pipeline.maps import Known, voxels_sha256
-from voxplain.pipeline.shards.manifest import Manifest, find_manifest, unjoined
+from voxplain.pipeline.shards.manifest import (
+    BUSY,
+    STORE,
+    Manifest,
+    cohort_hashes,
+    find_manifest,
+    unjoined,
+)
 from voxplain.pipeline.shards.parts import Part, PartRecord
 from voxplain.pipeline.shards.stopping import stoppable
 from voxplain.pipeline.streams import Some
@@ -35,12 +40,6 @@ from voxplain.study.locks import at_work
 from voxplain.volume import Cohort, Volume
 
 __all__ = ["StudyRun", "opened_run"]
-
-_TABLE, _STORE = "cohort/participants.tsv", "cohort/store.json"
-_BUSY = (
-    "Another voxplain command is at work in {}, or parts of a run are; wait until it has ended, "
-    "and run the same command again."
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,7 +211,7 @@ def opened_run(
     """
     cohort = open_store(options.out / "cohort")
     study = Study(options.out, "voxplain study", __version__)
-    with at_work(study.folder / _STORE, together=part is not None, busy=_BUSY.format(options.out)):
+    with at_work(study.folder / STORE, together=part is not None, busy=BUSY.format(options.out)):
         if not options.methods:
             enough = len(cohort) >= FEWEST_SCANS
             options = replace(options, methods=(DEFAULT_METHOD, *[GROUP_METHOD] * enough))
@@ -238,9 +237,7 @@ def _fixed(
     asked, chosen = _asked(options), sample_of(cohort, options.sample, options.seed)
     rows = [[row for row in fold.rows if row in chosen] for fold in folds]
     found = {
-        "version": __version__,
-        "table_sha256": _file_sha256(study, _TABLE),
-        "store_sha256": _file_sha256(study, _STORE),
+        **cohort_hashes(study),
         "folds": [{"place": f.place, "rows": r} for f, r in zip(folds, rows, strict=True)],
     }
     plain_options = {
@@ -282,10 +279,3 @@ def _asked(options: ScanOptions) -> dict[str, Any]:
         "sample": options.sample,
         "seed": options.seed,
     }
-
-
-def _file_sha256(study: Study, name: str) -> str:
-    content = study.read_bytes(name)
-    if content is None:
-        raise StudyError(f"{study.folder / name} cannot be read; look whether it is there.")
-    return hashlib.sha256(content).hexdigest()

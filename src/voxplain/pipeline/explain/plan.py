@@ -199,7 +199,7 @@ def _timed(
 
 def _writing(opened: Opened, map_: AttributionMap) -> _Written:
     """Write a map where maps will be, read it, and take it away."""
-    study, name, took = opened.run.study, "runs/measured", list[float]()
+    study, name, took = opened.run.study, "measured", list[float]()
     for _ in range(3):
         began = time.perf_counter()
         study.write_volume(name, map_.values, map_.grid)

@@ -9,10 +9,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from voxplain import __version__
 from voxplain.errors import StudyError
 from voxplain.study import Study, StudyReader
 
-__all__ = ["Manifest", "find_manifest", "kept_manifest", "unjoined"]
+__all__ = [
+    "BUSY", "STORE", "Manifest", "cohort_hashes", "find_manifest", "kept_manifest", "unjoined",
+]  # fmt: skip
+
+STORE = "cohort/store.json"
+"""File of a study that is locked while a command works; see `voxplain.study.locks`."""
+
+BUSY = (
+    "Another voxplain command is at work in {}, or parts of a run are; wait until it has ended, "
+    "and run the same command again."
+)
 
 _FILE, _JOINED = "manifest.json", "joined.json"
 _PATIENCE, _STEP = 30.0, 1.0
@@ -97,6 +108,23 @@ _WORDS = {
     "folds": "A network, or the scans that it held out,",
     "asked": "What is asked",
 }
+
+
+def cohort_hashes(study: StudyReader) -> dict[str, str]:
+    """Hash the participants' table and the store's record, and name the version of voxplain.
+
+    Raises
+    ------
+    StudyError
+        If one cannot be read.
+    """
+    found = {"version": __version__}
+    for key, name in (("table_sha256", "cohort/participants.tsv"), ("store_sha256", STORE)):
+        content = study.read_bytes(name)
+        if content is None:
+            raise StudyError(f"{study.folder / name} cannot be read; look whether it is there.")
+        found[key] = hashlib.sha256(content).hexdigest()
+    return found
 
 
 def kept_manifest(study: StudyReader, name: str) -> Manifest | None:
