@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -156,7 +157,7 @@ class Cohort:
         if not -len(self) <= index < len(self):
             raise IndexError(index)
         position = index % len(self)
-        return Volume(self.load(position), self.grid, self.subjects[position])
+        return Volume(self.load(position), self.grid, self._names[position])
 
     def __iter__(self) -> Iterator[Volume]:
         return (self[i] for i in range(len(self)))
@@ -164,9 +165,13 @@ class Cohort:
     @property
     def subjects(self) -> list[str]:
         """Label of each scan in order: its participant's without ``sub-``, session and run."""
+        return list(self._names)
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
         table = self.participants
         columns = [table[name] for name in _SCAN_COLUMNS if name in table.columns]
-        return [scan_name(*parts) for parts in zip(*columns, strict=True)]
+        return tuple(scan_name(*parts) for parts in zip(*columns, strict=True))
 
     @property
     def labels(self) -> NDArray[np.int64]:
