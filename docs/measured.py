@@ -106,6 +106,10 @@ def localisation() -> str:
     return "\n".join(lines)
 
 
+_COUNTED = dict.fromkeys(("relu", "masks"), "none, by construction")
+"""Of rules that count what is there: where nothing is wrong, the count is what it must be."""
+
+
 def rules() -> str:
     """Tell by which rules a study is judged."""
     head = "| test | figure | must be | weight | what a failure means | wrong alarms |"
@@ -114,7 +118,7 @@ def rules() -> str:
     for rule in RULES.values():
         limit = "its null's limit" if rule.threshold is None else f"{rule.threshold:g}"
         cells = (f"`{rule.test}`", rule.statistic, f"{rule.direction} {limit}", rule.weight)
-        alarms = "not measured"
+        alarms = _COUNTED.get(rule.test, "not measured")
         if rule.test in drawn:
             one = drawn[rule.test]
             alarms = f"{one['failed']} of {one['draws']} drawn"
