@@ -123,6 +123,10 @@ def _cell(words: str) -> str:
     return words.replace("|", "\\|")
 
 
+_COUNTED = dict.fromkeys(("relu", "masks"), "none, by construction")
+"""Of rules that count what is there: where nothing is wrong, the count is what it must be."""
+
+
 def rules() -> str:
     """Tell by which rules a study is judged."""
     head = "| test | figure | must be | weight | what a failure means | wrong alarms |"
@@ -131,7 +135,7 @@ def rules() -> str:
     for rule in RULES.values():
         limit = "its null's limit" if rule.threshold is None else f"{rule.threshold:g}"
         cells = (f"`{rule.test}`", rule.statistic, f"{rule.direction} {limit}", rule.weight)
-        alarms = "not measured"
+        alarms = _COUNTED.get(rule.test, "not measured")
         if rule.test in drawn:
             one = drawn[rule.test]
             alarms = f"{one['failed']} of {one['draws']} drawn"

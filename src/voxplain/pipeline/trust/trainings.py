@@ -60,18 +60,13 @@ class OwnMaps:
     folds: Mapping[int, NDArray[np.float32]]
 
 
-def own_maps(
-    own: OwnStudy, method: str, folder: str = "", target: str = "", most: int = _SCANS
-) -> OwnMaps:
+def own_maps(own: OwnStudy, method: str, most: int = _SCANS) -> OwnMaps:
     """Read the maps that a study holds, and average them fold by fold.
 
     Parameters
     ----------
     own : OwnStudy
     method : str
-    folder : str, default=""
-        A sub-study of it.
-    target : str, optional
     most : int, default=40
         Scans of a fold.
 
@@ -84,7 +79,7 @@ def own_maps(
     StudyError
         If there is no map.
     """
-    place = own.place(folder) if folder else own.folder
+    place = own.folder
     study = Study(place, "voxplain study", __version__)
     found: dict[str, dict[int, list[tuple[int, Any]]]] = {}
     position = {subject: i for i, subject in enumerate(open_store(place / "cohort").subjects)}
@@ -99,7 +94,7 @@ def own_maps(
             f"with --method {method} first."
         )
     counts = {told: sum(map(len, folds.values())) for told, folds in found.items()}
-    chosen = target if target in found else max(sorted(counts), key=lambda told: counts[told])
+    chosen = max(sorted(counts), key=lambda told: counts[told])
     means = {}
     for fold, held in sorted(found[chosen].items()):
         total = sum(AttributionMap.load(path).values.astype(np.float64) for _, path in held)
