@@ -19,8 +19,7 @@ __all__ = ["Folder"]
 
 _NOT_IN_BIDS = (
     *("cohort/", "group/", "model/", "null/", "figures/", "phantom/", "report-scans/", "runs/"),
-    "trust/",
-    *("*.html", "**/*_statmap.*"),
+    *("trust/", "input_grid/", "*.html", "**/*_statmap.*", "**/*_regions.*"),
     *("cohort.json", "demo.json", "exclusions.tsv", "explain.json", "group.json", "summary.json"),
     "trust.json",
 )
