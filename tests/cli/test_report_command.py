@@ -149,10 +149,10 @@ def test_all_parts_are_there_in_order(whole: Study) -> None:
     assert ".61" in words(section(page, "agreement"))
     faithful = words(section(page, "faithfulness"))
     assert "Curves of SmoothGrad were not kept by the version that tested them" in faithful
-    card = "How agreement is measured, and how it misleads"
+    card = "Agreement: what it measures, and how it misleads"
     assert card in words(section(page, "agreement"))
     assert card not in words(section(page, "trust"))
-    assert "average precision is measured" not in words(page)
+    assert "Average precision: what it measures" not in words(page)
     statistics = {one["statistic"] for one in viewer(page)["maps"]}
     assert statistics == {"mean", "t", "corrected p, voxels", "corrected p, TFCE"}
     order = re.findall(r'<section id="(.*?)">', page)

@@ -102,7 +102,7 @@ def test_nothing_stands_in_anyone_s_way(
     one.part("axial").tap(position={"x": 60, "y": 60})
     assert one.place()[2] == peak[2]
     assert one.place() != peak
-    one.page.locator(".cases summary").first.click()
+    one.page.locator("#scans .cases summary").first.click()
     one.page.evaluate(Path(axe_file).read_text(encoding="utf-8"))
     assert one.page.evaluate(AXE) == []
     wide = one.page.evaluate("document.documentElement.scrollWidth")
@@ -199,7 +199,7 @@ def test_every_control_shows_another_picture(seen: Seen) -> None:
 
 
 def test_a_single_scan_is_shown_from_the_page_and_from_beside_it(seen: Seen) -> None:
-    seen.page.locator(".cases summary").nth(1).click()
+    seen.page.locator("#scans .cases summary").nth(1).click()
     seen.page.get_by_role("button", name="Show in the viewer").nth(0).click()
     values = values_of("gradient")
 
