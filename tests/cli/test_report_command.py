@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
+import zlib
 from collections.abc import Callable
 from html import escape, unescape
 from pathlib import Path
@@ -26,12 +28,14 @@ from made_study import (
     whole_study,
 )
 
+from voxplain.cohort import fsaverage
 from voxplain.pipeline.report.options import ReportOptions
 from voxplain.pipeline.report.run import write_report
 from voxplain.pipeline.report.scans import judge_scans
 from voxplain.progress import Silent
 from voxplain.results.study import ScanFound
 from voxplain.study import Study
+from voxplain.volume import resample
 
 Run = Callable[..., tuple[int, str, str]]
 QUICK = ("report", "--no-figures")
@@ -149,16 +153,58 @@ def test_all_parts_are_there_in_order(whole: Study) -> None:
     assert ".61" in words(section(page, "agreement"))
     faithful = words(section(page, "faithfulness"))
     assert "Curves of SmoothGrad were not kept by the version that tested them" in faithful
-    card = "How agreement is measured, and how it misleads"
+    card = "Agreement: what it measures, and how it misleads"
     assert card in words(section(page, "agreement"))
     assert card not in words(section(page, "trust"))
-    assert "average precision is measured" not in words(page)
+    assert "Average precision: what it measures" not in words(page)
     statistics = {one["statistic"] for one in viewer(page)["maps"]}
     assert statistics == {"mean", "t", "corrected p, voxels", "corrected p, TFCE"}
     order = re.findall(r'<section id="(.*?)">', page)
     wanted = ["verdict", "asked", "accuracy", "maps", "group", "regions", "agreement"]
     wanted += ["faithfulness", "masked", "features", "trust", "scans", "methods", "repeat"]
     assert order == wanted
+
+
+@pytest.mark.usefixtures("plain")
+def test_scans_that_are_not_in_mni_space_lie_on_no_cortex(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The brain stays where it is in the box, and the box moves.
+    monkeypatch.setattr("made_study.GRID", GRID.moved(np.array([0, 0, 40.0])))
+    monkeypatch.setattr("made_study.resample", lambda values, grid, _: resample(values, grid, GRID))
+    study = bare_study(tmp_path / "study")
+    add_maps(study, ["gradient"])
+    assert run(*QUICK, study.folder)[0] == 0
+    page = page_of(study)
+    said = re.search(
+        r"Maps were not laid on the cortex: (\d+) % of the average cortex of MNI space lies in "
+        "the brain of the scans, so that they are not in MNI space",
+        words(section(page, "maps")),
+    )
+    assert said
+    assert 20 < int(said[1]) < 90
+    assert "cortex" not in viewer(page)
+    assert "fischl1999" not in page
+
+
+def test_scans_in_mni_space_lie_on_the_cortex(whole: Study) -> None:
+    page = page_of(whole)
+    assert "Maps were not laid" not in page
+    assert "[fischl1999]" in words(section(page, "methods"))
+    told, cortex = viewer(page)["cortex"], fsaverage()
+    raw = {name: zlib.decompress(base64.b64decode(text)) for name, text in told.items()}
+
+    def numbers(name: str) -> np.ndarray:
+        low, high = np.frombuffer(raw[name], np.uint8).reshape(2, -1).astype(int)
+        return (low | (high << 8)).astype(np.uint16).view(np.int16).reshape(3, -1).T
+
+    np.testing.assert_allclose(numbers("pial") / 10, cortex.pial, atol=0.051)
+    white = numbers("pial").astype(int) + numbers("inward")
+    np.testing.assert_allclose(white / 10, cortex.white, atol=0.051)
+    np.testing.assert_allclose(numbers("inflated") / 10, cortex.inflated, atol=0.051)
+    np.testing.assert_array_equal(np.cumsum(numbers("faces"), axis=0), cortex.faces)
+    assert list(raw["sulcus"]) == (cortex.sulcus > 0).astype(int).tolist()
+    assert sum(map(len, told.values())) < 400_000
 
 
 def test_a_name_from_a_file_is_text_and_no_markup(whole: Study) -> None:

@@ -11,9 +11,10 @@ import pytest
 from matplotlib.figure import Figure
 from report_scenes import head_on, slab_on
 
+from voxplain.cohort import fsaverage
 from voxplain.errors import InputError
 from voxplain.grid import Grid
-from voxplain.report.figures.brain import glass
+from voxplain.report.figures.brain import glass, surface
 from voxplain.report.figures.charts import intervals, ranks, removal
 from voxplain.results.study import RegionValue, RemovalCurve
 
@@ -110,3 +111,27 @@ def test_glass_brains_share_a_scale_and_leave_out_what_is_no_brain(
     assert any("below 0.5 nothing is shown" in text for text in words)
     with pytest.raises(InputError, match="one map or more"):
         glass.glass_brains([], inside, las_grid)
+
+
+def test_each_hemisphere_is_seen_from_the_side_that_is_written_above_it(
+    drawn: Callable[..., Figure],
+) -> None:
+    cortex = fsaverage()
+    front = cortex.pial[:, 1] > 50
+    values = np.where(front, 2.0, 0.0)
+    figure = drawn(surface, "surfaces", values, cortex, "Gradient, case", "logit")
+    panels = [axes for axes in figure.axes if axes.collections]
+    titles = [axes.get_title() for axes in panels[:4]]
+    assert titles == ["left, lateral", "left, medial", "right, medial", "right, lateral"]
+    for number, axes in enumerate(panels):
+        mesh = axes.collections[0]
+        places = mesh._triangulation.x
+        part = slice(0, cortex.half) if number % 4 < 2 else slice(cortex.half, None)
+        # The frontal pole is on the left of the left hemisphere's outside, and of the right
+        # one's inside.
+        towards_left = number % 4 in (0, 2)
+        red, _, blue, _ = mesh.get_facecolor()[front[part]].T
+        assert np.mean(red - blue) > 0.2
+        assert (places[front[part]].mean() < places.mean()) == towards_left
+    with pytest.raises(InputError, match="20484 vertices needs as many values"):
+        surface.surfaces(values[1:], cortex)

@@ -18,6 +18,7 @@ from voxplain.pipeline.report.scans import Profiles, read_profiles
 from voxplain.pipeline.report.scenery import Place
 from voxplain.progress import Progress
 from voxplain.report.html.viewer import ShownMap, packed_maps
+from voxplain.report.words.maps import shown_label
 from voxplain.results.study import GroupTest, MeanMap, Peak
 from voxplain.study import Study
 from voxplain.volume import Cohort
@@ -82,20 +83,9 @@ class StudyMaps:
         # A map may be the same everywhere, such as a p of 1; a scan may not.
         return read_image(self.study.folder / file)[0].astype(np.float32)
 
-    @property
-    def several(self) -> bool:
-        """Whether there are mean maps of several networks, which labels then name."""
-        return len({one.network for one in self.means}) > 1
-
     def label(self, one: MeanMap) -> str:
-        """Name the method of a mean map; also its network and rule where there are several."""
-        same = {
-            other.rule
-            for other in self.means
-            if (other.method, other.target, other.network) == (one.method, one.target, one.network)
-        }
-        network = f", {one.network}" if self.several and one.network else ""
-        return f"{one.label}{network}" + f", target {one.rule}" * (len(same) > 1)
+        """Name the method of a mean map as it is shown."""
+        return shown_label(one, self.means)
 
     def options_of(self, method: str) -> Mapping[str, Any]:
         """Tell with which options the maps of a method were made."""

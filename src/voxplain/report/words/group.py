@@ -7,7 +7,15 @@ from typing import Any
 
 from voxplain.results.study import GroupTest
 
-__all__ = ["coordinates", "p_cells", "p_columns", "p_text", "statistic_words", "test_title"]
+__all__ = [
+    "coordinates",
+    "effect_words",
+    "p_cells",
+    "p_columns",
+    "p_text",
+    "statistic_words",
+    "test_title",
+]
 
 _STATISTIC = {
     "voxel": "single voxels",
@@ -25,7 +33,12 @@ def statistic_words(name: str) -> str:
 def test_title(test: GroupTest) -> str:
     """Say what was tested."""
     only = test.request.get("only")
-    return f"{test.label} for {test.target}: {test.told['effect']}" + (f", {only}" if only else "")
+    return f"{test.label} for {test.target}: {effect_words(test)}" + (f", {only}" if only else "")
+
+
+def effect_words(test: GroupTest) -> str:
+    """Name what was tested, with a minus sign between two levels."""
+    return str(test.told["effect"]).replace(" - ", " − ")
 
 
 def p_text(value: float) -> str:

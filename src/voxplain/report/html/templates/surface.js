@@ -42,7 +42,17 @@ class CortexView {
     this.normals = Object.fromEntries(CortexView.SURFACES.map((name) => [name, this.normalsOf(this.places[name])]));
     this.colours = new Uint8Array(3 * this.count);
     this.listen();
+    this.shown = this.viewer.map;
+    this.values = this.read();
+    this.face();
     this.see();
+  }
+
+  // Begin where the map is strongest.
+  face() {
+    const sizes = this.values.map(Math.abs), best = sizes.indexOf(sizes.reduce((a, b) => Math.max(a, b), 0));
+    const right = best >= this.half, outward = this.normals.inflated[best] > 0 === right;
+    this.viewer.part("view").value = `${right ? "right" : "left"}, ${outward ? "lateral" : "medial"}`;
   }
 
   listen() {
@@ -279,7 +289,7 @@ class CortexView {
     }
     const mm = this.middle(at), words = viewer.wordsAt(mm, this.values[at]);
     const view = `${this.name} surface, ${viewer.part("view").value}`;
-    viewer.part("cortex-top").textContent = `Strongest in these hemispheres, averaged over the depth of the cortex: ${words}`;
+    viewer.part("cortex-top").textContent = `Strongest on the cortex that is shown, averaged over its depth: ${words}`;
     this.canvas.setAttribute("aria-label", `${view}; strongest: ${words}. Arrow keys turn it, Home turns it back`);
   }
 }

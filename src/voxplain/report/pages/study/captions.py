@@ -58,7 +58,8 @@ def caption_of(name: str, found: StudyFound) -> str:
     if kind == "gallery":
         return (
             f"Mean maps of all methods for {rest}, at the same cuts. Each row has its own scale. "
-            f"{_COLOURS} {_SIDES}{outlined}"
+            f"{_COLOURS} {_SIDES}{outlined} “Beyond head”: the part of the summed magnitudes that "
+            "lies outside the head, and is not drawn."
         )
     if kind == "mosaic":
         count = next((m.scans for m in found.means if m.target == target), None)

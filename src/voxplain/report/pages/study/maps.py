@@ -27,6 +27,7 @@ from voxplain.report.words.group import (
     test_title,
 )
 from voxplain.report.words.judgement import JUDGED_COLUMNS, judged_rows
+from voxplain.report.words.maps import shown_label
 from voxplain.report.words.numbers import number
 from voxplain.results.study import GroupTest, StudyFound
 
@@ -80,8 +81,7 @@ def maps(found: StudyFound, shown: Shown) -> list[Item]:
 def _peaks(found: StudyFound) -> Table:
     rows = [
         (
-            f"{one.label}, {one.target}"
-            + f", {one.network}" * (len({m.network for m in found.means}) > 1),
+            f"{shown_label(one, found.means)}, {one.target}",
             *(round(x) for x in peak.place),
             number(peak.value, 3),
             peak.region.replace("_", " ") or None,
@@ -162,10 +162,10 @@ def _clusters(test: GroupTest, clusters: list[Mapping[str, Any]], count: int) ->
     rows = tuple(
         (
             one["cluster"],
-            one["direction"],
+            str(one["direction"]).replace(" - ", " − "),
             one["voxels"],
-            round(one["volume_ml"], 1),
-            round(one["peak_t"], 2),
+            f"{one['volume_ml']:.1f}",
+            f"{one['peak_t']:.2f}".replace("-", "−"),
             coordinates((one["x"], one["y"], one["z"])),
             one["region"].replace("_", " "),
             *p_cells(one),

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from voxplain.report.html.sections import (
+    Case,
+    Cases,
     Heading,
     Item,
     NotRun,
@@ -21,7 +23,7 @@ from voxplain.results.study import GroupTest, RegionList, RegionValue, StudyFoun
 
 __all__ = ["regions"]
 
-_MOST, _FEWER, _TESTED = 10, 5, 8
+_MOST, _NAMED, _TESTED = 10, 3, 8
 
 
 def regions(found: StudyFound, shown: Shown) -> list[Item]:
@@ -38,9 +40,10 @@ def regions(found: StudyFound, shown: Shown) -> list[Item]:
     ]
     items += [SideBySide(tuple(pictures[i : i + 2])) for i in range(0, len(pictures), 2)]
     first = found.regions[0]
-    for listed in found.regions:
-        main = (listed.label, listed.atlas) == (first.label, first.atlas)
-        items.append(_table(listed, _MOST if main else _FEWER))
+    main = [one for one in found.regions if (one.label, one.atlas) == (first.label, first.atlas)]
+    items += [_table(one) for one in main]
+    others = tuple(_case(one) for one in found.regions if one not in main)
+    items += [Cases(others)] if others else []
     if not any(one.file for one in found.regions):
         items.append(_not_kept(found))
     tested = [test for test in found.tests if test.regions]
@@ -70,8 +73,15 @@ def _not_kept(found: StudyFound) -> NotRun:
     return NotRun("Intervals of ranks and whole tables were not made.", command)
 
 
-def _table(listed: RegionList, most: int) -> Table:
-    values = listed.values[:most]
+def _case(listed: RegionList) -> Case:
+    """Close a table whose first regions can be seen."""
+    best = ", ".join(one.region.replace("_", " ") for one in listed.values[:_NAMED])
+    title = f"{listed.label}, {listed.target}: regions of {listed.atlas}"
+    return Case(title, best, "plain", (_table(listed),))
+
+
+def _table(listed: RegionList) -> Table:
+    values = listed.values[:_MOST]
     columns: dict[str, list[str | None]] = {
         "region": [one.region.replace("_", " ") for one in values],
         "peak at x, y, z (mm)": [
