@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from voxplain.attribution import Method
     from voxplain.results.demo import DemoResult
 
-__all__ = ["app", "main"]
+__all__ = ["app", "guarded", "main"]
 
 INTERRUPTED = 130
 GO_ON = 75
@@ -213,7 +213,12 @@ def _plain_warnings() -> Iterator[None]:
 
 
 def main() -> None:
-    """Run the command line; a mistake ends in one sentence and exit code 2, a signal in 75.
+    """Run the command line; see `guarded`."""
+    guarded(app)
+
+
+def guarded(work: Callable[[], object]) -> None:
+    """Do the work of a command; a mistake ends in one sentence and exit code 2, a signal in 75.
 
     Where ``VOXPLAIN_TRACEBACK`` is set, errors of voxplain's or of the network's code are raised.
     """
@@ -221,7 +226,7 @@ def main() -> None:
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     try:
         with _plain_warnings():
-            app()
+            work()
     except StoppedError as end:
         typer.echo(f"voxplain: {end}", err=True)
         sys.exit(GO_ON)
