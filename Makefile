@@ -34,9 +34,10 @@ browser: # what tests of pages need; they are skipped where it cannot be had
 cases: $(READY) ## run the tests made after public problem reports (part of make test)
 	@$(PYTEST) -n 2 tests/cases
 
-coverage: $(READY) ## run the tests and list what no test reaches (branches, processes included)
+coverage: $(READY) ## run the tests and name what none reaches and tests/uncovered.tsv does not excuse
 	@$(PYTEST) -n 2 --dist loadgroup --assert=plain \
-		--cov --cov-report=term-missing:skip-covered --cov-report=html
+		--cov --cov-report=term-missing:skip-covered --cov-report=html --cov-report=json:.coverage.json
+	@$(BIN)/python tests/uncovered.py .coverage.json
 
 mutants: $(READY) ## plant each mutant of tests/mutants and see whether its tests fail (hours)
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/mutants/run.py --jobs 2

@@ -286,23 +286,18 @@ def smooth(values: ArrayLike, grid: Grid, fwhm: float) -> NDArray[np.float32]:
     -------
     array (X, Y, Z), float32
     """
-    from scipy.ndimage import gaussian_filter
+    from scipy.ndimage import find_objects, gaussian_filter
 
     array = np.asarray(values, dtype=np.float32)
     if fwhm <= 0:
         return array
     sigma = [fwhm / np.sqrt(8 * np.log(2)) / size for size in grid.voxel_size]
     # Where the filter reaches nothing it gives 0: a region is smoothed in the time of a region.
-    place = tuple(
-        _reached(np.any(array, axis=tuple({0, 1, 2} - {axis})), int(_REACH * width) + 1)
-        for axis, width in enumerate(sigma)
-    )
     smoothed = np.zeros_like(array)
-    smoothed[place] = gaussian_filter(array[place], sigma, mode="constant", truncate=_REACH)
+    for box in find_objects((array != 0).view(np.int8)):
+        reach = [int(_REACH * width) + 1 for width in sigma]
+        near = tuple(
+            slice(max(0, s.start - r), s.stop + r) for s, r in zip(box, reach, strict=True)
+        )
+        smoothed[near] = gaussian_filter(array[near], sigma, mode="constant", truncate=_REACH)
     return smoothed
-
-
-def _reached(there: NDArray[np.bool_], reach: int) -> slice:
-    """Find the part of an axis that is no further than `reach` from where something is."""
-    where = np.flatnonzero(there)
-    return slice(max(0, where[0] - reach), where[-1] + reach + 1) if len(where) else slice(0, 0)

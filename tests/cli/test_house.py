@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -59,6 +62,23 @@ def test_every_public_name_loads() -> None:
     assert python(code.format(rooms)) == ""
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         __import__("voxplain").nothing  # noqa: B018
+    assert {*rooms, "explain", "Volume", "__version__"} <= {*dir(__import__("voxplain"))}
+
+
+def test_a_fault_of_voxplain_ends_in_one_line_unless_asked(
+    run: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails() -> None:
+        raise ZeroDivisionError("by zero.\nAnd more of it.")
+
+    monkeypatch.setattr("voxplain.cli.app", fails)
+    code, shown, error = run("methods")
+    assert (code, shown) == (1, "")
+    assert error.startswith("voxplain: unexpected ZeroDivisionError: by zero. This is a fault of")
+    assert error.count("\n") == 1
+    monkeypatch.setenv("VOXPLAIN_TRACEBACK", "1")
+    with pytest.raises(ZeroDivisionError, match="by zero"):
+        run("methods")
 
 
 @pytest.mark.parametrize(
@@ -103,3 +123,32 @@ def test_a_planted_import_is_caught(tmp_path: Path, file: str, line: str, contra
     assert done.returncode == 1
     broken = [row for row in done.stdout.splitlines() if "BROKEN" in row]
     assert any(contract in row for row in broken)
+
+
+@pytest.fixture(scope="module")
+def uncovered() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("uncovered", ROOT / "tests/uncovered.py")
+    uncovered = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(uncovered)
+    return uncovered
+
+
+def test_what_no_test_reaches_is_named_with_a_reason(uncovered: ModuleType) -> None:
+    """The list follows the source, but for what changed since `make coverage` was last run."""
+    known = uncovered.read_list()
+    assert len(known) > 50
+    assert all(len(reason.split()) > 2 for reason in known.values())
+    there = {place.file: {*uncovered.lines_of(place.file), uncovered.END} for place in known}
+    gone = [p for p in known if not set(p.text.split(uncovered.ARROW)) <= there[p.file]]
+    assert len(gone) < 0.1 * len(known), f"run make coverage, and mend the list: {gone}"
+
+
+def test_a_report_of_coverage_is_held_against_the_list(uncovered: ModuleType) -> None:
+    lines = uncovered.lines_of("atomic.py")
+    first, second = lines.index("if temporary:") + 1, lines.index("raise") + 1
+    told = {"missing_lines": [second], "missing_branches": [[first, first + 2], [first, second]]}
+    found = uncovered.unreached({"files": {"src/voxplain/atomic.py": told}})
+    assert found == [
+        uncovered.Place("atomic.py", "raise"),
+        uncovered.Place("atomic.py", f"if temporary: => {lines[first + 1]}"),
+    ]

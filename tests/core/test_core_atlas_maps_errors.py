@@ -4,6 +4,7 @@ import json
 from dataclasses import FrozenInstanceError
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from voxplain.atlas import Atlas
@@ -16,7 +17,7 @@ from voxplain.errors import (
     unknown_name,
 )
 from voxplain.grid import Grid
-from voxplain.maps import AttributionMap, GroupMap
+from voxplain.maps import AttributionMap, GroupMap, RegionTable
 from voxplain.provenance import Provenance
 
 NAMES = {1: "Here_L", 300: "There_R", 70_000: "Far_R", 9: "Nowhere_L"}
@@ -177,3 +178,8 @@ def test_errors_can_be_caught_by_their_standard_kin():
     assert issubclass(InputError, ValueError)
     assert issubclass(StudyError, OSError)
     assert all(issubclass(e, VoxplainError) for e in (InputError, StudyError))
+
+
+def test_a_table_of_regions_says_in_a_line_what_it_is():
+    table = RegionTable(pd.DataFrame({"region": ["a", "b"]}), "AAL", "gradient", "case")
+    assert repr(table) == "RegionTable(gradient for case; AAL, 2 rows in .frame)"
