@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from docs.figures import read, short
+from docs.of_groups import OF_GROUPS
+from voxplain.report.words.cards import CARDS
 from voxplain.trust.rules import EDITION, RULES
 
 __all__ = ["PAGES", "filled"]
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
-PAGES = ("performance.md", "evidence.md", "verdict.md")
+PAGES = ("performance.md", "evidence.md", "verdict.md", "measures.md", "group.md", "regions.md")
 OURS = "voxplain"
 WORDS = {
     "forward": "forward pass",
@@ -40,7 +41,7 @@ def filled(path: Path) -> str:
 
 def speed() -> str:
     """Compare voxplain with its peers, at this version, checks of the network included."""
-    rows = _rows(_read("results.json"))
+    rows = _rows(read("results.json"))
     lines = [
         "| | voxplain | of it checks | fastest peer | others | ratio | checks aside |",
         "|---|---|---|---|---|---|---|",
@@ -62,7 +63,7 @@ def speed() -> str:
 
 def checks() -> str:
     """Say what comes once a run, what each scan costs, and from when on a ratio of 3 is reached."""
-    rows = _rows(_read("results.json"))
+    rows = _rows(read("results.json"))
     lines = [
         "| | once a run, ms | each scan, ms | fastest peer, ms | 3 times as fast from |",
         "|---|---|---|---|---|",
@@ -88,22 +89,38 @@ def _from(once: float, each: float, best: float, asked: float = 3) -> str:
 
 def localisation() -> str:
     """Tell how well each method finds the effect of the demo's phantom."""
-    found = _read("localisation.json")
+    found = read("localisation.json")
     lines = [
         "| method | subjects | group map | one subject |",
         "|---|---|---|---|",
     ]
     ranked = sorted(found["methods"].values(), key=lambda m: -m["group_ap"])
     lines += [
-        f"| {m['label']} | {m['subjects']} | {_short(m['group_ap'])} | {_short(m['subject_ap'])} |"
+        f"| {m['label']} | {m['subjects']} | {short(m['group_ap'])} | {short(m['subject_ap'])} |"
         for m in ranked
     ]
     lines += [
-        f"| *{control['label']}* | | {_short(control['group_ap'])} | |"
+        f"| *{control['label']}* | | {short(control['group_ap'])} | |"
         for control in found["controls"].values()
     ]
-    lines.append(f"| *Chance* | | {_short(found['chance_ap'], 3)} | |")
+    lines.append(f"| *Chance* | | {short(found['chance_ap'], 3)} | |")
     return "\n".join(lines)
+
+
+def cards() -> str:
+    """Write the evaluation cards of the measures."""
+    told = []
+    for card in CARDS:
+        rows = [f"| **{what}** | {_cell(words)} |" for what, words in card.rows]
+        told.append(
+            "\n".join([f"### {card.title}: {card.functions}", "", "| | |", "|---|---|", *rows])
+        )
+        told += [card.note] * bool(card.note)
+    return "\n" + "\n\n".join(told) + "\n"
+
+
+def _cell(words: str) -> str:
+    return words.replace("|", "\\|")
 
 
 _COUNTED = dict.fromkeys(("relu", "masks"), "none, by construction")
@@ -114,7 +131,7 @@ def rules() -> str:
     """Tell by which rules a study is judged."""
     head = "| test | figure | must be | weight | what a failure means | wrong alarms |"
     lines = [head, "|---|---|---|---|---|---|"]
-    drawn, clean = _read("false_alarms.json"), _read("mutation.json")["failed_of_tested"]
+    drawn, clean = read("false_alarms.json"), read("mutation.json")["failed_of_tested"]
     for rule in RULES.values():
         limit = "its null's limit" if rule.threshold is None else f"{rule.threshold:g}"
         cells = (f"`{rule.test}`", rule.statistic, f"{rule.direction} {limit}", rule.weight)
@@ -134,12 +151,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "checks": checks,
     "localisation": localisation,
     "rules": rules,
+    **OF_GROUPS,
+    "cards": cards,
 }
-
-
-def _read(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((BENCHMARKS / name).read_text(encoding="utf-8"))
-    return found
 
 
 def _rows(results: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
@@ -159,7 +173,3 @@ def _peers(tools: dict[str, dict[str, Any]]) -> list[tuple[str, float]]:
 
 def _ms(value: float) -> str:
     return f"{value:.1f}" if value < 100 else f"{value:.0f}"
-
-
-def _short(value: float, digits: int = 2) -> str:
-    return f"{value:.{digits}f}".removeprefix("0")

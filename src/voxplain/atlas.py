@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from voxplain.errors import GridError, InputError, unknown_name
 from voxplain.grid import Grid, require_grid
@@ -79,6 +79,10 @@ class Atlas:
                 raise unknown_name(f"region of {self.name}", region, by_name)
             wanted.append(by_name[region])
         return np.isin(self.labels, wanted)
+
+    def moved(self, shift: ArrayLike) -> Atlas:
+        """Return the atlas after a translation, array (3,), mm; see `Grid.moved`."""
+        return Atlas(self.labels, self.grid.moved(shift), self.names, self.name, self.space)
 
     def on(self, grid: Grid) -> Atlas:
         """Return the atlas on another grid, by affine and nearest neighbour.

@@ -60,6 +60,13 @@ def test_tables_of_all_scans_and_of_each_class(run, study: Path) -> None:
     assert told[0]["atlas"] == "halves"
     assert set(told[0]["best"]["all"]) == {"First", "Second"}
     assert path.with_suffix(".tex").read_text().startswith("\\begin{tabular}")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_an_atlas_of_another_space_is_refused_before_a_map_is_written(run, study: Path) -> None:
+    run("fit", study, "--network", TINY, *QUICK, "--no-baselines")
     code, _, error = run("explain", study, *NET, "--atlas", halves(study, 900.0))
     assert code == 2
     assert "No voxel of the brain lies in a region of halves" in error
+    assert not (study / "maps").exists()
+    assert not (study / "group").exists()

@@ -15,7 +15,8 @@ from scipy import stats
 from voxplain import __version__
 from voxplain.cohort.store.writer import write_store
 from voxplain.grid import Grid
-from voxplain.maps import AttributionMap, Provenance
+from voxplain.maps import AttributionMap
+from voxplain.provenance import Provenance
 from voxplain.study import Study
 from voxplain.volume import Cohort
 
@@ -190,7 +191,7 @@ def test_maps_of_networks_that_learnt_nothing(run: Run, tmp_path: Path) -> None:
         y = _maps(100 + i, 0.0)[:, brain].astype(float)
         left = np.column_stack([labels, y])
         left = left - x @ np.linalg.lstsq(x, left, rcond=None)[0]
-        r = np.array([stats.pearsonr(left[:, 0], column).statistic for column in left[:, 1:].T])
+        r = stats.pearsonr(left[:, :1], left[:, 1:], axis=0).statistic
         largest.append(np.abs(r * np.sqrt(21 / (1 - r**2))).max())
     wanted = (1 + (np.array(largest)[:, None] >= np.abs(t[brain])).sum(axis=0)) / 20
     np.testing.assert_allclose(p[brain], wanted, atol=1e-6)
@@ -293,3 +294,61 @@ def test_maps_that_do_not_fit_together(run: Run, tmp_path: Path) -> None:
     code, _, error = run("group", tmp_path / "nowhere")
     assert code == 2
     assert "does not exist" in error
+
+
+def _second_axis(places: pd.DataFrame) -> np.ndarray:
+    """How far a place lies beyond the first six voxels of the second axis."""
+    return GRID.to_voxel(places.to_numpy())[:, 1] - 5.5
+
+
+def test_regions_of_several_atlases(run: Run, study: Study) -> None:
+    folder = study.folder
+    labels = np.ones(GRID.shape, dtype=np.int16)
+    labels[:, 6:] = 2
+    nib.save(nib.Nifti1Image(labels, AFFINE), folder / "halves.nii.gz")
+    (folder / "halves.tsv").write_text("index\tname\n1\tBack\n2\tFront\n")
+    (folder / "other").mkdir()
+    for name in ("halves.nii.gz", "halves.tsv"):
+        (folder / "other" / name).write_bytes((folder / name).read_bytes())
+    halves = folder / "halves.nii.gz"
+    asked = ("--permutations", 49, "--statistic", "voxel", "--only", "class=case")
+    asked += ("--cluster-p", 0.05)
+    code, shown, error = run(
+        "group", folder, *asked, "--atlas", "AAL", "--atlas", halves, "--latex"
+    )
+    assert (code, error) == (0, "")
+    # The scans are noise: nothing of AAL fits them.
+    assert "The atlas AAL does not fit these brains: " in shown
+    start = folder / "group/desc-GradientCase_model-1_contrast-Mean_only-ClassEqualCase"
+    clusters = pd.read_csv(f"{start}_clusters.tsv", sep="\t")
+    sides = ["Back" if y < 0 else "Front" for y in _second_axis(clusters[["x", "y", "z"]])]
+    assert clusters["region_halves"].tolist() == sides != []
+    table = pd.read_csv(f"{start}_atlas-Halves_regions.tsv", sep="\t").set_index("region")
+    values = _maps()[LABELS == 1][:, _brain()].astype(float)
+    back = labels[_brain()] == 1
+    mean = values.mean(axis=0)
+    row = table.loc["Back"]
+    assert row["mean"] == pytest.approx(mean[back].mean(), rel=1e-4)
+    assert row["density"] == pytest.approx(np.abs(mean[back]).mean() / np.abs(mean).mean(), 1e-4)
+    assert row["sd"] == pytest.approx(values[:, back].mean(axis=1).std(ddof=1), rel=1e-4)
+    assert {"p_voxel", "true_share", "rank_low", "rank_high"} <= set(table.columns)
+    first = pd.read_csv(f"{start}_regions.tsv", sep="\t")
+    assert first.columns.tolist() == ["label", *table.reset_index().columns.drop("label")]
+    sidecar = json.loads(Path(f"{start}_regions.json").read_text())
+    assert sidecar["Regions"]["atlas"]["name"] == "AAL"
+    assert sidecar["x"] == {"Description": "where it lies: right, mm"}
+    assert Path(f"{start}_atlas-Halves_regions.tex").read_text().startswith("\\begin{tabular}")
+    effects = pd.read_csv(f"{start}_effects.tsv", sep="\t").query("kind == 'region'")
+    assert set(effects["atlas"]) == {"AAL", "halves"}
+    before = _files(folder)
+    for atlases, message in (
+        ((halves, folder / "other/halves.nii.gz"), "Two atlases are called halves"),
+        (("own",), "--atlas own has other voxels in each scan"),
+        (("none", "AAL"), "--atlas none asks for no regions"),
+    ):
+        each = [word for atlas in atlases for word in ("--atlas", atlas)]
+        code, _, error = run("group", folder, *asked, *each)
+        assert code == 2
+        assert message in error
+        assert error.count("\n") == 1
+    assert _files(folder) == before

@@ -87,6 +87,13 @@ def test_a_clean_study_is_believed(run: Run, study: Path, tmp_path: Path) -> Non
     }  # fmt: skip
     assert tests["reproduced"]["value"] > 0.9
     assert tests["deletion"]["value"] < 0.05
+    figures = tests["deletion"]["figures"]
+    for curve in figures["curves"].values():
+        assert len(curve["own"]) == len(curve["random"]) == len(curve["random_95"])
+    gone, back = (figures["curves"][kind] for kind in ("deletion", "insertion"))
+    assert np.mean(gone["own"]) == pytest.approx(figures["lost"])
+    # Of a network that one region decides, the score that is lost with it comes back with it.
+    assert np.all(np.array(back["own"]) > back["random"])
     assert found["study"][0]["figures"]["score"] > 0.9
     assert found["first"] in (study / "trust.html").read_text()
     # A rerun measures nothing again, and says the same.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import nibabel as nib
@@ -10,6 +11,7 @@ import pytest
 
 from voxplain.cohort.atlases import own_atlas, segmentation_of
 from voxplain.errors import InputError
+from voxplain.images.files import ImageFile
 
 AFFINE = np.diag([2.0, 2, 2, 1])
 IXI = Path(__file__).parents[3] / "shared/data/ixi30"
@@ -46,11 +48,23 @@ def test_bids_takes_the_names_of_a_folder_above_and_no_other_space(tmp_path):
         segmentation_of(scan)
     write(folder / "sub-01_ses-2_desc-other_dseg.nii.gz", [1, 2])
     own = write(folder / "sub-01_ses-2_desc-dlmuse_dseg.nii.gz", [47, 48])
-    assert segmentation_of(scan) == own
+    assert segmentation_of(scan) == ImageFile(own)
     (tmp_path / "dseg.tsv").write_text("index\tname\n47\tWrong\n48\tWrong too\n")
     (tmp_path / "desc-dlmuse_dseg.tsv").write_text("index\tname\n47\tHip_R\n48\tHip_L\n")
     (tmp_path / "desc-other_dseg.tsv").write_text("index\tname\n47\tOther\n48\tOthers\n")
     assert dict(own_atlas(scan).names) == {47: "Hip_R", 48: "Hip_L"}
+
+
+def test_an_archive_of_the_connectome_project_holds_its_own(tmp_path):
+    path = write(tmp_path / "aparc+aseg.nii.gz", [17, 1022])
+    archive = tmp_path / "100307_3T_Structural_preproc.zip"
+    with zipfile.ZipFile(archive, "w") as held:
+        held.write(path, "100307/T1w/aparc+aseg.nii.gz")
+    scan = ImageFile(archive, ("100307/T1w/T1w_acpc_dc_restore_brain.nii.gz",))
+    assert set(own_atlas(scan).names.values()) == {"Left-Hippocampus", "ctx-lh-postcentral"}
+    elsewhere = ImageFile(archive, ("100307/MNINonLinear/T1w_restore_brain.nii.gz",))
+    with pytest.raises(InputError, match=r"restore_brain.nii.gz lies no segmentation of its own"):
+        own_atlas(elsewhere)
 
 
 def test_a_segmentation_without_names_is_refused(tmp_path):

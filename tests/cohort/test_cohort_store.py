@@ -22,7 +22,9 @@ from voxplain.cohort.check.balance import balance, matched_by_size
 from voxplain.cohort.find.listing import Listing
 from voxplain.cohort.find.sources import from_table
 from voxplain.cohort.prepare.recipe import PRESETS, Recipe
+from voxplain.cohort.store.origins import read_origins
 from voxplain.cohort.store.reader import check_store, open_store
+from voxplain.cohort.store.writer import write_store
 from voxplain.errors import InputError, StudyError
 from voxplain.grid import Grid
 from voxplain.volume import Cohort
@@ -336,3 +338,28 @@ def test_a_killed_worker_is_a_sentence(
     monkeypatch.setattr(build.ProcessPoolExecutor, "submit", submit)
     with pytest.raises(StudyError, match="run the same command again with fewer --workers"):
         make(found, tmp_path / "store", workers=2)
+
+
+def test_a_store_keeps_the_way_back_to_each_scan(found: Listing, tmp_path: Path) -> None:
+    recipe = replace(RECIPE, align="centre")
+    built = make(found, tmp_path / "store", recipe)
+    origins = read_origins(tmp_path / "store")
+    assert [one.image.path for one in origins] == [scan.image.path for scan in found.scans]
+    values = np.random.default_rng(1).normal(size=COARSE.shape).astype(np.float32)
+    for i in (0, 5):
+        scan = read_volume(found.scans[i].image)
+        wanted = prepare(scan, recipe)
+        got = origins[i].prepared(built.cohort[i])
+        assert got.source.same_as(scan.grid)
+        assert not got.placed.same_as(got.source)
+        for additive in (True, False):
+            np.testing.assert_allclose(
+                got.back(values, additive), wanted.back(values, additive), atol=1e-6
+            )
+    write_store(tmp_path / "made", built.cohort, "phantom: seed 0")
+    with pytest.raises(StudyError, match=r"were made \(phantom: seed 0\), not read from files"):
+        read_origins(tmp_path / "made")
+    told = json.loads((tmp_path / "store/store.json").read_text())
+    (tmp_path / "store/store.json").write_text(json.dumps({**told, "origins": [None] * 8}))
+    with pytest.raises(StudyError, match="by an earlier voxplain"):
+        read_origins(tmp_path / "store")

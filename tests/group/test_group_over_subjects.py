@@ -5,7 +5,7 @@ import pytest
 from group_maps import GRID, SHAPE
 
 from voxplain.atlas import Atlas
-from voxplain.group import RegionsOverSubjects, own_regions, region_table
+from voxplain.group import RegionsOverSubjects, own_regions, region_table, regions_of_rows
 
 NAMES = {1: "strong", 2: "weak", 3: "noise", 9: "empty"}
 
@@ -64,3 +64,35 @@ def test_own_regions_are_averaged_over_those_who_have_them():
     each = [one.frame.set_index("region").loc["strong", "density"] for one in tables]
     assert frame.loc["strong", "density"] == pytest.approx(np.mean(each))
     assert frame.loc["strong", ["rank", "rank_low", "rank_high"]].tolist() == [1, 1, 1]
+
+
+def test_an_array_of_maps_gives_the_table_of_maps_that_come_one_by_one():
+    atlas, brain, maps = material()
+    whose = [f"p{i // 2}" for i in range(12)]
+    sums = RegionsOverSubjects([atlas], brain, GRID)
+    for one, who in zip(maps, whose, strict=True):
+        sums.add(one, who)
+    wanted = sums.table(0, "m", "t").frame
+    units = [np.array([2 * i, 2 * i + 1]) for i in range(6)]
+    frame = regions_of_rows(maps[:, brain], atlas, brain, whose=whose, units=units)
+    assert frame.columns.tolist() == wanted.columns.tolist()
+    for name in frame.columns.drop(["region", "rank_low", "rank_high"]):
+        np.testing.assert_allclose(frame[name], wanted[name], rtol=1e-5, atol=1e-7)
+    assert frame.set_index("region").loc["strong", ["rank_low", "rank_high"]].tolist() == [1, 1]
+
+
+def test_a_unit_is_taken_or_left_whole():
+    atlas, brain, maps = material(effect=0.0)
+    inside = maps[:, brain]
+    # The first half of the scans puts region 1 first, the other half region 2.
+    inside[:6, atlas.labels[brain] == 1] += 20
+    inside[6:, atlas.labels[brain] == 2] += 20
+    whose = [str(i) for i in range(12)]
+    halves = regions_of_rows(
+        inside, atlas, brain, whose=whose, units=[np.arange(6), np.arange(6, 12)]
+    ).set_index("region")
+    # Of two units both are drawn twice a quarter of the time each: each region is first, or third.
+    assert halves.loc[["strong", "weak"], "rank_low"].tolist() == [1, 1]
+    assert halves.loc[["strong", "weak"], "rank_high"].min() >= 2
+    one = regions_of_rows(inside, atlas, brain, whose=whose, units=[np.arange(12)])
+    assert one["rank_low"].isna().all()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from voxplain.cli.modules import importable_here
+from voxplain.cli.shards import tell_part
 from voxplain.console import make_console, make_progress
 from voxplain.errors import InputError, VoxplainWarning
 
@@ -59,8 +60,12 @@ def explain(
         str | None, typer.Option(help="sform or qform, where a scan has two that contradict.")
     ] = None,
     grid: Annotated[
-        str, typer.Option(help="Grid of the maps: input (the scan's own) or network.")
-    ] = "input",
+        str | None,
+        typer.Option(
+            help="Grid of the maps: input, the scan's own, or network. Of a study the network's, "
+            "with input also the scan's."
+        ),
+    ] = None,
     method: Annotated[
         list[str] | None,
         typer.Option(
@@ -109,30 +114,39 @@ def explain(
     atlas: Annotated[
         list[str] | None,
         typer.Option(
-            help="Of a study, sum mean maps up by regions: AAL, AAL3, HCPEx, one of nilearn's "
-            "(Schaefer-400), or IMAGE,NAMES; may be repeated."
+            help="Sum maps up by regions, of a study mean maps: AAL, AAL3, HCPEx, one of nilearn's "
+            "(Schaefer-400), IMAGE,NAMES, or own, the segmentation beside each scan; may be "
+            "repeated."
         ),
     ] = None,
     move_atlas: Annotated[
         bool, typer.Option("--move-atlas", help="Move atlases to where they fit the brains best.")
     ] = False,
     latex: Annotated[bool, typer.Option("--latex", help="Tables of regions as LaTeX too.")] = False,
-) -> None:
+    shard: Annotated[
+        str | None,
+        typer.Option(help="Of a study, make part i of n, as 3/10; the command without it joins."),
+    ] = None,
+    manifest: Annotated[
+        str | None, typer.Option(help="Run that the part belongs to, as part 0/n names it.")
+    ] = None,
+) -> tuple[Path, str] | None:
     """Explain what a network makes of real scans."""
     from voxplain.attribution.methods import DEFAULT_METHOD
     from voxplain.pipeline.explain.options import ScanOptions
     from voxplain.pipeline.explain.scan import explain_scans
-    from voxplain.pipeline.explain.study import explain_study
+    from voxplain.pipeline.explain.study import explain_part, explain_study
+    from voxplain.pipeline.shards.parts import read_part
 
     _one_of("--align", align, ("affine", "centre"))
-    _one_of("--grid", grid, ("input", "network"))
+    _one_of("--grid", grid or "input", ("input", "network"))
     study = _study(study, study_option)
     alone = {"--weights": weights, "--image": image, "--out": out}
-    placed = (mask, preset, align != "affine", orientation, grid != "input")
+    placed = (mask, preset, align != "affine", orientation)
     of_scans = (*placed, class_names, classes, bins, task != "auto")
     if study and any((*alone.values(), *of_scans)):
         raise InputError(
-            "A study has its own weights, images, masks, grid, preset, task and classes; give "
+            "A study has its own weights, images, masks, preset, task and classes; give "
             "STUDY without options of them."
         )
     if not study and not all(alone.values()):
@@ -143,8 +157,9 @@ def explain(
         )
     if sample is not None and not study:
         raise InputError("--sample draws scans of a study; of single scans, give those you want.")
-    if atlas and not study:
-        raise InputError("--atlas sums up the mean maps of a study; of single scans, leave it out.")
+    if (shard or manifest) and not (study and shard):
+        raise InputError("--shard makes a part of a study, and --manifest belongs to it; give all.")
+    part = read_part(shard) if shard else None
     console = make_console()
     options = ScanOptions(
         network=network,
@@ -175,11 +190,16 @@ def explain(
         move_atlas=move_atlas,
     )
     with importable_here():
+        if part:
+            run = explain_part(options, part, make_progress(console), manifest)
+            tell_part(run, part, options.out, console)
+            return options.out, run
         if study:
             _tell_groups(explain_study(options, make_progress(console)), study, console)
         else:
             _tell_scans(explain_scans(options, make_progress(console)), options.out, console)
     console.print(f"Written: {options.out / 'explain.json'}", highlight=False, soft_wrap=True)
+    return None
 
 
 def _study(study: Path | None, former: Path | None) -> Path | None:
@@ -201,11 +221,7 @@ def _study(study: Path | None, former: Path | None) -> Path | None:
 def _tell_groups(made: StudyExplained, study: Path, console: Console) -> None:
     for told in (one for maps in made.record["group"].values() for one in maps):
         console.print(str(study / told["map"]), highlight=False, soft_wrap=True)
-        for table in told.get("regions", ()):
-            console.print(str(study / table["table"]), highlight=False, soft_wrap=True)
-            for whose, names in table["best"].items():
-                said = f"  densest of {table['atlas']}, {whose}: {', '.join(names)}"
-                console.print(said, highlight=False, markup=False, soft_wrap=True)
+        _tell_regions(told, study, console)
         if "average_precision" in told:
             console.print(
                 f"  average precision against the truth {told['average_precision']:.3f}; "
@@ -238,6 +254,15 @@ def _tell_scans(result: Mapping[str, Any], out: Path, console: Console) -> None:
     for scan in result["scans"]:
         for files in scan["maps"].values():
             console.print(str(out / files["map"]), highlight=False, soft_wrap=True)
+            _tell_regions(files, out, console)
+
+
+def _tell_regions(told: Mapping[str, Any], folder: Path, console: Console) -> None:
+    for table in told.get("regions", ()):
+        console.print(str(folder / table["table"]), highlight=False, soft_wrap=True)
+        for whose, names in table["best"].items():
+            said = f"  densest of {table['atlas']}, {whose}: {', '.join(names)}"
+            console.print(said, highlight=False, markup=False, soft_wrap=True)
 
 
 def _one_of(option: str, given: str, allowed: tuple[str, ...]) -> None:

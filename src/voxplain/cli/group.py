@@ -60,7 +60,17 @@ def group(
     cluster_p: Annotated[
         float, typer.Option(help="Uncorrected p beyond which voxels form clusters.")
     ] = 0.001,
-    atlas: Annotated[str, typer.Option(help="AAL, AAL3, HCPEx, IMAGE,NAMES, or none.")] = "AAL",
+    atlas: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="AAL, AAL3, HCPEx, one of nilearn's, IMAGE,NAMES, or none; may be repeated, the "
+            "first names peaks. AAL."
+        ),
+    ] = None,
+    move_atlas: Annotated[
+        bool, typer.Option("--move-atlas", help="Move atlases to where they fit the scans best.")
+    ] = False,
+    latex: Annotated[bool, typer.Option("--latex", help="Tables of regions as LaTeX too.")] = False,
     null: Annotated[
         str,
         typer.Option(
@@ -126,7 +136,7 @@ def group(
         network,
         only,
         fwhm,
-        atlas,
+        tuple(dict.fromkeys(atlas or ("AAL",))),
         null,
         tuple(null_study or ()),
         test,
@@ -136,6 +146,8 @@ def group(
         fold_means,
         conjunction,
         means_only,
+        move_atlas,
+        latex,
     )
     with importable_here():
         found = group_study(options, make_progress(console))

@@ -6,7 +6,7 @@ import multiprocessing
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from voxplain.cohort.prepare.skullstrip import find_brain
 from voxplain.cohort.prepare.templates import mni152_centre
 from voxplain.cohort.read.masks import read_mask
 from voxplain.cohort.read.volumes import read_volume
+from voxplain.cohort.store.origins import Origin
 from voxplain.cohort.store.writer import Row, StoreWriter, write_row
 from voxplain.errors import InputError, StudyError, remarks
 from voxplain.progress import Progress, Silent
@@ -211,7 +212,13 @@ def _prepare(task: _Task) -> Row:
         checksum,
         (*said, *prepared.notes),
         _flags(prepared, mask is None, said),
+        _origin(scan, prepared).to_dict(),
     )
+
+
+def _origin(scan: Scan, prepared: Prepared) -> Origin:
+    image = replace(scan.image, path=scan.image.path.absolute())
+    return Origin(image, prepared.source, prepared.shift)
 
 
 def _flags(prepared: Prepared, unmasked: bool, said: Sequence[str]) -> tuple[str, ...]:

@@ -13,12 +13,13 @@ from voxplain.grid import Grid
 from voxplain.group.regions import ranks, region_rows, region_table
 from voxplain.maps import RegionTable
 
-__all__ = ["RegionsOverSubjects", "own_regions"]
+__all__ = ["RegionsOverSubjects", "own_regions", "regions_of_rows"]
 
 _DRAWS = 200
 _FEWEST_DRAWS = 40
 _HELD = 30_000_000
 _INTERVAL = (2.5, 97.5)
+_AT_ONCE = 40
 
 
 class RegionsOverSubjects:
@@ -104,6 +105,60 @@ class RegionsOverSubjects:
         if len(self._times) < 2 or not drawn:
             return np.full((2, len(sizes) - 1), np.nan)
         return _interval(np.array(drawn))
+
+
+def regions_of_rows(
+    values: NDArray[np.float32],
+    atlas: Atlas,
+    brain: NDArray[np.bool_],
+    *,
+    whose: Sequence[str],
+    units: Sequence[NDArray[np.int64]],
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Sum up maps that are held as one array by the regions of an atlas.
+
+    Parameters
+    ----------
+    values : array (N, V), float32
+        Of each map, the voxels of the brain.
+    atlas : Atlas
+    brain : array (X, Y, Z), bool
+        On the grid of the atlas, with V voxels.
+    whose : sequence of str
+        Participant of each map.
+    units : sequence of array of int
+        Rows that share an effect, such as families: draws of the bootstrap take or leave them
+        whole.
+    seed : int, default=0
+
+    Returns
+    -------
+    pandas.DataFrame
+        As `RegionsOverSubjects.table` gives it.
+    """
+    mean = np.zeros(brain.shape)
+    mean[brain] = values.mean(axis=0, dtype=np.float64)
+    frame = region_table(mean, atlas, brain, grid=atlas.grid, method="", target="").frame
+    row, sizes = _rows(atlas, brain)
+    sums = np.stack([np.bincount(row, weights=one, minlength=len(sizes)) for one in values])
+    frame["sd"] = _spread(sums / np.where(sizes > 0, sizes, np.nan), whose)
+    low = high = np.full(len(sizes) - 1, np.nan)
+    if len(units) > 1:
+        rng, drawn = np.random.default_rng([seed, 19]), []
+        for start in range(0, _DRAWS, _AT_ONCE):
+            draws = min(_AT_ONCE, _DRAWS - start)
+            weights = np.zeros((draws, len(values)), dtype=np.float32)
+            for one in weights:
+                for unit in rng.integers(len(units), size=len(units)):
+                    one[units[unit]] += 1
+            drawn += [
+                ranks(_density(np.abs(one), row, sizes)[:-1], bool(one.any()))
+                for one in weights @ values
+            ]
+        low, high = _interval(np.array(drawn))
+    frame["rank_low"], frame["rank_high"] = [*low, np.nan], [*high, np.nan]
+    return frame
 
 
 def own_regions(

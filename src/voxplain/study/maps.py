@@ -16,7 +16,10 @@ from voxplain.study.folder import Folder
 from voxplain.study.names import MapName, described, mark, spelled
 from voxplain.study.requests import changed, same_request
 
-__all__ = ["Study"]
+__all__ = ["OWN_GRIDS", "Study"]
+
+OWN_GRIDS = "input_grid"
+"""Folder of the maps that were carried back to the grids of their scans."""
 
 
 class Study(Folder):
@@ -91,6 +94,42 @@ class Study(Folder):
             "request": request,
         }
         path = self.folder / f"{start}_statmap.nii.gz"
+        return write_map(path, map_.values, map_.grid, sidecar, map_.spread)
+
+    def own_grid_place(self, path: Path) -> str:
+        """Find where the copy of a map on its scan's own grid belongs, without its ending.
+
+        Parameters
+        ----------
+        path : path
+            Of the map, as `write_map` gave it.
+        """
+        name = path.relative_to(self.folder / "maps").as_posix().removesuffix("_statmap.nii.gz")
+        who, _, what = name.rpartition("_desc-")
+        return f"{OWN_GRIDS}/{who}_space-orig_desc-{what}"
+
+    def write_on_own_grid(
+        self,
+        map_: AttributionMap,
+        place: str,
+        label: str,
+        request: Mapping[str, Any],
+        network: str = "",
+    ) -> Path:
+        """Write a map that was carried to the grid of its scan, and then its sidecar.
+
+        Parameters
+        ----------
+        map_ : AttributionMap
+        place : str
+            See `own_grid_place`.
+        label, network : str
+            See `write_map`.
+        request : mapping
+            Which map was carried where.
+        """
+        sidecar = {**map_.sidecar(label), "Network": network, "request": request}
+        path = self.folder / f"{place}_statmap.nii.gz"
         return write_map(path, map_.values, map_.grid, sidecar, map_.spread)
 
     def made_otherwise(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -10,6 +10,8 @@ from voxplain.atlas import Atlas
 from voxplain.cohort.atlases.files import names_beside, read_atlas, read_label_image
 from voxplain.cohort.read.segmentations import FREESURFER
 from voxplain.errors import InputError
+from voxplain.images.archives import open_archive
+from voxplain.images.files import ImageFile
 
 __all__ = ["OWN", "own_atlas", "segmentation_of"]
 
@@ -25,29 +27,52 @@ _BIDS = ("dlmuse", "aparcaseg", "aparcdktaseg", "aseg", "")
 _OTHER_PLACE = "space-"
 
 
-def segmentation_of(scan: Path) -> Path:
+def segmentation_of(scan: Path | ImageFile) -> ImageFile:
     """Find the segmentation beside a scan.
 
     Parameters
     ----------
-    scan : path
+    scan : path or ImageFile
         In a folder as of BIDS (``..._desc-dlmuse_dseg.nii.gz``, ``..._desc-aparcaseg_dseg.nii.gz``
         or another ``dseg`` of regions), of FreeSurfer or of the Human Connectome Project
-        (``aparc+aseg.mgz``, ``aparc+aseg.nii.gz``), or with ``..._DLMUSE.nii.gz``.
+        (``aparc+aseg.mgz``, ``aparc+aseg.nii.gz``, also in its archives), or with
+        ``..._DLMUSE.nii.gz``.
 
     Returns
     -------
-    path
+    ImageFile
 
     Raises
     ------
     InputError
         If there is none.
     """
+    image = ImageFile.of(scan)
+    found = _in_archive(image) if image.members else _in_folder(image.path)
+    if found is None:
+        raise InputError(
+            f"Beside {image} lies no segmentation of its own (..._desc-dlmuse_dseg.nii.gz, "
+            "..._desc-aparcaseg_dseg.nii.gz, aparc+aseg.mgz); give --atlas AAL, or another."
+        )
+    return found
+
+
+def _in_archive(image: ImageFile) -> ImageFile | None:
+    *inner, member = image.members
+    folder = PurePosixPath(member).parent
+    with open_archive(image.path, tuple(inner)) as archive:
+        held = set(archive.members)
+    for name in _FREESURFER:
+        if str(folder / name) in held:
+            return ImageFile(image.path, (*inner, str(folder / name)))
+    return None
+
+
+def _in_folder(scan: Path) -> ImageFile | None:
     folder, stem = scan.parent, scan.name.partition(".")[0]
     for name in _FREESURFER:
         if (folder / name).exists():
-            return folder / name
+            return ImageFile(folder / name)
     parts = stem.split("_")
     who = [part for part in parts[:-1] if not part.startswith("desc-")]
     wanted = [part for part in who if part.startswith(("sub-", "ses-", "run-", "acq-"))]
@@ -64,20 +89,15 @@ def segmentation_of(scan: Path) -> Path:
                 found.append((order, path))
         elif path.name.partition(".")[0] == f"{stem}_DLMUSE":
             found.append((0, path))
-    if not found:
-        raise InputError(
-            f"Beside {scan} lies no segmentation of its own (..._desc-dlmuse_dseg.nii.gz, "
-            "..._desc-aparcaseg_dseg.nii.gz, aparc+aseg.mgz); give --atlas AAL, or another."
-        )
-    return min(found)[1]
+    return ImageFile(min(found)[1]) if found else None
 
 
-def own_atlas(scan: Path) -> Atlas:
+def own_atlas(scan: Path | ImageFile) -> Atlas:
     """Read the segmentation beside a scan, on its own grid.
 
     Parameters
     ----------
-    scan : path
+    scan : path or ImageFile
 
     Returns
     -------
@@ -90,13 +110,20 @@ def own_atlas(scan: Path) -> Atlas:
     InputError
         If there is none, it cannot be read, or has no list of names.
     """
-    path = segmentation_of(scan)
-    if "aseg" in path.name:
-        try:
-            names_beside(path)
-        except InputError:
-            labels, grid = read_label_image(path)
-            present = [label for label in np.unique(labels).tolist() if label]
-            names = {label: FREESURFER.get(label, f"label {label}") for label in present}
-            return Atlas(labels, grid, names, OWN, "the scan's own")
-    return read_atlas(path, None, OWN, "the scan's own")
+    image = segmentation_of(scan)
+    if "aseg" in image.name and not _has_names(image):
+        labels, grid = read_label_image(image)
+        present = [label for label in np.unique(labels).tolist() if label]
+        names = {label: FREESURFER.get(label, f"label {label}") for label in present}
+        return Atlas(labels, grid, names, OWN, "the scan's own")
+    return read_atlas(image.path, None, OWN, "the scan's own")
+
+
+def _has_names(image: ImageFile) -> bool:
+    if image.members:
+        return False
+    try:
+        names_beside(image.path)
+    except InputError:
+        return False
+    return True

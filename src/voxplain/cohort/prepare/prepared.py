@@ -47,6 +47,12 @@ class Prepared:
     notes: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
 
+    @property
+    def shift(self) -> tuple[float, float, float]:
+        """By how much the brain was moved, right, front and up, mm."""
+        x, y, z = (self.placed.affine[:3, 3] - self.source.affine[:3, 3]).tolist()
+        return (x, y, z)
+
     def back(
         self, values: ArrayLike, additive: bool = True, outside: bool = True
     ) -> NDArray[np.float32]:

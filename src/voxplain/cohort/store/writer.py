@@ -49,6 +49,8 @@ class Row:
         What was done or looks wrong, one sentence each.
     flags : tuple of str
         Kinds of what looks wrong, see `voxplain.cohort.check.doubts`.
+    origin : mapping, optional
+        Where the scan comes from, see `voxplain.cohort.store.origins.Origin`.
     """
 
     index: int
@@ -58,6 +60,7 @@ class Row:
     checksum: int = 0
     notes: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
+    origin: Mapping[str, Any] | None = None
 
 
 class StoreWriter:
@@ -186,6 +189,7 @@ class StoreWriter:
             "rows": [row.index for row in used],
             "checksums": [row.checksum for row in used],
             "notes": {table["participant_id"][i]: row.notes for i, row in enumerate(used)},
+            "origins": [row.origin for row in used],
         }
         _write_json(self.folder / STORE, content)
         return open_store(self.folder)

@@ -38,8 +38,9 @@ class ScanOptions:
     align : {"affine", "centre"}
     orientation : {"sform", "qform"}, optional
         Which of a NIfTI file's two places to believe where it gives both; by default the sform.
-    grid : {"input", "network"}
-        Where the maps are wanted.
+    grid : {"input", "network"}, optional
+        Where the maps are wanted; by default on the grid of each image. Of a study, maps lie on its
+        grid, and with ``"input"`` also on that of each scan.
     methods : tuple of str
     target : int or "predicted"
     layer : str
@@ -64,7 +65,8 @@ class ScanOptions:
     force : bool, default=False
         Whether scans are explained whose predictions cannot be meant.
     atlases : tuple of str
-        Of a study, by whose regions mean maps are summed up.
+        By whose regions maps are summed up, of a study mean maps. ``"own"`` stands for each scan's
+        own segmentation.
     latex, move_atlas : bool
         Whether tables are written for LaTeX too, and atlases moved to where they fit best.
     """
@@ -77,7 +79,7 @@ class ScanOptions:
     preset: str | None = None
     align: str = "affine"
     orientation: str | None = None
-    grid: str = "input"
+    grid: str | None = None
     methods: tuple[str, ...] = (DEFAULT_METHOD,)
     target: int | str = "predicted"
     layer: str = "auto"
@@ -97,6 +99,8 @@ class ScanOptions:
     move_atlas: bool = False
 
     def __post_init__(self) -> None:
+        if self.grid is None:
+            object.__setattr__(self, "grid", "input" if self.images else "network")
         if self.preset is not None and self.preset not in PRESETS:
             raise unknown_name("preset", self.preset, PRESETS)
         require_orientation(self.orientation)

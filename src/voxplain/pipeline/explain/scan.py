@@ -32,6 +32,7 @@ from voxplain.pipeline.explain.reading import (
     require_same_image,
 )
 from voxplain.pipeline.explain.record import with_earlier_scans
+from voxplain.pipeline.explain.scan_regions import ScanRegions
 from voxplain.pipeline.maps import Question, identity_of
 from voxplain.pipeline.writing import MapWriter
 from voxplain.progress import Progress
@@ -76,12 +77,13 @@ def explain_scans(options: ScanOptions, progress: Progress) -> dict[str, Any]:
         require_sense(predicted, progress, options.force)
         given = options_of_methods(options, scans, progress)
         predicted.tell(volumes, progress)
+        regions = ScanRegions(options, scans, progress) if options.atlases else None
         study = Study(options.out, "voxplain explanations of scans", __version__)
         sources = [weights.sources | scan.sources() for scan in scans]
         for scan, source in zip(scans, sources, strict=True):
             require_same_image(study, scan, source)
         identity = identity_of(networks, volumes[0].grid.shape)
-        gallery = _Gallery(options, study, scans)
+        gallery = _Gallery(options, study, scans, regions)
         for name in options.methods:
             writer = MapWriter(
                 study,
@@ -137,7 +139,8 @@ class _Gallery:
     options: ScanOptions
     study: Study
     scans: Sequence[Scan]
-    files: dict[str, dict[str, dict[str, str]]] = field(default_factory=lambda: defaultdict(dict))
+    regions: ScanRegions | None = None
+    files: dict[str, dict[str, dict[str, Any]]] = field(default_factory=lambda: defaultdict(dict))
     layers: dict[str, str | None] = field(default_factory=dict)
     precisions: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -170,6 +173,9 @@ class _Gallery:
             "unit": map_.unit,
             **({} if map_.spread is None else {"spread": f"{start}Spread_statmap.nii.gz"}),
         }
+        if self.regions:
+            told = self.regions.write(self.study, scan, map_, start)
+            self.files[map_.subject][method]["regions"] = told
         if position == 0:
             self.layers[method] = map_.provenance.layer
             self.precisions.append(map_.provenance.precision)
@@ -212,7 +218,7 @@ def _scan_record(
     scan: Scan,
     told: Mapping[str, Any],
     source: Mapping[str, Any],
-    maps: Mapping[str, Mapping[str, str]],
+    maps: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
     return {
         "subject": scan.volume.subject,

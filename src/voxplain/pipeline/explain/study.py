@@ -14,28 +14,21 @@ import torch
 from numpy.typing import NDArray
 
 from voxplain import __version__
-from voxplain.attribution import DEFAULT_METHOD, GROUP_METHOD, METHODS, Engine
+from voxplain.attribution import METHODS, Engine
 from voxplain.attribution.methods import make_method
-from voxplain.attribution.network.names import layer_name
-from voxplain.attribution.network.numbers import Output
-from voxplain.attribution.network.target import TargetLike
-from voxplain.attribution.variation import FEWEST_SCANS
-from voxplain.cohort.store.reader import open_store
-from voxplain.errors import InputError
-from voxplain.fit import unit_of
 from voxplain.group import RunningMean
 from voxplain.maps import AttributionMap
 from voxplain.pipeline.explain.judging import MadeMap, StudyJudge
-from voxplain.pipeline.explain.names import require_target
 from voxplain.pipeline.explain.options import ScanOptions
+from voxplain.pipeline.explain.own_grid import OwnGrids
+from voxplain.pipeline.explain.parts import StudyRun, opened_run
 from voxplain.pipeline.explain.record import with_earlier_groups
-from voxplain.pipeline.explain.regions import with_regions
 from voxplain.pipeline.explain.tables import StudyRegions
-from voxplain.pipeline.explain.variation import with_scans
-from voxplain.pipeline.fit.fitted import Fitted, networks_of_folds
+from voxplain.pipeline.explain.targets import target_of, unit_for
+from voxplain.pipeline.fit.fitted import Fitted
 from voxplain.pipeline.made import write_page
 from voxplain.pipeline.maps import Question
-from voxplain.pipeline.streams import Some
+from voxplain.pipeline.shards.parts import Part
 from voxplain.pipeline.truth import Truth, read_truth
 from voxplain.pipeline.writing import MapWriter
 from voxplain.progress import Progress
@@ -43,22 +36,19 @@ from voxplain.report.figures import overlay
 from voxplain.report.pages.explain import explain_page
 from voxplain.results.judgement import JudgedMap, StudyExplained
 from voxplain.results.summary import judged_maps_json
-from voxplain.study import Study
-from voxplain.volume import Cohort
+from voxplain.study import OWN_GRIDS
 
-__all__ = ["explain_study"]
-
-OWN = "own"
+__all__ = ["explain_part", "explain_study"]
 
 
 def explain_study(options: ScanOptions, progress: Progress) -> StudyExplained:
     """Explain what the networks of a fit saw in the scans that each had not seen.
 
-    Writes a map of every scan and method, on the cohort's grid, the mean map of each target, a
-    figure of each mean map, and ``explain.json`` last, which also holds what earlier calls wrote
-    there. Of networks that predict a number, maps are in its own unit. On a phantom or a spike-in,
-    maps are held against the truth, mean maps and those of single scans; the page ``explain.html``
-    and ``summary.json`` show it.
+    Writes a map of every scan and method, on the cohort's grid (and, where that is asked for, on
+    the scan's own), the mean map of each target, a figure of each mean map, and ``explain.json``
+    last, which also holds what earlier calls wrote there. Of networks that predict a number, maps
+    are in its own unit. On a phantom or a spike-in, maps are held against the truth, mean maps and
+    those of single scans; the page ``explain.html`` and ``summary.json`` show it.
 
     Parameters
     ----------
@@ -78,85 +68,137 @@ def explain_study(options: ScanOptions, progress: Progress) -> StudyExplained:
         If the study has no such networks, or an option cannot be used.
     """
     began = time.perf_counter()
-    cohort = open_store(options.out / "cohort")
-    study = Study(options.out, "voxplain study", __version__)
-    if not options.methods:
-        enough = len(cohort) >= FEWEST_SCANS
-        options = replace(options, methods=(DEFAULT_METHOD, *[GROUP_METHOD] * enough))
-    folds = networks_of_folds(study, options.network, cohort)
-    rule = _rule(options, folds[0])
-    if options.layer != "auto":
-        layer_name(folds[0].load(), options.layer)
-    means = _Means(options, study, cohort)
-    for number, fold in enumerate(folds, start=1):
-        # One network is held at a time.
-        means.take_fold(number, fold, progress)
-    groups = means.write(rule, progress)
-    result = {
-        "network": options.network,
-        "folds": len(folds),
-        "scans": len(means.chosen),
-        "outcome": folds[0].outcome,
-        "target": options.target,
-        "unit": _unit(options, folds[0]),
-        "class_names": list(folds[0].class_names),
-        "group": groups,
-        "seed": options.seed,
-        "seconds": time.perf_counter() - began,
-        "versions": {"voxplain": __version__, "torch": torch.__version__},
-    }
-    if means.judged:
-        page = explain_page(options.network, means.judged, means.pictures)
-        write_page(study, "explain.html", page)
-        told = {"explain": judged_maps_json(options.network, means.judged)}
-        study.write_json("summary.json", study.read_json("summary.json") | told)
-    study.write_json("explain.json", with_earlier_groups(study.read_json("explain.json"), result))
+    with opened_run(options) as (options, run, folds, rule):
+        study = run.study
+        # An atlas of another space is refused before a map is written.
+        regions = _regions(options, run, progress)
+        means = _Means(options, run)
+        for number, fold in enumerate(folds, start=1):
+            # One network is held at a time.
+            means.take_fold(number, fold, progress)
+        groups = means.write(rule, regions, progress)
+        if means.own_grids:
+            count = means.own_grids.count
+            progress.say(f"{count} maps lie on the grids of their scans too: {OWN_GRIDS}/.")
+        result = {
+            "network": options.network,
+            "folds": len(folds),
+            "scans": sum(len(rows) for rows in run.rows),
+            "outcome": folds[0].outcome,
+            "target": options.target,
+            "unit": unit_for(options, folds[0]),
+            "class_names": list(folds[0].class_names),
+            "group": groups,
+            "input_grid": OWN_GRIDS if means.own_grids else None,
+            "seed": options.seed,
+            "options": {
+                "layer": options.layer,
+                "option": list(options.options),
+                "sample": options.sample,
+                "atlas": list(options.atlases),
+                "move_atlas": options.move_atlas,
+                "precision": options.precision,
+            },
+            "seconds": time.perf_counter() - began,
+            "versions": {"voxplain": __version__, "torch": torch.__version__},
+        }
+        if means.judged:
+            page = explain_page(options.network, means.judged, means.pictures)
+            write_page(study, "explain.html", page)
+            told = {"explain": judged_maps_json(options.network, means.judged)}
+            study.write_json("summary.json", study.read_json("summary.json") | told)
+        before = study.read_json("explain.json")
+        study.write_json("explain.json", with_earlier_groups(before, result))
+        run.join()
     return StudyExplained(result, tuple(means.judged))
+
+
+def explain_part(
+    options: ScanOptions, part: Part, progress: Progress, name: str | None = None
+) -> str:
+    """Make the maps of a part of the scans of a study, for `explain_study` to join.
+
+    Parameters
+    ----------
+    options : ScanOptions
+        See `explain_study`.
+    part : Part
+    progress : Progress
+    name : str, optional
+        Of the run, as part 0 returns it; by default the one that was asked the same.
+
+    Returns
+    -------
+    str
+        Name of the run.
+
+    Raises
+    ------
+    StoppedError
+        If the end was asked for by a signal.
+    StudyError
+        If what the run is about was changed since it was fixed.
+    """
+    with opened_run(options, part, name) as (options, run, folds, _):
+        means = _Means(options, run)
+        with run.told():
+            for number, fold in enumerate(folds, start=1):
+                means.take_fold(number, fold, progress)
+        return run.manifest.name
 
 
 class _Means:
     """The mean maps of a study, by method and target, summed up as maps are written."""
 
-    def __init__(self, options: ScanOptions, study: Study, cohort: Cohort) -> None:
-        self.options, self.study, self.cohort = options, study, cohort
+    def __init__(self, options: ScanOptions, run: StudyRun) -> None:
+        self.options, self.run, self.study, self.cohort = options, run, run.study, run.cohort
         self.engine = Engine(
             device=options.device,
             precision=options.precision,  # type: ignore[arg-type]
+            batch_size=run.batch,
         )
-        self.given = with_scans(
-            {name: with_regions(options.options_of(name), [cohort[0]]) for name in options.methods},
-            cohort,
-        )
+        self.given = run.given
         self.found: dict[str, dict[str, RunningMean]] = {name: {} for name in options.methods}
         self.made: dict[tuple[str, str], list[MadeMap]] = {}
-        self.fold_of = [0] * len(cohort)
-        self.chosen = _sample(cohort, options.sample, options.seed)
+        self.fold_of = [0] * len(self.cohort)
+        self.own_grids = OwnGrids(self.study, self.cohort) if options.grid == "input" else None
         self.judged: list[JudgedMap] = []
         self.pictures: dict[str, bytes] = {}
 
     def take_fold(self, number: int, fold: Fitted, progress: Progress) -> None:
         """Write the maps of the scans that a fold held out, and add them to the means."""
-        options, network = self.options, fold.load()
+        options, run = self.options, self.run
         for row in fold.rows:
             self.fold_of[row] = number
-        fold = replace(fold, rows=[row for row in fold.rows if row in self.chosen])
-        if not fold.rows:
+        fold = replace(fold, rows=run.rows[number - 1])
+        wanted = {name: run.wanted(number, name) for name in options.methods}
+        if not any(wanted.values()):
             return
+        network = run.load(number, fold)
         with self.engine.run() as shared:
             for name in options.methods:
                 question = Question(
                     name,
-                    _target(options, self.cohort, fold),
+                    target_of(options, self.cohort, fold),
                     options.layer,
                     fold.class_names or None,
                     self.given[name],
                     options.seed,
                     fold.identity,
-                    _unit(options, fold),
+                    unit_for(options, fold),
                     options.network,
                 )
-                scans = Some(self.cohort, fold.rows)
-                writer = MapWriter(self.study, network, scans, question, shared, progress)
+                writer = MapWriter(
+                    self.study,
+                    network,
+                    run.scans(number),
+                    question,
+                    shared,
+                    progress,
+                    wanted=wanted[name],
+                    known=run.known(number),
+                    between=run.after_batch,
+                )
                 writer.write(partial(self._add, name, number, fold.rows))
 
     def _add(
@@ -168,18 +210,22 @@ class _Means:
         map_: AttributionMap,
         path: Path,
     ) -> None:
+        self.run.took()
         self.found[method].setdefault(map_.target, RunningMean()).add(map_)
         made = MadeMap(rows[position], fold, path)
         self.made.setdefault((method, map_.target), []).append(made)
+        if self.own_grids:
+            self.own_grids.write(made.row, map_, path)
 
-    def write(self, rule: str, progress: Progress) -> dict[str, list[dict[str, Any]]]:
+    def write(
+        self, rule: str, regions: StudyRegions | None, progress: Progress
+    ) -> dict[str, list[dict[str, Any]]]:
         """Write and draw all mean maps, judge them where the truth is known, and list them."""
         background = self.cohort.mean(np.arange(len(self.cohort)))
         truth = read_truth(self.study.folder)
         judge = truth and StudyJudge(
             self.study.folder, self.cohort, truth, self.fold_of, self.options.seed
         )
-        regions = self._regions(progress)
         groups: dict[str, list[dict[str, Any]]] = {}
         for method, by_target in self.found.items():
             for _, of_target in sorted(by_target.items()):
@@ -190,20 +236,6 @@ class _Means:
                     told |= self._judge(judge, method, told, progress)
                 groups.setdefault(method, []).append(told)
         return groups
-
-    def _regions(self, progress: Progress) -> StudyRegions | None:
-        options = self.options
-        if not options.atlases:
-            return None
-        return StudyRegions(
-            self.study,
-            self.cohort,
-            options.atlases,
-            latex=options.latex,
-            move=options.move_atlas,
-            seed=options.seed,
-            progress=progress,
-        )
 
     def _write_one(
         self,
@@ -249,48 +281,15 @@ class _Means:
         }
 
 
-def _sample(cohort: Cohort, count: int | None, seed: int) -> frozenset[int]:
-    """Draw scans by lot, as many of each class as its share of the cohort."""
-    if count is None or count >= len(cohort):
-        return frozenset(range(len(cohort)))
-    order = np.random.default_rng(seed).permutation(len(cohort))
-    if cohort.class_names:
-        labels = cohort.labels[order]
-        # Each class in turn, so that every first part of the order has its share of each.
-        share = np.empty(len(order))
-        for label in np.unique(labels):
-            mine = np.flatnonzero(labels == label)
-            share[mine] = (np.arange(len(mine)) + 0.5) / len(mine)
-        order = order[np.argsort(share, kind="stable")]
-    return frozenset(order[:count].tolist())
-
-
-def _unit(options: ScanOptions, fitted: Fitted) -> str | None:
-    return None if fitted.class_names else options.unit or unit_of(fitted.outcome)
-
-
-def _rule(options: ScanOptions, fitted: Fitted) -> str:
-    """Say how each scan's target is chosen; refuse a target that is not there."""
-    names, target = fitted.class_names, options.target
-    if not names:
-        if target != "predicted":
-            raise InputError(
-                f"{options.network} of this study predicts {fitted.outcome}, a number, which has "
-                f"no classes; leave --target out ({target!r} was given)."
-            )
-        return fitted.outcome
-    if options.unit is not None:
-        raise InputError(
-            f"{options.network} of this study tells classes apart ({', '.join(names)}), which have "
-            "no unit; leave --unit out."
-        )
-    require_target(target, names, len(names), OWN)
-    return names[target] if isinstance(target, int) else target
-
-
-def _target(options: ScanOptions, cohort: Cohort, fitted: Fitted) -> TargetLike:
-    if not fitted.class_names:
-        return Output(fitted.outcome, *fitted.scale)
-    if options.target == OWN:
-        return [int(cohort.labels[i]) for i in fitted.rows]
-    return options.target
+def _regions(options: ScanOptions, run: StudyRun, progress: Progress) -> StudyRegions | None:
+    if not options.atlases:
+        return None
+    return StudyRegions(
+        run.study,
+        run.cohort,
+        options.atlases,
+        latex=options.latex,
+        move=options.move_atlas,
+        seed=options.seed,
+        progress=progress,
+    )

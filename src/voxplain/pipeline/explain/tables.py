@@ -9,13 +9,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from voxplain.cohort.atlases import OWN
+from voxplain.cohort.store.origins import read_origins
 from voxplain.errors import remarks
 from voxplain.group import RegionsOverSubjects
-from voxplain.maps import AttributionMap
+from voxplain.maps import AttributionMap, RegionTable
 from voxplain.pipeline.brain import brain_of
 from voxplain.pipeline.explain.judging import MadeMap
+from voxplain.pipeline.regions.own import OwnRegions
 from voxplain.pipeline.regions.placing import PlacedAtlas, place_atlases
-from voxplain.pipeline.regions.tables import best_regions, write_regions
+from voxplain.pipeline.regions.tables import best_regions, by_rank, write_regions
 from voxplain.progress import Progress
 from voxplain.study import Study
 from voxplain.study.names import spelled
@@ -32,7 +35,7 @@ class StudyRegions:
     study : Study
     cohort : Cohort
     atlases : sequence of str
-        See `voxplain.pipeline.regions.placing.place_atlases`.
+        See `voxplain.pipeline.regions.placing.place_atlases`; also ``"own"``.
     latex, move : bool
     seed : int
         Of the bootstrap.
@@ -56,9 +59,14 @@ class StudyRegions:
         self.brain: NDArray[np.bool_] = brain_of(cohort, rows, progress)
         tissue = np.where(self.brain, cohort.mean(np.arange(len(cohort))), 0).astype(np.float32)
         with remarks() as said:
-            self.placed: list[PlacedAtlas] = place_atlases(atlases, tissue, cohort.grid, move=move)
+            shared = [name for name in atlases if name != OWN]
+            self.placed: list[PlacedAtlas] = place_atlases(shared, tissue, cohort.grid, move=move)
         for one in said:
             progress.say(one)
+        self.own: OwnRegions | None = None
+        if OWN in atlases:
+            origins = read_origins(study.folder / "cohort")
+            self.own = OwnRegions(cohort, origins, seed, progress)
 
     def write(self, told: Mapping[str, Any], maps: Sequence[MadeMap]) -> list[dict[str, Any]]:
         """Write the tables of one mean map; return their files and the densest regions.
@@ -79,23 +87,39 @@ class StudyRegions:
             name: RegionsOverSubjects(atlases, self.brain, self.cohort.grid, self.seed)
             for name in groups
         }
+        own: dict[int, RegionTable] = {}
         for one in maps:
             values = AttributionMap.load(one.path).values
             for name in {"all", classes[one.row]} & sums.keys():
                 sums[name].add(values, people[one.row])
+            if self.own and (table := self.own.table(one.row, values, str(told["target"]))):
+                own[one.row] = table
         found = []
-        start = str(told["map"]).removesuffix("_statmap.nii.gz")
         for number, placed in enumerate(self.placed):
-            frames = []
-            for name, summed in sums.items():
-                frame = summed.table(number, "", str(told["target"])).frame
-                frame.insert(0, "class", name)
-                frames.append(frame)
-            whole = pd.concat(frames, ignore_index=True)
-            about = {"map": told["map"], "unit": told["unit"], "atlas": placed.told()}
-            place = f"{start}_atlas-{spelled(placed.atlas.name)}"
-            files = write_regions(self.study, place, whole, about, self.latex)
-            found.append(
-                {"atlas": placed.atlas.name, "table": files[0], "best": best_regions(whole)}
-            )
+            frames = {
+                name: summed.table(number, "", str(told["target"])).frame
+                for name, summed in sums.items()
+            }
+            found.append(self._written(told, placed.told(), frames))
+        if self.own and own:
+            self.own.tell()
+            rows = {name: [r for r in own if name in ("all", classes[r])] for name in groups}
+            frames = {
+                name: self.own.summed([own[row] for row in some], some)
+                for name, some in rows.items()
+                if some
+            }
+            found.append(self._written(told, self.own.told(), frames))
         return found
+
+    def _written(
+        self, told: Mapping[str, Any], atlas: Mapping[str, Any], frames: dict[str, pd.DataFrame]
+    ) -> dict[str, Any]:
+        for name, frame in frames.items():
+            frame.insert(0, "class", name)
+        whole = by_rank(pd.concat(frames.values(), ignore_index=True))
+        about = {"map": told["map"], "unit": told["unit"], "atlas": atlas}
+        start = str(told["map"]).removesuffix("_statmap.nii.gz")
+        place = f"{start}_atlas-{spelled(str(atlas['name']))}"
+        files = write_regions(self.study, place, whole, about, self.latex)
+        return {"atlas": atlas["name"], "table": files[0], "best": best_regions(whole)}

@@ -44,14 +44,18 @@ def effect_table(
     pandas.DataFrame
         ``kind`` (cluster or region), ``name``, ``voxels``, ``effect`` with ``effect_low`` and
         ``effect_high`` (in the unit of the maps), ``shown``, ``of``, ``prevalence``,
-        ``prevalence_low`` and ``prevalence_high``.
+        ``prevalence_low`` and ``prevalence_high``; ``atlas`` of the region.
     """
     import pandas as pd
 
     sets = list(_sets(found, places))
-    means = np.stack([values[:, voxels].mean(axis=1, dtype=np.float64) for *_, voxels in sets], 1)
+    means = np.stack(
+        [values[:, voxels].mean(axis=1, dtype=np.float64) for *_, voxels, _ in sets], 1
+    )
     rows = []
-    for (kind, name, voxels), one in zip(sets, effects(means, design, units, seed), strict=True):
+    for (kind, name, voxels, atlas), one in zip(
+        sets, effects(means, design, units, seed), strict=True
+    ):
         share = one.prevalence
         rows.append(
             {
@@ -66,17 +70,20 @@ def effect_table(
                 "prevalence": share.value if share else np.nan,
                 "prevalence_low": share.low if share else np.nan,
                 "prevalence_high": share.high if share else np.nan,
+                "atlas": atlas,
             }
         )
     return pd.DataFrame(rows)
 
 
-def _sets(found: Inference, places: Places) -> Iterator[tuple[str, str, NDArray[np.int64]]]:
-    yield "brain", "whole brain", np.arange(len(found.t))
+def _sets(
+    found: Inference, places: Places
+) -> Iterator[tuple[str, str, NDArray[np.int64], str | None]]:
+    yield "brain", "whole brain", np.arange(len(found.t)), None
     for number, cluster in enumerate(found.clusters, start=1):
-        yield "cluster", str(number), cluster.voxels
-    names = places.atlas.names if places.atlas else {}
-    for label, name in sorted(names.items()):
-        voxels = np.flatnonzero(places.labels == label)
-        if label and len(voxels):
-            yield "region", name, voxels
+        yield "cluster", str(number), cluster.voxels, None
+    for placed, labels in zip(places.placed, places.labels, strict=True):
+        for label, name in sorted(placed.atlas.names.items()):
+            voxels = np.flatnonzero(labels == label)
+            if label and len(voxels):
+                yield "region", name, voxels, placed.atlas.name

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
-from voxplain.cohort.atlases import require_atlas
+from voxplain.cohort.atlases import OWN
 from voxplain.errors import InputError, unknown_name
 from voxplain.group.permutation import TestOptions
+from voxplain.pipeline.regions.placing import require_atlases
 
 __all__ = ["NULLS", "GroupOptions"]
 
@@ -40,8 +43,8 @@ class GroupOptions:
         ``column=value`` of the scans to take; the others are left out.
     fwhm : float, mm
         Width of the smoothing of each map; 0 for none.
-    atlas : str
-        See `voxplain.cohort.find_atlas`, or ``none``.
+    atlases : tuple of str
+        See `voxplain.cohort.find_atlas`; the first names peaks; or ``none`` alone.
     null : {"permutation", "labels", "untrained"}
         What could be instead: other arrangements of the subjects; or maps of networks that learnt
         nothing of the classes.
@@ -63,6 +66,9 @@ class GroupOptions:
         Whether it is also asked where all methods agree.
     means_only : bool
         Whether means are written, and nothing is tested.
+    move_atlas, latex : bool
+        Whether atlases are moved to where they fit the scans best, and tables of regions are
+        written for LaTeX too.
     """
 
     study: Path
@@ -74,7 +80,7 @@ class GroupOptions:
     network: str | None = None
     only: str | None = None
     fwhm: float = 0.0
-    atlas: str = "AAL"
+    atlases: tuple[str, ...] = ("AAL",)
     null: str = "permutation"
     null_studies: tuple[Path, ...] = ()
     test: TestOptions = field(default_factory=TestOptions)
@@ -84,6 +90,15 @@ class GroupOptions:
     fold_means: bool = False
     conjunction: bool = False
     means_only: bool = False
+    move_atlas: bool = False
+    latex: bool = False
+
+    def told(self) -> dict[str, Any]:
+        """Gather all that was asked for, but for the study, ready for JSON."""
+        found = asdict(self)
+        del found["study"], found["test"]["threads"]
+        told: dict[str, Any] = json.loads(json.dumps(found, default=str))
+        return told
 
     def __post_init__(self) -> None:
         if not self.model:
@@ -91,8 +106,12 @@ class GroupOptions:
             object.__setattr__(self, "model", "1" if one_class else "class")
         if self.null not in NULLS:
             raise unknown_name("null", self.null, NULLS)
-        if self.atlas != "none":
-            require_atlas(self.atlas)
+        require_atlases(self.atlases)
+        if OWN in self.atlases:
+            raise InputError(
+                "--atlas own has other voxels in each scan, and a test needs regions that all "
+                "share; give another atlas here, and --atlas own to 'voxplain explain'."
+            )
         if not 0 <= self.fwhm < 100:
             raise InputError(f"--fwhm is a width in mm, from 0 to 100; {self.fwhm:g} was given.")
         if self.null == "permutation" and self.null_studies:

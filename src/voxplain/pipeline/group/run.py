@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxplain import __version__
-from voxplain.atlas import Atlas
-from voxplain.cohort import find_atlas
 from voxplain.cohort.store.reader import open_store
-from voxplain.errors import InputError, VoxplainWarning
+from voxplain.errors import remarks
 from voxplain.group.blocks import Arrangements, read_blocks
 from voxplain.group.design import make_design
 from voxplain.pipeline.brain import brain_of
@@ -26,8 +23,10 @@ from voxplain.pipeline.group.options import GroupOptions
 from voxplain.pipeline.group.setting import Setting
 from voxplain.pipeline.group.table import rows_of, scan_table
 from voxplain.pipeline.group.tables import Places
+from voxplain.pipeline.regions.placing import place_atlases
 from voxplain.progress import Progress
 from voxplain.study import Study
+from voxplain.volume import Cohort
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["RECORD", "GroupFound", "group_study"]
 
 RECORD = "group.json"
-_COVERED = 0.3
 
 
 @dataclass(frozen=True)
@@ -110,7 +108,7 @@ def group_study(options: GroupOptions, progress: Progress) -> GroupFound:
             continue
         if mask is None or places is None:
             mask = brain_of(cohort, rows, progress)
-            places = Places(mask, cohort.grid, _atlas(options.atlas, cohort.grid, mask))
+            places = _places(options, cohort, rows, mask, progress)
         found[start] = setting.write(maps, start, request, mask, places)
     briefly = {
         start: {key: value for key, value in told.items() if key != "request"}
@@ -147,21 +145,17 @@ def _designed(
     return Arrangements(design, tree), words, units
 
 
-def _atlas(name: str, grid: Any, mask: NDArray[np.bool_]) -> Atlas | None:
-    if name == "none":
-        return None
-    atlas = find_atlas(name).on(grid)
-    covered = float((atlas.labels[mask] > 0).mean())
-    if covered == 0:
-        raise InputError(
-            f"No voxel of the brain lies in a region of {name}: the study is not in MNI space; "
-            "give --atlas none."
-        )
-    if covered < _COVERED:
-        warnings.warn(
-            f"Regions of {name} cover {100 * covered:.0f} % of the brain alone; if the study is "
-            "not in MNI space, their names mean nothing: give --atlas none.",
-            VoxplainWarning,
-            stacklevel=2,
-        )
-    return atlas
+def _places(
+    options: GroupOptions,
+    cohort: Cohort,
+    rows: Sequence[int],
+    mask: NDArray[np.bool_],
+    progress: Progress,
+) -> Places:
+    """Bring the atlases to the study, and say where they do not fit its brains."""
+    with remarks() as said:
+        tissue = np.where(mask, cohort.mean(rows), 0).astype(np.float32)
+        placed = place_atlases(options.atlases, tissue, cohort.grid, move=options.move_atlas)
+    for one in said:
+        progress.say(one)
+    return Places(mask, cohort.grid, placed)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxplain import __version__
+from voxplain.group import regions_of_rows
 from voxplain.group.blocks import Arrangements
 from voxplain.group.permutation import Inference, permutation_test
 from voxplain.maps import GroupMap
@@ -21,6 +22,7 @@ from voxplain.pipeline.group.null_networks import explained_by_null_networks
 from voxplain.pipeline.group.nulls import QUESTIONS, against_studies
 from voxplain.pipeline.group.options import GroupOptions
 from voxplain.pipeline.group.tables import Places, cluster_table, region_tests
+from voxplain.pipeline.regions.tables import write_regions
 from voxplain.progress import Progress
 from voxplain.report.figures import design_picture
 from voxplain.study import Study
@@ -76,7 +78,9 @@ class Setting:
             "blocks": self.ways.tree.shape,
             "only": options.only,
             "fwhm_mm": options.fwhm,
-            "atlas": options.atlas,
+            "atlases": list(options.atlases),
+            "move_atlas": options.move_atlas,
+            "latex": options.latex,
             "null": options.null,
             "null_studies": [str(path) for path in options.null_studies],
             "null_networks": self._null_count(),
@@ -114,16 +118,16 @@ class Setting:
                 found, maps, design, mask, options.fwhm, folders, scans, self.progress
             )
         clusters = cluster_table(found, places, design.effect)
-        regions = region_tests(found, places) if places.atlas else None
         files = self._write_maps(maps, start, found, mask)
         units = self._units()
         effects = effect_table(values, found, design, places, units, options.test.seed)
         tables = {"clusters": clusters, "effects": effects}
-        tables |= {} if regions is None else {"regions": regions}
         for what, table in tables.items():
             text = table.to_csv(sep="\t", index=False, float_format="%.6g", na_rep="n/a")
             files.append(f"{start}_{what}.tsv")
             self.study.write_text(files[-1], text)
+        regions = self._write_regions(maps, start, values, found, places)
+        files += [name for one in regions for name in one["files"]]
         picture = design_picture(design.matrix, design.titles, design.contrast, design.effect)
         files.append(f"{start}_design.png")
         self.study.write_bytes(files[-1], picture)
@@ -151,12 +155,43 @@ class Setting:
             "true_voxels": found.discoveries.count(np.arange(len(found.t))),
             "confidence": 1 - options.test.alpha,
             "clusters": clusters.to_dict(orient="records"),
-            "effects": effects[effects["kind"] != "region"].to_dict(orient="records"),
+            "effects": effects[effects["kind"] != "region"]
+            .drop(columns="atlas")
+            .to_dict(orient="records"),
+            "atlases": regions,
             "files": files,
             "seconds": time.perf_counter() - began,
+            "options": options.told(),
             "request": request,
         }
         self.study.write_json(f"{start}_test.json", told)
+        return told
+
+    def _write_regions(
+        self,
+        maps: MapsOfScans,
+        start: str,
+        values: NDArray[np.float32],
+        found: Inference,
+        places: Places,
+    ) -> list[dict[str, Any]]:
+        """Write the table of each atlas: what was found, and how the mean map lies over regions."""
+        scans, told = self.scans, []
+        people = scans.cohort.participants["participant_id"].astype(str)
+        names = [people[scans.rows[unit[0]]] for unit in scans.units]
+        whose = [str(i) for i in range(len(names))] if self.options.fold_means else names
+        for number, placed in enumerate(places.placed):
+            tests = region_tests(found, places, number)
+            sums = regions_of_rows(
+                values, placed.atlas, places.mask, whose=whose, units=self._units(),
+                seed=self.options.test.seed,
+            )  # fmt: skip
+            shared = [name for name in sums if name in tests and name != "label"]
+            table = tests.merge(sums.drop(columns=shared), on="label", how="left")
+            about = {"maps": maps.label, "unit": maps.sidecar["Units"], "atlas": placed.told()}
+            name = f"_atlas-{spelled(placed.atlas.name)}" * (number > 0)
+            files = write_regions(self.study, f"{start}{name}", table, about, self.options.latex)
+            told.append({"atlas": placed.atlas.name, "table": files[0], "files": files})
         return told
 
     def _units(self) -> list[NDArray[np.int64]]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from voxplain.atlas import Atlas
 from voxplain.grid import Grid
 from voxplain.group import OUTSIDE
 from voxplain.group.permutation import Inference
+from voxplain.pipeline.regions.placing import PlacedAtlas
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,28 +20,33 @@ __all__ = ["Places", "cluster_table", "region_tests"]
 
 
 class Places:
-    """Where the voxels of a mask lie, and in which region.
+    """Where the voxels of a mask lie, and in which region of each atlas.
 
     Parameters
     ----------
     mask : array (X, Y, Z), bool
     grid : Grid
-    atlas : Atlas or None
+    placed : sequence of PlacedAtlas
         On the grid.
     """
 
-    def __init__(self, mask: NDArray[np.bool_], grid: Grid, atlas: Atlas | None) -> None:
-        self.grid, self.atlas = grid, atlas
+    def __init__(self, mask: NDArray[np.bool_], grid: Grid, placed: Sequence[PlacedAtlas]) -> None:
+        self.mask, self.grid, self.placed = mask, grid, tuple(placed)
         self.indices = np.argwhere(mask)
-        shape = (len(self.indices),)
-        self.labels = atlas.labels[mask] if atlas else np.zeros(shape, dtype=np.int32)
+        self.labels = [one.atlas.labels[mask] for one in placed]
 
     def peak(self, voxel: int) -> dict[str, Any]:
-        """Tell where a voxel lies: x, y and z in mm, and its region."""
+        """Tell where a voxel lies: x, y and z in mm, and its region by the first atlas."""
         x, y, z = np.round(self.grid.to_world(self.indices[voxel]), 1).tolist()
-        names = self.atlas.names if self.atlas else {}
-        region = names.get(int(self.labels[voxel]), OUTSIDE if self.atlas else "n/a")
-        return {"x": x, "y": y, "z": z, "region": region}
+        regions = [*self.regions(voxel).values(), "n/a"]
+        return {"x": x, "y": y, "z": z, "region": regions[0]}
+
+    def regions(self, voxel: int) -> dict[str, str]:
+        """Name the region of a voxel by each atlas."""
+        return {
+            one.atlas.name: one.atlas.names.get(int(labels[voxel]), OUTSIDE)
+            for one, labels in zip(self.placed, self.labels, strict=True)
+        }
 
 
 def cluster_table(found: Inference, places: Places, effect: str) -> pd.DataFrame:
@@ -58,7 +64,8 @@ def cluster_table(found: Inference, places: Places, effect: str) -> pd.DataFrame
     pandas.DataFrame
         ``cluster``, ``direction``, ``voxels``, ``volume_ml``, ``mass``, ``peak_t``, ``x``, ``y``,
         ``z`` (mm), ``region`` of the peak, the smallest family-wise ``p_<statistic>`` of its
-        voxels, ``true_voxels`` (at least so many are truly different) and their ``true_share``.
+        voxels, ``true_voxels`` (at least so many are truly different) and their ``true_share``;
+        ``region_<atlas>`` by each further atlas.
     """
     import pandas as pd
 
@@ -77,6 +84,7 @@ def cluster_table(found: Inference, places: Places, effect: str) -> pd.DataFrame
                 **{f"p_{name}": float(p[cluster.voxels].min()) for name, p in found.p.items()},
                 "true_voxels": true,
                 "true_share": true / cluster.size,
+                **_further(places.regions(cluster.peak)),
             }
         )
     columns = (
@@ -91,18 +99,25 @@ def cluster_table(found: Inference, places: Places, effect: str) -> pd.DataFrame
         "z",
         "region",
     )
-    every = [*columns, *(f"p_{name}" for name in found.p), "true_voxels", "true_share"]
+    further = _further({one.atlas.name: "" for one in places.placed})
+    every = [*columns, *(f"p_{name}" for name in found.p), "true_voxels", "true_share", *further]
     return pd.DataFrame(rows, columns=every)
 
 
-def region_tests(found: Inference, places: Places) -> pd.DataFrame:
-    """List the regions of the atlas, and what no region covers, the smallest p first.
+def _further(regions: dict[str, str]) -> dict[str, str]:
+    """Name the columns of all atlases but the first."""
+    return {f"region_{name}": region for name, region in [*regions.items()][1:]}
+
+
+def region_tests(found: Inference, places: Places, number: int) -> pd.DataFrame:
+    """List the regions of an atlas, and what no region covers, the smallest p first.
 
     Parameters
     ----------
     found : Inference
     places : Places
-        With an atlas.
+    number : int
+        Of the atlas, from 0.
 
     Returns
     -------
@@ -113,8 +128,8 @@ def region_tests(found: Inference, places: Places) -> pd.DataFrame:
     """
     import pandas as pd
 
-    names = dict(places.atlas.names) if places.atlas else {}
-    known = np.where(np.isin(places.labels, [*names]), places.labels, 0)
+    names, labels = dict(places.placed[number].atlas.names), places.labels[number]
+    known = np.where(np.isin(labels, [*names]), labels, 0)
     rows = []
     for label in [*sorted(set(names) - {0}), 0]:
         voxels = np.flatnonzero(known == label)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,11 +15,14 @@ from voxplain.cohort import AtlasFit, atlas_fit, find_atlas
 from voxplain.cohort.atlases import OWN, require_atlas
 from voxplain.errors import InputError, VoxplainWarning
 from voxplain.grid import Grid
+from voxplain.study.names import spelled
 
 __all__ = [
     "NONE",
     "PlacedAtlas",
+    "fitted",
     "place_atlases",
+    "require_apart",
     "require_atlases",
 ]
 
@@ -32,27 +35,23 @@ def require_atlases(names: Sequence[str]) -> None:
     Parameters
     ----------
     names : sequence of str
-        See `voxplain.cohort.find_atlas`; also, alone, ``"none"``.
+        See `voxplain.cohort.find_atlas`; also ``"own"``, and, alone, ``"none"``.
     """
     if NONE in names and len(names) > 1:
         raise InputError("--atlas none asks for no regions; give it alone, or not at all.")
-    if OWN in names:
-        raise InputError(
-            "--atlas own is not there yet: tables over subjects need regions that all share; give "
-            "another atlas."
-        )
     for name in names:
-        if name != NONE:
+        if name not in (NONE, OWN):
             require_atlas(name)
 
 
 @dataclass(frozen=True, eq=False)
 class PlacedAtlas:
-    """An atlas on the grid of some maps.
+    """An atlas in the space of some brains.
 
     Parameters
     ----------
     atlas : Atlas
+        On the grid of their maps, or still on its own.
     fit : AtlasFit
         How it lay before it was moved.
     moved : bool
@@ -103,10 +102,31 @@ def place_atlases(
     VoxplainWarning
         If it does not fit.
     """
-    return [_placed(find_atlas(name), tissue, grid, move) for name in names if name != NONE]
+    atlases = [find_atlas(name) for name in names if name != NONE]
+    require_apart(atlases)
+    placed = [fitted(atlas, tissue, grid, move=move) for atlas in atlases]
+    return [replace(one, atlas=one.atlas.on(grid)) for one in placed]
 
 
-def _placed(atlas: Atlas, tissue: NDArray[np.float32], grid: Grid, move: bool) -> PlacedAtlas:
+def require_apart(atlases: Sequence[Atlas]) -> None:
+    """Refuse atlases whose tables would have one name."""
+    names = [spelled(atlas.name) for atlas in atlases]
+    twice = sorted({atlas.name for atlas in atlases if names.count(spelled(atlas.name)) > 1})
+    if twice:
+        raise InputError(
+            f"Two atlases are called {', '.join(twice)}, and their tables would be written over "
+            "each other; rename the file of one."
+        )
+
+
+def fitted(
+    atlas: Atlas, tissue: NDArray[np.float32], grid: Grid, *, move: bool | None = False
+) -> PlacedAtlas:
+    """Hold an atlas against the tissue; see `place_atlases`.
+
+    It stays on a grid of its own. `move` is None for a scan's own segmentation, which no option
+    moves.
+    """
     fit = atlas_fit(atlas, tissue, grid)
     if fit.covered == 0:
         raise InputError(
@@ -118,17 +138,14 @@ def _placed(atlas: Atlas, tissue: NDArray[np.float32], grid: Grid, move: bool) -
             f"{atlas.name} names regions as left that lie on the right; check the direction of its "
             "first axis, or its list of names."
         )
-    moved = move and fit.distance > 0
-    if moved:
-        atlas = Atlas(
-            atlas.labels, atlas.grid.moved(fit.shift), atlas.names, atlas.name, atlas.space
-        )
+    moved = bool(move) and fit.distance > 0
     complaints = [] if moved else fit.complaints()
     if complaints:
+        mend = "" if move is None else "; --move-atlas moves it"
         warnings.warn(
             f"The atlas {atlas.name} does not fit these brains: {'; '.join(complaints)}. Names of "
-            "regions mean less than they seem to; --move-atlas moves it.",
+            f"regions mean less than they seem to{mend}.",
             VoxplainWarning,
-            stacklevel=3,
+            stacklevel=2,
         )
-    return PlacedAtlas(atlas.on(grid), fit, moved)
+    return PlacedAtlas(atlas.moved(fit.shift) if moved else atlas, fit, moved)

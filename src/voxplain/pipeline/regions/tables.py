@@ -11,7 +11,7 @@ from voxplain.study import Study
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["best_regions", "write_regions"]
+__all__ = ["best_regions", "by_rank", "write_regions"]
 
 BEST = 5
 _COLUMNS = {
@@ -35,6 +35,9 @@ _COLUMNS = {
     "rank_high": "of the same",
     "mean_t": "of the region's voxels",
     "peak_t": "the largest magnitude, with its sign",
+    "x": "where it lies: right, mm",
+    "y": "front, mm",
+    "z": "up, mm",
     "true_voxels": "at least so many truly differ, all regions at once, 95 %",
     "true_share": "these over the region's voxels",
 }
@@ -44,7 +47,7 @@ _LATEX = ("region", "volume_ml", "mean", "density", "peak", "sd", "rank", "rank_
 def write_regions(
     study: Study, start: str, frame: pd.DataFrame, told: Mapping[str, Any], latex: bool
 ) -> list[str]:
-    """Write a table of regions, the densest first.
+    """Write a table of regions.
 
     Parameters
     ----------
@@ -63,21 +66,25 @@ def write_regions(
     list of str
         The files, as paths in the study, the table first.
     """
-    order = [name for name in ("class", "rank", "label") if name in frame]
-    table = frame.sort_values(order, kind="stable") if "rank" in frame else frame
     files = [f"{start}_regions.tsv"]
-    text = table.to_csv(sep="\t", index=False, float_format="%.6g", na_rep="n/a")
+    text = frame.to_csv(sep="\t", index=False, float_format="%.6g", na_rep="n/a")
     study.write_text(files[0], text)
     columns = {
         name: {"Description": _COLUMNS.get(name, "family-wise p, the region's smallest")}
-        for name in table.columns
+        for name in frame.columns
     }
     study.write_json(f"{start}_regions.json", {**columns, "Regions": told})
     files.append(f"{start}_regions.json")
     if latex:
         files.append(f"{start}_regions.tex")
-        study.write_text(files[-1], _latex(table))
+        study.write_text(files[-1], _latex(frame))
     return files
+
+
+def by_rank(frame: pd.DataFrame) -> pd.DataFrame:
+    """Put the densest regions first, those of each class together."""
+    order = [name for name in ("class", "rank", "label") if name in frame]
+    return frame.sort_values(order, kind="stable")
 
 
 def best_regions(frame: pd.DataFrame, count: int = BEST) -> dict[str, list[str]]:

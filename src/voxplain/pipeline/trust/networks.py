@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,7 @@ def _faithfulness(name: str, asked: Sequence[Asked]) -> Sequence[Measurement]:
     mean = case.cohort.mean(np.arange(len(case.cohort)))
     references = {"mean": mean, "zero": np.zeros_like(mean)}
     done: dict[str, list[Removal]] = {name: [] for name in references}
+    again: dict[str, list[Callable[[], tuple[Removal, ...]]]] = {name: [] for name in references}
     for each in asked:
         volume, one = case.cohort[each.one.row], each.one.load()
         network, target = each.maker.network(each.one.fold), each.maker.settled(each.one.row)
@@ -86,15 +88,10 @@ def _faithfulness(name: str, asked: Sequence[Asked]) -> Sequence[Measurement]:
                 seed=case.seed + each.one.row,
                 envelope=Envelope(volume.grid, (np.abs(away),)),
             )
-            (result,) = removal(
-                score,
-                volume.values,
-                values if case.outcome.class_names else np.abs(values),
-                case.brain,
-                {reference: image},
-                test,
-            )
-            done[reference].append(result)
+            shown = values if case.outcome.class_names else np.abs(values)
+            ask = partial(removal, score, volume.values, shown, case.brain, {reference: image})
+            done[reference] += ask(test)
+            again[reference].append(partial(ask, replace(test, kind="insertion")))
     deleting = {k: v for k, v in done.items() if not case.outcome.class_names or _falls(v)}
     if not deleting:
         reason = "Neither the cohort's mean scan nor an empty one takes the answer away."
@@ -107,15 +104,32 @@ def _faithfulness(name: str, asked: Sequence[Asked]) -> Sequence[Measurement]:
         float(np.mean([getattr(one, what) for one in done[best]]))
         for what in ("area", "area_random")
     )
+    put_back = [found for ask in again[best] for found in ask()]
     words = (
         f"Deleting what {len(asked)} maps show costs {lost:.2f} logit on average, what random maps "
         f"show {by_chance:.2f} (p = {p:.2g})."
     )
-    figures = {"lost": lost, "random": by_chance, "p": each_p, "reference": best}
+    figures = {
+        "lost": lost,
+        "random": by_chance,
+        "p": each_p,
+        "reference": best,
+        "scans": len(asked),
+        "curves": {"deletion": _curves(done[best]), "insertion": _curves(put_back)},
+    }
     return [
         Measurement("deletion", name, p, words, figures=figures),
         Measurement("faithfulness", name, p, words, figures=figures),
     ]
+
+
+def _curves(found: Sequence[Removal]) -> dict[str, list[float]]:
+    """Average over scans what is lost or gained at each share of the brain, and by random maps."""
+    kept = {"own": "changes", "random": "changes_random", "random_95": "changes_95"}
+    return {"shares": list(found[0].shares)} | {
+        name: np.mean([getattr(one, what) for one in found], axis=0).tolist()
+        for name, what in kept.items()
+    }
 
 
 def _falls(found: Sequence[Removal]) -> bool:
@@ -179,7 +193,7 @@ FAITHFULNESS = over_scans(
     ("deletion", "faithfulness"),
     "What deletion costs",
     _faithfulness,
-    Cost(0, 2 * _REMOVED.draws, 2 * _PASSES),
+    Cost(0, 3 * _REMOVED.draws, 3 * _PASSES),
 )
 STABILITY = over_scans(
     "stability",

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final, Literal
 
 from voxplain.errors import InputError
+from voxplain.report.words.cards import Card
 from voxplain.report.words.numbers import cell
 
 __all__ = [
+    "Cards",
     "Case",
     "Cases",
     "Code",
@@ -235,6 +238,19 @@ class MapViewer:
 
 
 @dataclass(frozen=True)
+class Cards:
+    """Measures explained, each closed at first.
+
+    Parameters
+    ----------
+    cards : sequence of Card
+    """
+
+    kind: ClassVar[str] = "cards"
+    cards: Sequence[Card]
+
+
+@dataclass(frozen=True)
 class Case:
     """One of many of a kind, such as a participant, that opens when asked for.
 
@@ -275,6 +291,7 @@ Item = (
     | NotRun
     | Links
     | MapViewer
+    | Cards
     | Cases
 )
 """What a section holds."""
