@@ -37,6 +37,7 @@ from voxplain.trust.retraining import shared_with
 from voxplain.trust.rules import apply
 from voxplain.trust.surrogates import Envelope
 from voxplain.trust.truth.calls import WIDTH_MM, calls
+from voxplain.trust.truth.figures import CHANCE_DRAWS
 from voxplain.volume import resample, smooth
 
 HERE = Path(__file__).parent
@@ -199,13 +200,13 @@ def reference(rng: np.random.Generator) -> Measurement:
     return Measurement("reference", None, share_left(kept), "")
 
 
-def finding(test: str, draws: int) -> Callable[[np.random.Generator], Measurement]:
-    """A mean map of noise, and twice its spread in one region, where the effect is."""
+def finding(test: str, strong: float, draws: int) -> Callable[[np.random.Generator], Measurement]:
+    """A mean map of noise, and so many times its spread in one region, where the effect is."""
 
     def draw(rng: np.random.Generator) -> Measurement:
         values, brain, grid = head(8.0)
         support = places()[int(rng.integers(PLACES))]
-        map_ = (noise(rng, grid, 12.0) + 2.0 * support) * brain
+        map_ = (noise(rng, grid, 12.0) + strong * support) * brain
         mean = (map_ * (0.2 + values / values.max())).astype(np.float32)
         found = localise(strength(mean, grid, FWHM_MM), support, brain)
         seed = int(rng.integers(2**31))
@@ -227,8 +228,9 @@ SOUND: dict[str, tuple[Callable[[np.random.Generator], Measurement], str]] = {
     "left-right": (left_right, "20 brains of a common asymmetry, and up to as much of their own"),
     "plausibility": (plausibility, "logits of two classes, 40 scans"),
     "reference": (reference, "an empty image that is of one class as surely as scans are"),
-    "spike-in": (finding("spike-in", 50), "noise, and twice its spread where the effect is"),
-    "layer": (finding("layer", 100), "noise, and twice its spread where the effect is"),
+    "spike-in": (finding("spike-in", 3.0, CHANCE_DRAWS), "thrice the noise at the effect"),
+    "layer": (finding("layer", 3.0, 100), "thrice the noise at the effect"),
+    "faint spike-in": (finding("spike-in", 2.0, CHANCE_DRAWS), "twice the noise at the effect"),
 }
 
 
