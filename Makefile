@@ -3,6 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 DEMO_OUT ?= demo
+# Compiled files are kept, whatever the shell says: tests start many processes. Values of failed
+# assertions are shown when what failed is run again; to prepare all for that takes 15 seconds.
+PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 
 .PHONY: help setup demo test browser cases coverage mutants mutation check format bench scoreboard docs clean
 
@@ -21,17 +24,18 @@ demo: $(READY) ## run the main job on a phantom cohort; results in demo/ (3 to 7
 	@$(BIN)/voxplain demo --out $(DEMO_OUT)
 
 test: $(READY) browser ## run the tests
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(PYTEST) -n 2 --dist loadgroup --assert=plain || \
+		{ $(PYTEST) --last-failed --last-failed-no-failures none; exit 1; }
 
 browser: # what tests of pages need; they are skipped where it cannot be had
 	@command -v chromium >/dev/null || (apt-get update && apt-get install -y chromium) >/dev/null 2>&1 \
 		|| echo "No chromium here: tests of pages in a browser are skipped."
 
 cases: $(READY) ## run the tests made after public problem reports (part of make test)
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/cases
+	@$(PYTEST) -n 2 tests/cases
 
 coverage: $(READY) ## run the tests and list what no test reaches (branches, processes included)
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup \
+	@$(PYTEST) -n 2 --dist loadgroup --assert=plain \
 		--cov --cov-report=term-missing:skip-covered --cov-report=html
 
 mutants: $(READY) ## plant each mutant of tests/mutants and see whether its tests fail (hours)

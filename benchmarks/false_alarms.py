@@ -16,6 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from nibabel.orientations import io_orientation
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
@@ -25,10 +26,13 @@ from voxplain.atlas import Atlas
 from voxplain.cohort import load_atlas, mni152_template
 from voxplain.cohort.prepare.templates import mni152_brain_mask
 from voxplain.grid import Grid
+from voxplain.pipeline.trust.plausibility import implausible_outputs
+from voxplain.pipeline.trust.reference import share_left
 from voxplain.results.trust import Measurement
-from voxplain.trust import Comparison
+from voxplain.trust import FWHM_MM, Comparison, chance_of, localise, strength
 from voxplain.trust.displacement import displacement
 from voxplain.trust.following import share_of_confounds
+from voxplain.trust.integrity import coarse, sides
 from voxplain.trust.retraining import shared_with
 from voxplain.trust.rules import apply
 from voxplain.trust.surrogates import Envelope
@@ -164,6 +168,54 @@ def confounded(rng: np.random.Generator) -> Measurement:
     return Measurement("confounded", None, found.share, "", limit=limit)
 
 
+def left_right(rng: np.random.Generator) -> Measurement:
+    """Twenty brains that share an asymmetry, and have up to as much again of their own."""
+    values, _, grid = head(8.0)
+    common, size, scans = noise(rng, grid, 16.0), rng.uniform(0.3, 1.0), []
+    for _ in range(20):
+        both = 1 + 0.1 * (common + size * noise(rng, grid, 16.0))
+        scans.append(coarse((values * both).astype(np.float32), grid.voxel_size))
+    axis = int(np.flatnonzero(io_orientation(grid.affine)[:, 0] == 0)[0])
+    swapped = sides(scans, axis)
+    return Measurement("left-right", None, None if swapped is None else int(swapped.sum()), "")
+
+
+def plausibility(rng: np.random.Generator) -> Measurement:
+    """Logits of 40 scans of two classes, which the network tells apart anyhow."""
+    labels = np.arange(40) % 2
+    scale, apart = rng.uniform(0.5, 4.0), rng.uniform(0.5, 3.0)
+    margins = scale * (rng.normal(size=40) + apart * (labels - 0.5))
+    logits = np.stack([-margins / 2, margins / 2], axis=1)
+    odd, _ = implausible_outputs(logits, ("a", "b"), labels)
+    return Measurement("plausibility", None, float(1 - odd.mean()), "")
+
+
+def reference(rng: np.random.Generator) -> Measurement:
+    """An empty image that is of one class as surely as scans are, of twelve scans."""
+    empty, kept = float(rng.normal(0, 2)), dict[str, list[float]]()
+    for target in rng.integers(0, 2, size=12):
+        sign = 2 * int(target) - 1
+        kept.setdefault(str(target), []).append(sign * empty / abs(rng.normal(2, 1)))
+    return Measurement("reference", None, share_left(kept), "")
+
+
+def finding(test: str, draws: int) -> Callable[[np.random.Generator], Measurement]:
+    """A mean map of noise, and twice its spread in one region, where the effect is."""
+
+    def draw(rng: np.random.Generator) -> Measurement:
+        values, brain, grid = head(8.0)
+        support = places()[int(rng.integers(PLACES))]
+        map_ = (noise(rng, grid, 12.0) + 2.0 * support) * brain
+        mean = (map_ * (0.2 + values / values.max())).astype(np.float32)
+        found = localise(strength(mean, grid, FWHM_MM), support, brain)
+        seed = int(rng.integers(2**31))
+        null = chance_of(mean, support, brain, grid, FWHM_MM, seed, draws)
+        limit = null.percentile_95
+        return Measurement(test, None, found.average_precision, "", limit=limit)
+
+    return draw
+
+
 SOUND: dict[str, tuple[Callable[[np.random.Generator], Measurement], str]] = {
     "class-confounds": (class_confounds, "three confounds that tell nothing, 40 scans"),
     "atlas": (atlas, "the template's brain, up to 5 % larger or smaller, voxels of 3, 4, 8 mm"),
@@ -172,6 +224,11 @@ SOUND: dict[str, tuple[Callable[[np.random.Generator], Measurement], str]] = {
     "null-calls": (null_calls, "noise, strong where any map is"),
     "sanity": (sanity, "unrelated maps, strong where any map is"),
     "confounded": (confounded, "maps that have nothing to do with the confounds"),
+    "left-right": (left_right, "20 brains of a common asymmetry, and up to as much of their own"),
+    "plausibility": (plausibility, "logits of two classes, 40 scans"),
+    "reference": (reference, "an empty image that is of one class as surely as scans are"),
+    "spike-in": (finding("spike-in", 50), "noise, and twice its spread where the effect is"),
+    "layer": (finding("layer", 100), "noise, and twice its spread where the effect is"),
 }
 
 
@@ -190,7 +247,8 @@ def main() -> None:
                 apply(draw(np.random.default_rng([number, one]))).outcome
                 for one in range(asked.draws)
             ]
-            told[name] = {"failed": found.count("fail"), "draws": asked.draws, "drawn": words}
+            done = len(found) - found.count("not tested")
+            told[name] = {"failed": found.count("fail"), "draws": done, "drawn": words}
             path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
         if name in told:
             table.add_row(name, str(told[name]["failed"]), str(told[name]["draws"]), words)

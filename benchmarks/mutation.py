@@ -4,7 +4,8 @@ Makes phantom cohorts, trains and explains networks on them, and asks `voxplain 
 verdict: of clean ones, to count wrong alarms, and of copies of the first with one fault each. A
 fault is caught where a test that names it fails. Prints caught / planted and wrong alarms, and
 writes ``benchmarks/mutation.json``, which the scoreboard takes in. Clean studies and their verdicts
-are kept; ``--part 2/3`` judges every third of them, and nothing else.
+are kept; ``--part 2/3`` judges every third of them, and nothing else; ``--planted`` plants faults,
+and leaves what was counted of clean studies as it is.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from voxplain.progress import Silent
 from voxplain.results.trust import TrustResult
 from voxplain.study import Study
 from voxplain.trust import edge_filter
+from voxplain.trust.rules import EDITION
 
 NETWORK = "mrinet"
 METHOD, LAYERED, REGIONS = "gradient", "grad-cam", "region-ablation"
@@ -440,6 +442,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--only", default="", help="part of the faults' names")
     parser.add_argument("--part", default="", help="such as 2/3, of the clean studies alone")
+    parser.add_argument("--planted", action="store_true", help="plant faults, judge no clean study")
     asked = parser.parse_args()
     if asked.part:
         number, parts = (int(word) for word in asked.part.split("/"))
@@ -458,6 +461,12 @@ def main() -> None:
         shown.add_row(fault.name, "yes" if found else "NO", said)
         console.print(fault.name, "caught" if found else "NOT CAUGHT", said, highlight=False)
     console.print(shown)
+    path = Path(__file__).with_name("mutation.json")
+    told = json.loads(path.read_text(encoding="utf-8"))
+    told |= {"edition": EDITION, "planted": len(chosen), "caught": caught}
+    if asked.planted:
+        _write(told, path, len(chosen) == len(FAULTS), console)
+        return
     alarms, by_test, tried = 0, Counter[str](), Counter[str]()
     for seed in range(1, asked.clean + 1):
         folder = asked.folder / f"clean-{seed}"
@@ -466,13 +475,15 @@ def main() -> None:
         by_test.update(kept["failed"])
         tried.update(kept["tested"])
         console.print(f"clean {seed}:", kept["wrong"] or "no alarm", highlight=False)
-    told = {"planted": len(chosen), "caught": caught, "clean": asked.clean, "false_alarms": alarms}
-    console.print_json(json.dumps(told))
     rates = {test: [by_test[test], count] for test, count in tried.items()}
-    console.print_json(json.dumps(rates))
-    if len(chosen) == len(FAULTS):
-        told |= {"failed_of_tested": rates}
-        path = Path(__file__).with_name("mutation.json")
+    told |= {"clean_edition": EDITION, "clean": asked.clean, "false_alarms": alarms}
+    _write(told | {"failed_of_tested": rates}, path, len(chosen) == len(FAULTS), console)
+
+
+def _write(told: dict[str, Any], path: Path, whole: bool, console: Console) -> None:
+    """Print what was counted, and write it where all faults were planted."""
+    console.print_json(json.dumps(told))
+    if whole:
         path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
 
 

@@ -26,12 +26,13 @@ from voxplain.cohort import mni152_template
 from voxplain.cohort.store.writer import write_store
 from voxplain.grid import KAN2020_GRID as GRID
 from voxplain.group.permutation import TestOptions
-from voxplain.maps import AttributionMap, GroupMap, Provenance
+from voxplain.maps import AttributionMap, GroupMap
 from voxplain.pipeline.group.options import GroupOptions
 from voxplain.pipeline.group.run import group_study
 from voxplain.pipeline.report.options import ReportOptions
 from voxplain.pipeline.report.run import write_report
 from voxplain.progress import Silent
+from voxplain.provenance import Provenance
 from voxplain.results.fit import FitResult, ModelResult, TrainedNetwork
 from voxplain.results.scores import HeldOut, Judged, Permutation
 from voxplain.results.summary import fit_json

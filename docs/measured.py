@@ -10,11 +10,12 @@ from typing import Any
 
 from docs.figures import read, short
 from docs.of_groups import OF_GROUPS
+from voxplain.report.words.cards import CARDS
 from voxplain.trust.rules import EDITION, RULES
 
 __all__ = ["PAGES", "filled"]
 
-PAGES = ("performance.md", "evidence.md", "verdict.md", "group.md", "regions.md")
+PAGES = ("performance.md", "evidence.md", "verdict.md", "measures.md", "group.md", "regions.md")
 OURS = "voxplain"
 WORDS = {
     "forward": "forward pass",
@@ -106,6 +107,26 @@ def localisation() -> str:
     return "\n".join(lines)
 
 
+def cards() -> str:
+    """Write the evaluation cards of the measures."""
+    told = []
+    for card in CARDS:
+        rows = [f"| **{what}** | {_cell(words)} |" for what, words in card.rows]
+        told.append(
+            "\n".join([f"### {card.title}: {card.functions}", "", "| | |", "|---|---|", *rows])
+        )
+        told += [card.note] * bool(card.note)
+    return "\n" + "\n\n".join(told) + "\n"
+
+
+def _cell(words: str) -> str:
+    return words.replace("|", "\\|")
+
+
+_COUNTED = dict.fromkeys(("relu", "masks"), "none, by construction")
+"""Of rules that count what is there: where nothing is wrong, the count is what it must be."""
+
+
 def rules() -> str:
     """Tell by which rules a study is judged."""
     head = "| test | figure | must be | weight | what a failure means | wrong alarms |"
@@ -114,7 +135,7 @@ def rules() -> str:
     for rule in RULES.values():
         limit = "its null's limit" if rule.threshold is None else f"{rule.threshold:g}"
         cells = (f"`{rule.test}`", rule.statistic, f"{rule.direction} {limit}", rule.weight)
-        alarms = "not measured"
+        alarms = _COUNTED.get(rule.test, "not measured")
         if rule.test in drawn:
             one = drawn[rule.test]
             alarms = f"{one['failed']} of {one['draws']} drawn"
@@ -131,6 +152,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "localisation": localisation,
     "rules": rules,
     **OF_GROUPS,
+    "cards": cards,
 }
 
 

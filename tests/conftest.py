@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import gc
+import os
 import re
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -41,6 +44,36 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return _group_of(nodeid.split("::", maxsplit=1)[0]) or nodeid.split("[", maxsplit=1)[0]
 
     return ByFile(config, log)
+
+
+def pytest_collection() -> None:
+    """Leave memory alone while modules are imported, which throw nothing away."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Spare the libraries each search for what can be thrown away."""
+    gc.freeze()
+    gc.enable()
+    if "torch" in sys.modules:
+        _seed_what_is_there()
+
+
+def _seed_what_is_there() -> None:
+    """Keep `torch.manual_seed` from writing down who called it, for devices that are not there."""
+    import torch
+
+    for kind in (torch.cuda, torch.xpu, torch.mtia):
+        if not kind.is_available():
+            kind.manual_seed_all = lambda seed: None
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_wait_for_the_disk() -> Iterator[None]:
+    """Leave written files to the system: only a power cut tells, and thousands take minutes."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(os, "fsync", lambda descriptor: None)
+        yield
 
 
 def _oblique() -> np.ndarray:

@@ -20,7 +20,7 @@ _HOMES = {
     "METHODS": "voxplain.attribution.methods",
     "Method": "voxplain.attribution",
     "Prepared": "voxplain.cohort",
-    "Provenance": "voxplain.maps",
+    "Provenance": "voxplain.provenance",
     "RegionTable": "voxplain.maps",
     "Volume": "voxplain.volume",
     "VoxplainError": "voxplain.errors",
@@ -59,7 +59,8 @@ if TYPE_CHECKING:
     from voxplain.errors import VoxplainError, VoxplainWarning
     from voxplain.grid import Grid
     from voxplain.group import mean_map, region_table
-    from voxplain.maps import AttributionMap, GroupMap, Provenance, RegionTable
+    from voxplain.maps import AttributionMap, GroupMap, RegionTable
+    from voxplain.provenance import Provenance
     from voxplain.volume import Cohort, Volume
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
+import re
+import socket
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +18,12 @@ import numpy as np
 
 from voxplain.errors import StudyError
 
-__all__ = ["cannot_write", "json_bytes", "plain", "read_json", "write_atomically"]
+__all__ = [
+    "alive", "cannot_write", "json_bytes", "plain", "read_json", "sweep", "write_atomically",
+]  # fmt: skip
+
+_HALF = ".partial"
+_LONG = 3600.0
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -35,7 +44,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=".", suffix=".partial", delete=False
+            dir=path.parent, prefix=f".{_host()}.{os.getpid()}.", suffix=_HALF, delete=False
         ) as file:
             temporary = file.name
             file.write(content)
@@ -43,12 +52,52 @@ def write_atomically(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
+        _settle(path.parent)
     except BaseException as error:
         if temporary:
             Path(temporary).unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise cannot_write(error, path) from error
         raise
+
+
+def sweep(folder: Path) -> None:
+    """Remove half files below a folder whose writers were killed.
+
+    A writer on this machine is known to be gone; one elsewhere is taken to be, an hour later.
+    """
+    for path in folder.rglob(f".*{_HALF}"):
+        host, _, rest = path.name[1:].partition(".")
+        pid = rest.partition(".")[0]
+        with contextlib.suppress(OSError):
+            here = host == _host() and pid.isdigit()
+            if not alive(int(pid)) if here else time.time() - path.stat().st_mtime > _LONG:
+                path.unlink()
+
+
+def alive(pid: int) -> bool:
+    """Tell whether a process of this machine is there."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _host() -> str:
+    return re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())
+
+
+def _settle(folder: Path) -> None:
+    """Bring the names in a folder to disk too, where the system can: a rename outlasts a crash."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
@@ -93,6 +142,8 @@ def cannot_write(error: OSError, path: Path) -> StudyError:
         errno.EACCES: "you may not write there; choose another folder",
         errno.EPERM: "you may not write there; choose another folder",
         errno.EROFS: "the file system is read-only; choose another folder",
+        errno.EIO: "the disk does not answer; look after it, and run the same command again",
+        errno.ESTALE: "the shared file system has lost it; run the same command again",
         errno.ENOTDIR: "a part of the path is a file; choose another folder",
     }.get(error.errno or 0, error.strerror or str(error))
     return StudyError(f"{path} cannot be written: {reason}.")

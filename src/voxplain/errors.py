@@ -11,6 +11,7 @@ __all__ = [
     "GridError",
     "InputError",
     "NetworkError",
+    "StoppedError",
     "StudyError",
     "VoxplainError",
     "VoxplainWarning",
@@ -40,6 +41,10 @@ class NetworkError(InputError):
 
 class StudyError(VoxplainError, OSError):
     """A result cannot be written to, or read from, the study folder."""
+
+
+class StoppedError(VoxplainError):
+    """The work was asked to end before it was done, and ended between two batches."""
 
 
 class VoxplainWarning(UserWarning):

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 
 import pytest
+from matplotlib.figure import Figure
 
 from voxplain.cli import main
 
@@ -20,16 +21,36 @@ DRAWN = {
 """Samples by chance, of which the command takes thousands."""
 
 
+@cache
+def _drawn() -> dict[tuple[object, ...], bytes]:
+    return {}
+
+
+def _drawn_once(
+    figure: Figure, kind: str, dpi: int, *rest: object, save: Callable[..., bytes]
+) -> bytes:
+    """Draw a figure unless one of its size and parts was drawn for the same function before."""
+    asked = sys._getframe(2).f_code
+    key = (kind, dpi, asked, tuple(figure.get_size_inches()), len(figure.findobj()))
+    if key not in _drawn():
+        _drawn()[key] = save(figure, kind, dpi, *rest)
+    return _drawn()[key]
+
+
 @pytest.fixture(autouse=True)
-def _coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+def _coarse(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """Draw coarse figures and few samples; tests/report, trust and fit have their proof."""
-    monkeypatch.setattr("voxplain.report.figures.style.DPI", 60)
+    style = import_module("voxplain.report.figures.style")
+    monkeypatch.setattr(style, "DPI", 60)
+    if "report" not in request.module.__name__:
+        monkeypatch.setattr(style, "_saved", partial(_drawn_once, save=style._saved))
     for place, draws in DRAWN.items():
         module, _, name = place.rpartition(".")
         few = partial(getattr(import_module(module), name), draws=draws)
         monkeypatch.setattr(place, few)
     for name in ("judgement", "singly"):
         monkeypatch.setattr(f"voxplain.trust.truth.{name}.CHANCE_DRAWS", 100)
+    monkeypatch.setattr("voxplain.pipeline.trust.networks._DRAWS", 25)
 
 
 @pytest.fixture

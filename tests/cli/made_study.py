@@ -14,10 +14,11 @@ from voxplain.cohort import mni152_template
 from voxplain.cohort.store.writer import write_store
 from voxplain.grid import KAN2020_GRID
 from voxplain.group.permutation import TestOptions
-from voxplain.maps import AttributionMap, GroupMap, Provenance
+from voxplain.maps import AttributionMap, GroupMap
 from voxplain.pipeline.group.options import GroupOptions
 from voxplain.pipeline.group.run import group_study
 from voxplain.progress import Silent
+from voxplain.provenance import Provenance
 from voxplain.results.fit import FitResult, ModelResult, TrainedNetwork
 from voxplain.results.scores import Calibrated, HeldOut, Judged, Permutation
 from voxplain.results.summary import fit_json, trust_json
@@ -140,7 +141,10 @@ def add_trust(study: Study) -> None:
         ("smoothgrad", "gradient", "do not believe"),
     ):
         agreed = Measurement("agreement", method, 0.61, "they agree", figures={other: 0.61})
-        figures = {"lost": 2.5, "random": 0.2}
+        curve = {"shares": [0.1, 0.2], "own": [2.0, 3.0], "random": [0, 0], "random_95": [1, 1]}
+        figures = {"lost": 2.5, "random": 0.2, "curves": {"deletion": curve}}
+        if method == "smoothgrad":
+            figures.pop("curves")
         lost = Measurement("deletion", method, 0.01, "it costs 2.5", figures=figures)
         outcome = "pass" if call == "believe" else "fail"
         findings = tuple(

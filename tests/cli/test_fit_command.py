@@ -380,18 +380,42 @@ def test_a_training_that_cannot_go_on_says_why(run: Run, study: Path) -> None:
     assert "Traceback" not in error
 
 
+def side_by_side(run: Run, *arguments: object) -> list[tuple[int, str, str]]:
+    """Run a command in two processes as torchrun does, and return what each says.
+
+    The first is this one and none is torchrun's own, which saves two of three starts.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    together = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    second = subprocess.Popen(
+        [sys.executable, "-m", "voxplain", *map(str, arguments)],
+        env={**os.environ, **together, "RANK": "1", "LOCAL_RANK": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in {**together, "RANK": "0", "LOCAL_RANK": "0"}.items():
+            patched.setenv(name, value)
+        first = run(*arguments)
+    shown, error = second.communicate(timeout=120)
+    return [first, (second.returncode, shown, error)]
+
+
+@pytest.mark.filterwarnings("ignore:torch.distributed.nn.functional:FutureWarning")
 def test_two_processes_train_as_one(run: Run, study: Path) -> None:
     """Over gloo: the losses, weights and statistics of one process, up to rounding."""
     options = ["--network", "test_fit_command:normed", "--cv", "2", "--epochs", "4"]
     options += ["--batch-size", "6", "--no-final", "--no-baselines", "--device", "cpu"]
     other = make_study(study.parent / "two")
     assert run("fit", study, *options)[0] == 0
-    together = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    together += ["--nproc-per-node", "2", "-m", "voxplain", "fit", str(other), *options]
-    done = subprocess.run(together, capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.count("Written:") == 2
-    assert done.stdout.count("12 control and 12 case") == 1
+    told = side_by_side(run, "fit", other, *options)
+    assert [code for code, _, _ in told] == [0, 0], told
+    shown = "".join(words for _, words, _ in told)
+    assert shown.count("Written:") == 2
+    assert shown.count("12 control and 12 case") == 1
     for number in (1, 2):
         place = f"model/test-fit-command-normed/repeat-01/fold-{number:02d}"
         one, two = (json.loads((s / place / "training.json").read_text()) for s in (study, other))
@@ -408,27 +432,11 @@ def test_two_processes_train_as_one(run: Run, study: Path) -> None:
             assert float(gap) <= 0.02 * float(tensor.float().norm()) + 1e-3, name
 
 
-def test_more_processes_than_scans_in_a_batch(study: Path) -> None:
-    """Started as torchrun starts them, but by hand, which saves the start of torchrun."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    together = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    command = [sys.executable, "-m", "voxplain", "fit", str(study), "--network", TINY]
-    command += ["--batch-size", "1", "--cv", "2", "--device", "cpu"]
-    processes = [
-        subprocess.Popen(
-            command,
-            env={**os.environ, **together, "RANK": rank, "LOCAL_RANK": rank},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in ("0", "1")
-    ]
-    told = [process.communicate(timeout=120)[1] for process in processes]
-    assert all(process.returncode != 0 for process in processes)
-    assert any("voxplain: 2 processes need batches of 2 scans or more" in one for one in told)
+def test_more_processes_than_scans_in_a_batch(run: Run, study: Path) -> None:
+    asked = ("--network", TINY, "--batch-size", 1, "--cv", 2, "--device", "cpu")
+    told = side_by_side(run, "fit", study, *asked)
+    assert all(code != 0 for code, _, _ in told)
+    assert any("2 processes need batches of 2 scans or more" in error for _, _, error in told)
 
 
 def cut() -> object:

@@ -27,7 +27,8 @@ from test_group_command import (
 )
 
 from voxplain.grid import Grid
-from voxplain.maps import AttributionMap, Provenance
+from voxplain.maps import AttributionMap
+from voxplain.provenance import Provenance
 from voxplain.study import Study
 
 Run = Callable[..., tuple[int, str, str]]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
+import zlib
 from collections.abc import Callable
-from html import unescape
+from html import escape, unescape
 from pathlib import Path
 
 import nibabel as nib
@@ -26,12 +28,14 @@ from made_study import (
     whole_study,
 )
 
+from voxplain.cohort import fsaverage
 from voxplain.pipeline.report.options import ReportOptions
 from voxplain.pipeline.report.run import write_report
 from voxplain.pipeline.report.scans import judge_scans
 from voxplain.progress import Silent
 from voxplain.results.study import ScanFound
 from voxplain.study import Study
+from voxplain.volume import resample
 
 Run = Callable[..., tuple[int, str, str]]
 QUICK = ("report", "--no-figures")
@@ -147,12 +151,60 @@ def test_all_parts_are_there_in_order(whole: Study) -> None:
     assert "Hippocampus L" in words(section(page, "maps"))
     assert "Clusters, Gradient for control: mean, class=control" in words(section(page, "group"))
     assert ".61" in words(section(page, "agreement"))
+    faithful = words(section(page, "faithfulness"))
+    assert "Curves of SmoothGrad were not kept by the version that tested them" in faithful
+    card = "Agreement: what it measures, and how it misleads"
+    assert card in words(section(page, "agreement"))
+    assert card not in words(section(page, "trust"))
+    assert "Average precision: what it measures" not in words(page)
     statistics = {one["statistic"] for one in viewer(page)["maps"]}
     assert statistics == {"mean", "t", "corrected p, voxels", "corrected p, TFCE"}
     order = re.findall(r'<section id="(.*?)">', page)
     wanted = ["verdict", "asked", "accuracy", "maps", "group", "regions", "agreement"]
     wanted += ["faithfulness", "masked", "features", "trust", "scans", "methods", "repeat"]
     assert order == wanted
+
+
+@pytest.mark.usefixtures("plain")
+def test_scans_that_are_not_in_mni_space_lie_on_no_cortex(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The brain stays where it is in the box, and the box moves.
+    monkeypatch.setattr("made_study.GRID", GRID.moved(np.array([0, 0, 40.0])))
+    monkeypatch.setattr("made_study.resample", lambda values, grid, _: resample(values, grid, GRID))
+    study = bare_study(tmp_path / "study")
+    add_maps(study, ["gradient"])
+    assert run(*QUICK, study.folder)[0] == 0
+    page = page_of(study)
+    said = re.search(
+        r"Maps were not laid on the cortex: (\d+) % of the average cortex of MNI space lies in "
+        "the brain of the scans, so that they are not in MNI space",
+        words(section(page, "maps")),
+    )
+    assert said
+    assert 20 < int(said[1]) < 90
+    assert "cortex" not in viewer(page)
+    assert "fischl1999" not in page
+
+
+def test_scans_in_mni_space_lie_on_the_cortex(whole: Study) -> None:
+    page = page_of(whole)
+    assert "Maps were not laid" not in page
+    assert "[fischl1999]" in words(section(page, "methods"))
+    told, cortex = viewer(page)["cortex"], fsaverage()
+    raw = {name: zlib.decompress(base64.b64decode(text)) for name, text in told.items()}
+
+    def numbers(name: str) -> np.ndarray:
+        low, high = np.frombuffer(raw[name], np.uint8).reshape(2, -1).astype(int)
+        return (low | (high << 8)).astype(np.uint16).view(np.int16).reshape(3, -1).T
+
+    np.testing.assert_allclose(numbers("pial") / 10, cortex.pial, atol=0.051)
+    white = numbers("pial").astype(int) + numbers("inward")
+    np.testing.assert_allclose(white / 10, cortex.white, atol=0.051)
+    np.testing.assert_allclose(numbers("inflated") / 10, cortex.inflated, atol=0.051)
+    np.testing.assert_array_equal(np.cumsum(numbers("faces"), axis=0), cortex.faces)
+    assert list(raw["sulcus"]) == (cortex.sulcus > 0).astype(int).tolist()
+    assert sum(map(len, told.values())) < 400_000
 
 
 def test_a_name_from_a_file_is_text_and_no_markup(whole: Study) -> None:
@@ -193,6 +245,57 @@ def test_maps_of_all_others_lie_beside_the_page(run: Run, study: Study) -> None:
     # A later report finds them without being told.
     assert run(*QUICK, study.folder, "--subjects", 2)[0] == 0
     assert viewer(page_of(study))["elsewhere"] == data["elsewhere"]
+
+
+def rows_of(html: str, caption: str) -> list[list[str]]:
+    """Cells of the table with a caption, its head first."""
+    (table,) = re.findall(rf"<caption>{re.escape(caption)}</caption>(.*?)</table>", html, re.DOTALL)
+    lines = re.findall(r"<tr[^>]*>(.*?)</tr>", table, re.DOTALL)
+    cells = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", line, re.DOTALL) for line in lines]
+    return [[unescape(cell) for cell in row] for row in cells]
+
+
+@pytest.mark.usefixtures("plain")
+def test_tables_of_regions_that_explain_wrote_are_shown(run: Run, study: Study) -> None:
+    add_maps(study, ["gradient"])
+    assert run(*QUICK, study.folder)[0] == 0
+    before = section(page_of(study), "regions")
+    # Without tables of explain, the report's own have no ranks' intervals, and it says so.
+    head, *_ = rows_of(before, "Gradient, control: regions of AAL")
+    assert "95 % of ranks" not in head
+    assert f"voxplain explain {study.folder} --network mrinet --target own --atlas AAL" in words(
+        before
+    )
+    columns = "class label region voxels mean peak peak_x peak_y peak_z share density rank sd"
+    columns = f"{columns} rank_low rank_high".split()
+    rows = [
+        ["all", 2, "Second_R", 9, -0.2, -3, -1.4, 10, -20.6, 0.1, 2.5, 2, 0.3, 1, 7],
+        ["all", 1, "First_L", 9, 0.5, 4, 31, -0.2, 8, 0.2, 5, 1, 0.24, 1, 2],
+        ["all", 0, "outside regions", 9, 9, 9, 9, 9, 9, 0.7, 9, "n/a", "n/a", "n/a", "n/a"],
+        ["case", 1, "First_L", 9, 8, 8, 8, 8, 8, 8, 8, 1, 8, 8, 8],
+    ]
+    lines = ["\t".join(map(str, row)) for row in (columns, *rows)]
+    record = study.read_json("explain.json")
+    for atlas in ("AAL", "Own <b>"):
+        file = f"group/made_atlas-{len(atlas)}_regions.tsv"
+        study.write_text(file, "\n".join(lines) + "\n")
+        told = record["group"]["gradient"][0].setdefault("regions", [])
+        told.append({"atlas": atlas, "table": file, "best": {}})
+    study.write_json("explain.json", record)
+    assert run(*QUICK, study.folder)[0] == 0
+    html = section(page_of(study), "regions")
+    assert "--atlas AAL" not in html
+    # By hand: 12 scans; the quantile of Student's t for 11 degrees of freedom is 2.201.
+    half = 2.201 * 0.24 / 12**0.5
+    interval = f"{0.5 - half:.2g} to {0.5 + half:.2g}"
+    for caption in ("Gradient, control: regions of AAL", "Gradient, control: regions of Own <b>"):
+        _, first, second = rows_of(html, escape(caption))
+        assert first == [
+            "First L", "31,\xa00,\xa08", "4", "0.5", interval, "20.0 %", "5.00", "1", "1 to 2"
+        ]  # fmt: skip
+        assert second[:4] == ["Second R", "−1,\xa010,\xa0−21", "−3", "−0.2"]
+        assert second[-1] == "1 to 7"
+    assert "All regions: group/made_atlas-3_regions.tsv" in words(html)
 
 
 def test_figures_for_a_paper(run: Run, study: Study, monkeypatch: pytest.MonkeyPatch) -> None:

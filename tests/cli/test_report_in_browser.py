@@ -15,7 +15,7 @@ import pytest
 from made_study import CLASSES, EVIL, GRID, LABELS, SUBJECTS, values_of, whole_study
 from PIL import Image
 
-from voxplain.cohort import load_atlas
+from voxplain.cohort import fsaverage, load_atlas
 from voxplain.pipeline.report.options import ReportOptions
 from voxplain.pipeline.report.run import write_report
 from voxplain.progress import Silent
@@ -102,7 +102,7 @@ def test_nothing_stands_in_anyone_s_way(
     one.part("axial").tap(position={"x": 60, "y": 60})
     assert one.place()[2] == peak[2]
     assert one.place() != peak
-    one.page.locator(".cases summary").first.click()
+    one.page.locator("#scans .cases summary").first.click()
     one.page.evaluate(Path(axe_file).read_text(encoding="utf-8"))
     assert one.page.evaluate(AXE) == []
     wide = one.page.evaluate("document.documentElement.scrollWidth")
@@ -199,7 +199,7 @@ def test_every_control_shows_another_picture(seen: Seen) -> None:
 
 
 def test_a_single_scan_is_shown_from_the_page_and_from_beside_it(seen: Seen) -> None:
-    seen.page.locator(".cases summary").nth(1).click()
+    seen.page.locator("#scans .cases summary").nth(1).click()
     seen.page.get_by_role("button", name="Show in the viewer").nth(0).click()
     values = values_of("gradient")
 
@@ -221,6 +221,68 @@ def test_a_single_scan_is_shown_from_the_page_and_from_beside_it(seen: Seen) -> 
     assert seen.said == []
     page, script = seen.asked
     assert script.startswith(page.removesuffix("report.html") + "report-scans/")
+
+
+def cortex_values(row: int | None = None) -> np.ndarray:
+    values = values_of("gradient")
+    shown = values[LABELS == 0].mean(axis=0) if row is None else values[row]
+    # Beyond the head nothing is kept; the head is that of the grey picture.
+    return fsaverage().read(shown, GRID)
+
+
+def test_the_cortex_shows_the_map_and_says_where_it_is_strongest(seen: Seen) -> None:
+    seen.readout()
+    told = seen.part("cortex-top")
+    sync_api.expect(told).to_contain_text("Strongest on the cortex that is shown")
+    cortex, values = fsaverage(), cortex_values()
+    seen.part("view").select_option("both, from above")
+    found = re.search(r"x (\S+), y (\S+), z (\S+) mm: (\S+) logit", str(told.text_content()))
+    assert found
+    place = [float(x.replace("−", "-")) for x in found.groups()]
+    best = int(np.abs(values).argmax())
+    middle = (cortex.pial + cortex.white)[best] / 2
+    assert place[:3] == pytest.approx(middle.tolist(), abs=0.6)
+    assert place[3] == pytest.approx(float(values[best]), rel=0.02)
+    name = str(seen.part("cortex").get_attribute("aria-label"))
+    assert name.startswith("inflated surface, both, from above; strongest: x ")
+    seen.part("view").select_option("left, lateral")
+    left = re.search(r"mm: (\S+) logit", str(told.text_content()))
+    assert left
+    wanted = float(np.abs(values[: cortex.half]).max())
+    assert abs(float(left[1].replace("−", "-"))) == pytest.approx(wanted, rel=0.02)
+
+
+def test_the_cortex_turns_by_keys_and_mouse_and_moves_the_cross(seen: Seen) -> None:
+    before = seen.place()
+    canvas = seen.part("cortex")
+    sync_api.expect(canvas).to_have_attribute("aria-label", re.compile("Arrow keys turn it"))
+    seen.part("view").select_option("both, from above")
+    pictures = [canvas.screenshot()]
+    canvas.focus()
+    for key in ("ArrowRight", "ArrowDown", "ArrowUp"):
+        seen.page.keyboard.press(key)
+        pictures.append(canvas.screenshot())
+        assert pictures[-1] != pictures[-2]
+    seen.page.keyboard.press("Home")
+    assert canvas.screenshot() == pictures[0]
+    box = canvas.bounding_box()
+    centre = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    seen.page.mouse.move(*centre)
+    seen.page.mouse.down()
+    seen.page.mouse.move(centre[0] + 40, centre[1] + 15, steps=4)
+    seen.page.mouse.up()
+    assert seen.place() == before
+    assert canvas.screenshot() != pictures[0]
+    # From above, the left is on the left and the front above.
+    seen.page.keyboard.press("Home")
+    seen.page.mouse.click(centre[0] - box["width"] * 0.12, centre[1] - box["height"] * 0.25)
+    x, y, z = seen.place()
+    assert x < -10
+    assert y > 10
+    assert z > 20
+    seen.part("surface").select_option("pial")
+    assert canvas.screenshot() != pictures[0]
+    assert seen.said == []
 
 
 def test_a_scan_that_is_not_there_is_said(chromium: Any, study: Study, tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_a_clean_study_is_believed(run: Run, study: Path, tmp_path: Path) -> Non
     found = told(study)
     (verdict,) = found["methods"].values()
     assert verdict["verdict"].startswith("believe")
-    assert found["rules"]["edition"] == "2, changed by rules.toml"
+    assert found["rules"]["edition"] == "3, changed by rules.toml"
     tests = {one["test"]: one for one in verdict["tests"]}
     assert set(tests) == {
         "provenance", "held-out", "grid", "reproduced", "individual", "sanity", "deletion",
@@ -87,6 +87,13 @@ def test_a_clean_study_is_believed(run: Run, study: Path, tmp_path: Path) -> Non
     }  # fmt: skip
     assert tests["reproduced"]["value"] > 0.9
     assert tests["deletion"]["value"] < 0.05
+    figures = tests["deletion"]["figures"]
+    for curve in figures["curves"].values():
+        assert len(curve["own"]) == len(curve["random"]) == len(curve["random_95"])
+    gone, back = (figures["curves"][kind] for kind in ("deletion", "insertion"))
+    assert np.mean(gone["own"]) == pytest.approx(figures["lost"])
+    # Of a network that one region decides, the score that is lost with it comes back with it.
+    assert np.all(np.array(back["own"]) > back["random"])
     assert found["study"][0]["figures"]["score"] > 0.9
     assert found["first"] in (study / "trust.html").read_text()
     # A rerun measures nothing again, and says the same.
@@ -211,6 +218,82 @@ def test_what_cannot_be_judged_is_refused_in_a_sentence(
     shutil.rmtree(study / "maps")
     code, _, error = run("trust", study)
     assert (code, "has no maps of" in error, "run 'voxplain explain'" in error) == (2, True, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--budget", "0m"), "--budget must be 10m, 1h, night, or minutes or hours"),
+        (("--budget", "0"), "'0' was given"),
+        (("--budget", "-5m"), "'-5m' was given"),
+        (("--power", "16,99"), "to 24, all scans of the study; 99 was given."),
+        (("--power", "4"), "numbers of scans from 8, two of each group in every fold"),
+        (("--power", "1"), "4 or more"),
+        (("--network", "sfcn"), "has no sfcn for every fold of its cohort; run 'voxplain fit'"),
+        (("--rules", "[santy]"), "a test 'santy' that is not known; did you mean 'sanity'?"),
+        (("--rules", "[sanity]\nthreshold = 'low'"), "must be a finite number; 'low' was given"),
+        (("--rules", "[sanity]\nthreshold = nan"), "must be a finite number; nan was given"),
+        (("--rules", "sanity = 1"), "'sanity' must say a threshold, a weight or off; 1 was given"),
+    ],
+)
+def test_bad_requests_are_refused_in_a_sentence(
+    run: Run, study: Path, tmp_path: Path, arguments: tuple[str, str], said: str
+) -> None:
+    option, value = arguments
+    if option == "--rules":
+        (tmp_path / "own.toml").write_text(value)
+        value = str(tmp_path / "own.toml")
+    code, _, error = run("trust", study, option, value, "--device", "cpu")
+    assert code == 2
+    assert said in " ".join(error.split())
+    assert not (study / "trust.json").exists()
+
+
+def test_a_folder_that_is_not_there_is_refused(run: Run, tmp_path: Path) -> None:
+    code, _, error = run("trust", tmp_path / "nowhere")
+    assert code == 2
+    assert "There is no cohort in" in error
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_damaged_files_of_an_earlier_run_are_made_again(
+    run: Run, study: Path, tmp_path: Path
+) -> None:
+    arguments = ("--method", "gradient", *planned(tmp_path, OFF + TRAINED))
+    run("trust", study, *arguments)
+    before = told(study)
+    kept = sorted((study / "trust").glob("*.json"))
+    assert len(kept) > 3
+    for number, path in enumerate(kept):
+        whole = path.read_text()
+        path.write_text(
+            (whole[:40], "[]", "{}", whole.replace('"measurements"', '"measured"'))[number % 4]
+        )
+    (study / "trust.json").write_text("{")
+    code, shown, error = run("trust", study, *arguments)
+    assert (code, error) == (0, "")
+    assert "tests were done before" not in shown
+    assert told(study)["methods"] == before["methods"]
+
+
+def test_a_study_of_few_scans_says_what_it_is_too_small_for(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(__file__).parent)
+    few = make_study(tmp_path / "few", n=8)
+    fitted = ("--cv", "2", "--epochs", "1", "--no-final", "--no-baselines")
+    assert run("fit", few, *NET, *fitted)[0] == 0
+    assert run("explain", few, *NET, "--method", "gradient")[0] == 0
+    code, _, error = run("trust", few, *planned(tmp_path, OFF[:-1]))
+    assert code in (3, 4)
+    assert error == ""
+    (method,) = told(few)["methods"].values()
+    said = {one["test"]: one["words"] for one in method["tests"] if one["outcome"] == "not tested"}
+    assert "10 maps or more are needed; there are 8" in said["confounded"]
+    assert (
+        "needs 3 networks to be compared with each other, and the study has 2" in said["encoding"]
+    )
+    assert said["spike-in"].endswith(".")
 
 
 def test_undecided_predictions_are_no_ground_to_make_maps_again(

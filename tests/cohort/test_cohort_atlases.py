@@ -72,6 +72,12 @@ def test_on_the_papers_grid_amygdalae_keep_their_volume(atlases):
     assert volume == pytest.approx(atlas.mask(wanted).sum(), rel=0.05)
 
 
+def test_an_atlas_is_read_once_and_nobody_changes_it_for_others(atlases):
+    assert load_atlas("AAL") is atlases["AAL"]
+    with pytest.raises(ValueError, match="read-only"):
+        atlases["AAL"].labels[0, 0, 0] = 5
+
+
 def test_unknown_atlas_lists_what_there_is():
     with pytest.raises(InputError, match=r"Unknown atlas 'aal3'; there are: AAL, AAL3, HCPEx\."):
         load_atlas("aal3")

@@ -16,7 +16,8 @@ from voxplain.errors import (
     unknown_name,
 )
 from voxplain.grid import Grid
-from voxplain.maps import AttributionMap, GroupMap, Provenance
+from voxplain.maps import AttributionMap, GroupMap
+from voxplain.provenance import Provenance
 
 NAMES = {1: "Here_L", 300: "There_R", 70_000: "Far_R", 9: "Nowhere_L"}
 

@@ -15,7 +15,8 @@ import pytest
 from voxplain.atlas import Atlas
 from voxplain.errors import GridError, InputError, StudyError
 from voxplain.grid import Grid
-from voxplain.maps import AttributionMap, GroupMap, Provenance
+from voxplain.maps import AttributionMap, GroupMap
+from voxplain.provenance import Provenance
 from voxplain.study import Study
 from voxplain.volume import Cohort, Volume
 

@@ -85,6 +85,16 @@ def test_resample_refuses_values_of_another_shape(awkward_grids):
         resample(np.zeros((9, 8, 7)), awkward_grids["RAS"], awkward_grids["PSR"])
 
 
+def test_a_region_is_smoothed_to_the_last_digit_as_the_whole_grid_is(awkward_grid):
+    values = np.zeros(awkward_grid.shape, dtype=np.float32)
+    assert not smooth(values, awkward_grid, 3).any()
+    values[1:3, 4, 6:8] = [[1, -2], [0.3, 5]]
+    for fwhm in (1.0, 2.5, 9.0):
+        sigma = [fwhm / np.sqrt(8 * np.log(2)) / size for size in awkward_grid.voxel_size]
+        expected = gaussian_filter(values, sigma, mode="constant", truncate=4)
+        np.testing.assert_array_equal(smooth(values, awkward_grid, fwhm), expected)
+
+
 def test_smooth_equals_scipy_on_isotropic_voxels():
     grid = Grid((17, 18, 19), np.diag([-2.0, 2, 2, 1]))
     values = blob(grid)

@@ -7,7 +7,8 @@ from scipy.ndimage import gaussian_filter
 
 from voxplain.errors import GridError, InputError
 from voxplain.group import mean_magnitude, mean_map
-from voxplain.maps import AttributionMap, Provenance
+from voxplain.maps import AttributionMap
+from voxplain.provenance import Provenance
 
 
 def attribution(values, subject="01", **changes):

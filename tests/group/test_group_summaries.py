@@ -12,7 +12,8 @@ from group_maps import GRID, SHAPE
 from voxplain.errors import InputError
 from voxplain.grid import Grid
 from voxplain.group import RunningMoments, Summaries
-from voxplain.maps import AttributionMap, Provenance
+from voxplain.maps import AttributionMap
+from voxplain.provenance import Provenance
 from voxplain.volume import resample
 
 PROVENANCE = Provenance("gradient", {}, "case", None, "Net", "0", "float32", "cpu", 0, {}, {})

@@ -8,7 +8,14 @@ import pytest
 
 from voxplain.errors import InputError
 from voxplain.phantom import dprime_of
-from voxplain.pipeline.trust.budget import Costs, choose_folds, share_of, split_numbers
+from voxplain.pipeline.trust.budget import (
+    Costs,
+    SpikeSize,
+    choose_spike,
+    share_of,
+    smallest_spike,
+    split_numbers,
+)
 from voxplain.pipeline.trust.layers import LayerFinding, LayerScore
 from voxplain.pipeline.trust.measured import (
     layer_measurement,
@@ -20,7 +27,9 @@ from voxplain.pipeline.trust.power import PowerFinding
 from voxplain.pipeline.trust.spike import finding_of
 from voxplain.pipeline.trust.trial import Trial, TrialMap
 from voxplain.report.figures import power_curves
-from voxplain.report.words.numbers import share
+from voxplain.report.pages.trust import power_figure, trust_sections
+from voxplain.report.words.numbers import MISSING, share
+from voxplain.results.trust import TrustResult
 from voxplain.trust.rules import RULES, apply
 
 # Ten minutes a training, ten of them; half a minute to judge.
@@ -29,9 +38,9 @@ GOOD = TrialMap(0.61, 0.5, 0.7, 0.01, 0.03, 0.66, 0.05, 0.9, 0.5, 0.2)
 BAD = TrialMap(0.02, 0.01, 0.03, 0.01, 0.03, 0.66, 0.05, 0.9)
 
 
-def trial(scans: int = 412, p: float = 0.001, good: TrialMap = GOOD) -> Trial:
+def trial(scans: int = 412, p: float = 0.001, good: TrialMap = GOOD, folds: int = 5) -> Trial:
     maps = {"smoothgrad": good, "grad-cam": BAD}
-    return Trial(scans, 5, 0.79, 0.7, 0.85, p, maps)
+    return Trial(scans, folds, 5, 0.79, 0.7, 0.85, p, maps)
 
 
 def planted(number: int = 1, **told: object) -> Planted:
@@ -47,11 +56,40 @@ def test_a_training_on_fewer_folds_or_scans_takes_less() -> None:
     assert COSTS.of_own_folds(3) == pytest.approx(3 * (600 + 40 * 0.5) + 30)
 
 
+# A training on four fifths of the scans and not nine tenths, 80 maps of each fold's 80 scans
+# halved, and half a minute to judge, once a region; one training may be in vain.
+TRAINING = 600 * 0.8 / 0.9
+FOLD = TRAINING + 40 * 0.5
+
+
+def region(folds: int) -> float:
+    return folds * FOLD + 30
+
+
 @pytest.mark.parametrize(
-    ("seconds", "folds"), [(36000.0, 10), (3600.0, 5), (2000.0, 3), (1200.0, 2), (600.0, None)]
+    ("seconds", "size"),
+    [
+        (36000.0, (3, 5)),
+        (3 * region(5) + TRAINING + 0.1, (3, 5)),
+        (3 * region(5) + TRAINING - 0.1, (2, 5)),
+        (2 * region(5) + TRAINING - 0.1, (1, 5)),
+        (region(5) + TRAINING - 0.1, (1, 4)),
+        (region(1) + TRAINING + 0.1, (1, 1)),
+        (region(1) + TRAINING - 0.1, None),
+    ],
 )
-def test_as_many_folds_as_fit(seconds: float, folds: int | None) -> None:
-    assert choose_folds(COSTS, seconds) == folds
+def test_as_large_a_spike_in_as_fits(seconds: float, size: tuple[int, int] | None) -> None:
+    """Ten folds are split anew into five; regions are given up first, then folds."""
+    found = choose_spike(COSTS, 3, seconds, seconds)
+    assert (found and (found.regions, found.folds)) == size
+    assert found is None or (found.split, found.first, found.tries) == (5, 1, found.regions + 2)
+    # The smallest may take more than its share.
+    assert choose_spike(COSTS, 3, 1.0, 2 * region(1)) == SpikeSize(1, 5, 1)
+
+
+@pytest.mark.parametrize(("scans", "folds", "fewest"), [(400, 10, 1), (60, 5, 2), (24, 3, 3)])
+def test_the_smallest_spike_in_holds_out_twenty_scans(scans: int, folds: int, fewest: int) -> None:
+    assert smallest_spike(replace(COSTS, scans=scans, folds=folds)).folds == fewest
 
 
 def test_numbers_of_scans_that_do_not_fit_are_named() -> None:
@@ -76,6 +114,12 @@ def test_the_sentence_of_the_issue() -> None:
     assert (good.value, good.limit, good.chance) == (0.61, 0.03, 0.01)
     assert good.words.startswith("SmoothGrad finds a planted effect that the network learns to 79")
     assert bad.words.startswith("Grad-CAM does not find a planted effect")
+
+
+def test_a_smaller_spike_in_says_so() -> None:
+    found = finding_of(0.79, (planted(folds=1),))
+    assert found.sentence.startswith("In your own 412 scans (1 of 5 folds), a planted 8 % darken")
+    assert "learns to 79 %, 1 of 5 folds (average" in spike_measurements(found, ("a",))[0].words
 
 
 def test_an_interval_over_several_effects() -> None:
@@ -125,11 +169,19 @@ def test_power_is_told_and_drawn() -> None:
     told = power_measurement(found, (400,))
     assert told.words == "From 100 on. Not tested within the budget: 400."
     assert told.test not in RULES
-    picture = power_curves(told.figures["points"], told.figures["labels"])
-    assert picture.startswith(b"\x89PNG")
-    assert picture == power_curves(told.figures["points"], told.figures["labels"])
+    drawn = power_figure(told)
+    assert drawn.png.startswith(b"\x89PNG")
+    assert drawn == power_figure(told)
+    for said in (b"SmoothGrad: from 100", b"Grad-CAM: never", b"Effect learned", b"Folds agree"):
+        assert said in drawn.svg
+    result = TrustResult("n", "", (), (), (told,), "3", (), 400, 5, "1h", 0.0, {}, {})
+    (section,) = [one for one in trust_sections(result) if one.anchor == "power"]
+    words, picture, table = section.items
+    assert words.paragraphs == (told.words,)
+    assert picture.svg == drawn.svg
+    assert table.rows == (("SmoothGrad", 100), ("Grad-CAM", MISSING))
     with pytest.raises(InputError, match="needs one number of scans at least"):
-        power_curves([], {})
+        power_curves([], {}, {})
 
 
 def test_a_finding_is_the_same_read_back() -> None:

@@ -20,6 +20,7 @@ from voxplain.pipeline.explain.options import ScanOptions
 from voxplain.pipeline.trust.external import trust_weights
 from voxplain.pipeline.trust.head_size import mask_scans, reads_head_size
 from voxplain.pipeline.trust.measured import plausibility_measurement
+from voxplain.pipeline.trust.opening import TrustOptions
 from voxplain.pipeline.trust.plausibility import (
     implausible_numbers,
     implausible_outputs,
@@ -27,6 +28,7 @@ from voxplain.pipeline.trust.plausibility import (
     require_plausible,
     unlike_training,
 )
+from voxplain.pipeline.trust.weights import ask_weights
 from voxplain.progress import Silent
 from voxplain.study import Study
 from voxplain.volume import Cohort
@@ -78,7 +80,8 @@ def brains(n: int = 40, seed: int = 0) -> Cohort:
 def judged(tmp_path: Path, network: nn.Module, cohort: Cohort, **options: object) -> object:
     path = tmp_path / "weights.pt"
     torch.save(network.state_dict(), path)
-    return judge_weights(ScanOptions(NET, (path,), (), tmp_path, **options), cohort, Silent())
+    given = ScanOptions(NET, (path,), (), tmp_path, **options)
+    return judge_weights(given, cohort, ask_weights(given, cohort, Silent()))
 
 
 def test_a_network_that_reads_head_size_is_called_so(tmp_path: Path) -> None:
@@ -104,7 +107,8 @@ def test_the_verdict_on_somebodys_weights(tmp_path: Path) -> None:
     write_store(study / "cohort", cohort, "test")
     torch.save(reading_size(cohort).state_dict(), tmp_path / "size.pt")
     options = ScanOptions(NET, (tmp_path / "size.pt",), (), study, methods=("gradient",))
-    found = trust_weights(options, Silent())
+    how = TrustOptions(study, budget="1m", device="cpu")
+    found = trust_weights(options, how, Silent())
     assert found.first.startswith("This network reads head size")
     tests = {one.rule.test: one.outcome for one in found.study}
     assert tests == {
@@ -120,8 +124,8 @@ def test_the_verdict_on_somebodys_weights(tmp_path: Path) -> None:
         strange[4].weight.mul_(1e4)
     torch.save(strange.state_dict(), tmp_path / "size.pt")
     with pytest.raises(InputError, match=r"saturated logits.* Maps of it explain nothing"):
-        trust_weights(options, Silent())
-    assert trust_weights(options, Silent(), forced=True).exit_code == 3
+        trust_weights(options, how, Silent())
+    assert trust_weights(options, how, Silent(), forced=True).exit_code == 3
 
 
 def test_a_network_that_reads_something_else_is_not() -> None:
@@ -241,7 +245,8 @@ def test_the_papers_weights_read_head_size(shared_dir: Path, tmp_path: Path) -> 
     recipe = replace(PRESETS["kan2020"], align="centre")
     build_store(from_bids(scans, "sex"), recipe, tmp_path / "cohort", 1, Silent())
     cohort = open_store(tmp_path / "cohort")
-    found = judge_weights(ScanOptions("mrinet", (weights,), (), tmp_path), cohort, Silent())
+    given = ScanOptions("mrinet", (weights,), (), tmp_path)
+    found = judge_weights(given, cohort, ask_weights(given, cohort, Silent()))
     size = found.head_size
     assert found.plausible
     assert size.network == pytest.approx(0.92, abs=0.01)

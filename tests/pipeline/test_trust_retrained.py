@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,19 +22,22 @@ from voxplain.nets import load_into, read_weights
 from voxplain.phantom import dprime_of
 from voxplain.pipeline.explain.options import ScanOptions
 from voxplain.pipeline.explain.study import explain_study
+from voxplain.pipeline.fit.learner import Learner
 from voxplain.pipeline.fit.run import FitOptions, run_fit
-from voxplain.pipeline.trust import null, trial
+from voxplain.pipeline.trust import null, spike, trial
 from voxplain.pipeline.trust.beside import brain_of
+from voxplain.pipeline.trust.budget import SpikeSize
 from voxplain.pipeline.trust.encoding import encoding_test, inverted_cohort
 from voxplain.pipeline.trust.layers import layer_sweep, layers_of
 from voxplain.pipeline.trust.null import null_test, shuffled_outcome
 from voxplain.pipeline.trust.opening import TrustOptions, open_case
 from voxplain.pipeline.trust.own import OwnStudy, read_own_study
 from voxplain.pipeline.trust.places import regions_within
-from voxplain.pipeline.trust.planted import find_planted, next_dprime
+from voxplain.pipeline.trust.planted import Planted, find_planted, next_dprime
 from voxplain.pipeline.trust.power import nested_rows, passes_from, power_curve
-from voxplain.pipeline.trust.retrained import RETRAINED
+from voxplain.pipeline.trust.retrained import RETRAINED, SPIKE_IN
 from voxplain.pipeline.trust.spike import spike_in
+from voxplain.pipeline.trust.trial import Trial
 from voxplain.pipeline.truth import read_truth
 from voxplain.progress import Silent
 from voxplain.study import Study
@@ -100,7 +104,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> OwnStudy:
 
 @pytest.fixture(scope="module")
 def planted(own: OwnStudy) -> object:
-    return spike_in(own, Silent(), where=[PLACE], dprime=6.0, folds=3)
+    return spike_in(own, Silent(), SpikeSize(1, 3, 3), [PLACE], dprime=6.0)
 
 
 def test_a_study_tells_how_it_was_made(own: OwnStudy, tmp_path: Path) -> None:
@@ -139,18 +143,70 @@ def test_a_rerun_trains_nothing(own: OwnStudy, planted: object, monkeypatch: obj
     def refuse(*args: object, **kwargs: object) -> None:
         raise AssertionError("A network was trained again.")
 
-    monkeypatch.setattr("voxplain.pipeline.trust.own.run_fit", refuse)
-    assert spike_in(own, Silent(), where=[PLACE], dprime=6.0, folds=3) == planted
+    monkeypatch.setattr("voxplain.pipeline.trust.trial.learner_of", refuse)
+    assert spike_in(own, Silent(), SpikeSize(1, 3, 3), [PLACE], dprime=6.0) == planted
+
+
+def test_a_larger_spike_in_goes_on_from_a_smaller_one(
+    own: OwnStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[int] = []
+    train = Learner._train
+
+    def counted(learner: Learner, *args: object) -> object:
+        trained.append(1)
+        return train(learner, *args)
+
+    monkeypatch.setattr(Learner, "_train", counted)
+    apart = replace(own, folder=shutil.copytree(own.folder, own.folder.parent / "apart"))
+    shutil.rmtree(apart.folder / "trust", ignore_errors=True)
+    few = spike_in(apart, Silent(), SpikeSize(1, 4, 2, 2), [PLACE], dprime=6.0).planted[0].trial
+    assert (few.folds, few.split, few.whole, len(trained)) == (2, 4, False, 2)
+    assert few.learned
+    every = spike_in(apart, Silent(), SpikeSize(1, 4, 4), [PLACE], dprime=6.0).planted[0].trial
+    assert (every.folds, every.whole, len(trained)) == (4, True, 4)
+    assert layer_sweep(apart, find_planted(apart), Silent())
 
 
 def test_of_a_network_that_learns_nothing_no_method_is_blamed(own: OwnStudy) -> None:
     still = replace(own, schedule=replace(QUICK, epochs=1, learning_rate=1e-9))
     # The scans are the same, the trainings are not.
-    found = spike_in(still, Silent(), where=[PLACE], dprime=6.0, folds=2)
+    found = spike_in(still, Silent(), SpikeSize(1, 2, 2), [PLACE], dprime=6.0)
     assert not found.planted[0].trial.learned
     assert found.methods == {}
     assert "your network does not learn" in found.sentence
     assert "no method could be tested" in found.sentence
+
+
+def test_without_hope_no_more_folds_are_trained(own: OwnStudy) -> None:
+    still = replace(own, schedule=replace(QUICK, epochs=1, learning_rate=1e-9))
+    found = spike_in(still, Silent(), SpikeSize(1, 4, 4, 2), [PLACE], dprime=6.0)
+    trial = found.planted[0].trial
+    assert (trial.folds, trial.maps) == (2, {})
+    assert trial.p > 0.25
+
+
+def test_another_effect_is_planted_where_one_is_not_learned(
+    own: OwnStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Effects as the network learns them, from the numbers of those that it does not."""
+    asked: list[float] = []
+
+    def planted_as(unlearned: int) -> object:
+        def plant(own: OwnStudy, number: int, place: str, kind: str, dprime: float, *_: object):
+            asked.append(dprime)
+            trial = Trial(32, 2, 4, 0.5, None, None, 0.5 if number <= unlearned else 0.01, {})
+            return Planted(number, (place,), kind, dprime, 0.1, 10, trial)
+
+        return plant
+
+    wanted = dprime_of(own.accuracy)
+    for unlearned, dprimes in ((0, [1.5]), (1, [1.5, 3.0]), (9, [1.5, 3.0, 6.0])):
+        asked.clear()
+        monkeypatch.setattr(spike, "plant", planted_as(unlearned))
+        found = spike_in(own, Silent(), SpikeSize(1, 4, 2), [PLACE] * 3)
+        assert len(found.planted) == len(dprimes)
+        assert asked == pytest.approx(np.clip(np.array(dprimes) * wanted, 0.5, 6.0))
 
 
 def test_the_next_effect_is_as_hard_as_the_network_needs() -> None:
@@ -294,12 +350,12 @@ def test_the_verdict_tells_what_trains_before_it_starts(
     own: OwnStudy,
 ) -> None:
     case = open_case(TrustOptions(own.folder, power=(16, 32), device="cpu"))
-    plans = {one.name: one.plan(case, 3600.0) for one in RETRAINED}
-    assert plans["spike-in"].settings == {"regions": 3, "folds": 4}
+    plans = {one.name: one.plan(case, 3600.0) for one in (SPIKE_IN, *RETRAINED)}
+    assert plans["spike-in"].settings == {"regions": 3, "split": 4, "folds": 4, "first": 3}
     assert plans["spike-in"].words == "12 trainings on 32 scans with a planted effect"
     assert plans["null"].settings == {"folds": 4}
     assert plans["power"].settings == {"numbers": [16, 32], "folds": 4, "left_out": []}
-    late = {one.name: one.plan(case, 0.0) for one in RETRAINED}
+    late = {one.name: one.plan(case, 0.0) for one in (SPIKE_IN, *RETRAINED)}
     assert all(isinstance(one, str) for one in late.values())
     assert "of the budget was left (by the study's own fit, a training takes" in late["null"]
     without = open_case(TrustOptions(own.folder, device="cpu"))

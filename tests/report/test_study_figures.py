@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,12 @@ import pytest
 from matplotlib.figure import Figure
 from report_scenes import head_on, slab_on
 
+from voxplain.cohort import fsaverage
 from voxplain.errors import InputError
 from voxplain.grid import Grid
-from voxplain.report.figures.brain import glass
-from voxplain.report.figures.charts import deletion, intervals, ranks
-from voxplain.results.study import RegionValue
+from voxplain.report.figures.brain import glass, surface
+from voxplain.report.figures.charts import intervals, ranks, removal
+from voxplain.results.study import RegionValue, RemovalCurve
 
 ROWS = [
     RegionValue("Insula_L", 0.4, 0.9, 3.0, 1, 0.3, 0.5),
@@ -45,6 +47,12 @@ def test_regions_have_their_interval_beside_them(drawn: Callable[..., Figure]) -
     assert [one.get_text() for one in axes.get_yticklabels()][:2] == ["Insula L", "Insula R"]
     top, bottom = (axes.transData.transform((0, place))[1] for place in (0, 1))
     assert top > bottom
+    ranked = [replace(ROWS[0], ranks=(1, 4)), replace(ROWS[1], ranks=(2, 9)), ROWS[2]]
+    bars, ranks_of = drawn(intervals, "region_intervals", ranked).axes
+    assert [bar.get_width() for bar in bars.patches] == [0.4, -0.2, 0.1]
+    lines = [tuple(map(tuple, line.get_xydata())) for line in ranks_of.lines]
+    assert lines == [((1, 0), (4, 0)), ((1, 0),), ((2, 1), (9, 1)), ((2, 1),)]
+    assert bars.get_ylim() == ranks_of.get_ylim()
     with pytest.raises(InputError, match="needs one or more"):
         intervals.region_intervals([])
 
@@ -63,13 +71,30 @@ def test_a_rank_correlation_stands_on_both_sides_of_the_diagonal(
         ranks.rank_matrix(["A"], {})
 
 
-def test_deletion_of_maps_is_told_from_that_of_random_maps(drawn: Callable[..., Figure]) -> None:
-    figure = drawn(deletion, "deletion_costs", [("Gradient", 4.4, 0.1), ("Pattern", 3.0, -2.2)])
-    dots = {line.get_label(): line.get_xdata() for line in figure.axes[0].lines}
-    assert list(dots["the method's maps"]) == [4.4, 3.0]
-    assert list(dots["random maps"]) == [0.1, -2.2]
-    with pytest.raises(InputError, match="one method or more"):
-        deletion.deletion_costs([])
+def test_curves_of_removal_stand_beside_those_of_random_maps(
+    drawn: Callable[..., Figure],
+) -> None:
+    shares = (0.02, 0.1)
+    rows = [
+        RemovalCurve("Gradient", "deletion", shares, (1.0, 4.0), (0.1, 0.2), (0.3, 0.5)),
+        RemovalCurve("Gradient", "insertion", shares, (2.0, 3.0), (0.0, 0.0), (0.1, 0.1)),
+        RemovalCurve("Pattern", "deletion", shares, (-1.0, 0.5), (0.1, 0.2), (0.3, 0.5)),
+    ]
+    axes = drawn(removal, "removal_curves", rows).axes
+    assert [one.get_title(loc="left") for one in axes] == ["Gradient", "", "Pattern", ""]
+    for one, row in zip((axes[0], axes[1], axes[2]), rows, strict=True):
+        lines = {line.get_label(): line for line in one.lines}
+        own, random = lines["the method's maps"], lines["random maps, median"]
+        np.testing.assert_allclose(own.get_xydata(), np.c_[[2, 10], row.own])
+        np.testing.assert_allclose(random.get_xydata(), np.c_[[2, 10], row.random])
+        corners = one.collections[0].get_paths()[0].vertices
+        assert corners[:, 1].max() == max(row.random_95)
+    assert not axes[3].get_visible()
+    assert axes[0].get_ylim() == axes[2].get_ylim()
+    assert "lost by deletion" in axes[2].get_ylabel()
+    assert "gained by insertion" in axes[1].get_ylabel()
+    with pytest.raises(InputError, match="one curve or more"):
+        removal.removal_curves([])
 
 
 def test_glass_brains_share_a_scale_and_leave_out_what_is_no_brain(
@@ -86,3 +111,27 @@ def test_glass_brains_share_a_scale_and_leave_out_what_is_no_brain(
     assert any("below 0.5 nothing is shown" in text for text in words)
     with pytest.raises(InputError, match="one map or more"):
         glass.glass_brains([], inside, las_grid)
+
+
+def test_each_hemisphere_is_seen_from_the_side_that_is_written_above_it(
+    drawn: Callable[..., Figure],
+) -> None:
+    cortex = fsaverage()
+    front = cortex.pial[:, 1] > 50
+    values = np.where(front, 2.0, 0.0)
+    figure = drawn(surface, "surfaces", values, cortex, "Gradient, case", "logit")
+    panels = [axes for axes in figure.axes if axes.collections]
+    titles = [axes.get_title() for axes in panels[:4]]
+    assert titles == ["left, lateral", "left, medial", "right, medial", "right, lateral"]
+    for number, axes in enumerate(panels):
+        mesh = axes.collections[0]
+        places = mesh._triangulation.x
+        part = slice(0, cortex.half) if number % 4 < 2 else slice(cortex.half, None)
+        # The frontal pole is on the left of the left hemisphere's outside, and of the right
+        # one's inside.
+        towards_left = number % 4 in (0, 2)
+        red, _, blue, _ = mesh.get_facecolor()[front[part]].T
+        assert np.mean(red - blue) > 0.2
+        assert (places[front[part]].mean() < places.mean()) == towards_left
+    with pytest.raises(InputError, match="20484 vertices needs as many values"):
+        surface.surfaces(values[1:], cortex)

@@ -5,6 +5,10 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
+import socket
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +19,8 @@ import pytest
 from voxplain.errors import StudyError
 from voxplain.grid import Grid
 from voxplain.images.writing import nifti_bytes
-from voxplain.maps import AttributionMap, GroupMap, Provenance
+from voxplain.maps import AttributionMap, GroupMap
+from voxplain.provenance import Provenance
 from voxplain.study import Study, StudyReader
 
 REQUEST = {"method": "grad-cam", "options": {"relu": True}, "seed": 0, "shape": (1, 2)}
@@ -125,7 +130,11 @@ def test_our_own_folder_is_opened_again(study: Study) -> None:
 
 @pytest.mark.parametrize(
     ("number", "message"),
-    [(errno.ENOSPC, "the disk is full"), (errno.EACCES, "may not write"), (errno.EROFS, "read-on")],
+    [
+        *((errno.ENOSPC, "the disk is full"), (errno.EACCES, "may not write")),
+        *((errno.EROFS, "read-on"), (errno.EDQUOT, "your quota is used up")),
+        *((errno.EIO, "the disk does not answer"), (errno.ESTALE, "file system has lost it")),
+    ],
 )
 def test_a_failed_write_keeps_what_was_there(
     study: Study, monkeypatch: pytest.MonkeyPatch, number: int, message: str
@@ -141,6 +150,25 @@ def test_a_failed_write_keeps_what_was_there(
     monkeypatch.undo()
     assert (study.folder / "figures.txt").read_text() == "old"
     assert not list(study.folder.rglob("*.partial"))
+
+
+def test_half_files_go_whose_writers_are_gone(study: Study) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    here = re.sub("[^A-Za-z0-9-]", "-", socket.gethostname())
+    (study.folder / "maps/sub-01").mkdir(parents=True)
+    names = {
+        f"maps/sub-01/.{here}.{gone.pid}.ab12.partial": False,
+        f".{here}.{os.getpid()}.ab12.partial": True,
+        ".elsewhere-7.12.ab12.partial": True,
+        "maps/.elsewhere-8.12.ab12.partial": False,
+        ".of-an-earlier-version.partial": True,
+    }
+    for name in names:
+        study.write_text(name, "half")
+    os.utime(study.folder / "maps/.elsewhere-8.12.ab12.partial", (0, 0))
+    study.sweep()
+    assert {name: (study.folder / name).exists() for name in names} == names
 
 
 def test_an_interrupt_leaves_no_half_file(

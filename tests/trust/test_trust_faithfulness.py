@@ -67,6 +67,22 @@ def test_the_deletion_curve_of_a_linear_score_is_the_sorted_sum(rng, brain):
             assert found.p_reference == pytest.approx(1 / (1 + np.exp(-found.empty)))
             assert found.above_chance
             assert found.p == pytest.approx(1 / 21)
+            assert np.mean(found.changes_random) < found.area_95
+            assert np.all(np.array(found.changes_random) < found.changes_95)
+            assert np.all(np.array(found.changes_95) < expected)
+
+
+def test_the_curve_of_random_maps_is_that_of_each_share_by_itself(rng, brain):
+    w, x = rng.standard_normal(SHAPE), rng.random(SHAPE).astype(np.float32)
+    map_, shares = smooth_noise(rng), (0.05, 0.2, 0.5)
+    test = RemovalTest(shares=shares, draws=25)
+    (found,) = removal(linear(w), x, map_, brain, {"zero": 0 * x}, test)
+    alone = [
+        removal(linear(w), x, map_, brain, {"zero": 0 * x}, RemovalTest(shares=(s,), draws=25))[0]
+        for s in shares
+    ]
+    np.testing.assert_allclose(found.changes_random, [one.area_random for one in alone])
+    np.testing.assert_allclose(found.changes_95, [one.area_95 for one in alone])
 
 
 def test_random_maps_win_against_a_map_that_knows_nothing_one_time_in_twenty(rng, brain):

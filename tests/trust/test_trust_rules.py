@@ -81,7 +81,26 @@ def test_what_was_not_tested_is_never_passed() -> None:
     careful = verdict({"provenance": "pass", "stability": "fail"}, {})
     assert careful.call == "believe with care"
     assert "So it is; rule: at least 0.5" in careful.sentence
-    assert verdict({"provenance": "pass", "stability": "not tested"}, {}).call == "believe"
+    left = verdict({"provenance": "pass", "stability": "not tested"}, {})
+    assert left.call == "believe"
+    assert left.sentence.endswith("All tests that were done were passed. Not tested: stability.")
+
+
+def test_what_nothing_speaks_for_is_not_believed_with_care() -> None:
+    """Two tests that ask for care failed, and no planted effect was looked for."""
+    good = {"provenance": "pass", "null-maps": "pass", "stability": "fail"}
+    bad = good | {"null-maps": "fail"}
+    unknown = {"spike-in": "not tested"}
+    assert verdict(good | unknown, {}).call == "believe with care"
+    against = verdict(bad | unknown, {})
+    assert against.call == "not tested"
+    assert "failed null-maps and stability, and no planted effect has shown" in against.sentence
+    assert against.sentence.endswith("Not tested: spike-in.")
+    assert verdict(bad | {"spike-in": "pass"}, {}).call == "believe with care"
+    assert verdict(bad | {"spike-in": "fail"}, {}).call == "do not believe"
+    # Without the rule there is nothing that was left out; the study's own tests are no method's.
+    assert verdict(bad, {}).call == "believe with care"
+    assert verdict(good | unknown, {"left-right": "fail"}).call == "believe with care"
 
 
 @pytest.mark.parametrize(

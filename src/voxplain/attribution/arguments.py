@@ -19,6 +19,7 @@ __all__ = [
     "read_class_names",
     "read_engine",
     "read_models",
+    "read_positions",
     "read_seed",
     "read_volumes",
     "require_volume",
@@ -246,6 +247,23 @@ def read_seed(given: object) -> int:
     if seed is None or not 0 <= seed < _SEEDS:
         raise InputError(f"seed must be a whole number from 0 on; {given!r} was given.")
     return seed
+
+
+def read_positions(given: Sequence[int], total: int) -> tuple[int, ...]:
+    """Read which of `total` volumes are wanted, ascending and each once.
+
+    Raises
+    ------
+    InputError
+        If one is no position of a volume.
+    """
+    found = [_whole_number(position) for position in given]
+    for position, asked in zip(found, given, strict=True):
+        if position is None or not 0 <= position < total:
+            raise InputError(
+                f"only must hold positions of the {total} volumes, from 0 on; {asked!r} was given."
+            )
+    return tuple(sorted({position for position in found if position is not None}))
 
 
 def _kind(given: object) -> str:

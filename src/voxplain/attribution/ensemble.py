@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from voxplain.attribution.job import Job, alike
+from voxplain.attribution.job import Job
 from voxplain.attribution.network.needs import Needs
 from voxplain.attribution.network.numbers import PerNetwork
 from voxplain.attribution.network.outputs import probabilities
+from voxplain.attribution.streams import alike
 from voxplain.errors import NetworkError
 
 if TYPE_CHECKING:
@@ -77,7 +78,8 @@ class Ensemble:
             return report
 
         # The networks take turns, so that no more than one batch of volumes waits in memory.
-        streams = tee(volumes, len(self.models))
+        count = len(self.models)
+        streams = tee(volumes, count) if self.job.only is None else (volumes,) * count
         makers = [
             replace(
                 self.job, model=model, target=_of_one(target, i), member=f"network {i + 1}"

@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from voxplain.attribution.engine import Engine
-from voxplain.attribution.job import alike
 from voxplain.attribution.network.names import layer_name
 from voxplain.attribution.network.needs import Needs
 from voxplain.attribution.network.placed import full_precision
+from voxplain.attribution.streams import alike
 from voxplain.errors import InputError
 
 if TYPE_CHECKING:

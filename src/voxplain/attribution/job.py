@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import warnings
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import nn
 
-from voxplain.attribution.arguments import require_volume
 from voxplain.attribution.engine import Engine
 from voxplain.attribution.method import Attribution, Method, describe_options
 from voxplain.attribution.network.identity import weights_sha256
@@ -26,18 +25,21 @@ from voxplain.attribution.network.numbers import (
 )
 from voxplain.attribution.network.placed import Placed, full_precision
 from voxplain.attribution.network.target import SCORE_WORDS, Target
+from voxplain.attribution.streams import batches, indexable
 from voxplain.attribution.survey import Survey
 from voxplain.errors import VoxplainWarning
-from voxplain.maps import AttributionMap, Provenance
+from voxplain.maps import AttributionMap
+from voxplain.provenance import Provenance
 from voxplain.volume import Cohort, Volume
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from voxplain.attribution.network.numbers import Number
     from voxplain.attribution.network.target import Chosen, Score
 
-__all__ = ["Job", "alike", "indexable"]
+__all__ = ["Job"]
 
 OnProgress = Callable[[float, int], None]
 
@@ -64,6 +66,8 @@ class Job:
         Which network of an ensemble this is, for warnings: ``"network 2"``.
     output_unit : str, optional
         Unit of what is explained, where that is a number and no logit.
+    only : tuple of int, optional
+        Positions of the volumes whose maps are wanted, ascending.
     """
 
     model: nn.Module
@@ -76,6 +80,7 @@ class Job:
     total: int
     member: str = ""
     output_unit: str | None = None
+    only: tuple[int, ...] | None = None
 
     def maps(
         self,
@@ -83,7 +88,7 @@ class Job:
         on_progress: OnProgress,
         placed: Placed | None = None,
     ) -> Iterator[AttributionMap]:
-        """Explain the volumes in order.
+        """Explain the volumes in order; where some are wanted, those alone, in the same batches.
 
         Parameters
         ----------
@@ -98,6 +103,7 @@ class Job:
         ------
         AttributionMap
         """
+        on_progress = self._counting(on_progress)
         on_progress(0, self.total)
         if self.method.surveys and self.total:
             volumes = indexable(volumes)
@@ -105,16 +111,23 @@ class Job:
             yield from self._prepared(volumes, placed).maps(volumes, on_progress, placed)
             return
         weights = weights_sha256(self.model)
-        done = 0
-        for batch in alike(volumes, self.engine.batch_size):
-            placed = placed or self._placed(batch[0])
-            run = _Run(self, placed, weights, done, on_progress)
+        wanted = None if self.only is None else frozenset(self.only)
+        for start, batch, first in batches(volumes, self.engine.batch_size, self.only):
+            placed = placed or self._placed(first)
+            run, done = _Run(self, placed, weights, start, on_progress), start
             for part, attribution in placed.batcher.run(batch, run.attribute):
                 values = attribution.values.detach().float().cpu().numpy()
                 for row, volume in enumerate(part):
-                    yield run.map(volume, values[row], attribution, row)
+                    if wanted is None or done + row in wanted:
+                        yield run.map(volume, values[row], attribution, row)
                 done += len(part)
                 on_progress(done, self.total)
+
+    def _counting(self, on_progress: OnProgress) -> OnProgress:
+        """Count of some volumes the wanted ones."""
+        if (only := self.only) is None:
+            return on_progress
+        return lambda done, _: on_progress(bisect_left(only, done), len(only))
 
     def prepared(self, volumes: Sequence[Volume] | Cohort) -> Job:
         """Let the method see all volumes, and ask the same of what it becomes."""
@@ -235,41 +248,3 @@ class _Run:
 @cache
 def _versions() -> Mapping[str, str]:
     return {"voxplain": version("voxplain"), "torch": torch.__version__}
-
-
-def indexable(volumes: Iterable[Volume]) -> Sequence[Volume] | Cohort:
-    """Give volumes a position, without loading those of a cohort."""
-    return volumes if isinstance(volumes, Sequence | Cohort) else list(volumes)
-
-
-def alike(volumes: Iterable[Volume], size: int) -> Iterator[list[Volume]]:
-    """Cut a stream into batches of volumes with one shape and one voxel size.
-
-    Parameters
-    ----------
-    volumes : iterable of Volume
-    size : int
-        Most volumes in a batch.
-
-    Yields
-    ------
-    list of Volume
-
-    Raises
-    ------
-    InputError
-        If an item is not a Volume.
-    """
-    batch: list[Volume] = []
-    for volume in volumes:
-        require_volume(volume)
-        if batch and (
-            len(batch) == size
-            or volume.grid.shape != batch[0].grid.shape
-            or not np.allclose(volume.grid.voxel_size, batch[0].grid.voxel_size, rtol=1e-6)
-        ):
-            yield batch
-            batch = []
-        batch.append(volume)
-    if batch:
-        yield batch

@@ -13,17 +13,19 @@ from voxplain.attribution.arguments import (
     read_class_names,
     read_engine,
     read_models,
+    read_positions,
     read_seed,
     read_volumes,
 )
 from voxplain.attribution.engine import Engine
 from voxplain.attribution.ensemble import Ensemble
-from voxplain.attribution.job import Job, indexable
+from voxplain.attribution.job import Job
 from voxplain.attribution.method import Method
 from voxplain.attribution.methods import DEFAULT_METHOD, known_options, make_method
 from voxplain.attribution.network.names import layer_name
 from voxplain.attribution.network.numbers import number_target
 from voxplain.attribution.network.target import TargetLike, make_target
+from voxplain.attribution.streams import indexable
 from voxplain.errors import InputError
 from voxplain.inputs import is_volume_like
 
@@ -152,6 +154,7 @@ def iter_explain(  # noqa: PLR0913 - the arguments of explain, and the progress
     engine: Engine | None = None,
     seed: int = 0,
     on_progress: Callable[[float, int], None] | None = None,
+    only: Sequence[int] | None = None,
     **options: Any,
 ) -> Iterator[AttributionMap]:
     """Explain volumes batch by batch, so that each map can be written as it comes.
@@ -163,6 +166,9 @@ def iter_explain(  # noqa: PLR0913 - the arguments of explain, and the progress
     on_progress : callable, optional
         Takes the number of volumes done, which may be fractional during a long batch, and their
         total.
+    only : sequence of int, optional
+        Positions of the volumes whose maps are wanted. They are explained in the batches of a run
+        over all volumes, so that each map is, bit for bit, the one of that run.
 
     Returns
     -------
@@ -202,6 +208,7 @@ def iter_explain(  # noqa: PLR0913 - the arguments of explain, and the progress
         seed=read_seed(seed),
         total=len(sized),
         output_unit=output_unit,
+        only=None if only is None else read_positions(only, len(sized)),
     )
     run = Ensemble(job, models) if len(models) > 1 else job
     return run.maps(sized, on_progress or (lambda done, total: None))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,17 +13,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from voxplain import __version__
-from voxplain.cli import cohort
+from voxplain.cli import cohort, submit
 from voxplain.cli.explain import explain
 from voxplain.cli.features import features
 from voxplain.cli.fit import fit
 from voxplain.cli.group import group
 from voxplain.cli.phantom import phantom
+from voxplain.cli.plan import plan
 from voxplain.cli.reclassify import reclassify
 from voxplain.cli.report import report
 from voxplain.cli.trust import trust
 from voxplain.console import make_console, make_progress
-from voxplain.errors import VoxplainError, VoxplainWarning
+from voxplain.errors import StoppedError, VoxplainError, VoxplainWarning
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -31,9 +32,11 @@ if TYPE_CHECKING:
     from voxplain.attribution import Method
     from voxplain.results.demo import DemoResult
 
-__all__ = ["app", "main"]
+__all__ = ["app", "guarded", "main"]
 
 INTERRUPTED = 130
+GO_ON = 75
+"""Ended by a signal between two batches: to be run again (``EX_TEMPFAIL`` of sysexits)."""
 
 app = typer.Typer(
     name="voxplain",
@@ -46,6 +49,7 @@ app = typer.Typer(
 
 
 app.add_typer(cohort.app)
+app.add_typer(submit.app)
 app.command()(phantom)
 app.command()(fit)
 app.command()(explain)
@@ -54,6 +58,8 @@ app.command()(reclassify)
 app.command()(features)
 app.command()(trust)
 app.command()(report)
+app.command()(plan)
+app.command()(submit.status)
 
 
 def _version(wanted: bool) -> None:
@@ -207,7 +213,12 @@ def _plain_warnings() -> Iterator[None]:
 
 
 def main() -> None:
-    """Run the command line; a mistake ends in one sentence and exit code 2.
+    """Run the command line; see `guarded`."""
+    guarded(app)
+
+
+def guarded(work: Callable[[], object]) -> None:
+    """Do the work of a command; a mistake ends in one sentence and exit code 2, a signal in 75.
 
     Where ``VOXPLAIN_TRACEBACK`` is set, errors of voxplain's or of the network's code are raised.
     """
@@ -215,7 +226,10 @@ def main() -> None:
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     try:
         with _plain_warnings():
-            app()
+            work()
+    except StoppedError as end:
+        typer.echo(f"voxplain: {end}", err=True)
+        sys.exit(GO_ON)
     except VoxplainError as error:
         # What a network's own code raised is its cause, and interests whoever wrote it.
         if os.environ.get("VOXPLAIN_TRACEBACK") and error.__cause__ is not None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from voxplain.cli.modules import importable_here
+from voxplain.cli.shards import tell_part
 from voxplain.console import make_console, make_progress
 from voxplain.errors import InputError, VoxplainWarning
 
@@ -122,12 +123,20 @@ def explain(
         bool, typer.Option("--move-atlas", help="Move atlases to where they fit the brains best.")
     ] = False,
     latex: Annotated[bool, typer.Option("--latex", help="Tables of regions as LaTeX too.")] = False,
-) -> None:
+    shard: Annotated[
+        str | None,
+        typer.Option(help="Of a study, make part i of n, as 3/10; the command without it joins."),
+    ] = None,
+    manifest: Annotated[
+        str | None, typer.Option(help="Run that the part belongs to, as part 0/n names it.")
+    ] = None,
+) -> tuple[Path, str] | None:
     """Explain what a network makes of real scans."""
     from voxplain.attribution.methods import DEFAULT_METHOD
     from voxplain.pipeline.explain.options import ScanOptions
     from voxplain.pipeline.explain.scan import explain_scans
-    from voxplain.pipeline.explain.study import explain_study
+    from voxplain.pipeline.explain.study import explain_part, explain_study
+    from voxplain.pipeline.shards.parts import read_part
 
     _one_of("--align", align, ("affine", "centre"))
     _one_of("--grid", grid or "input", ("input", "network"))
@@ -148,6 +157,9 @@ def explain(
         )
     if sample is not None and not study:
         raise InputError("--sample draws scans of a study; of single scans, give those you want.")
+    if (shard or manifest) and not (study and shard):
+        raise InputError("--shard makes a part of a study, and --manifest belongs to it; give all.")
+    part = read_part(shard) if shard else None
     console = make_console()
     options = ScanOptions(
         network=network,
@@ -178,11 +190,16 @@ def explain(
         move_atlas=move_atlas,
     )
     with importable_here():
+        if part:
+            run = explain_part(options, part, make_progress(console), manifest)
+            tell_part(run, part, options.out, console)
+            return options.out, run
         if study:
             _tell_groups(explain_study(options, make_progress(console)), study, console)
         else:
             _tell_scans(explain_scans(options, make_progress(console)), options.out, console)
     console.print(f"Written: {options.out / 'explain.json'}", highlight=False, soft_wrap=True)
+    return None
 
 
 def _study(study: Path | None, former: Path | None) -> Path | None:

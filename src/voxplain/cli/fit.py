@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from voxplain.cli.modules import importable_here
+from voxplain.cli.shards import tell_part
 from voxplain.console import make_console, make_progress
 
 if TYPE_CHECKING:
@@ -92,17 +93,29 @@ def fit(
     blocks: Annotated[
         str, typer.Option(help="Whose labels change places, as for 'voxplain group'.")
     ] = "auto",
-) -> None:
+    shard: Annotated[
+        str | None,
+        typer.Option(help="Train part i of n, as 3/10; the command without it scores all."),
+    ] = None,
+    manifest: Annotated[
+        str | None, typer.Option(help="Run that the part belongs to, as part 0/n names it.")
+    ] = None,
+) -> tuple[Path, str] | None:
     """Train and cross-validate networks on a study's cohort."""
     if permuted_labels is not None:
         _require_only(context, _PERMUTED)
         _train_permuted(study, permuted_labels, tuple(network or ()), blocks, device)
-        return
+        return None
     from voxplain.errors import InputError, unknown_name
     from voxplain.fit.training.augment import CHANGES
     from voxplain.fit.training.schedule import PAPER_SCHEDULE, Schedule
-    from voxplain.pipeline.fit.run import FitOptions, run_fit
+    from voxplain.pipeline.fit.parts import fit_part, fit_study
+    from voxplain.pipeline.fit.run import FitOptions
+    from voxplain.pipeline.shards.parts import read_part
 
+    if manifest and not shard:
+        raise InputError("--manifest belongs to --shard; give both.")
+    part = read_part(shard) if shard else None
     if blocks != "auto":
         raise InputError("--blocks goes with --permuted-labels; folds are cut by --group.")
     schedules = {"default": Schedule(), "kan2020": PAPER_SCHEDULE}
@@ -144,12 +157,17 @@ def fit(
     )
     console = make_console()
     with importable_here():
-        result = run_fit(options, make_progress(console))
+        if part:
+            run = fit_part(options, part, make_progress(console), manifest)
+            tell_part(run, part, options.out, console)
+            return options.out, run
+        result = fit_study(options, make_progress(console))
     if result is None:
-        return
+        return None
     _tell(console, result)
     for name in ("fit.html", "summary.json"):
         console.print(f"Written: {options.out / name}", highlight=False, soft_wrap=True)
+    return None
 
 
 def _require_only(context: typer.Context, allowed: frozenset[str]) -> None:

@@ -83,12 +83,6 @@ def trust(
     from voxplain.pipeline.trust.run import run_trust
 
     console = make_console()
-    if weights:
-        asked = _of_weights(network, weights, study, class_names, unit, bins)
-        asked = replaced(asked, methods=tuple(dict.fromkeys(method or ())), device=device)
-        with importable_here():
-            judged = trust_weights(asked, make_progress(console), force)
-        _end(console, judged, study, "trust-weights")
     options = TrustOptions(
         study=study,
         network=network,
@@ -101,6 +95,14 @@ def trust(
         device=device,
         replace=replace,
     )
+    if weights:
+        if power:
+            raise InputError("--power trains networks, and --weights trains none; leave out one.")
+        asked = _of_weights(network, weights, study, class_names, unit, bins)
+        asked = replaced(asked, methods=options.methods, device=device, seed=seed)
+        with importable_here():
+            judged = trust_weights(asked, options, make_progress(console), force)
+        _end(console, judged, study, "trust-weights")
     with importable_here():
         result = run_trust(options, make_progress(console))
     _end(console, result, study, "trust")

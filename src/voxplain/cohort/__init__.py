@@ -27,6 +27,7 @@ from voxplain.cohort.find.sources import (
 from voxplain.cohort.prepare.prepared import Prepared
 from voxplain.cohort.prepare.preprocess import prepare
 from voxplain.cohort.prepare.recipe import PRESETS, Recipe
+from voxplain.cohort.prepare.surfaces import fsaverage
 from voxplain.cohort.prepare.templates import mni152_brain_mask, mni152_template
 from voxplain.cohort.read.masks import read_mask
 from voxplain.cohort.read.volumes import read_volume
@@ -55,6 +56,7 @@ __all__ = [
     "from_oasis",
     "from_openbhb",
     "from_table",
+    "fsaverage",
     "load_atlas",
     "mni152_brain_mask",
     "mni152_template",

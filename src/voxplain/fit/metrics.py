@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
-from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score
 
 from voxplain.errors import InputError
@@ -152,11 +151,12 @@ def _roc_auc(output: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
     if len(np.unique(labels)) < classes:
         return float("nan")
     if classes == 2:
-        # As the Mann-Whitney statistic, because it is asked for thousands of times.
-        ranks = rankdata(output[:, 1] - output[:, 0])
-        second = int(labels.sum())
-        above = ranks[labels == 1].sum() - second * (second + 1) / 2
-        return float(above / (second * (len(labels) - second)))
+        # As the Mann-Whitney statistic, because it is asked for thousands of times: pairs in which
+        # the second class scores higher, those that tie counted as halves.
+        score = output[:, 1] - output[:, 0]
+        first, second = np.sort(score[labels == 0]), score[labels == 1]
+        pairs = first.searchsorted(second, "left").sum() + first.searchsorted(second, "right").sum()
+        return float(pairs / 2 / (len(first) * len(second)))
     return float(roc_auc_score(labels, probabilities_of(output), multi_class="ovo"))
 
 

@@ -18,7 +18,7 @@ from voxplain.attribution.network.target import TargetLike
 from voxplain.study import LOGITS
 from voxplain.volume import Volume
 
-__all__ = ["Question", "Request", "identity_of", "requests_of", "voxels_sha256"]
+__all__ = ["Known", "Question", "Request", "identity_of", "requests_of", "voxels_sha256"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +74,13 @@ class Request(NamedTuple):
     content: dict[str, Any]
 
 
+class Known(NamedTuple):
+    """What is known of a volume before it is loaded: its label, and the hash of its voxels."""
+
+    subject: str
+    sha256: str
+
+
 def identity_of(networks: nn.Module | Sequence[nn.Module], shape: Sequence[int]) -> dict[str, Any]:
     """Tell networks from others with the same weights: by their code and by what it computes.
 
@@ -101,6 +108,7 @@ def requests_of(
     question: Question,
     engine: Engine,
     images: Sequence[str] = (),
+    known: Sequence[Known] | None = None,
 ) -> list[Request]:
     """Write for each volume what its map depends on.
 
@@ -113,13 +121,18 @@ def requests_of(
     engine : Engine
     images : sequence of str, optional
         Hash of the file that each volume comes from.
+    known : sequence of Known, optional
+        Of each volume, none of which is loaded then; the context must tell the networks.
     """
     method = make_method(question.method, question.options)
     subjects, hashes, shape = list[str](), list[str](), None
-    for volume in volumes:
+    for volume in volumes if known is None else ():
         subjects.append(volume.subject)
         hashes.append(voxels_sha256(volume))
         shape = shape or volume.grid.shape
+    for one in known or ():
+        subjects.append(one.subject)
+        hashes.append(one.sha256)
     networks = [network] if isinstance(network, nn.Module) else network
     targets, context = question.targets(len(subjects)), question.context or {}
     common = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +14,10 @@ from torch import nn
 from voxplain.attribution import METHODS, Engine, iter_explain
 from voxplain.attribution.methods import make_method
 from voxplain.attribution.run import prepare_method
+from voxplain.errors import StudyError
 from voxplain.maps import AttributionMap
-from voxplain.pipeline.maps import Question, Request, requests_of
-from voxplain.pipeline.streams import Some, Stopwatch, with_remarks
+from voxplain.pipeline.maps import Known, Question, Request, requests_of
+from voxplain.pipeline.streams import Stopwatch, with_remarks
 from voxplain.progress import Progress
 from voxplain.study import Study
 from voxplain.volume import Cohort, Volume
@@ -77,6 +80,12 @@ class MapWriter:
         Carries a map to another grid before it is written.
     sources : sequence of mapping, optional
         Which files each volume and the weights come from.
+    wanted : sequence of int, optional
+        Positions of the volumes that are to have a map, ascending; all by default.
+    known : sequence of Known, optional
+        Label and hash of each volume, which need not be loaded for them then.
+    between : callable, optional
+        Called after every batch that was written; what it raises ends the work.
     """
 
     study: Study
@@ -87,13 +96,17 @@ class MapWriter:
     progress: Progress
     place: Callable[[AttributionMap], AttributionMap] = lambda map_: map_
     sources: Sequence[Mapping[str, Any]] | None = None
+    wanted: Sequence[int] | None = None
+    known: Sequence[Known] | None = None
+    between: Callable[[], None] = lambda: None
 
     def write(self, take: Take) -> float:
-        """Give every volume its map.
+        """Give every volume that is wanted its map, in order.
 
         Maps that the study holds already, made from the same image with the same network, weights
-        and options, are kept, and come first; those that were made otherwise are made anew. Remarks
-        on a map are shown as lines, not as warnings. No map is held once it was taken.
+        and options, are kept; those that were made otherwise are made anew. Remarks on a map are
+        shown as lines, not as warnings. No map is held once it was taken. What is made, and the
+        order in which maps are taken, does not depend on what was there.
 
         Parameters
         ----------
@@ -106,11 +119,14 @@ class MapWriter:
             Mean seconds per map, writing left out.
         """
         images = [source["image_sha256"] for source in self.sources or ()]
-        requests = requests_of(self.network, self.volumes, self.question, self.engine, images)
-        missing, seconds = self._take_kept(requests, take)
+        requests = requests_of(
+            self.network, self.volumes, self.question, self.engine, images, self.known
+        )
+        wanted = range(len(requests)) if self.wanted is None else self.wanted
+        missing, kept, seconds = self._take_kept(requests, wanted, take)
         if missing:
-            seconds += self._make(missing, requests, take)
-        return seconds / len(requests)
+            seconds += self._make(missing, kept, requests, take)
+        return seconds / max(len(wanted), 1)
 
     @property
     def _label(self) -> str:
@@ -120,43 +136,72 @@ class MapWriter:
         return {} if self.sources is None else self.sources[position]
 
     def _take_kept(
-        self,
-        requests: Sequence[Request],
-        take: Take,
-    ) -> tuple[list[int], float]:
-        """Hand on the maps that are there; return who has none, and the seconds that they took."""
-        missing, taken = [], 0.0
-        question = self.question
-        for i, (subject, asked) in enumerate(requests):
-            found = self.study.find_map(subject, question.method, asked, question.network)
+        self, requests: Sequence[Request], wanted: Sequence[int], take: Take
+    ) -> tuple[list[int], list[int], float]:
+        """Hand on the maps that are there, up to the first that is not.
+
+        Returns
+        -------
+        missing : list of int
+            Who has no map.
+        kept : list of int
+            Who has one, and comes after the first who has none.
+        seconds : float
+            That the maps took which are there.
+        """
+        missing, kept, taken = list[int](), list[int](), 0.0
+        for i in wanted:
+            found = self._find(requests[i])
             if found is None:
                 missing.append(i)
                 continue
             map_, seconds, path = found
             taken += seconds
-            take(i, map_, path)
-        if len(missing) < len(requests):
+            if missing:
+                kept.append(i)
+            else:
+                take(i, map_, path)
+        if len(missing) < len(wanted):
             self.progress.say(
-                f"{self._label}: {len(requests) - len(missing)} of {len(requests)} maps are there "
+                f"{self._label}: {len(wanted) - len(missing)} of {len(wanted)} maps are there "
                 "already, made with the same options, and are kept."
             )
-        return missing, taken
+        return missing, kept, taken
+
+    def _find(self, request: Request) -> tuple[AttributionMap, float, Path] | None:
+        question = self.question
+        return self.study.find_map(
+            request.subject, question.method, request.content, question.network
+        )
 
     def _make(
         self,
         missing: Sequence[int],
+        kept: Sequence[int],
         requests: Sequence[Request],
         take: Take,
     ) -> float:
         """Make and write the maps that are missing; return the seconds that this took."""
-        label, network = self._label, self.question.network
+        label, network, size = self._label, self.question.network, self.engine.batch_size
         remarks: dict[str, list[str]] = {}
         replaced: dict[str, list[str]] = {}
-        watch = Stopwatch()
+        watch, later = Stopwatch(), deque(kept)
+
+        def take_up_to(end: float) -> None:
+            while later and later[0] < end:
+                i = later.popleft()
+                if (there := self._find(requests[i])) is None:
+                    raise StudyError(
+                        f"The map of {requests[i].subject} in {self.study.folder} went while it "
+                        "was waited for; see who else works there, and run the same command again."
+                    )
+                take(i, there[0], there[2])
+
         with self.progress.step(_counted(label, len(missing)), len(missing)) as advance:
             stream = with_remarks(self._stream(missing, lambda done, _: advance(done)))
             made = zip(missing, watch.timed(stream), strict=True)
             for count, (i, (found, said)) in enumerate(made, start=1):
+                take_up_to(i)
                 map_ = self.place(found)
                 for text in said:
                     remarks.setdefault(text, []).append(map_.subject)
@@ -166,6 +211,9 @@ class MapWriter:
                 each = watch.seconds / count
                 path = self.study.write_map(map_, label, asked, each, network, self._source(i))
                 take(i, map_, path)
+                if count == len(missing) or missing[count] // size > i // size:
+                    self.between()
+        take_up_to(math.inf)
         for what, subjects in replaced.items():
             self.progress.say(
                 f"{label}: the map of {_named(subjects)} was there, made otherwise ({what}), and "
@@ -191,15 +239,16 @@ class MapWriter:
         )
         return iter_explain(
             self.network,
-            Some(self.volumes, missing),
+            self.volumes,
             ready,
-            [targets[i] for i in missing] if question.per_volume else question.target,
+            targets if question.per_volume else question.target,
             layer=question.layer,
             class_names=question.class_names,
             output_unit=question.output_unit,
             engine=self.engine,
             seed=question.seed,
             on_progress=on_progress,
+            only=missing,
         )
 
 

@@ -17,7 +17,9 @@ __all__ = [
     "MeanMap",
     "MethodTold",
     "Peak",
+    "RegionList",
     "RegionValue",
+    "RemovalCurve",
     "ScanFound",
     "StudyFound",
 ]
@@ -53,6 +55,8 @@ class MeanMap:
     file : str
         In the study.
     unit, network, rule : str
+    tables : tuple of (str, str)
+        Atlases by whose regions it was summed up, and the file of each table.
     """
 
     method: str
@@ -63,6 +67,7 @@ class MeanMap:
     unit: str
     network: str = ""
     rule: str = ""
+    tables: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -123,6 +128,12 @@ class RegionValue:
         By density.
     low, high : float or None
         95 % interval of the mean over participants.
+    share : float or None
+        Of the summed magnitudes in the brain.
+    place : tuple of 3 floats, mm, or None
+        Where the peak lies.
+    ranks : (int, int) or None
+        95 % interval of the rank over participants.
     """
 
     region: str
@@ -132,6 +143,55 @@ class RegionValue:
     rank: int
     low: float | None = None
     high: float | None = None
+    share: float | None = None
+    place: tuple[float, float, float] | None = None
+    ranks: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class RegionList:
+    """The densest regions of a mean map.
+
+    Parameters
+    ----------
+    label, target : str
+        Of the map: its method, as it is shown, and class.
+    atlas : str
+    values : tuple of RegionValue
+        Densest first.
+    file : str
+        Of the table with all regions; empty where there is none.
+    """
+
+    label: str
+    target: str
+    atlas: str
+    values: tuple[RegionValue, ...]
+    file: str = ""
+
+
+@dataclass(frozen=True)
+class RemovalCurve:
+    """What the score loses, or gains, as the voxels that maps rank highest go, or come.
+
+    Parameters
+    ----------
+    label : str
+        Of the method.
+    kind : str
+        ``"deletion"`` or ``"insertion"``.
+    shares : tuple of float
+        Of the brain's voxels.
+    own, random, random_95 : tuple of float, logit
+        At each share, of the method's maps, and the median and 95th percentile of random maps.
+    """
+
+    label: str
+    kind: str
+    shares: tuple[float, ...]
+    own: tuple[float, ...]
+    random: tuple[float, ...]
+    random_95: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -222,12 +282,14 @@ class StudyFound:
     judged : tuple of JudgedMap
         Where the truth is known.
     tests : tuple of GroupTest
-    regions : mapping of (str, str) to tuple of RegionValue
-        By label of the method and class.
+    regions : tuple of RegionList
+        Those of the report's own atlas first.
     peaks : mapping of str to tuple of Peak
         By file of the mean map.
     atlas : str
         Of regions and peaks; empty for none.
+    off_cortex : str
+        Why maps were not laid on the cortex; empty where they were.
     reclassify : ReclassifyResult or None
     features : mapping
         The part ``features`` of ``summary.json``; empty where there is none.
@@ -250,9 +312,10 @@ class StudyFound:
     methods: Mapping[str, MethodTold] = field(default_factory=dict)
     judged: tuple[JudgedMap, ...] = ()
     tests: tuple[GroupTest, ...] = ()
-    regions: Mapping[tuple[str, str], tuple[RegionValue, ...]] = field(default_factory=dict)
+    regions: tuple[RegionList, ...] = ()
     peaks: Mapping[str, tuple[Peak, ...]] = field(default_factory=dict)
     atlas: str = ""
+    off_cortex: str = ""
     reclassify: ReclassifyResult | None = None
     features: Mapping[str, Any] = field(default_factory=dict)
     trust: TrustResult | None = None

@@ -9,7 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from voxplain.atomic import cannot_write, json_bytes, write_atomically
+from voxplain.atomic import cannot_write, json_bytes, sweep, write_atomically
 from voxplain.errors import StudyError
 from voxplain.grid import Grid
 from voxplain.images.writing import nifti_bytes
@@ -18,8 +18,8 @@ from voxplain.study.reading import StudyReader
 __all__ = ["Folder"]
 
 _NOT_IN_BIDS = (
-    *("cohort/", "group/", "model/", "null/", "figures/", "phantom/", "report-scans/", "trust/"),
-    *("input_grid/", "*.html", "**/*_statmap.*", "**/*_regions.*"),
+    *("cohort/", "group/", "model/", "null/", "figures/", "phantom/", "report-scans/", "runs/"),
+    *("trust/", "input_grid/", "*.html", "**/*_statmap.*", "**/*_regions.*"),
     *("cohort.json", "demo.json", "exclusions.tsv", "explain.json", "group.json", "summary.json"),
     "trust.json",
 )
@@ -98,6 +98,10 @@ class Folder(StudyReader):
     def remove(self, name: str) -> None:
         """Delete a file, if it is there."""
         (self.folder / name).unlink(missing_ok=True)
+
+    def sweep(self) -> None:
+        """Remove half files that killed processes have left."""
+        sweep(self.folder)
 
     def claim(self, name: str, request: Mapping[str, Any]) -> None:
         """Keep the folder for one request: results of different ones are never mixed.

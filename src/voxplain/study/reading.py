@@ -28,6 +28,10 @@ class StudyReader:
         path = self.folder / name
         return path if path.is_file() else None
 
+    def list_names(self, pattern: str) -> list[str]:
+        """List the files that fit a pattern such as ``runs/*/manifest.json``, in order."""
+        return sorted(str(path.relative_to(self.folder)) for path in self.folder.glob(pattern))
+
     def read_bytes(self, name: str) -> bytes | None:
         """Return a file's content, None where it cannot be read."""
         try:

@@ -51,7 +51,8 @@ def logits_on_noise(model: nn.Module, shape: Sequence[int]) -> list[list[float]]
     rows = []
     with torch.random.fork_rng(devices=[]):
         for scale in _SCALES:
-            torch.manual_seed(0)
+            # `torch.manual_seed` keeps a trace of each call for every device that is not there.
+            torch.default_generator.manual_seed(0)
             noise = torch.rand(count).reshape(1, 1, *shape) * scale
             try:
                 with probe(model) as p, torch.no_grad():

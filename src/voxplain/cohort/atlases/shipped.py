@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
@@ -75,7 +76,7 @@ def load_atlas(name: str = "AAL") -> Atlas:
     -------
     Atlas
         On its own grid of 1 mm; names end in ``_L`` and ``_R``. Names that the atlas retired
-        (`AtlasSource.retired`) are left out.
+        (`AtlasSource.retired`) are left out. It is read once, and its labels cannot be written to.
 
     Raises
     ------
@@ -89,8 +90,11 @@ def load_atlas(name: str = "AAL") -> Atlas:
     """
     if name not in ATLASES:
         raise unknown_name("atlas", name, ATLASES)
-    source = ATLASES[name]
-    folder = _carrier_folder()
+    return _read(name, ATLASES[name], _carrier_folder())
+
+
+@cache
+def _read(name: str, source: AtlasSource, folder: Path) -> Atlas:
     atlas = read_atlas(
         folder / f"{source.file}.nii", folder / f"{source.file}.txt", name, source.space
     )
@@ -101,10 +105,12 @@ def load_atlas(name: str = "AAL") -> Atlas:
         warnings.warn(
             f"Atlas {name} gives no voxel to {', '.join(surprising)}; these regions are left out.",
             VoxplainWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
     names = {label: region for label, region in atlas.names.items() if region not in empty}
-    return Atlas(atlas.labels, atlas.grid, names, name, source.space)
+    read = Atlas(atlas.labels, atlas.grid, names, name, source.space)
+    read.labels.flags.writeable = False
+    return read
 
 
 def _carrier_folder() -> Path:

@@ -14,25 +14,21 @@ import torch
 from numpy.typing import NDArray
 
 from voxplain import __version__
-from voxplain.attribution import DEFAULT_METHOD, GROUP_METHOD, METHODS, Engine
+from voxplain.attribution import METHODS, Engine
 from voxplain.attribution.methods import make_method
-from voxplain.attribution.network.names import layer_name
-from voxplain.attribution.variation import FEWEST_SCANS
-from voxplain.cohort.store.reader import open_store
 from voxplain.group import RunningMean
 from voxplain.maps import AttributionMap
-from voxplain.pipeline.explain.asked import rule_of, sample_of, targets_of, unit_asked
 from voxplain.pipeline.explain.judging import MadeMap, StudyJudge
 from voxplain.pipeline.explain.options import ScanOptions
 from voxplain.pipeline.explain.own_grid import OwnGrids
+from voxplain.pipeline.explain.parts import StudyRun, opened_run
 from voxplain.pipeline.explain.record import with_earlier_groups
-from voxplain.pipeline.explain.regions import with_regions
 from voxplain.pipeline.explain.tables import StudyRegions
-from voxplain.pipeline.explain.variation import with_scans
-from voxplain.pipeline.fit.fitted import Fitted, networks_of_folds
+from voxplain.pipeline.explain.targets import target_of, unit_for
+from voxplain.pipeline.fit.fitted import Fitted
 from voxplain.pipeline.made import write_page
 from voxplain.pipeline.maps import Question
-from voxplain.pipeline.streams import Some
+from voxplain.pipeline.shards.parts import Part
 from voxplain.pipeline.truth import Truth, read_truth
 from voxplain.pipeline.writing import MapWriter
 from voxplain.progress import Progress
@@ -40,10 +36,9 @@ from voxplain.report.figures import overlay
 from voxplain.report.pages.explain import explain_page
 from voxplain.results.judgement import JudgedMap, StudyExplained
 from voxplain.results.summary import judged_maps_json
-from voxplain.study import OWN_GRIDS, Study
-from voxplain.volume import Cohort
+from voxplain.study import OWN_GRIDS
 
-__all__ = ["explain_study"]
+__all__ = ["explain_part", "explain_study"]
 
 
 def explain_study(options: ScanOptions, progress: Progress) -> StudyExplained:
@@ -73,92 +68,137 @@ def explain_study(options: ScanOptions, progress: Progress) -> StudyExplained:
         If the study has no such networks, or an option cannot be used.
     """
     began = time.perf_counter()
-    cohort = open_store(options.out / "cohort")
-    study = Study(options.out, "voxplain study", __version__)
-    if not options.methods:
-        enough = len(cohort) >= FEWEST_SCANS
-        options = replace(options, methods=(DEFAULT_METHOD, *[GROUP_METHOD] * enough))
-    folds = networks_of_folds(study, options.network, cohort)
-    rule = rule_of(options, folds[0])
-    if options.layer != "auto":
-        layer_name(folds[0].load(), options.layer)
-    # An atlas of another space is refused before a map is written.
-    regions = _regions(options, study, cohort, progress)
-    means = _Means(options, study, cohort)
-    for number, fold in enumerate(folds, start=1):
-        # One network is held at a time.
-        means.take_fold(number, fold, progress)
-    groups = means.write(rule, regions, progress)
-    if means.own_grids:
-        count = means.own_grids.count
-        progress.say(f"{count} maps lie on the grids of their scans too: {OWN_GRIDS}/.")
-    result = {
-        "network": options.network,
-        "folds": len(folds),
-        "scans": len(means.chosen),
-        "outcome": folds[0].outcome,
-        "target": options.target,
-        "unit": unit_asked(options, folds[0]),
-        "class_names": list(folds[0].class_names),
-        "group": groups,
-        "input_grid": OWN_GRIDS if means.own_grids else None,
-        "seed": options.seed,
-        "seconds": time.perf_counter() - began,
-        "versions": {"voxplain": __version__, "torch": torch.__version__},
-    }
-    if means.judged:
-        page = explain_page(options.network, means.judged, means.pictures)
-        write_page(study, "explain.html", page)
-        told = {"explain": judged_maps_json(options.network, means.judged)}
-        study.write_json("summary.json", study.read_json("summary.json") | told)
-    study.write_json("explain.json", with_earlier_groups(study.read_json("explain.json"), result))
+    with opened_run(options) as (options, run, folds, rule):
+        study = run.study
+        # An atlas of another space is refused before a map is written.
+        regions = _regions(options, run, progress)
+        means = _Means(options, run)
+        for number, fold in enumerate(folds, start=1):
+            # One network is held at a time.
+            means.take_fold(number, fold, progress)
+        groups = means.write(rule, regions, progress)
+        if means.own_grids:
+            count = means.own_grids.count
+            progress.say(f"{count} maps lie on the grids of their scans too: {OWN_GRIDS}/.")
+        result = {
+            "network": options.network,
+            "folds": len(folds),
+            "scans": sum(len(rows) for rows in run.rows),
+            "outcome": folds[0].outcome,
+            "target": options.target,
+            "unit": unit_for(options, folds[0]),
+            "class_names": list(folds[0].class_names),
+            "group": groups,
+            "input_grid": OWN_GRIDS if means.own_grids else None,
+            "seed": options.seed,
+            "options": {
+                "layer": options.layer,
+                "option": list(options.options),
+                "sample": options.sample,
+                "atlas": list(options.atlases),
+                "move_atlas": options.move_atlas,
+                "precision": options.precision,
+            },
+            "seconds": time.perf_counter() - began,
+            "versions": {"voxplain": __version__, "torch": torch.__version__},
+        }
+        if means.judged:
+            page = explain_page(options.network, means.judged, means.pictures)
+            write_page(study, "explain.html", page)
+            told = {"explain": judged_maps_json(options.network, means.judged)}
+            study.write_json("summary.json", study.read_json("summary.json") | told)
+        before = study.read_json("explain.json")
+        study.write_json("explain.json", with_earlier_groups(before, result))
+        run.join()
     return StudyExplained(result, tuple(means.judged))
+
+
+def explain_part(
+    options: ScanOptions, part: Part, progress: Progress, name: str | None = None
+) -> str:
+    """Make the maps of a part of the scans of a study, for `explain_study` to join.
+
+    Parameters
+    ----------
+    options : ScanOptions
+        See `explain_study`.
+    part : Part
+    progress : Progress
+    name : str, optional
+        Of the run, as part 0 returns it; by default the one that was asked the same.
+
+    Returns
+    -------
+    str
+        Name of the run.
+
+    Raises
+    ------
+    StoppedError
+        If the end was asked for by a signal.
+    StudyError
+        If what the run is about was changed since it was fixed.
+    """
+    with opened_run(options, part, name) as (options, run, folds, _):
+        means = _Means(options, run)
+        with run.told():
+            for number, fold in enumerate(folds, start=1):
+                means.take_fold(number, fold, progress)
+        return run.manifest.name
 
 
 class _Means:
     """The mean maps of a study, by method and target, summed up as maps are written."""
 
-    def __init__(self, options: ScanOptions, study: Study, cohort: Cohort) -> None:
-        self.options, self.study, self.cohort = options, study, cohort
+    def __init__(self, options: ScanOptions, run: StudyRun) -> None:
+        self.options, self.run, self.study, self.cohort = options, run, run.study, run.cohort
         self.engine = Engine(
             device=options.device,
             precision=options.precision,  # type: ignore[arg-type]
+            batch_size=run.batch,
         )
-        self.given = with_scans(
-            {name: with_regions(options.options_of(name), [cohort[0]]) for name in options.methods},
-            cohort,
-        )
+        self.given = run.given
         self.found: dict[str, dict[str, RunningMean]] = {name: {} for name in options.methods}
         self.made: dict[tuple[str, str], list[MadeMap]] = {}
-        self.fold_of = [0] * len(cohort)
-        self.chosen = sample_of(cohort, options.sample, options.seed)
-        self.own_grids = OwnGrids(study, cohort) if options.grid == "input" else None
+        self.fold_of = [0] * len(self.cohort)
+        self.own_grids = OwnGrids(self.study, self.cohort) if options.grid == "input" else None
         self.judged: list[JudgedMap] = []
         self.pictures: dict[str, bytes] = {}
 
     def take_fold(self, number: int, fold: Fitted, progress: Progress) -> None:
         """Write the maps of the scans that a fold held out, and add them to the means."""
-        options, network = self.options, fold.load()
+        options, run = self.options, self.run
         for row in fold.rows:
             self.fold_of[row] = number
-        fold = replace(fold, rows=[row for row in fold.rows if row in self.chosen])
-        if not fold.rows:
+        fold = replace(fold, rows=run.rows[number - 1])
+        wanted = {name: run.wanted(number, name) for name in options.methods}
+        if not any(wanted.values()):
             return
+        network = run.load(number, fold)
         with self.engine.run() as shared:
             for name in options.methods:
                 question = Question(
                     name,
-                    targets_of(options, self.cohort, fold),
+                    target_of(options, self.cohort, fold),
                     options.layer,
                     fold.class_names or None,
                     self.given[name],
                     options.seed,
                     fold.identity,
-                    unit_asked(options, fold),
+                    unit_for(options, fold),
                     options.network,
                 )
-                scans = Some(self.cohort, fold.rows)
-                writer = MapWriter(self.study, network, scans, question, shared, progress)
+                writer = MapWriter(
+                    self.study,
+                    network,
+                    run.scans(number),
+                    question,
+                    shared,
+                    progress,
+                    wanted=wanted[name],
+                    known=run.known(number),
+                    between=run.after_batch,
+                )
                 writer.write(partial(self._add, name, number, fold.rows))
 
     def _add(
@@ -170,6 +210,7 @@ class _Means:
         map_: AttributionMap,
         path: Path,
     ) -> None:
+        self.run.took()
         self.found[method].setdefault(map_.target, RunningMean()).add(map_)
         made = MadeMap(rows[position], fold, path)
         self.made.setdefault((method, map_.target), []).append(made)
@@ -240,14 +281,12 @@ class _Means:
         }
 
 
-def _regions(
-    options: ScanOptions, study: Study, cohort: Cohort, progress: Progress
-) -> StudyRegions | None:
+def _regions(options: ScanOptions, run: StudyRun, progress: Progress) -> StudyRegions | None:
     if not options.atlases:
         return None
     return StudyRegions(
-        study,
-        cohort,
+        run.study,
+        run.cohort,
         options.atlases,
         latex=options.latex,
         move=options.move_atlas,

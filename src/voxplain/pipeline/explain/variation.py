@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
+
+import torch
 
 from voxplain.attribution.method import describe_options
 from voxplain.attribution.methods import METHODS, make_method
@@ -12,10 +15,14 @@ from voxplain.errors import InputError
 from voxplain.pipeline.explain.regions import with_regions
 from voxplain.volume import Cohort
 
-__all__ = ["options_again", "with_scans"]
+__all__ = ["components_of", "options_again", "with_scans"]
 
 
-def with_scans(options: Mapping[str, Mapping[str, Any]], cohort: Cohort) -> dict[str, Any]:
+def with_scans(
+    options: Mapping[str, Mapping[str, Any]],
+    cohort: Cohort,
+    settled: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Give methods all scans of a study to learn from how voxels vary, not those of a fold alone.
 
     No label is looked at, so that held-out scans may take part. Scans are read once for all methods
@@ -26,6 +33,8 @@ def with_scans(options: Mapping[str, Mapping[str, Any]], cohort: Cohort) -> dict
     options : mapping of str to mapping
         By method.
     cohort : Cohort
+    settled : mapping, optional
+        What `components_of` returned before: another machine rounds it otherwise.
 
     Returns
     -------
@@ -39,9 +48,22 @@ def with_scans(options: Mapping[str, Mapping[str, Any]], cohort: Cohort) -> dict
             continue
         components: int = make_method(name, given).components  # type: ignore[attr-defined]
         if components not in known:
-            known[components] = variation_of(cohort, components)
+            found = variation_of(cohort, components)
+            if settled is not None:
+                found = replace(found, components=torch.tensor(settled[str(components)]))
+            known[components] = found
         made[name]["scans"] = known[components]
     return made
+
+
+def components_of(options: Mapping[str, Mapping[str, Any]]) -> dict[str, list[list[float]]]:
+    """Return the principal components that `with_scans` gave to methods, by how many were asked."""
+    found = {}
+    for name, given in options.items():
+        if "scans" in given:
+            asked: int = make_method(name, given).components  # type: ignore[attr-defined]
+            found[str(asked)] = given["scans"].components.tolist()
+    return found
 
 
 def options_again(method: str, told: Mapping[str, Any], cohort: Cohort) -> dict[str, Any]:

@@ -55,6 +55,8 @@ class Learner:
         Those that train together; the first of them writes.
     variant : str, default=""
         Folder below the network's, where the same network is trained on changed images.
+    between : callable
+        Called after every epoch and every training; what it raises ends the work.
 
     Attributes
     ----------
@@ -72,6 +74,7 @@ class Learner:
         schedule: Schedule,
         processes: Processes,
         variant: str = "",
+        between: Callable[[], None] = lambda: None,
     ) -> None:
         self.study, self.name, self.schedule = study, name, schedule
         self.processes, self.device = processes, processes.device
@@ -80,6 +83,7 @@ class Learner:
         self.seconds = 0.0
         self.arithmetic: Arithmetic | None = None
         self._asked = Asked(name, setting, schedule, processes, variant)
+        self._between = between
         self._code_is_known = False
 
     def held_out(self, fold: Fold, progress: Progress) -> NDArray[np.float32]:
@@ -210,6 +214,7 @@ class Learner:
             if self.processes.first:
                 spent = before + time.perf_counter() - began
                 checkpoint.write(training.state(), self._identity(network), spent)
+            self._between()
 
         with progress.step(part.words, self.schedule.epochs) as advance:
             self._tried(
@@ -232,6 +237,7 @@ class Learner:
                 arithmetic=training.settle().to_dict(),
             ).write(self.study, part.place)
             checkpoint.remove()
+        self._between()
         return training.scale
 
     def _remember(self, found: Arithmetic, progress: Progress) -> None:

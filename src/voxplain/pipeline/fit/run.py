@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from voxplain import __version__
 from voxplain.attribution import Engine
 from voxplain.cohort.store.reader import open_store
-from voxplain.errors import NetworkError, VoxplainError
+from voxplain.errors import NetworkError, StoppedError, VoxplainError
 from voxplain.fit import Fold, Schedule, find_groups, make_folds, outcome_of
 from voxplain.fit.confounds import confound_columns
-from voxplain.fit.training.processes import helping, joined
+from voxplain.fit.training.processes import Processes, helping, joined
 from voxplain.pipeline.fit.baselines import (
     Baselines,
     confound_scores,
@@ -38,7 +38,7 @@ from voxplain.results.summary import fit_json
 from voxplain.study import Study
 from voxplain.volume import Cohort
 
-__all__ = ["FitOptions", "run_fit"]
+__all__ = ["FitOptions", "ready_learners", "run_fit", "setting_of"]
 
 Outputs = Sequence[NDArray[np.floating]]
 
@@ -94,7 +94,9 @@ class FitOptions:
     replace: bool = False
 
 
-def run_fit(options: FitOptions, progress: Progress) -> FitResult | None:
+def run_fit(
+    options: FitOptions, progress: Progress, between: Callable[[], None] = lambda: None
+) -> FitResult | None:
     """Train and score every network on every fold.
 
     Writes below ``options.out`` the folds (``model/folds.tsv``), for each network its weights,
@@ -107,6 +109,8 @@ def run_fit(options: FitOptions, progress: Progress) -> FitResult | None:
     ----------
     options : FitOptions
     progress : Progress
+    between : callable
+        Called after every epoch and every training; what it raises ends the work.
 
     Returns
     -------
@@ -121,11 +125,11 @@ def run_fit(options: FitOptions, progress: Progress) -> FitResult | None:
     began = time.perf_counter()
     progress = Silent() if helping() else progress
     study = Study(options.out, "voxplain study", __version__)
-    setting, said = _setting(options, progress)
+    setting, said = setting_of(options, progress)
     outcome, folds = setting.outcome, setting.folds
     columns = confound_columns(setting.cohort.participants, outcome, options.confounds)
     features = None if options.table is None else features_of(options.table, setting)
-    every, trained, failed = _trained(options, study, setting, progress)
+    every, trained, failed = _trained(options, study, setting, progress, between)
     if helping():
         return None
     models = {
@@ -167,7 +171,7 @@ def run_fit(options: FitOptions, progress: Progress) -> FitResult | None:
     return result
 
 
-def _setting(options: FitOptions, progress: Progress) -> tuple[Setting, str]:
+def setting_of(options: FitOptions, progress: Progress) -> tuple[Setting, str]:
     """Open the cohort and split it; also say what stays together."""
     cohort = open_store(options.study / "cohort")
     outcome = outcome_of(cohort, options.outcome)
@@ -184,7 +188,11 @@ def _setting(options: FitOptions, progress: Progress) -> tuple[Setting, str]:
 
 
 def _trained(
-    options: FitOptions, study: Study, setting: Setting, progress: Progress
+    options: FitOptions,
+    study: Study,
+    setting: Setting,
+    progress: Progress,
+    between: Callable[[], None],
 ) -> tuple[dict[str, Outputs], dict[str, TrainedNetwork], dict[str, str]]:
     """Train every network on every fold.
 
@@ -195,20 +203,14 @@ def _trained(
     failed: dict[str, str] = {}
     device = Engine(device=options.device).resolve_device().type
     with joined(device) as processes:
-        learners = [
-            Learner(study, name, setting, options.schedule, processes) for name in options.networks
-        ]
-        # All that can be wrong is found before hours of training.
-        described = [learner.describe() for learner in learners]
-        if not options.replace:
-            for learner in learners:
-                learner.refuse_others(setting.folds)
-        study.write_text(FOLDS, _folds_table(setting.cohort, setting.folds))
-        for learner, (kind, parameters) in zip(learners, described, strict=True):
+        learners = ready_learners(options, study, setting, processes, between)
+        for learner, (kind, parameters) in learners:
             try:
                 made = [learner.held_out(fold, progress) for fold in setting.folds]
                 if options.final:
                     learner.all_scans(progress)
+            except StoppedError:
+                raise
             except VoxplainError as error:
                 # Processes that train together would wait for each other for ever.
                 if len(learners) == 1 or processes.count > 1:
@@ -232,6 +234,37 @@ def _trained(
         reasons = " ".join(f"{name}: {reason}" for name, reason in failed.items())
         raise NetworkError(f"No network could be trained. {reasons}")
     return outputs, trained, failed
+
+
+def ready_learners(
+    options: FitOptions,
+    study: Study,
+    setting: Setting,
+    processes: Processes,
+    between: Callable[[], None] = lambda: None,
+) -> list[tuple[Learner, tuple[str, int]]]:
+    """Make what trains each network, find all that can be wrong, and write the folds.
+
+    Returns
+    -------
+    list of (Learner, (str, int))
+        Each with the class of its network and the number of its parameters.
+
+    Raises
+    ------
+    VoxplainError
+        Before hours of training.
+    """
+    learners = [
+        Learner(study, name, setting, options.schedule, processes, between=between)
+        for name in options.networks
+    ]
+    described = [learner.describe() for learner in learners]
+    if not options.replace:
+        for learner in learners:
+            learner.refuse_others(setting.folds)
+    study.write_text(FOLDS, _folds_table(setting.cohort, setting.folds))
+    return list(zip(learners, described, strict=True))
 
 
 def _folds_table(cohort: Cohort, folds: Sequence[Fold]) -> str:

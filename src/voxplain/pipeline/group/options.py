@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from voxplain.cohort.atlases import OWN
 from voxplain.errors import InputError, unknown_name
@@ -90,6 +92,13 @@ class GroupOptions:
     means_only: bool = False
     move_atlas: bool = False
     latex: bool = False
+
+    def told(self) -> dict[str, Any]:
+        """Gather all that was asked for, but for the study, ready for JSON."""
+        found = asdict(self)
+        del found["study"], found["test"]["threads"]
+        told: dict[str, Any] = json.loads(json.dumps(found, default=str))
+        return told
 
     def __post_init__(self) -> None:
         if not self.model:

@@ -161,6 +161,7 @@ class Setting:
             "atlases": regions,
             "files": files,
             "seconds": time.perf_counter() - began,
+            "options": options.told(),
             "request": request,
         }
         self.study.write_json(f"{start}_test.json", told)

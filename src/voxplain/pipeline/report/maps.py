@@ -12,14 +12,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from voxplain.cohort import read_volume
-from voxplain.group import region_table
+from voxplain.images.reading import read_image
 from voxplain.maps import AttributionMap
-from voxplain.pipeline.report.scans import Profiles, read_profiles, region_values
+from voxplain.pipeline.report.scans import Profiles, read_profiles
 from voxplain.pipeline.report.scenery import Place
 from voxplain.progress import Progress
 from voxplain.report.html.viewer import ShownMap, packed_maps
-from voxplain.results.study import GroupTest, MeanMap, Peak, RegionValue
+from voxplain.report.words.maps import shown_label
+from voxplain.results.study import GroupTest, MeanMap, Peak
 from voxplain.study import Study
 from voxplain.volume import Cohort
 
@@ -35,7 +35,6 @@ _STATISTICS: Final = {
     "pClusterSize": ("corrected p, cluster size", True),
     "pTfce": ("corrected p, TFCE", True),
 }
-_MOST_REGIONS = 12
 _THREADS = 2
 
 
@@ -78,25 +77,15 @@ class StudyMaps:
 
     def _fits(self, file: str) -> bool:
         path = self.study.find_file(file)
-        return path is not None and read_volume(path).grid.same_as(self.cohort.grid)
+        return path is not None and read_image(path)[1].same_as(self.cohort.grid)
 
     def _read(self, file: str) -> NDArray[np.float32]:
-        return read_volume(self.study.folder / file).values
-
-    @property
-    def several(self) -> bool:
-        """Whether there are mean maps of several networks, which labels then name."""
-        return len({one.network for one in self.means}) > 1
+        # A map may be the same everywhere, such as a p of 1; a scan may not.
+        return read_image(self.study.folder / file)[0].astype(np.float32)
 
     def label(self, one: MeanMap) -> str:
-        """Name the method of a mean map; also its network and rule where there are several."""
-        same = {
-            other.rule
-            for other in self.means
-            if (other.method, other.target, other.network) == (one.method, one.target, one.network)
-        }
-        network = f", {one.network}" if self.several and one.network else ""
-        return f"{one.label}{network}" + f", target {one.rule}" * (len(same) > 1)
+        """Name the method of a mean map as it is shown."""
+        return shown_label(one, self.means)
 
     def options_of(self, method: str) -> Mapping[str, Any]:
         """Tell with which options the maps of a method were made."""
@@ -165,29 +154,11 @@ class StudyMaps:
             if (told["Method"], told["Target"]) == (one.method, one.target)
         ]
 
-    def regions(
-        self, profiles: Mapping[tuple[str, str], Profiles]
-    ) -> dict[tuple[str, str], tuple[RegionValue, ...]]:
-        """Sum up every mean map by regions."""
-        atlas, out = self.place.atlas, {}
-        if atlas is None:
-            return {}
-        for one in self.means:
-            table = region_table(
-                self.values[one.file],
-                atlas,
-                self.place.brain,
-                grid=self.place.grid,
-                method=one.method,
-                target=one.target,
-            )
-            key = self.label(one), one.target
-            intervals = profiles[key].intervals() if key in profiles else {}
-            rows: list[dict[str, Any]] = [
-                {str(k): v for k, v in row.items()} for row in table.frame.to_dict(orient="records")
-            ]
-            out[key] = region_values(rows, intervals, _MOST_REGIONS)
-        return out
+    def participants(self, one: MeanMap) -> int:
+        """Count the participants whose maps a mean map is of."""
+        people = self.cohort.participants["participant_id"].astype(str)
+        whose = {f"sub-{k}": v for k, v in zip(self.cohort.subjects, people, strict=True)}
+        return len({whose[scan] for scan, _ in self._paths(one)})
 
     def scan_maps(self, scan: str) -> list[ShownMap]:
         """Gather the maps of a scan for the viewer."""

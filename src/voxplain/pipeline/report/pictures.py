@@ -14,7 +14,7 @@ from voxplain.report import figures
 from voxplain.report.pages.fit import score_rows
 from voxplain.report.pages.reclassify import condition_rows
 from voxplain.report.pages.study.captions import caption_of, on_page
-from voxplain.report.pages.study.numbers import agreed, deleted
+from voxplain.report.pages.study.numbers import agreed, removed
 from voxplain.report.words.scores import chance_level
 from voxplain.results.fit import FitResult
 from voxplain.results.study import StudyFound
@@ -67,7 +67,7 @@ def draw_pictures(
             else:
                 png = make()
             if on_page(name, first):
-                brain = name.startswith(("gallery", "mosaic"))
+                brain = name.startswith(("gallery", "mosaic", "surface"))
                 pictures[name] = figures.fewer_colours(png) if brain else png
             advance(done)
     return pictures, printed
@@ -176,10 +176,19 @@ def _of_maps(found: StudyFound, maps: StudyMaps, truth: Any) -> Makers:
             title=title,
             unit=one.unit,
         )
-        if regions := found.regions.get((label, one.target)):
-            out[f"regions:{label}:{one.target}"] = partial(
-                figures.region_intervals, regions, f"{label}, {one.target}", one.unit
+        if place.cortex is not None:
+            out[f"surface:{label}:{one.target}"] = partial(
+                figures.surfaces,
+                place.cortex.read(maps.values[one.file], grid),
+                place.cortex,
+                title,
+                one.unit,
             )
+        for listed in found.regions:
+            if (listed.label, listed.target, listed.atlas) == (label, one.target, found.atlas):
+                out[f"regions:{label}:{one.target}"] = partial(
+                    figures.region_intervals, listed.values, f"{label}, {one.target}", one.unit
+                )
     return out
 
 
@@ -189,6 +198,6 @@ def _of_trust(found: StudyFound) -> Makers:
         labels, values = agreed(found.trust)
         if len(labels) > 1 and values:
             out["agreement"] = lambda: figures.rank_matrix(labels, values)
-        if rows := deleted(found.trust):
-            out["deletion"] = lambda: figures.deletion_costs(rows)
+        if rows := removed(found.trust):
+            out["removal"] = lambda: figures.removal_curves(rows)
     return out

@@ -15,7 +15,15 @@ from voxplain.results.study import CohortFound, GroupTest, MeanMap, MethodTold, 
 from voxplain.study import StudyReader
 from voxplain.volume import Cohort
 
-__all__ = ["PAGES", "cohort_found", "group_tests", "mean_maps", "method_told", "predictions"]
+__all__ = [
+    "PAGES",
+    "cohort_found",
+    "group_tests",
+    "mean_maps",
+    "method_told",
+    "predictions",
+    "rows_of",
+]
 
 PAGES = (
     ("cohort.html", "The cohort and its quality"),
@@ -86,6 +94,7 @@ def mean_maps(study: StudyReader, explain: Mapping[str, Any]) -> tuple[MeanMap, 
             one.get("unit", ""),
             one.get("network", ""),
             one.get("rule", ""),
+            tuple((table["atlas"], table["table"]) for table in one.get("regions", ())),
         )
         for method, maps in groups.items()
         for one in maps

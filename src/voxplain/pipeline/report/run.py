@@ -25,6 +25,7 @@ from voxplain.pipeline.report.reading import (
     method_told,
     predictions,
 )
+from voxplain.pipeline.report.regions import regions_of
 from voxplain.pipeline.report.scans import judge_scans
 from voxplain.pipeline.report.scenery import look_around
 from voxplain.pipeline.truth import read_truth
@@ -188,9 +189,10 @@ def _looked(
         methods={
             one.method: method_told(one.method, maps.options_of(one.method)) for one in maps.means
         },
-        regions=maps.regions(profiles),
+        regions=regions_of(maps, profiles),
         peaks=maps.peaks(),
         atlas=place.atlas.name if place.atlas else "",
+        off_cortex=place.off_cortex,
         scans=judge_scans(predictions(study, cohort, found.fit, network), of_main, odd, numbers),
         remarks=(*found.remarks, *place.remarks),
     )
@@ -219,6 +221,7 @@ def _maps_shown(
             atlas.names if atlas else {},
             found.atlas,
             None if truth is None else truth.astype(np.float32),
+            maps.place.cortex,
         )
         single = [one for name in first for one in maps.scan_maps(name)]
         anatomies = {name: maps.anatomy(name) for name in first}

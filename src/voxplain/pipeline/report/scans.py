@@ -11,12 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from voxplain.group import OUTSIDE
 from voxplain.maps import AttributionMap
 from voxplain.pipeline.report.scenery import Place
-from voxplain.results.study import RegionValue, ScanFound
+from voxplain.results.study import ScanFound
 
-__all__ = ["Profiles", "judge_scans", "read_profiles", "region_values"]
+__all__ = ["Profiles", "judge_scans", "read_profiles"]
 
 _ODD, _FAR = 3.5, 2.5
 _SHOWN = 6
@@ -115,25 +114,6 @@ def _regions(place: Place) -> tuple[list[str], NDArray[np.int64], NDArray[np.flo
     rows = lookup[np.maximum(labels, 0)]
     counts = np.bincount(rows, minlength=len(present) + 1)[1:].astype(np.float64)
     return [place.atlas.names[label] for label in present], rows, counts
-
-
-def region_values(
-    table: Sequence[Mapping[str, Any]], intervals: Mapping[str, tuple[float, float]], most: int
-) -> tuple[RegionValue, ...]:
-    """Join the first regions of a table with their intervals."""
-    ranked = [row for row in table if row["region"] != OUTSIDE and np.isfinite(row["rank"])]
-    ranked.sort(key=lambda row: row["rank"])
-    return tuple(
-        RegionValue(
-            row["region"],
-            float(row["mean"]),
-            float(row["peak"]),
-            float(row["density"]),
-            int(row["rank"]),
-            *intervals.get(row["region"], (None, None)),
-        )
-        for row in ranked[:most]
-    )
 
 
 def judge_scans(

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from voxplain.atlas import Atlas
-from voxplain.cohort import load_atlas
+from voxplain.cohort import fsaverage, load_atlas
+from voxplain.cortex import Cortex
 from voxplain.grid import Grid
 from voxplain.group import OUTSIDE
 from voxplain.progress import Progress
@@ -19,7 +20,7 @@ from voxplain.volume import Cohort
 
 __all__ = ["Place", "look_around"]
 
-_KEPT, _COVERED = 0.5, 0.3
+_KEPT, _COVERED, _ON_CORTEX = 0.5, 0.3, 0.9
 _PEAKS, _APART_MM = 6, 16.0
 
 
@@ -36,6 +37,10 @@ class Place:
         Where half of the scans or more are not zero.
     atlas : Atlas or None
         On the grid.
+    cortex : Cortex or None
+        None where the scans are not in MNI space.
+    off_cortex : str
+        Why there is none.
     remarks : tuple of str
     """
 
@@ -43,6 +48,8 @@ class Place:
     anatomy: NDArray[np.float32]
     brain: NDArray[np.bool_]
     atlas: Atlas | None
+    cortex: Cortex | None = None
+    off_cortex: str = ""
     remarks: tuple[str, ...] = ()
 
     def region(self, voxel: Sequence[int]) -> str:
@@ -107,4 +114,12 @@ def look_around(cohort: Cohort, atlas: str, progress: Progress) -> Place:
                 f"Regions are not named: those of {atlas} cover {100 * covered:.0f} % of the "
                 "brain alone, so that the scans are not in MNI space.",
             )
-    return Place(cohort.grid, mean, brain, laid, remarks)
+    cortex = fsaverage()
+    share = cortex.within(brain, cohort.grid)
+    if share >= _ON_CORTEX:
+        return Place(cohort.grid, mean, brain, laid, cortex, remarks=remarks)
+    why = (
+        f"{100 * share:.0f} % of the average cortex of MNI space lies in the brain of the scans, "
+        "so that they are not in MNI space"
+    )
+    return Place(cohort.grid, mean, brain, laid, None, why, remarks)

@@ -9,79 +9,78 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxplain.pipeline.trust.case import Case, MethodMaps
+from voxplain.pipeline.trust.counts import comparing
 from voxplain.pipeline.trust.registry import Plan, Test
 from voxplain.progress import Progress
 from voxplain.results.trust import Measurement
-from voxplain.trust import FWHM_MM, Comparison, Envelope, strength
+from voxplain.trust import FWHM_MM, Comparison, Envelope, spearman, strength
 from voxplain.trust.following import share_of_confounds
 
 __all__ = ["BETWEEN"]
 
-_FEWEST = 10
+_FEWEST, _DRAWS = 10, 100
 # Larger heads have their edges elsewhere, so that all maps follow size a little.
 _NOTICEABLE = 0.02
 
 
 def _run(case: Case, plan: Plan, progress: Progress) -> Sequence[Measurement]:
-    del plan
+    asked = (plan.settings or {}).get("agreement", True)
     found: list[Measurement] = []
-    means = {name: _mean(case, maps) for name, maps in case.methods.items()}
+    means = {name: _strong(case, maps) for name, maps in case.methods.items()}
     with progress.step("Comparing methods", len(means)) as advance:
         for done, (name, maps) in enumerate(case.methods.items(), start=1):
-            if len(means) > 1:
+            if len(means) > 1 and not asked:
+                why = "The budget has no time for it."
+                found.append(Measurement("agreement", name, None, why))
+            elif len(means) > 1:
                 found.append(_agreement(case, name, means))
             found.append(_confounded(case, maps))
             advance(done)
     return found
 
 
-def _mean(case: Case, maps: MethodMaps) -> dict[str, NDArray[np.float64]]:
-    """Average a method's maps, by target."""
+def _strong(case: Case, maps: MethodMaps) -> dict[str, NDArray[np.float32]]:
+    """Average a method's maps, by target, and take the strength of the mean."""
     sums: dict[str, NDArray[np.float64]] = {}
     for one in maps.maps:
         values = one.load().values
         if values.shape == case.brain.shape:
             target = str(one.sidecar["Target"])
             sums[target] = sums.get(target, np.zeros(values.shape)) + values
-    return sums
+    return {target: strength(one, case.cohort.grid, FWHM_MM) for target, one in sums.items()}
 
 
 def _agreement(
-    case: Case, name: str, means: Mapping[str, Mapping[str, NDArray[np.float64]]]
+    case: Case, name: str, means: Mapping[str, Mapping[str, NDArray[np.float32]]]
 ) -> Measurement:
     envelope = Envelope(case.cohort.grid, (case.cohort.mean(np.arange(len(case.cohort))),))
-    how = Comparison(case.brain, seed=case.seed, envelope=envelope)
-    best: tuple[float, Measurement] | None = None
-    everyone: dict[str, float] = {}
-    for other, theirs in means.items():
-        both = [target for target in means[name] if target in theirs]
-        if other == name or not both:
-            continue
-        # Targets are compared one by one: maps of two classes may be each other's negative.
-        pairs = [how.of(_smooth(case, means[name][t]), _smooth(case, theirs[t])) for t in both]
-        value, limit = (
-            float(np.mean([getattr(p, w) for p in pairs])) for w in ("spearman", "spearman_95")
-        )
-        chance = float(np.mean([p.spearman_surrogates for p in pairs]))
-        label = case.methods[other].label
-        everyone[other] = value
-        words = (
-            f"Its mean map agrees most with that of {label}: rank correlation {value:.2f} "
-            f"(unrelated maps: up to {limit:.2f})."
-        )
-        made = Measurement("agreement", name, value, words, chance=chance, limit=limit)
-        if best is None or value - limit > best[0]:
-            best = value - limit, made
-    if best is None:
+    how = Comparison(case.brain, seed=case.seed, draws=_DRAWS, envelope=envelope)
+    # Targets are compared one by one: maps of two classes may be each other's negative.
+    pairs = {
+        other: [(means[name][t], theirs[t]) for t in means[name] if t in theirs]
+        for other, theirs in means.items()
+        if other != name
+    }
+    everyone = {
+        other: float(np.mean([spearman(a, b, case.brain) for a, b in both]))
+        for other, both in pairs.items()
+        if both
+    }
+    if not everyone:
         return Measurement("agreement", name, None, "No other method explained the same target.")
-    found = best[1]
-    return Measurement(
-        found.test, name, found.value, found.words, None, None, found.chance, found.limit, everyone
+    best = max(everyone, key=lambda other: everyone[other])
+    found = [how.of(a, b) for a, b in pairs[best]]
+    value, limit, chance = (
+        float(np.mean([getattr(one, what) for one in found]))
+        for what in ("spearman", "spearman_95", "spearman_surrogates")
     )
-
-
-def _smooth(case: Case, mean: NDArray[np.float64]) -> NDArray[np.float32]:
-    return strength(mean, case.cohort.grid, FWHM_MM)
+    words = (
+        f"Its mean map agrees most with that of {case.methods[best].label}: rank correlation "
+        f"{value:.2f} (unrelated maps: up to {limit:.2f})."
+    )
+    return Measurement(
+        "agreement", name, value, words, chance=chance, limit=limit, figures=everyone
+    )
 
 
 def _confounded(case: Case, maps: MethodMaps) -> Measurement:
@@ -108,6 +107,13 @@ def _confounded(case: Case, maps: MethodMaps) -> Measurement:
     )
 
 
+def _plan(case: Case, seconds: float) -> Plan | str:
+    targets = len({one.sidecar["Target"] for maps in case.methods.values() for one in maps.maps})
+    takes = len(case.methods) * targets * comparing(case, _DRAWS) if len(case.methods) > 1 else 0.0
+    fits = takes <= seconds
+    return Plan(1 + fits, takes * fits, settings={"agreement": fits})
+
+
 def _reads(case: Case) -> Mapping[str, Any]:
     return {
         "scans": case.scans_sha256,
@@ -124,4 +130,5 @@ BETWEEN = Test(
     "Other methods and confounds",
     _run,
     _reads,
+    _plan,
 )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 from time import perf_counter
+from typing import Final
 
 import numpy as np
 
@@ -22,10 +24,24 @@ from voxplain.pipeline.trust.trainings import explained, options_of
 from voxplain.progress import Silent
 from voxplain.study import Study, StudyReader
 
-__all__ = ["Costs", "choose_folds", "read_costs", "share_of", "split_numbers"]
+__all__ = [
+    "MOST_FOLDS",
+    "Costs",
+    "SpikeSize",
+    "choose_spike",
+    "read_costs",
+    "share_of",
+    "smallest_spike",
+    "split_numbers",
+]
 
-_FEWEST = 2
-_FOLDS = (5, 4, 3, _FEWEST)
+MOST_FOLDS: Final = 5
+"""Of trainings on a planted effect, however many the study's own fit has."""
+
+# Of so few predictions, shuffled labels are often as right as a network of a usual accuracy.
+_HELD_OUT = 20
+# An effect that the network does not learn is followed by one of twice the d'.
+_MORE = 2
 _PLACE = "timing"
 _LOOKED_AT = 10
 # Seconds to judge a mean map of a million voxels, bootstrap and random maps included.
@@ -58,7 +74,7 @@ class Costs:
     source: str
 
     def of(self, folds: int, scans: int | None = None, explained: float = 1.0) -> float:
-        """Foretell the seconds of a training on some folds.
+        """Foretell the seconds of training all of some folds.
 
         Parameters
         ----------
@@ -71,6 +87,12 @@ class Costs:
         scans = scans or self.scans
         learnt = (1 - 1 / folds) / (1 - 1 / self.folds) * scans / self.scans
         return folds * self.training * learnt + explained * scans * self.explaining + self.judging
+
+    def of_spike(self, size: SpikeSize) -> float:
+        """Foretell the seconds of a spike-in, which explains the half that has the effect."""
+        whole = self.of(size.split, explained=0.5) - self.judging
+        in_vain = size.first / size.split * (self.of(size.split, explained=0) - self.judging)
+        return size.regions * (whole * size.folds / size.split + self.judging) + in_vain
 
     def of_own_folds(self, folds: int) -> float:
         """Foretell the seconds of training some of the study's own folds again."""
@@ -115,7 +137,7 @@ def read_costs(own: OwnStudy) -> Costs:
 
 
 def _seconds_of_maps(own: OwnStudy, study: Study, subjects: Sequence[str]) -> float | None:
-    """Add up what a map of each method took, on the mean; None where a method has no map."""
+    """Add up what a map of each method typically took; None where a method has no map."""
     total = 0.0
     for name in own.methods:
         each = [
@@ -125,7 +147,8 @@ def _seconds_of_maps(own: OwnStudy, study: Study, subjects: Sequence[str]) -> fl
         ]
         if not each:
             return None
-        total += float(np.mean(each))
+        # The first map of a run takes longer than the others.
+        total += float(np.median(each))
     return total
 
 
@@ -158,23 +181,66 @@ def _measured(own: OwnStudy) -> dict[str, float]:
     return {"training": learner.seconds * own.schedule.epochs, "explaining": spent}
 
 
-def choose_folds(costs: Costs, seconds: float, explained: float = 1.0) -> int | None:
-    """Choose as many folds as fit into the time: the study's own, or 5, 4, 3 or 2.
+@dataclass(frozen=True)
+class SpikeSize:
+    """How much of a spike-in is done.
+
+    Parameters
+    ----------
+    regions : int
+        With an effect, in turn.
+    split : int
+        Folds that the scans are split into: the study's own number, five at most. It is the same
+        of every size, so that what a smaller spike-in has trained is part of a larger one.
+    folds : int
+        Of these, how many are trained.
+    first : int
+        How many of them are trained before the others: where these give no hope that the effect is
+        learned, another is planted, and nothing is explained.
+    """
+
+    regions: int
+    split: int
+    folds: int
+    first: int = 1
+
+    @property
+    def tries(self) -> int:
+        """Effects that may be planted in all, as some may not be learned."""
+        return self.regions + _MORE
+
+
+def choose_spike(costs: Costs, regions: int, aim: float, most: float) -> SpikeSize | None:
+    """Choose the largest spike-in that fits: fewer regions first, then fewer folds.
 
     Parameters
     ----------
     costs : Costs
-    seconds : float
-    explained : float, default=1.0
-        Share of the scans that are explained.
+    regions : int
+        At most.
+    aim : float, seconds
+        That it should keep to.
+    most : float, seconds
+        That the smallest may take where nothing fits into `aim`.
 
     Returns
     -------
-    int or None
-        None where not even two fit.
+    SpikeSize or None
+        None where not even one region fits with as many folds as hold out 20 scans.
     """
-    asked = [costs.folds, *(n for n in _FOLDS if n < costs.folds)]
-    return next((n for n in asked if costs.of(n, explained=explained) <= seconds), None)
+    split = min(costs.folds, MOST_FOLDS)
+    smallest = smallest_spike(costs)
+    sizes = [replace(smallest, regions=n, folds=split) for n in range(regions, 0, -1)]
+    sizes += [replace(smallest, folds=n) for n in range(split - 1, smallest.folds - 1, -1)]
+    fit = next((one for one in sizes if costs.of_spike(one) <= aim), None)
+    return fit or (smallest if costs.of_spike(smallest) <= most else None)
+
+
+def smallest_spike(costs: Costs) -> SpikeSize:
+    """Return the smallest spike-in that can tell anything."""
+    split = min(costs.folds, MOST_FOLDS)
+    first = min(split, ceil(_HELD_OUT * split / costs.scans))
+    return SpikeSize(1, split, first, first)
 
 
 def share_of(seconds: float, later: int) -> float:

@@ -7,22 +7,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from voxplain.attribution import METHODS, Engine, weights_sha256
 from voxplain.attribution.network.numbers import Output
 from voxplain.attribution.network.target import TargetLike
 from voxplain.fit import Fold, Outcome
 from voxplain.maps import AttributionMap
-from voxplain.pipeline.fit.fitted import Fitted
 from voxplain.pipeline.trust.confounding import Confounding, is_there
 from voxplain.study import Study
 from voxplain.volume import Cohort
 
-__all__ = ["Case", "MethodMaps", "StudyMap"]
+__all__ = ["Case", "Held", "MethodMaps", "StudyMap"]
 
 _MOST_SCANS = 50
 
@@ -97,6 +97,33 @@ class MethodMaps:
         return METHODS[self.method].info.label if self.method in METHODS else self.method
 
 
+class Held(Protocol):
+    """A trained network as the tests ask it: a `Fitted` of the study, or somebody's weights."""
+
+    @property
+    def outcome(self) -> str:
+        """``label``, or a column of numbers."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Empty for numbers."""
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """A number is the first plus so many times the second as the output says."""
+
+    @property
+    def rows(self) -> list[int]:
+        """Positions of the scans that it has not seen, where they are known."""
+
+    @property
+    def place(self) -> str:
+        """Its folder in the study; empty of somebody's weights."""
+
+    def load(self) -> nn.Module:
+        """Return the network, in eval mode."""
+
+
 @dataclass(frozen=True, eq=False)
 class Case:
     """A study that was fitted and explained.
@@ -107,7 +134,7 @@ class Case:
     cohort : Cohort
     network : str
         Name of the network.
-    fits : sequence of Fitted
+    fits : sequence of Held
         The network of each fold of the first repeat; their rows are the scans that it held out.
     outcome : Outcome
         The truth that was to be predicted.
@@ -127,7 +154,7 @@ class Case:
     study: Study
     cohort: Cohort
     network: str
-    fits: Sequence[Fitted]
+    fits: Sequence[Held]
     outcome: Outcome
     groups: NDArray[np.int64] | None
     outputs: NDArray[np.float64]

@@ -5,43 +5,57 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 import torch
 
 from voxplain import __version__
-from voxplain.attribution import DEFAULT_METHOD, METHODS
 from voxplain.cohort.store.reader import open_store
 from voxplain.pipeline.explain.options import ScanOptions
 from voxplain.pipeline.made import write_page
+from voxplain.pipeline.trust.between import BETWEEN
+from voxplain.pipeline.trust.by_layer import BY_LAYER
 from voxplain.pipeline.trust.head_size import HeadSize
 from voxplain.pipeline.trust.measured import plausibility_measurement
+from voxplain.pipeline.trust.networks import FAITHFULNESS, SANITY, STABILITY
+from voxplain.pipeline.trust.opening import TrustOptions, edition_of
 from voxplain.pipeline.trust.plausibility import judge_weights, require_plausible
+from voxplain.pipeline.trust.reference import REFERENCE
+from voxplain.pipeline.trust.registry import Test
+from voxplain.pipeline.trust.steps import Budget, findings_of, own_findings, run_tests
+from voxplain.pipeline.trust.weights import ask_weights, open_weights
 from voxplain.progress import Progress
 from voxplain.report.pages.trust import trust_page
 from voxplain.results.summary import trust_json
 from voxplain.results.trust import Measurement, TrustResult
-from voxplain.study import Study
-from voxplain.trust.rules import EDITION, RULES, apply, judge_method
+from voxplain.trust.rules import RULES, judge_method, read_rules
 
 __all__ = ["trust_weights"]
 
+_TESTS: Final[tuple[Test, ...]] = (REFERENCE, SANITY, FAITHFULNESS, STABILITY, BETWEEN, BY_LAYER)
+_NEED_TRAINING = ("spike-in", "null-maps", "null-calls", "encoding", "layer")
+_UNTRAINED = "It needs the network to be trained on these scans, and --weights trains nothing."
 
-def trust_weights(options: ScanOptions, progress: Progress, forced: bool = False) -> TrustResult:
-    """Say of somebody's weights whether maps of them on a study's scans could be believed.
 
-    Nothing is trained and nothing explained: are scans and predictions like those of the training,
-    does the network know the classes, and does it know more than head size? Methods are not to be
-    believed where one of these fails, and not tested where none does. Writes ``trust-weights.html``
-    and ``trust-weights.json`` into the study.
+def trust_weights(
+    options: ScanOptions, how: TrustOptions, progress: Progress, forced: bool = False
+) -> TrustResult:
+    """Say of somebody's weights whether maps of them on a study's scans may be believed.
+
+    Nothing is trained. Are scans and predictions like those of the training, does the network know
+    the classes, and does it know more than head size? Some scans are explained, and their maps get
+    all tests that need no training; those that do are named as not tested. Writes
+    ``trust-weights.html`` and ``trust-weights.json`` into the study.
 
     Parameters
     ----------
     options : ScanOptions
         Network and weights, and what is said of the outputs; no images. `out` is the study.
+    how : TrustOptions
+        Budget, rules, and whether all is measured anew.
     progress : Progress
     forced : bool, default=False
-        Whether the verdict is written also of a network that is not at home on these scans.
+        Whether the verdict is given also of a network that is not at home on these scans.
 
     Returns
     -------
@@ -53,31 +67,42 @@ def trust_weights(options: ScanOptions, progress: Progress, forced: bool = False
         If the study has no cohort, the weights do not fit, or less than nine scans of ten are like
         those of the training.
     """
-    began = time.perf_counter()
+    budget = Budget(how.budget, time.perf_counter())
+    rules = RULES if how.rules is None else read_rules(how.rules)
     cohort = open_store(options.out / "cohort")
-    found = judge_weights(options, cohort, progress)
+    answers = ask_weights(options, cohort, progress)
+    found = judge_weights(options, cohort, answers)
     require_plausible(found, forced)
-    measured = [*_of_size(found.head_size), plausibility_measurement(found)]
-    findings = tuple(apply(one) for one in measured)
-    names = options.methods or (DEFAULT_METHOD,)
+    case = open_weights(options, cohort, answers, budget.left, progress)
+    tests = [one for one in _TESTS if not one.rules or any(name in rules for name in one.rules)]
+    measured = [
+        *_of_size(found.head_size),
+        plausibility_measurement(found),
+        *run_tests(case, tests, budget, how.replace, progress),
+        *(Measurement(name, None, None, _UNTRAINED) for name in _NEED_TRAINING),
+    ]
+    findings = findings_of(measured, rules)
+    of_study = tuple(one for one in findings if one.rule.scope == "study")
     result = TrustResult(
         network=options.network,
         first=found.first,
-        study=findings,
-        methods=tuple(judge_method(n, METHODS[n].info.label, [], findings) for n in names),
-        asides=(),
-        edition=EDITION,
-        rules=tuple(RULES.values()),
+        study=of_study,
+        methods=tuple(
+            judge_method(name, maps.label, own_findings(findings, name), of_study)
+            for name, maps in case.methods.items()
+        ),
+        asides=tuple(one for one in measured if one.test not in RULES),
+        edition=edition_of(how),
+        rules=tuple(rules.values()),
         scans=len(cohort),
         networks=len(options.weights),
-        budget="none: nothing is trained",
-        seconds=time.perf_counter() - began,
+        budget=f"{how.budget}, nothing is trained",
+        seconds=time.perf_counter() - budget.began,
         options=_plain(options),
         versions={"voxplain": __version__, "torch": torch.__version__},
     )
-    study = Study(options.out, "voxplain study", __version__)
-    write_page(study, "trust-weights.html", trust_page(result))
-    study.write_json("trust-weights.json", trust_json(result))
+    write_page(case.study, "trust-weights.html", trust_page(result))
+    case.study.write_json("trust-weights.json", trust_json(result))
     return result
 
 

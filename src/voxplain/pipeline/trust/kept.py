@@ -35,11 +35,12 @@ class Keeper:
         self.study, self.place = study, f"trust/{test.name}-{mark}.json"
 
     def read(self) -> tuple[Plan, list[Measurement]] | None:
-        """Return what was measured and how thoroughly; None where nothing was."""
+        """Return what was measured and how thoroughly; None where nothing was, or it is damaged."""
         told = self.study.read_json(self.place)
-        if "measurements" not in told:
+        try:
+            return Plan(**told["plan"]), [Measurement(**one) for one in told["measurements"]]
+        except (KeyError, TypeError):
             return None
-        return Plan(**told["plan"]), [Measurement(**one) for one in told["measurements"]]
 
     def write(self, plan: Plan, found: Sequence[Measurement]) -> None:
         """Keep what was measured."""

@@ -16,14 +16,14 @@ from voxplain.attribution.methods import make_method
 from voxplain.attribution.network.probe import probe
 from voxplain.cohort.store.reader import open_store
 from voxplain.errors import VoxplainError
-from voxplain.pipeline.fit.fitted import Fitted, networks_of_folds
+from voxplain.pipeline.fit.fitted import Fitted
 from voxplain.pipeline.streams import Some
 from voxplain.pipeline.trust.own import OwnStudy, kept
 from voxplain.pipeline.trust.planted import Planted
 from voxplain.pipeline.trust.trainings import explained, options_of
+from voxplain.pipeline.trust.trial import networks_of_trial
 from voxplain.pipeline.truth import Truth, read_truth
 from voxplain.progress import Progress
-from voxplain.study import Study
 from voxplain.trust import FWHM_MM, chance_of, localise, strength
 from voxplain.volume import Cohort
 
@@ -169,7 +169,7 @@ def _swept(
 ) -> dict[str, Any]:
     folder = own.place(f"spike-{planted.number}")
     cohort, truth = open_store(folder / "cohort"), read_truth(folder)
-    folds = networks_of_folds(Study(folder, "voxplain study", ""), own.network, cohort)
+    folds = networks_of_trial(own, folder, planted.trial.folds, cohort)
     if truth is None:
         return {}
     rows = _cases(cohort, folds)

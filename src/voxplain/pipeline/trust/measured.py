@@ -64,11 +64,13 @@ def _spike_words(one: SpikedMethod, found: SpikeFinding) -> str:
     beside += [f"chance {share(one.chance)}", f"95 % of random maps below {share(one.chance_95)}"]
     beside += [f"t-map {share(one.t_map)}"] if one.t_map is not None else []
     beside += [f"at best {share(one.ceiling)}"] if one.ceiling is not None else []
+    trial = learned[0].trial
+    part = "" if trial.whole else f", {trial.folds} of {trial.split} folds"
     count = f"{one.found_in} of {one.of} planted effects" if one.of > 1 else "a planted effect"
     verb = "finds" if one.found_in else "does not find"
     count = "a planted effect" if one.of == 1 or not one.found_in else count
     return (
-        f"{one.label} {verb} {count} that the network learns to {100 * accuracy:.0f} % "
+        f"{one.label} {verb} {count} that the network learns to {100 * accuracy:.0f} %{part} "
         f"({', '.join(beside)})."
     )
 

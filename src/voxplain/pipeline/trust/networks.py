@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,17 +12,11 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from voxplain.attribution.scoring import scan_score
-from voxplain.errors import InputError, VoxplainError
-from voxplain.pipeline.trust.again import Maker
-from voxplain.pipeline.trust.case import Case, StudyMap
-from voxplain.pipeline.trust.registry import Plan, Test
-from voxplain.pipeline.trust.reproduce import counts_within
-from voxplain.progress import Progress
+from voxplain.pipeline.trust.asking import DRAWS, Asked, Cost, over_scans
 from voxplain.results.trust import Measurement
 from voxplain.trust import (
     FWHM_MM,
     Agreement,
-    Comparison,
     Envelope,
     Removal,
     RemovalTest,
@@ -33,104 +28,11 @@ from voxplain.volume import Volume
 
 __all__ = ["FAITHFULNESS", "SANITY", "STABILITY"]
 
-_SCANS = 6
 _FOLDS = 3
-_SHARE = 0.1
-_DRAWS = 60
 _NOISE = 0.05
 _REMOVED = RemovalTest(shares=(0.02, 0.05, 0.1, 0.2), draws=20)
 _PASSES = (_REMOVED.draws + 1) * len(_REMOVED.shares)
 _FALLS = 0.1
-_SEED_STEP = 7919
-
-
-@dataclass(frozen=True, eq=False)
-class _Asked:
-    """One scan of one method, ready to be asked about.
-
-    Parameters
-    ----------
-    case : Case
-    maker : Maker
-    one : StudyMap
-    """
-
-    case: Case
-    maker: Maker
-    one: StudyMap
-
-    def comparison(self) -> Comparison:
-        """Compare maps of this scan, which share the brain and what the scan makes strong."""
-        volume = self.case.cohort[self.one.row]
-        envelope = Envelope(volume.grid, (volume.values,))
-        seed = self.case.seed + _SEED_STEP * self.one.row
-        return Comparison(self.case.brain, seed=seed, draws=_DRAWS, envelope=envelope)
-
-
-Measure = Callable[[str, Sequence[_Asked]], Sequence[Measurement]]
-
-
-def _over_methods(
-    rules: tuple[str, ...], measure: Measure
-) -> Callable[[Case, Plan, Progress], list[Measurement]]:
-    """Ask some scans of each method; what cannot be asked says why, and leaves the others."""
-
-    def run(case: Case, plan: Plan, progress: Progress) -> list[Measurement]:
-        counts: Mapping[str, int] = (plan.settings or {})["scans"]
-        found: list[Measurement] = []
-        with progress.step(str((plan.settings or {})["title"]), len(counts)) as advance:
-            for done, (name, count) in enumerate(counts.items(), start=1):
-                found += _of_method(case, name, count, rules, measure)
-                advance(done)
-        return found
-
-    return run
-
-
-def _of_method(
-    case: Case, name: str, count: int, rules: tuple[str, ...], measure: Measure
-) -> Sequence[Measurement]:
-    maps = case.methods[name]
-    try:
-        if not count:
-            raise InputError("The budget has no time for it.")
-        maker = Maker(case, name)
-        chosen = [maps.maps[i] for i in case.sample(len(maps.maps), count)]
-        usable = [one for one in chosen if one.load().values.shape == case.brain.shape]
-        if not usable:
-            raise InputError("The maps have another shape than the scans.")
-        return measure(name, [_Asked(case, maker, one) for one in usable])
-    except VoxplainError as error:
-        return [Measurement(rule, name, None, str(error)) for rule in rules]
-
-
-def _planner(title: str, each: float) -> Callable[[Case, float], Plan | str]:
-    """Plan for as many scans as the time allows, where each takes so many maps."""
-
-    def plan(case: Case, seconds: float) -> Plan | str:
-        counts = counts_within(case, seconds, each, _SCANS, _SHARE)
-        if not any(counts.values()):
-            return "The budget has no time for it."
-        voxels = float(case.brain.sum())
-        # Comparing two maps with surrogates takes about so long.
-        time = sum(n * (each * _seconds(case, name) + 2e-4 * voxels) for name, n in counts.items())
-        words = f"{max(counts.values())} scans a method"
-        return Plan(float(sum(counts.values())), time, words, {"scans": counts, "title": title})
-
-    return plan
-
-
-def _seconds(case: Case, name: str) -> float:
-    return float(np.median([m.sidecar.get("Seconds", 0) for m in case.methods[name].maps] or [0]))
-
-
-def _reads(case: Case) -> Mapping[str, Any]:
-    return {
-        "weights": case.weights_sha256,
-        "scans": case.scans_sha256,
-        "maps": {name: case.maps_sha256(name) for name in case.methods},
-        "seed": case.seed,
-    }
 
 
 def _mean_of(found: Sequence[Agreement]) -> dict[str, float]:
@@ -142,7 +44,7 @@ def _mean_of(found: Sequence[Agreement]) -> dict[str, float]:
     }
 
 
-def _sanity(name: str, asked: Sequence[_Asked]) -> Sequence[Measurement]:
+def _sanity(name: str, asked: Sequence[Asked]) -> Sequence[Measurement]:
     """Compare maps with those of a network whose every layer is random."""
     found = []
     for each in asked:
@@ -165,12 +67,13 @@ def _only(mean: Mapping[str, float]) -> dict[str, Any]:
     return {"value": mean["value"], "chance": mean["chance"], "limit": mean["limit"]}
 
 
-def _faithfulness(name: str, asked: Sequence[_Asked]) -> Sequence[Measurement]:
+def _faithfulness(name: str, asked: Sequence[Asked]) -> Sequence[Measurement]:
     """Delete what maps show, and ask the network again."""
     case = asked[0].case
     mean = case.cohort.mean(np.arange(len(case.cohort)))
     references = {"mean": mean, "zero": np.zeros_like(mean)}
     done: dict[str, list[Removal]] = {name: [] for name in references}
+    again: dict[str, list[Callable[[], tuple[Removal, ...]]]] = {name: [] for name in references}
     for each in asked:
         volume, one = case.cohort[each.one.row], each.one.load()
         network, target = each.maker.network(each.one.fold), each.maker.settled(each.one.row)
@@ -185,15 +88,10 @@ def _faithfulness(name: str, asked: Sequence[_Asked]) -> Sequence[Measurement]:
                 seed=case.seed + each.one.row,
                 envelope=Envelope(volume.grid, (np.abs(away),)),
             )
-            (result,) = removal(
-                score,
-                volume.values,
-                values if case.outcome.class_names else np.abs(values),
-                case.brain,
-                {reference: image},
-                test,
-            )
-            done[reference].append(result)
+            shown = values if case.outcome.class_names else np.abs(values)
+            ask = partial(removal, score, volume.values, shown, case.brain, {reference: image})
+            done[reference] += ask(test)
+            again[reference].append(partial(ask, replace(test, kind="insertion")))
     deleting = {k: v for k, v in done.items() if not case.outcome.class_names or _falls(v)}
     if not deleting:
         reason = "Neither the cohort's mean scan nor an empty one takes the answer away."
@@ -206,15 +104,32 @@ def _faithfulness(name: str, asked: Sequence[_Asked]) -> Sequence[Measurement]:
         float(np.mean([getattr(one, what) for one in done[best]]))
         for what in ("area", "area_random")
     )
+    put_back = [found for ask in again[best] for found in ask()]
     words = (
         f"Deleting what {len(asked)} maps show costs {lost:.2f} logit on average, what random maps "
         f"show {by_chance:.2f} (p = {p:.2g})."
     )
-    figures = {"lost": lost, "random": by_chance, "p": each_p, "reference": best}
+    figures = {
+        "lost": lost,
+        "random": by_chance,
+        "p": each_p,
+        "reference": best,
+        "scans": len(asked),
+        "curves": {"deletion": _curves(done[best]), "insertion": _curves(put_back)},
+    }
     return [
         Measurement("deletion", name, p, words, figures=figures),
         Measurement("faithfulness", name, p, words, figures=figures),
     ]
+
+
+def _curves(found: Sequence[Removal]) -> dict[str, list[float]]:
+    """Average over scans what is lost or gained at each share of the brain, and by random maps."""
+    kept = {"own": "changes", "random": "changes_random", "random_95": "changes_95"}
+    return {"shares": list(found[0].shares)} | {
+        name: np.mean([getattr(one, what) for one in found], axis=0).tolist()
+        for name, what in kept.items()
+    }
 
 
 def _falls(found: Sequence[Removal]) -> bool:
@@ -228,7 +143,7 @@ def _joined(found: Sequence[Removal]) -> float:
     return float(norm.sf(norm.isf(middles).sum() / np.sqrt(len(middles))))
 
 
-def _stability(name: str, asked: Sequence[_Asked]) -> Sequence[Measurement]:
+def _stability(name: str, asked: Sequence[Asked]) -> Sequence[Measurement]:
     """Compare maps of one scan by networks of other folds, and of the scan with a little noise."""
     folds: list[Agreement] = []
     noisy: list[Agreement] = []
@@ -249,38 +164,41 @@ def _stability(name: str, asked: Sequence[_Asked]) -> Sequence[Measurement]:
         changed = replace(volume, values=(volume.values + added).astype(np.float32))
         again = each.maker.by(each.maker.network(own.fold), changed, own.row)
         noisy.append(how.of(_smooth(again, volume), map_))
-    over, under = _mean_of(folds), _mean_of(noisy)
-    said = (
-        f"Maps of one scan by networks of different folds correlate by {over['value']:.2f} "
-        f"(unrelated maps: up to {over['limit']:.2f})."
-    )
+    under = _mean_of(noisy)
     words = (
         f"Maps correlate by {under['value']:.2f} with those of the same scan with {_NOISE:.0%} "
         f"noise (unrelated maps: up to {under['limit']:.2f})."
     )
-    return [
-        Measurement("stability", name, words=said, **_only(over)),
-        Measurement("repeats", name, words=words, **_only(under)),
-    ]
+    return [_over_folds(name, folds), Measurement("repeats", name, words=words, **_only(under))]
+
+
+def _over_folds(name: str, found: Sequence[Agreement]) -> Measurement:
+    if not found:
+        return Measurement("stability", name, None, "There is one network alone.")
+    over = _mean_of(found)
+    words = (
+        f"Maps of one scan by networks of different folds correlate by {over['value']:.2f} "
+        f"(unrelated maps: up to {over['limit']:.2f})."
+    )
+    return Measurement("stability", name, words=words, **_only(over))
 
 
 def _smooth(values: NDArray[np.float32], volume: Volume) -> NDArray[np.float32]:
     return strength(values, volume.grid, FWHM_MM)
 
 
-def _test(name: str, rules: tuple[str, ...], title: str, measure: Measure, each: float) -> Test:
-    run, plan = _over_methods(rules, measure), _planner(title, each)
-    return Test(name, rules, title, run, _reads, plan)
-
-
-SANITY = _test("sanity", ("sanity",), "Maps of random networks", _sanity, 1.0)
-FAITHFULNESS = _test(
+SANITY = over_scans("sanity", ("sanity",), "Maps of random networks", _sanity, Cost(1, DRAWS))
+FAITHFULNESS = over_scans(
     "faithfulness",
     ("deletion", "faithfulness"),
     "What deletion costs",
     _faithfulness,
-    2 * _PASSES / 20,
+    Cost(0, 3 * _REMOVED.draws, 3 * _PASSES),
 )
-STABILITY = _test(
-    "stability", ("stability", "repeats"), "Maps of other folds and of noise", _stability, 4.0
+STABILITY = over_scans(
+    "stability",
+    ("stability", "repeats"),
+    "Maps of other folds and of noise",
+    _stability,
+    Cost(1 + _FOLDS, (1 + _FOLDS) * DRAWS),
 )

@@ -19,9 +19,10 @@ from voxplain.pipeline.fit.fitted import networks_of_folds
 from voxplain.pipeline.fit.places import folder_of
 from voxplain.pipeline.trust.case import Case, MethodMaps, StudyMap
 from voxplain.study import Study
+from voxplain.trust.rules import EDITION
 from voxplain.volume import Cohort
 
-__all__ = ["BUDGETS", "TrustOptions", "budget_seconds", "open_case"]
+__all__ = ["BUDGETS", "TrustOptions", "budget_seconds", "edition_of", "open_case"]
 
 BUDGETS: Mapping[str, float] = {"10m": 600.0, "1h": 3600.0, "night": 36000.0}
 """Seconds of each budget."""
@@ -70,6 +71,11 @@ class TrustOptions:
                 "--power takes numbers of scans of 4 or more, with commas between; "
                 f"{', '.join(map(str, self.power))} was given."
             )
+
+
+def edition_of(options: TrustOptions) -> str:
+    """Name the edition of the rules, and what changed them."""
+    return EDITION if options.rules is None else f"{EDITION}, changed by {options.rules_name}"
 
 
 def budget_seconds(text: str) -> float:

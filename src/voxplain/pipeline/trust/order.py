@@ -1,4 +1,4 @@
-"""The tests of a study, in the order in which they are done: the cheap ones first."""
+"""The tests of a study, in the order in which they are planned and done."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from voxplain.pipeline.trust.origin import ORIGIN
 from voxplain.pipeline.trust.reference import REFERENCE
 from voxplain.pipeline.trust.registry import Test
 from voxplain.pipeline.trust.reproduce import REPRODUCED
-from voxplain.pipeline.trust.retrained import RETRAINED
+from voxplain.pipeline.trust.retrained import RETRAINED, SPIKE_IN
 from voxplain.pipeline.trust.scans import SCANS
 
 __all__ = ["TESTS"]
@@ -22,6 +22,7 @@ TESTS: Final[tuple[Test, ...]] = (
     SCANS,
     ATLAS,
     ORIGIN,
+    SPIKE_IN,
     REPRODUCED,
     REFERENCE,
     SANITY,
@@ -30,4 +31,5 @@ TESTS: Final[tuple[Test, ...]] = (
     BETWEEN,
     *RETRAINED,
 )
-"""Those that train come last: they are made to fit into what the others leave of the time."""
+"""First what costs nothing, then the spike-in: it alone shows that a method finds things, and the
+other tests are made to fit into what it leaves of the time."""

@@ -14,11 +14,8 @@ from voxplain.attribution.methods import METHODS
 from voxplain.attribution.variation import FEWEST_SCANS
 from voxplain.cohort.store.reader import STORE, TABLE
 from voxplain.cohort.store.writer import write_store
-from voxplain.errors import InputError, StudyError
+from voxplain.errors import StudyError
 from voxplain.fit import Schedule
-from voxplain.pipeline.fit.run import FitOptions, run_fit
-from voxplain.progress import Progress
-from voxplain.results.fit import FitResult
 from voxplain.study import Study, StudyReader
 from voxplain.volume import Cohort
 
@@ -69,35 +66,6 @@ class OwnStudy:
     def place(self, name: str) -> Path:
         """Name the folder of a sub-study."""
         return self.folder / _HOME / name
-
-    def train(
-        self, folder: Path, folds: int, progress: Progress, outcome: str = "label"
-    ) -> FitResult:
-        """Train the same network by the same schedule on a sub-study, or find it trained.
-
-        Raises
-        ------
-        VoxplainError
-            As `voxplain.pipeline.fit.run.run_fit` does.
-        """
-        asked = FitOptions(
-            study=folder,
-            out=folder,
-            networks=(self.network,),
-            outcome=outcome,
-            folds=folds,
-            group=self.group,
-            schedule=self.schedule,
-            final=False,
-            baselines=False,
-            seed=self.seed,
-            device=self.device,
-            replace=True,
-        )
-        result = run_fit(asked, progress)
-        if result is None:
-            raise InputError("voxplain trust runs in one process; start it without torchrun.")
-        return result
 
     def layer_of(self, method: str) -> str:
         """Name the layer that a method looks at."""

@@ -8,16 +8,20 @@ from typing import Any
 
 import numpy as np
 
+from voxplain.errors import StudyError
 from voxplain.phantom import dprime_of
 from voxplain.pipeline.spike import SpikeOptions, make_spiked_study
+from voxplain.pipeline.trust.budget import SpikeSize
 from voxplain.pipeline.trust.own import OwnStudy, kept
 from voxplain.pipeline.trust.trial import Trial, run_trial
 from voxplain.progress import Progress
 from voxplain.study import StudyReader
 
-__all__ = ["Planted", "find_planted", "next_dprime", "plant"]
+__all__ = ["DPRIMES", "Planted", "find_planted", "next_dprime", "plant"]
 
-_LEAST, _MOST = 0.5, 6.0
+DPRIMES = (0.5, 6.0)
+"""The least and the largest d' that is planted."""
+
 _FACTOR = 2.0
 
 
@@ -55,7 +59,7 @@ def plant(
     where: str,
     kind: str,
     dprime: float,
-    folds: int,
+    size: SpikeSize,
     progress: Progress,
 ) -> Planted:
     """Plant one effect, train on it, and judge the maps; see `spike_in`."""
@@ -73,19 +77,26 @@ def plant(
     told = kept(
         out,
         "found.json",
-        own.request(folds=folds, device=own.device, **asked),
-        lambda: run_trial(own, out, folds, progress).to_dict(),
+        own.request(split=size.split, folds=size.folds, device=own.device, **asked),
+        lambda: run_trial(own, out, size.split, progress, size).to_dict(),
     )
-    return _planted(number, made, told)
+    try:
+        return _planted(number, made, told)
+    except (KeyError, TypeError, ValueError) as error:
+        raise StudyError(
+            f"{out} is damaged: made.json or found.json says nothing of an effect; delete the "
+            "folder, and it is made again."
+        ) from error
 
 
 def find_planted(own: OwnStudy, number: int = 1) -> Planted | None:
-    """Find an effect that was planted and judged already; None where there is none."""
+    """Find an effect that was planted and judged already; None where none is whole."""
     study = StudyReader(own.place(f"spike-{number}"))
     made, told = study.read_json("made.json"), study.read_json("found.json")
-    if not made or not told:
+    try:
+        return _planted(number, made, {k: v for k, v in told.items() if k != "request"})
+    except (KeyError, TypeError):
         return None
-    return _planted(number, made, {k: v for k, v in told.items() if k != "request"})
 
 
 def _planted(number: int, made: Mapping[str, Any], told: Mapping[str, Any]) -> Planted:
@@ -118,4 +129,4 @@ def next_dprime(planted: float, reached: float, wanted: float) -> float:
         Changed by a factor of two at most, and held between 0.5 and 6.
     """
     factor = np.clip(wanted / dprime_of(reached), 1 / _FACTOR, _FACTOR)
-    return float(np.clip(planted * factor, _LEAST, _MOST))
+    return float(np.clip(planted * factor, *DPRIMES))

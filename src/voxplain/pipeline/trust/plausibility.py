@@ -14,13 +14,11 @@ from torch import nn
 from voxplain.attribution import Engine
 from voxplain.attribution.network.probe import probe
 from voxplain.errors import InputError
-from voxplain.pipeline.explain.networks import predict_scans, read_network_weights
 from voxplain.pipeline.explain.nonsense import SATURATED, YEARS
 from voxplain.pipeline.explain.options import ScanOptions
-from voxplain.pipeline.explain.outputs import Outputs
 from voxplain.pipeline.streams import Some
 from voxplain.pipeline.trust.head_size import HeadSize, mask_scans, reads_head_size
-from voxplain.progress import Progress
+from voxplain.pipeline.trust.weights import Answers, engine_of
 from voxplain.volume import Cohort, Volume
 
 __all__ = [
@@ -67,8 +65,8 @@ class Plausibility:
         return self.share >= _ENOUGH
 
 
-def judge_weights(options: ScanOptions, cohort: Cohort, progress: Progress) -> Plausibility:
-    """Ask somebody's weights about a study's scans, and say whether their answers can be right.
+def judge_weights(options: ScanOptions, cohort: Cohort, answers: Answers) -> Plausibility:
+    """Say whether what somebody's weights answer of a study's scans can be right.
 
     Nothing is trained. Of several files of weights, the first one's inputs and the mean of all
     predictions are judged.
@@ -79,27 +77,19 @@ def judge_weights(options: ScanOptions, cohort: Cohort, progress: Progress) -> P
         Network, weights, and what is said of the outputs; no images.
     cohort : Cohort
         Prepared as the network wants its scans.
-    progress : Progress
+    answers : Answers
+        See `voxplain.pipeline.trust.weights.ask_weights`.
 
     Returns
     -------
     Plausibility
-
-    Raises
-    ------
-    VoxplainError
-        If the weights do not fit the network, or the network not the scans.
     """
-    weights = read_network_weights(options, progress)
-    scans = Some(cohort, range(len(cohort)))
-    networks = weights.networks(options, scans[0], progress)
-    engine = Engine(device=options.device, precision=options.precision)  # type: ignore[arg-type]
-    with engine.run() as shared:
-        predicted = predict_scans(options, weights.said, networks, scans, shared, progress)
-        told, outputs = predicted.of_scans, predicted.outputs
+    scans, networks = Some(cohort, range(len(cohort))), answers.networks
+    with engine_of(options).run() as shared:
+        told = answers.predicted.of_scans
         odd, doubts = np.zeros(len(cohort), bool), list[str]()
         for found, doubt in (
-            _odd_predictions(outputs, told, cohort, weights.said.records),
+            _odd_predictions(answers, cohort),
             unlike_training(networks[0], scans),
         ):
             odd |= found
@@ -139,19 +129,15 @@ def require_plausible(found: Plausibility, forced: bool = False) -> None:
         )
 
 
-def _odd_predictions(
-    outputs: Outputs, told: Sequence[Mapping[str, Any]], cohort: Cohort, records: Sequence[Any]
-) -> tuple[NDArray[np.bool_], str]:
+def _odd_predictions(answers: Answers, cohort: Cohort) -> tuple[NDArray[np.bool_], str]:
+    outputs, told = answers.predicted.outputs, answers.predicted.of_scans
     if outputs.task == "classification":
-        logits = np.array([one["logits"] for one in told])
-        if logits.shape[1] == 1:
-            logits = np.hstack([np.zeros_like(logits), logits])
-        return implausible_outputs(logits, outputs.names, cohort.labels)
+        return implausible_outputs(answers.logits, outputs.names, cohort.labels)
     numbers = np.array([float(one["prediction"]) for one in told])
     if outputs.task != "regression":
         return np.zeros(len(told), bool), ""
     unit, low, high = outputs.unit or "", -np.inf, np.inf
-    for record in records:
+    for record in answers.said.records:
         if record.bins:
             low, high = min(record.bins), max(record.bins)
         elif record.scale != 1.0:

@@ -23,7 +23,7 @@ from voxplain.progress import Progress
 from voxplain.study import Study
 from voxplain.volume import Cohort
 
-__all__ = ["PowerFinding", "nested_rows", "passes_from", "power_curve"]
+__all__ = ["PowerFinding", "nested_rows", "passes_from", "power_curve", "require_numbers"]
 
 _WITHOUT = "phantom/without_effect"
 _FEWEST = 8
@@ -91,16 +91,10 @@ def power_curve(
     folds, spiked = folds or own.folds, own.place(f"spike-{planted.number}")
     cohort = open_store(spiked / "cohort")
     wanted = sorted(set(numbers))
-    least = max(_FEWEST, 2 * folds)
-    for number in wanted:
-        if not least <= number <= len(cohort):
-            raise InputError(
-                f"--power takes numbers of scans from {least}, two of each group in every fold, to "
-                f"{len(cohort)}, all scans of the study; {number} was given."
-            )
+    require_numbers(wanted, len(cohort), folds)
     points = []
     for number in wanted:
-        if number == len(cohort) and planted.trial.folds == folds:
+        if number == len(cohort) and planted.trial.folds == planted.trial.split == folds:
             points.append(planted.trial)
             continue
         out = own.place(f"power-{number}")
@@ -112,6 +106,23 @@ def power_curve(
 
         points.append(Trial.from_dict(kept(out, "found.json", request, make)))
     return _finding(planted, tuple(points))
+
+
+def require_numbers(numbers: Sequence[int], scans: int, folds: int) -> None:
+    """Refuse numbers of scans that a study cannot be made smaller to.
+
+    Raises
+    ------
+    InputError
+        If one is larger than the study, or too small for the folds.
+    """
+    least = max(_FEWEST, 2 * folds)
+    for number in numbers:
+        if not least <= number <= scans:
+            raise InputError(
+                f"--power takes numbers of scans from {least}, two of each group in every fold, to "
+                f"{scans}, all scans of the study; {number} was given."
+            )
 
 
 def nested_rows(

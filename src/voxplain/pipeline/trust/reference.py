@@ -18,7 +18,7 @@ from voxplain.pipeline.trust.registry import Plan, Test
 from voxplain.progress import Progress
 from voxplain.results.trust import Measurement
 
-__all__ = ["REFERENCE"]
+__all__ = ["REFERENCE", "share_left"]
 
 _SCANS = 12
 _FEWEST = 3
@@ -56,8 +56,7 @@ def _of_method(case: Case, name: str) -> list[Measurement]:
     if count < _FEWEST:
         why = f"{_FEWEST} scans are needed to which the network gives the target; {count} were."
         return [Measurement("reference", name, None, why)]
-    # An empty image is of one class for the network: scans of that class keep it.
-    left = float(np.mean([np.mean([one > _KEPT for one in some]) for some in kept.values()]))
+    left = share_left(kept)
     middle = float(np.median([one for some in kept.values() for one in some]))
     words = (
         f"Of {count} scans, {left:.0%} (mean over targets) keep more than half of the target's "
@@ -65,6 +64,19 @@ def _of_method(case: Case, name: str) -> list[Measurement]:
         f"{max(middle, 0):.0%}."
     )
     return [Measurement("reference", name, left, words, figures={"kept": kept})]
+
+
+def share_left(kept: Mapping[str, Sequence[float]]) -> float:
+    """Share of the scans that keep more than half of their target's log-odds, mean over targets.
+
+    An empty image is of one class for the network: scans of that class keep it.
+
+    Parameters
+    ----------
+    kept : mapping of str to sequence of float
+        By target, the share that the reference keeps of each scan's log-odds.
+    """
+    return float(np.mean([np.mean([one > _KEPT for one in some]) for some in kept.values()]))
 
 
 def _kept(case: Case, maker: Maker, one: StudyMap, method: Method) -> float | None:

@@ -14,54 +14,27 @@ from voxplain.attribution.network.target import TargetLike
 from voxplain.errors import VoxplainError
 from voxplain.pipeline.trust.again import Maker, seconds_of
 from voxplain.pipeline.trust.case import Case, MethodMaps, StudyMap
+from voxplain.pipeline.trust.counts import counts_within
 from voxplain.pipeline.trust.registry import Plan, Test
 from voxplain.progress import Progress
 from voxplain.results.trust import Measurement
 from voxplain.trust.likeness import correlation, say_likeness
 from voxplain.trust.truth.controls import EDGE_SIGMA_MM, edge_filter
 
-__all__ = ["REPRODUCED", "counts_within"]
+__all__ = ["REPRODUCED"]
 
 _MOST = 6
-_SHARE = 0.1
+_LEAST = 1e-3
 _SAME = 0.8
 _LAYERS = 12
 
 
-def counts_within(
-    case: Case, seconds: float, each: float, most: int, share: float
-) -> dict[str, int]:
-    """Say for how many scans each method can be asked again within a share of the time.
-
-    Parameters
-    ----------
-    case : Case
-    seconds : float
-        That are left.
-    each : float
-        Maps that one scan takes.
-    most : int
-        Scans.
-    share : float
-        Of the seconds, for all methods together.
-
-    Returns
-    -------
-    dict of str to int
-    """
-    allowed = share * seconds / max(1, len(case.methods))
-    found = {}
-    for name, maps in case.methods.items():
-        one = max(each * seconds_of(maps), 1e-3)
-        found[name] = int(min(most, len(maps.maps), allowed // one))
-    return found
-
-
 def _plan(case: Case, seconds: float) -> Plan | str:
-    counts = counts_within(case, seconds, 1.0, _MOST, _SHARE)
+    costs = {name: max(seconds_of(maps), _LEAST) for name, maps in case.methods.items()}
+    counts = counts_within(case, seconds, costs, _MOST)
     if not any(counts.values()):
         return "The budget has no time for making maps again."
-    time = sum(n * seconds_of(case.methods[name]) for name, n in counts.items())
+    time = sum(n * costs[name] for name, n in counts.items())
     words = f"{sum(counts.values())} maps made again"
     return Plan(sum(counts.values()), time, words, {"scans": counts})
 

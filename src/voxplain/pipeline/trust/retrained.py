@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from voxplain.errors import StudyError
-from voxplain.pipeline.trust.budget import Costs, choose_folds, read_costs, share_of, split_numbers
+from voxplain.pipeline.trust.budget import (
+    MOST_FOLDS,
+    Costs,
+    SpikeSize,
+    choose_spike,
+    read_costs,
+    share_of,
+    smallest_spike,
+    split_numbers,
+)
 from voxplain.pipeline.trust.case import Case
 from voxplain.pipeline.trust.encoding import encoding_test
 from voxplain.pipeline.trust.layers import layer_sweep, needs_layer
@@ -28,7 +37,7 @@ from voxplain.progress import Progress
 from voxplain.report.words.numbers import duration
 from voxplain.results.trust import Measurement
 
-__all__ = ["RETRAINED", "own_of"]
+__all__ = ["RETRAINED", "SPIKE_IN", "own_of"]
 
 _MOST_REGIONS = 3
 _NULL_FOLDS = 3
@@ -67,25 +76,23 @@ def _trainings(count: int) -> str:
 
 def _plan_spike(case: Case, seconds: float) -> Plan | str:
     costs = read_costs(own_of(case))
-    share = share_of(seconds, 2 + bool(case.power))
-    folds = choose_folds(costs, share, _HALF) or choose_folds(costs, seconds, _HALF)
-    if folds is None:
-        return _too_long(costs, costs.of(2, explained=_HALF), seconds)
-    each = costs.of(folds, explained=_HALF)
-    regions = max(1, min(_MOST_REGIONS, int(share / each)))
-    words = f"{_trainings(regions * folds)} on {costs.scans} scans with a planted effect"
+    size = choose_spike(costs, _MOST_REGIONS, share_of(seconds, 2 + bool(case.power)), seconds)
+    if size is None:
+        return _too_long(costs, costs.of_spike(smallest_spike(costs)), seconds)
+    words = f"{_trainings(size.regions * size.folds)} on {costs.scans} scans with a planted effect"
+    if size.folds < size.split:
+        words += f", {size.folds} of {size.split} folds"
     return Plan(
-        size=regions * 100 + folds,
-        seconds=regions * each,
+        size=size.regions * 100 + size.folds,
+        seconds=costs.of_spike(size),
         words=words,
-        settings={"regions": regions, "folds": folds},
+        settings=asdict(size),
     )
 
 
 def _run_spike(case: Case, plan: Plan, progress: Progress) -> Sequence[Measurement]:
-    settings = plan.settings or {"regions": 1, "folds": None}
-    own, regions, folds = own_of(case), settings["regions"], settings["folds"]
-    return spike_measurements(spike_in(own, progress, regions, folds), tuple(case.methods))
+    found = spike_in(own_of(case), progress, SpikeSize(**(plan.settings or {})))
+    return spike_measurements(found, tuple(case.methods))
 
 
 def _plan_null(case: Case, seconds: float) -> Plan | str:
@@ -171,7 +178,7 @@ def _plan_power(case: Case, seconds: float) -> Plan | str:
     if not case.power:
         return "not asked for; give --power 50,100,200"
     costs = read_costs(own_of(case))
-    folds = min(costs.folds, 5)
+    folds = min(costs.folds, MOST_FOLDS)
     done, left = split_numbers(costs, case.power, folds, seconds)
     if not done:
         return _too_long(costs, costs.of(folds, min(case.power), _HALF), seconds)
@@ -196,15 +203,16 @@ def _reads_power(case: Case) -> Mapping[str, Any]:
     return {**_reads(case), "power": list(case.power)}
 
 
+SPIKE_IN = Test(
+    name="spike-in",
+    rules=("spike-in",),
+    title="An effect planted in your own scans",
+    run=_run_spike,
+    reads=_reads,
+    plan=_plan_spike,
+)
+
 RETRAINED: tuple[Test, ...] = (
-    Test(
-        name="spike-in",
-        rules=("spike-in",),
-        title="An effect planted in your own scans",
-        run=_run_spike,
-        reads=_reads,
-        plan=_plan_spike,
-    ),
     Test(
         name="null",
         rules=("null-maps", "null-calls"),
@@ -238,4 +246,4 @@ RETRAINED: tuple[Test, ...] = (
         plan=_plan_power,
     ),
 )
-"""In the order in which they are done: layers and power look at what the spike-in made."""
+"""In the order in which they are done, all after the spike-in, whose networks two of them ask."""

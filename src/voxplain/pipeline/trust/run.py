@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 
 from voxplain import __version__
-from voxplain.attribution import METHODS
-from voxplain.errors import VoxplainError
 from voxplain.pipeline.made import write_page
+from voxplain.pipeline.trust.budget import MOST_FOLDS
 from voxplain.pipeline.trust.case import Case
-from voxplain.pipeline.trust.kept import Keeper
 from voxplain.pipeline.trust.knowledge import first_line
-from voxplain.pipeline.trust.opening import TrustOptions, budget_seconds, open_case
+from voxplain.pipeline.trust.opening import TrustOptions, edition_of, open_case
 from voxplain.pipeline.trust.order import TESTS
-from voxplain.pipeline.trust.registry import Plan, Test
+from voxplain.pipeline.trust.power import require_numbers
+from voxplain.pipeline.trust.registry import Test
+from voxplain.pipeline.trust.steps import Budget, findings_of, own_findings, run_tests
 from voxplain.progress import Progress
-from voxplain.report.pages.trust import trust_page
+from voxplain.report.pages.trust import power_figure, trust_page
 from voxplain.results.summary import trust_json
-from voxplain.results.trust import Finding, Measurement, Rule, TrustResult
-from voxplain.trust.rules import EDITION, RULES, apply, judge_method, read_rules
+from voxplain.results.trust import Rule, TrustResult
+from voxplain.trust.rules import RULES, judge_method, read_rules
 
 __all__ = ["run_trust"]
-
-_MINUTE, _HOUR = 60, 3600
 
 
 def run_trust(options: TrustOptions, progress: Progress) -> TrustResult:
@@ -53,30 +51,22 @@ def run_trust(options: TrustOptions, progress: Progress) -> TrustResult:
     """
     began = time.perf_counter()
     rules = RULES if options.rules is None else read_rules(options.rules)
-    edition = EDITION if options.rules is None else f"{EDITION}, changed by {options.rules_name}"
     case = open_case(options)
+    require_numbers(options.power, len(case.cohort), min(len(case.fits), MOST_FOLDS))
     tests = [one for one in TESTS if _asked(one, rules, case)]
-    steps = _planned(case, tests, budget_seconds(options.budget), options.replace)
-    _tell_cost(steps, options.budget, progress)
-    measured: list[Measurement] = []
-    for step in steps:
-        left = budget_seconds(options.budget) - (time.perf_counter() - began)
-        measured += _measured(step, case, left, progress)
-    findings = [apply(one, rules) for one in measured if one.test in rules]
-    order = [*rules]
-    findings.sort(key=lambda one: order.index(one.rule.test))
-    of_study = tuple(one for one in findings if one.measurement.method is None)
-    of_study = tuple(one for one in of_study if one.rule.scope == "study")
+    measured = run_tests(case, tests, Budget(options.budget, began), options.replace, progress)
+    findings = findings_of(measured, rules)
+    of_study = tuple(one for one in findings if one.rule.scope == "study")
     result = TrustResult(
         network=case.network,
         first=first_line(case, of_study),
         study=of_study,
         methods=tuple(
-            judge_method(name, maps.label, _own(findings, name), of_study)
+            judge_method(name, maps.label, own_findings(findings, name), of_study)
             for name, maps in case.methods.items()
         ),
         asides=tuple(one for one in measured if one.test not in RULES),
-        edition=edition,
+        edition=edition_of(options),
         rules=tuple(rules.values()),
         scans=len(case.cohort),
         networks=len(case.fits),
@@ -86,6 +76,9 @@ def run_trust(options: TrustOptions, progress: Progress) -> TrustResult:
         versions={"voxplain": __version__, "torch": torch.__version__},
     )
     write_page(case.study, "trust.html", trust_page(result))
+    for aside in result.asides:
+        if drawn := power_figure(aside):
+            case.study.write_bytes("figures/trust-power.svg", drawn.svg)
     case.study.write_json("trust.json", trust_json(result))
     return result
 
@@ -93,94 +86,3 @@ def run_trust(options: TrustOptions, progress: Progress) -> TrustResult:
 def _asked(test: Test, rules: Mapping[str, Rule], case: Case) -> bool:
     """Tell whether a test is wanted: a rule judges it, or it is the power curve, asked for."""
     return any(name in rules for name in test.rules) or (not test.rules and bool(case.power))
-
-
-def _own(findings: Sequence[Finding], method: str) -> list[Finding]:
-    """Choose a method's findings; what could not be had for any method is told of each."""
-    return [
-        one
-        for one in findings
-        if one.rule.scope == "method"
-        and (one.measurement.method or method) == method
-        and _applies(one, method)
-    ]
-
-
-def _applies(finding: Finding, method: str) -> bool:
-    """Tell whether a test says anything of a method."""
-    if finding.measurement.value is not None or method not in METHODS:
-        return True
-    if finding.rule.test == "relu":
-        return False
-    if finding.rule.test == "reference":
-        return finding.measurement.method == method
-    return finding.rule.test != "layer" or METHODS[method].needs.layer
-
-
-@dataclass(frozen=True)
-class _Step:
-    """A test, where its measurements are kept, those that are, and how it is to be done."""
-
-    test: Test
-    keeper: Keeper
-    kept: list[Measurement] | None
-    plan: Plan | str
-
-
-def _planned(case: Case, tests: Sequence[Test], budget: float, anew: bool) -> list[_Step]:
-    steps, left = [], budget
-    for test in tests:
-        keeper = Keeper(case.study, test, test.reads(case))
-        there = None if anew else keeper.read()
-        plan = test.plan(case, left)
-        enough = there and (isinstance(plan, str) or there[0].size >= plan.size)
-        kept = there[1] if there and enough else None
-        if kept is None and isinstance(plan, Plan):
-            left -= plan.seconds
-        steps.append(_Step(test, keeper, kept, plan))
-    return steps
-
-
-def _tell_cost(steps: Sequence[_Step], budget: str, progress: Progress) -> None:
-    asked = [one for one in steps if one.kept is None]
-    todo = [(one, one.plan) for one in asked if isinstance(one.plan, Plan)]
-    seconds = sum(plan.seconds for _, plan in todo)
-    if len(asked) < len(steps):
-        progress.say(f"{len(steps) - len(asked)} of {len(steps)} tests were done before.")
-    costly = [f"{one.test.title.lower()}: {plan.words}" for one, plan in todo if plan.words]
-    progress.say(
-        f"About {_duration(seconds)} of {budget}" + (f" ({'; '.join(costly)})." if costly else ".")
-    )
-    for one in asked:
-        if isinstance(one.plan, str):
-            progress.say(f"{one.test.title}: not tested. {one.plan}")
-
-
-def _duration(seconds: float) -> str:
-    if seconds < _MINUTE:
-        return f"{max(1, round(seconds))} s"
-    if seconds < _HOUR:
-        return f"{round(seconds / _MINUTE)} min"
-    return f"{seconds / _HOUR:.1f} h"
-
-
-def _measured(step: _Step, case: Case, left: float, progress: Progress) -> list[Measurement]:
-    """Do a test, or say why it was not done; what was measured is kept."""
-    test, plan = step.test, step.plan
-    if step.kept is not None:
-        return step.kept
-    if isinstance(plan, Plan) and plan.seconds > max(left, _MINUTE):
-        # Tests before it took longer than was foretold.
-        plan = test.plan(case, max(left, 0.0))
-    if isinstance(plan, str):
-        return _without(test, plan)
-    try:
-        found = list(test.run(case, plan, progress))
-    except VoxplainError as error:
-        return _without(test, str(error))
-    step.keeper.write(plan, found)
-    return found
-
-
-def _without(test: Test, reason: str) -> list[Measurement]:
-    return [Measurement(name, None, None, reason) for name in test.rules]

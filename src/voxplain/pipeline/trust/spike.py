@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from scipy.stats import t as student
@@ -13,9 +14,11 @@ from voxplain.cohort.store.reader import open_store
 from voxplain.errors import InputError
 from voxplain.phantom import dprime_of
 from voxplain.pipeline.trust.beside import brain_of
+from voxplain.pipeline.trust.budget import SpikeSize
 from voxplain.pipeline.trust.own import OwnStudy
 from voxplain.pipeline.trust.places import regions_within
-from voxplain.pipeline.trust.planted import Planted, next_dprime, plant
+from voxplain.pipeline.trust.planted import DPRIMES, Planted, next_dprime, plant
+from voxplain.pipeline.trust.trial import TrialMap
 from voxplain.progress import Progress
 from voxplain.report.words.numbers import share
 
@@ -28,36 +31,24 @@ __all__ = [
 ]
 
 _ML = (2.0, 12.0)
+_HEADROOM = 1.5
 _KINDS = {"intensity": "darkening", "volume": "growth"}
 
 
-@dataclass(frozen=True)
-class SpikedMethod:
-    """How a method's maps find planted effects, over those that the network has learned.
+@dataclass(frozen=True, kw_only=True)
+class SpikedMethod(TrialMap):
+    """How a method's maps find planted effects: means over those that the network has learned.
+
+    The interval is one over planted effects; of one effect, over participants and networks.
 
     Parameters
     ----------
     label : str
-    average_precision : float
-        Of the mean map of the group with the effect, mean over planted effects.
-    low, high : float or None
-        95 % interval over planted effects; of one, over participants and networks.
-    chance, chance_95 : float
-        Means over planted effects; see `voxplain.pipeline.trust.trial.TrialMap`.
-    t_map, edges, ceiling : float or None
     found_in, of : int
         Effects at which the map exceeds 95 % of random maps, of how many.
     """
 
     label: str
-    average_precision: float
-    low: float | None
-    high: float | None
-    chance: float
-    chance_95: float
-    t_map: float | None
-    edges: float | None
-    ceiling: float | None
     found_in: int
     of: int
 
@@ -91,8 +82,7 @@ class SpikeFinding:
 def spike_in(
     own: OwnStudy,
     progress: Progress,
-    regions: int = 1,
-    folds: int | None = None,
+    size: SpikeSize,
     where: Sequence[str] = (),
     kind: str = "intensity",
     dprime: float | None = None,
@@ -100,20 +90,18 @@ def spike_in(
     """Plant effects in a study's own scans, one after the other, and see what finds them.
 
     Each makes a sub-study ``trust/spike-<k>``, on which the same network is trained by the same
-    schedule, and explained by the same methods. The first effect is as large as makes the best
-    observer as accurate as the study's own network; each next one is changed so that the network
-    itself comes out there. What an earlier run has done is kept.
+    schedule, and explained by the same methods. The first effect is half as large again as makes
+    the best observer as accurate as the study's own network, since no network is as good; each next
+    one is changed so that the network itself comes out there. What an earlier run has done is kept.
 
     Parameters
     ----------
     own : OwnStudy
     progress : Progress
-    regions : int, default=1
-        How many effects, in regions drawn at random where `where` names none.
-    folds : int, optional
-        The study's own by default.
+    size : SpikeSize
     where : sequence of str, optional
-        One place an effect, see `voxplain.pipeline.spike.SpikeOptions`.
+        One place an effect, see `voxplain.pipeline.spike.SpikeOptions`; regions drawn at random by
+        default.
     kind : {"intensity", "volume"}, default="intensity"
     dprime : float, optional
         Of the first effect.
@@ -129,9 +117,10 @@ def spike_in(
     VoxplainError
         If planting, training or explaining fails.
     """
-    places = list(where) or _drawn(own, regions)
+    places = list(where) or _drawn(own, size.tries)
     wanted = None if own.accuracy is None else dprime_of(own.accuracy)
-    dprime = dprime if dprime is not None else wanted
+    if dprime is None and wanted is not None:
+        dprime = float(np.clip(_HEADROOM * wanted, *DPRIMES))
     if dprime is None:
         raise InputError(
             f"{own.folder} has no network whose accuracy the effect could be fitted to; run "
@@ -139,8 +128,10 @@ def spike_in(
         )
     done: list[Planted] = []
     for number, place in enumerate(places, start=1):
-        one = plant(own, number, place, kind, dprime, folds or own.folds, progress)
+        one = plant(own, number, place, kind, dprime, size, progress)
         done.append(one)
+        if sum(each.trial.learned for each in done) >= size.regions:
+            break
         if wanted is not None:
             dprime = next_dprime(one.dprime, one.trial.accuracy, wanted)
     return finding_of(own.accuracy, tuple(done))
@@ -174,20 +165,16 @@ def _over(name: str, learned: Sequence[Planted]) -> SpikedMethod:
         reach = student.ppf(0.975, len(maps) - 1) * values.std(ddof=1) / np.sqrt(len(maps))
         low, high = max(values.mean() - reach, 0.0), min(values.mean() + reach, 1.0)
 
-    def mean(key: str) -> float | None:
+    def mean(key: str) -> Any:
         known = [value for one in maps if (value := getattr(one, key)) is not None]
         return float(np.mean(known)) if known else None
 
+    means = {one.name: mean(one.name) for one in fields(TrialMap)}
+    interval = {"low": None if low is None else float(low)}
+    interval["high"] = None if high is None else float(high)
     return SpikedMethod(
+        **(means | interval),
         label=METHODS[name].info.label,
-        average_precision=float(values.mean()),
-        low=None if low is None else float(low),
-        high=None if high is None else float(high),
-        chance=float(np.mean([one.chance for one in maps])),
-        chance_95=float(np.mean([one.chance_95 for one in maps])),
-        t_map=mean("t_map"),
-        edges=mean("edges"),
-        ceiling=mean("ceiling"),
         found_in=sum(one.found for one in maps),
         of=len(maps),
     )
@@ -196,11 +183,14 @@ def _over(name: str, learned: Sequence[Planted]) -> SpikedMethod:
 def say(planted: Sequence[Planted], methods: Mapping[str, SpikedMethod]) -> str:
     """Say in one sentence, or two, what became of the planted effects."""
     scans, count = planted[0].trial.scans, len(planted)
-    accuracy = float(np.mean([one.trial.accuracy for one in planted]))
-    percent = 100 * float(np.mean([abs(one.strength) for one in planted]))
+    told = [one for one in planted if one.trial.learned] or planted
+    accuracy = float(np.mean([one.trial.accuracy for one in told]))
+    percent = 100 * float(np.mean([abs(one.strength) for one in told]))
     change = f"{percent:.0f} % {_KINDS[planted[0].kind]}"
     where = "one region" if count == 1 else f"one region ({count} in turn)"
-    start = f"In your own {scans} scans, a planted {change} of {where}, which your network"
+    trial = told[0].trial
+    part = "" if trial.whole else f" ({trial.folds} of {trial.split} folds)"
+    start = f"In your own {scans} scans{part}, a planted {change} of {where}, which your network"
     if not methods:
         return (
             f"{start} does not learn ({100 * accuracy:.0f} % right), so that no method could be "

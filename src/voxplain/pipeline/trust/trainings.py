@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,16 @@ from voxplain.attribution import Engine, explain
 from voxplain.attribution.network.numbers import Output
 from voxplain.attribution.network.target import TargetLike
 from voxplain.cohort.store.reader import open_store
-from voxplain.errors import StudyError, remarks
-from voxplain.fit import Outcome, Processes, find_groups, measures, permutation_p
+from voxplain.errors import InputError, StudyError, remarks
+from voxplain.fit import (
+    Outcome,
+    Processes,
+    find_groups,
+    make_folds,
+    measures,
+    permutation_p,
+)
+from voxplain.fit.training.processes import helping
 from voxplain.maps import AttributionMap
 from voxplain.pipeline.explain.variation import with_scans
 from voxplain.pipeline.fit.fitted import folds_of, held_out
@@ -28,7 +37,7 @@ from voxplain.progress import Progress
 from voxplain.study import Study
 from voxplain.volume import Cohort, Volume
 
-__all__ = ["OwnMaps", "Trained", "explained", "options_of", "own_maps", "train_again"]
+__all__ = ["OwnMaps", "Trained", "explained", "learner_of", "options_of", "own_maps", "train_again"]
 
 _SCANS = 40
 
@@ -51,18 +60,13 @@ class OwnMaps:
     folds: Mapping[int, NDArray[np.float32]]
 
 
-def own_maps(
-    own: OwnStudy, method: str, folder: str = "", target: str = "", most: int = _SCANS
-) -> OwnMaps:
+def own_maps(own: OwnStudy, method: str, most: int = _SCANS) -> OwnMaps:
     """Read the maps that a study holds, and average them fold by fold.
 
     Parameters
     ----------
     own : OwnStudy
     method : str
-    folder : str, default=""
-        A sub-study of it.
-    target : str, optional
     most : int, default=40
         Scans of a fold.
 
@@ -75,7 +79,7 @@ def own_maps(
     StudyError
         If there is no map.
     """
-    place = own.place(folder) if folder else own.folder
+    place = own.folder
     study = Study(place, "voxplain study", __version__)
     found: dict[str, dict[int, list[tuple[int, Any]]]] = {}
     position = {subject: i for i, subject in enumerate(open_store(place / "cohort").subjects)}
@@ -90,7 +94,7 @@ def own_maps(
             f"with --method {method} first."
         )
     counts = {told: sum(map(len, folds.values())) for told, folds in found.items()}
-    chosen = target if target in found else max(sorted(counts), key=lambda told: counts[told])
+    chosen = max(sorted(counts), key=lambda told: counts[told])
     means = {}
     for fold, held in sorted(found[chosen].items()):
         total = sum(AttributionMap.load(path).values.astype(np.float64) for _, path in held)
@@ -162,14 +166,10 @@ def train_again(
     VoxplainError
         If training or explaining fails.
     """
-    study = Study(own.place(name), "voxplain study", __version__)
-    groups, _ = find_groups(cohort.participants, outcome, own.folds, own.group)
     made = folds_of(Study(own.folder, "voxplain study", __version__), cohort)[:folds]
-    setting = Setting(cohort, outcome, made, groups, own.seed)
+    groups, _ = find_groups(cohort.participants, outcome, own.folds, own.group)
+    learner = _learner(own, own.place(name), Setting(cohort, outcome, made, groups, own.seed))
     engine = Engine(device=own.device)
-    processes = Processes(device=engine.resolve_device().type)
-    learner = Learner(study, own.network, setting, own.schedule, processes)
-    learner.describe()
     given = options_of(own, tuple(maps), cohort)
     outputs, means = [], {name: dict[int, NDArray[np.float32]]() for name in maps}
     for fold in made:
@@ -204,6 +204,44 @@ def train_again(
         p=permutation_p(part, together, main, held, seed=own.seed),
         maps=means,
     )
+
+
+def learner_of(
+    own: OwnStudy,
+    folder: Path,
+    cohort: Cohort,
+    outcome: Outcome,
+    split: int,
+    trained: int | None = None,
+) -> Learner:
+    """Make ready to train a study's network on folds of a sub-study.
+
+    Parameters
+    ----------
+    own : OwnStudy
+    folder : path
+        Of the sub-study, where networks are kept.
+    cohort : Cohort
+        Of the sub-study.
+    outcome : Outcome
+    split : int
+        Folds.
+    trained : int, optional
+        How many of them, the first ones, its setting has; all by default.
+    """
+    groups, _ = find_groups(cohort.participants, outcome, split, own.group)
+    made = make_folds(outcome, split, 1, groups, own.seed)
+    return _learner(own, folder, Setting(cohort, outcome, made[:trained], groups, own.seed))
+
+
+def _learner(own: OwnStudy, folder: Path, setting: Setting) -> Learner:
+    if helping():
+        raise InputError("voxplain trust runs in one process; start it without torchrun.")
+    study = Study(folder, "voxplain study", __version__)
+    processes = Processes(device=Engine(device=own.device).resolve_device().type)
+    learner = Learner(study, own.network, setting, own.schedule, processes)
+    learner.describe()
+    return learner
 
 
 def options_of(own: OwnStudy, methods: Sequence[str], cohort: Cohort) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,14 @@ from voxplain.attribution import METHODS, Engine
 from voxplain.attribution.methods import make_method
 from voxplain.cohort.store.reader import open_store
 from voxplain.errors import StudyError
-from voxplain.pipeline.fit.fitted import networks_of_folds
+from voxplain.fit import outcome_of
+from voxplain.pipeline.fit.fitted import Fitted, find_fitted
+from voxplain.pipeline.fit.scores import score_model
 from voxplain.pipeline.streams import Some
 from voxplain.pipeline.trust.beside import comparison_of
+from voxplain.pipeline.trust.budget import SpikeSize
 from voxplain.pipeline.trust.own import OwnStudy
-from voxplain.pipeline.trust.trainings import explained, options_of
+from voxplain.pipeline.trust.trainings import explained, learner_of, options_of
 from voxplain.pipeline.truth import read_truth
 from voxplain.progress import Progress
 from voxplain.results.judgement import Found, Judgement
@@ -33,10 +36,12 @@ from voxplain.trust import (
     stability,
     strength,
 )
+from voxplain.volume import Cohort
 
-__all__ = ["LEARNED", "Trial", "TrialMap", "run_trial"]
+__all__ = ["LEARNED", "Trial", "TrialMap", "networks_of_trial", "run_trial"]
 
 _RESAMPLES, _DRAWS = 200, 50
+_HOPELESS = 0.25
 
 LEARNED = 0.05
 """A network has learned an effect if shuffled labels would do as well less often than this."""
@@ -78,7 +83,7 @@ class TrialMap:
         return self.average_precision > self.chance_95
 
     @classmethod
-    def of(cls, judged: Judgement, steady: Stability | None) -> TrialMap:
+    def from_judged(cls, judged: Judgement, steady: Stability | None) -> TrialMap:
         """Take what is told of a mean map, and of those of the folds."""
         ap = judged.found.average_precision
 
@@ -106,6 +111,9 @@ class Trial:
     Parameters
     ----------
     scans, folds : int
+        Of the study, and of its folds those that were trained.
+    split : int
+        Folds that the scans were split into.
     accuracy : float
         Held out, mean over folds.
     low, high : float or None
@@ -118,6 +126,7 @@ class Trial:
 
     scans: int
     folds: int
+    split: int
     accuracy: float
     low: float | None
     high: float | None
@@ -128,6 +137,11 @@ class Trial:
     def learned(self) -> bool:
         """Whether the network knows the effect at all; if not, no map can be blamed."""
         return self.p < LEARNED
+
+    @property
+    def whole(self) -> bool:
+        """Whether all folds were trained."""
+        return self.folds == self.split
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as `from_dict` reads them."""
@@ -140,18 +154,25 @@ class Trial:
         return cls(**{**told, "maps": maps})
 
 
-def run_trial(own: OwnStudy, folder: Path, folds: int, progress: Progress) -> Trial:
+def run_trial(
+    own: OwnStudy, folder: Path, split: int, progress: Progress, spike: SpikeSize | None = None
+) -> Trial:
     """Train on a sub-study whose truth is known, explain held-out scans, and judge the mean maps.
 
-    Scans of the group with the effect are explained, each by the network that had not seen it.
+    Scans of the group with the effect are explained, each by the network that had not seen it. For
+    a spike-in, nothing is explained where the network has not learned the effect, and not all folds
+    are trained where the first ones give no hope of that.
 
     Parameters
     ----------
     own : OwnStudy
     folder : path
         Of the sub-study, see `voxplain.pipeline.spike.make_spiked_study`.
-    folds : int
+    split : int
+        Folds.
     progress : Progress
+    spike : SpikeSize, optional
+        How many of the folds are trained; all by default. A later run with more finds them trained.
 
     Returns
     -------
@@ -162,33 +183,46 @@ def run_trial(own: OwnStudy, folder: Path, folds: int, progress: Progress) -> Tr
     VoxplainError
         If training or explaining fails.
     """
-    fitted = own.train(folder, folds, progress)
-    judged = fitted.models[own.network].judged
+    cohort = open_store(folder / "cohort")
+    for count in (split,) if spike is None else sorted({spike.first, spike.folds}):
+        learned = _learned(own, folder, cohort, split, count, progress)
+        if learned.p > _HOPELESS:
+            break
+    if spike is not None and not learned.learned:
+        return learned
+    judge_maps = _MapJudge(own, folder, learned.folds, progress)
+    names = own.methods_for(len(cohort))
+    return replace(learned, maps={name: judge_maps.of(name) for name in names})
+
+
+def _learned(
+    own: OwnStudy, folder: Path, cohort: Cohort, split: int, count: int, progress: Progress
+) -> Trial:
+    """Train the first folds, and judge what they know; maps are still to come."""
+    learner = learner_of(own, folder, cohort, outcome_of(cohort), split, count)
+    outputs = [learner.held_out(fold, progress) for fold in learner.setting.folds]
+    judged = score_model(learner.setting, outputs)
     score = judged.scores["accuracy"]
     found = score.mean if score.mean is not None else score.pooled
-    judge_maps = _MapJudge(own, folder, progress)
-    return Trial(
-        scans=fitted.scans,
-        folds=fitted.folds,
-        accuracy=float(found or 0.0),
-        low=score.ci[0],
-        high=score.ci[1],
-        p=1.0 if judged.permutation.p is None else judged.permutation.p,
-        maps={name: judge_maps.of(name) for name in own.methods_for(fitted.scans)},
-    )
+    p = 1.0 if judged.permutation.p is None else judged.permutation.p
+    return Trial(len(cohort), count, split, float(found or 0.0), *score.ci, p, {})
+
+
+def networks_of_trial(own: OwnStudy, folder: Path, trained: int, cohort: Cohort) -> list[Fitted]:
+    """Find the network of each fold that a trial has trained, with the scans that it held out."""
+    study = Study(folder, "voxplain study", __version__)
+    return [find_fitted(study, own.network, (1, n + 1), cohort) for n in range(trained)]
 
 
 class _MapJudge:
     """Explains the cases of a sub-study whose truth is known, and judges the mean maps."""
 
-    def __init__(self, own: OwnStudy, folder: Path, progress: Progress) -> None:
+    def __init__(self, own: OwnStudy, folder: Path, trained: int, progress: Progress) -> None:
         cohort, truth = open_store(folder / "cohort"), read_truth(folder)
         if truth is None:
             raise StudyError(f"{folder} holds no truth; delete it, and it is made again.")
         self.own, self.cohort, self.truth, self.progress = own, cohort, truth, progress
-        self.folds = networks_of_folds(
-            Study(folder, "voxplain study", __version__), own.network, cohort
-        )
+        self.folds = networks_of_trial(own, folder, trained, cohort)
         self.case = len(cohort.class_names) - 1
         self.given = options_of(own, own.methods_for(len(cohort)), cohort)
         self.how = comparison_of(cohort, own.seed, _DRAWS)
@@ -213,7 +247,9 @@ class _MapJudge:
         )
         width = 0.0 if smooth_mm else FWHM_MM
         strong = [strength(one, self.cohort.grid, width) for one in means]
-        return TrialMap.of(judged.group, stability(strong, self.how) if len(means) > 1 else None)
+        return TrialMap.from_judged(
+            judged.group, stability(strong, self.how) if len(means) > 1 else None
+        )
 
     def _maps(self, method: str, means: list[NDArray[np.float32]]) -> Iterator[SubjectMaps]:
         """Explain the cases that each fold held out, and add up the mean map of each fold."""

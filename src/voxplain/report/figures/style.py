@@ -153,7 +153,10 @@ def fewer_colours(png: bytes) -> bytes:
 
     buffer = BytesIO()
     pixels = np.rint(255 * imread(BytesIO(png), format="png")[..., :3]).astype(np.uint8)
-    few = Image.fromarray(pixels).quantize(256, dither=Image.Dither.NONE)
+    # Colours that cover all that there are: the few of a map are not lost in the many greys.
+    few = Image.fromarray(pixels).quantize(
+        256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+    )
     few.save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final, Literal
 
 from voxplain.errors import InputError
+from voxplain.report.words.cards import Card
 from voxplain.report.words.numbers import cell
 
 __all__ = [
+    "Cards",
     "Case",
     "Cases",
     "Code",
@@ -73,12 +76,15 @@ class Picture:
     caption : str
     alt : str
         What the picture shows, for who cannot see it.
+    svg : bytes, default=b""
+        The same as lines, which the page then shows, sharp at any size.
     """
 
     kind: ClassVar[str] = "picture"
     png: bytes
     caption: str
     alt: str
+    svg: bytes = b""
 
     def __post_init__(self) -> None:
         if not self.png.startswith(_SIGNATURE) or len(self.png) < 24:
@@ -232,6 +238,19 @@ class MapViewer:
 
 
 @dataclass(frozen=True)
+class Cards:
+    """Measures explained, each closed at first.
+
+    Parameters
+    ----------
+    cards : sequence of Card
+    """
+
+    kind: ClassVar[str] = "cards"
+    cards: Sequence[Card]
+
+
+@dataclass(frozen=True)
 class Case:
     """One of many of a kind, such as a participant, that opens when asked for.
 
@@ -272,6 +291,7 @@ Item = (
     | NotRun
     | Links
     | MapViewer
+    | Cards
     | Cases
 )
 """What a section holds."""

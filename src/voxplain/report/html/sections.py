@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from voxplain.errors import InputError
 from voxplain.report.html.items import (
+    Cards,
     Case,
     Cases,
     Code,
@@ -25,6 +26,7 @@ from voxplain.report.html.items import (
 )
 
 __all__ = [
+    "Cards",
     "Case",
     "Cases",
     "Code",

@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from voxplain.cortex import Cortex
 from voxplain.errors import InputError
 from voxplain.grid import Grid
 from voxplain.report.figures.brain.head import head_mask, tissue_grey
@@ -70,6 +71,8 @@ class Scenery:
         Its names.
     atlas : str
     truth : array (X, Y, Z), or None
+    cortex : Cortex or None
+        On which maps are laid as well.
     """
 
     grid: Grid
@@ -78,6 +81,7 @@ class Scenery:
     regions: Mapping[int, str] = field(default_factory=dict)
     atlas: str = ""
     truth: NDArray[np.float32] | None = None
+    cortex: Cortex | None = None
 
 
 def viewer_data(
@@ -141,7 +145,20 @@ def viewer_data(
     if scenery.truth is not None:
         truth, _ = to_ras(np.asarray(scenery.truth, dtype=np.float32), grid)
         told["truth"] = _bytes((truth > 0.5).astype(np.uint8))
+    if scenery.cortex is not None:
+        told["cortex"] = _surfaces(scenery.cortex)
     return safe_json(told)
+
+
+def _surfaces(cortex: Cortex) -> dict[str, str]:
+    """Pack surfaces in tenths of a mm, all x first, and faces as steps from the one before."""
+    pial, white, inflated = (
+        np.rint(10 * one.T).astype(np.int16) for one in (cortex.pial, cortex.white, cortex.inflated)
+    )
+    steps = np.diff(cortex.faces, axis=0, prepend=0).T.astype(np.int16)
+    named = {"pial": pial, "inward": white - pial, "inflated": inflated, "faces": steps}
+    packed = {name: _planes(values.ravel()) for name, values in named.items()}
+    return packed | {"sulcus": _bytes((cortex.sulcus > 0).astype(np.uint8))}
 
 
 def packed_maps(

@@ -71,8 +71,9 @@ _CALIBRATION: Final = (
     "calibration error is the mean distance from the line, weighted by the number of scans."
 )
 _CALIBRATION_FIGURE: Final = (
-    "Area: number of scans. Vertical lines: 95 % Wilson intervals. Support vector machines give no "
-    "probabilities and are left out."
+    "How often predictions are right against how probable they were said to be. On the dashed "
+    "line a model is calibrated. Area: number of scans. Vertical lines: 95 % Wilson intervals. "
+    "Support vector machines give no probabilities and are left out."
 )
 _IMPORTANCES: Final = (
     "What models on the table lose on held-out scans when one measure is shuffled, as their mean. "

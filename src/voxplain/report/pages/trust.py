@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Literal
 
-from voxplain.report.figures import power_curves
+from voxplain.report.figures import Printed, for_print, power_curves
 from voxplain.report.html.sections import (
     Fact,
     Finding,
@@ -20,10 +20,10 @@ from voxplain.report.html.sections import (
 )
 from voxplain.report.words.numbers import MISSING
 from voxplain.report.words.trust import figure, figure_text, rule_text, sentence
-from voxplain.results.trust import Call, MethodVerdict, Outcome, TrustResult
+from voxplain.results.trust import Call, Measurement, MethodVerdict, Outcome, TrustResult
 from voxplain.results.trust import Finding as Tested
 
-__all__ = ["trust_page", "trust_sections"]
+__all__ = ["power_figure", "trust_page", "trust_sections"]
 
 Standing = Literal["good", "weak", "chance", "plain"]
 
@@ -40,6 +40,11 @@ _HOW: Final = (
     "not tested is never counted as passed.",
     "Each test is held against its own null (shuffled truths, random maps as smooth, random "
     "networks) at 5 %, or against a threshold of the table of rules.",
+)
+_POWER: Final = (
+    "How well the network tells the planted effect, how well each method's mean map finds it, and "
+    "how far mean maps of different folds agree, by the number of scans. A ring marks the number "
+    "from which on a method's map exceeds 95 % of random maps."
 )
 _CITED: Final = (
     "Maps were judged with voxplain {version}, rules edition {edition}: {tests}. Seed {seed}."
@@ -104,14 +109,38 @@ def trust_sections(result: TrustResult) -> list[Section]:
 
 
 def _asides(result: TrustResult) -> list[Section]:
-    """Show what no rule judges: how many scans are needed."""
-    items: list[Item] = []
+    """Show what no rule judges: how many scans are needed, and layers without a planted effect."""
+    power: list[Item] = []
     for one in result.asides:
-        items.append(Text((one.words,)))
-        if one.test == "power" and one.figures.get("points"):
-            png = power_curves(one.figures["points"], one.figures["labels"])
-            items.append(Picture(png, "Power: the planted effect by number of scans.", one.words))
-    return [Section("How many scans are needed", "power", items)] if items else []
+        if one.test == "power":
+            power.append(Text((one.words,)))
+        if drawn := power_figure(one):
+            power += [Picture(drawn.png, _POWER, one.words, drawn.svg), _passes(one)]
+    layers = tuple(one.words for one in result.asides if one.test == "layers")
+    found = [Section("How many scans are needed", "power", power)] if power else []
+    return found + ([Section("Layer by layer", "layers", [Text(layers)])] if layers else [])
+
+
+def power_figure(measured: Measurement) -> Printed | None:
+    """Draw the power curve; None where there is none."""
+    figures = measured.figures
+    if measured.test != "power" or not figures.get("points"):
+        return None
+    with for_print() as made:
+        png = power_curves(figures["points"], figures["labels"], figures["passes_from"])
+    return Printed(made[0].svg, png)
+
+
+def _passes(measured: Measurement) -> Table:
+    """Say of each method with how many scans it finds the effect."""
+    figures = measured.figures
+    rows = tuple(
+        (label, MISSING if (number := figures["passes_from"].get(name)) is None else number)
+        for name, label in figures["labels"].items()
+    )
+    asked = ", ".join(str(one["scans"]) for one in figures["points"])
+    caption = f"Number of scans from which on the mean map finds the effect, of {asked}"
+    return Table(("method", "scans"), rows, caption=caption)
 
 
 def _first_standing(result: TrustResult) -> Standing:

@@ -142,6 +142,16 @@ ENTRIES: Final = r"""
   pages = {116189},
   doi = {10.1016/j.neuroimage.2019.116189}
 }
+@article{fischl1999,
+  author = {Fischl, Bruce and Sereno, Martin I. and Dale, Anders M.},
+  title = {Cortical surface-based analysis {II}: inflation, flattening, and a surface-based
+    coordinate system},
+  journal = {NeuroImage},
+  year = {1999},
+  volume = {9},
+  pages = {195--207},
+  doi = {10.1006/nimg.1998.0396}
+}
 @article{HCPEx,
   author = {Huang, Chu-Chung and Rolls, Edmund T. and Feng, Jianfeng and Lin, Ching-Po},
   title = {An extended {Human} {Connectome} {Project} multimodal parcellation atlas of the human

@@ -52,6 +52,8 @@ def cell(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, tuple | list) and len(value) == 2:
         return interval(value)
+    if isinstance(value, int):
+        return str(value).replace("-", "−")
     if not isinstance(value, float):
         return str(value)
     if value != 0 and not 5e-4 <= abs(value) < 1e5:

@@ -162,6 +162,10 @@ def _known(value: float | None) -> TypeGuard[float]:
     return value is not None and math.isfinite(value)
 
 
+_LINE = "Grey dashes: chance."
+_LINES = "Grey dashes: chance; green ones: the best that any model can reach on these scans."
+
+
 def scores_caption(fit: FitResult) -> str:
     """Say what the marks of the figure of scores are, those alone that are there."""
     score = "accuracy" if fit.class_names else f"mean absolute error of {fit.outcome}"
@@ -175,6 +179,8 @@ def scores_caption(fit: FitResult) -> str:
     said.append("Lines: 95 % intervals.")
     if fit.folds < fit.scans and any(one.folds_ci for one in judged):
         said.append("Small dots: single folds.")
+    if fit.class_names:
+        said.append(_LINES if fit.ceiling else _LINE)
     if fit.confounds and fit.confounds.alone:
         said.append("Diamonds: a linear model of confounds without any image.")
     return " ".join(said)

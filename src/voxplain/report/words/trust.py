@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from voxplain.results.trust import Finding, Measurement
 
 __all__ = ["figure", "figure_text", "rule_text", "sentence"]
@@ -15,8 +17,9 @@ def figure(value: float | None) -> str:
     if value is None:
         return _DASH
     if 0 < value < _SMALL:
-        return f"< {_SMALL}"
-    return f"{value:.0f}" if float(value).is_integer() else f"{value:.3f}".rstrip("0").rstrip(".")
+        return f"<\u00a0{_SMALL}"
+    text = f"{value:.0f}" if float(value).is_integer() else f"{value:.3f}".rstrip("0").rstrip(".")
+    return text.replace("-", "−")
 
 
 def figure_text(measurement: Measurement) -> str:
@@ -27,8 +30,10 @@ def figure_text(measurement: Measurement) -> str:
 
 
 def sentence(text: str) -> str:
-    """Begin with a capital and end with a full stop."""
-    return text[:1].upper() + text[1:].rstrip(".") + "." * bool(text)
+    """Begin with a capital and end with a full stop; minus signs are such, and none is of 0."""
+    said = re.sub(r"(?<![\w.])-(?=0?\.?\d)", "−", text)
+    said = re.sub(r"−(0\.0+)(?![\d])", r"\1", said)
+    return said[:1].upper() + said[1:].rstrip(".") + "." * bool(said)
 
 
 def rule_text(finding: Finding) -> str:

@@ -96,6 +96,10 @@ class Removal:
     p : float
         Share of the random maps, this map counted among them, whose area is at least as large.
     draws : int
+    changes_random : tuple of float, logit
+        Median of the changes of random maps at each share.
+    changes_95 : tuple of float, logit
+        Their 95th percentile at each share.
     """
 
     kind: Kind
@@ -110,6 +114,8 @@ class Removal:
     area_95: float
     p: float
     draws: int
+    changes_random: tuple[float, ...] = field(default=(), repr=False)
+    changes_95: tuple[float, ...] = field(default=(), repr=False)
 
     @property
     def above_chance(self) -> bool:
@@ -231,6 +237,8 @@ def _removed(
         area_95=float(np.quantile(null, 0.95, method="higher")),
         p=float(np.mean(areas >= areas[0])),
         draws=test.draws,
+        changes_random=tuple(np.median(changes[1:], axis=0).tolist()),
+        changes_95=tuple(np.quantile(changes[1:], 0.95, axis=0, method="higher").tolist()),
     )
 
 

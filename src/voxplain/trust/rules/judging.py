@@ -12,6 +12,8 @@ from voxplain.trust.rules.table import RULES
 __all__ = ["apply", "judge_method"]
 
 _ROUNDING = 1e-9
+# The one test that shows that a method finds what is there, and how many others weigh against it.
+_SHOWN_BY, _AGAINST = "spike-in", 2
 
 
 def apply(measurement: Measurement, rules: Mapping[str, Rule] = RULES) -> Finding:
@@ -52,7 +54,9 @@ def judge_method(
 
     One decisive test that failed, of the method or of the study, is enough not to believe it. Where
     a decisive test was not done, or another failed, there is a reason for care. A method of which
-    no decisive test was done is not tested, whatever else is known.
+    no decisive test was done is not tested, whatever else is known; nor is one that failed two of
+    its tests or more that ask for care where no planted effect could show that it finds things:
+    it may be right for all that is known, and there is as much against it as for it.
 
     Parameters
     ----------
@@ -71,18 +75,27 @@ def judge_method(
     lost = [one for one in decisive if one.outcome == "fail"]
     care = [one for one in both if one.rule.weight == "care" and one.outcome == "fail"]
     open_ = [one for one in decisive if one.outcome == "not tested"]
+    against = [one for one in care if one in own]
+    unshown = any(one.rule.test == _SHOWN_BY for one in open_)
     own_done = [one for one in decisive if one in own and one.outcome != "not tested"]
     call: Call
     if lost:
         call, why = "do not believe", " ".join(_reason(one) for one in lost)
     elif not own_done:
         call, why = "not tested", "None of its decisive tests was done."
+    elif unshown and len(against) >= _AGAINST:
+        why = (
+            f"It failed {' and '.join(one.rule.test for one in against)}, and no planted effect "
+            f"has shown that it finds things. {' '.join(_reason(one) for one in care)}"
+        )
+        call = "not tested"
     elif care or open_:
         call, why = "believe with care", " ".join(_reason(one) for one in care)
     else:
-        call, why = "believe", "All tests were passed."
-    if open_ and call != "not tested":
-        names = ", ".join(one.rule.test for one in open_)
+        call, why = "believe", "All tests that were done were passed."
+    left = open_ if call != "believe" else [one for one in both if one.outcome == "not tested"]
+    if left and own_done:
+        names = ", ".join(one.rule.test for one in left)
         why = f"{why} Not tested: {names}.".strip()
     return MethodVerdict(method, label, call, f"{label}: {call}. {why}", tuple(own))
 

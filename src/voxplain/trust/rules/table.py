@@ -10,7 +10,7 @@ from voxplain.trust.rules.of_study import STUDY_RULES
 
 __all__ = ["EDITION", "RULES"]
 
-EDITION: Final = "2"
+EDITION: Final = "3"
 
 RULES: Final = MappingProxyType({rule.test: rule for rule in (*STUDY_RULES, *METHOD_RULES)})
 """By the name of the test, in the order in which they are told."""

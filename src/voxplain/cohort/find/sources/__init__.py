@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from voxplain.cohort.find.sources.bids import from_bids
+from voxplain.cohort.find.sources.bids import bids_scans, from_bids
 from voxplain.cohort.find.sources.cat12 import from_cat12
 from voxplain.cohort.find.sources.freesurfer import from_freesurfer
 from voxplain.cohort.find.sources.hcp import from_hcp
@@ -12,6 +12,7 @@ from voxplain.cohort.find.sources.openbhb import from_openbhb
 from voxplain.cohort.find.sources.table import from_table
 
 __all__ = [
+    "bids_scans",
     "from_bids",
     "from_cat12",
     "from_freesurfer",

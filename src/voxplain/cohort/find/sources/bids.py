@@ -17,7 +17,7 @@ from voxplain.errors import InputError, VoxplainWarning
 from voxplain.images.files import ImageFile
 from voxplain.pointers import is_named
 
-__all__ = ["from_bids"]
+__all__ = ["bids_scans", "from_bids"]
 
 _SUFFIX = re.compile(r"_T1w\.nii(\.gz)?$")
 _NATIVE = "native"
@@ -107,6 +107,34 @@ def from_bids(
     VoxplainWarning
         If some of the scans have a brain mask beside them, and others none.
     """
+    scans, gone = bids_scans(folder, session, space, all_scans)
+    table = read_table(participants or _participants(folder))
+    found = listing(scans, table, label, coding, gone)
+    _say_who_has_no_mask(found.scans)
+    return found
+
+
+def bids_scans(
+    folder: Path, session: str | None = None, space: str | None = None, all_scans: bool = False
+) -> tuple[list[Scan], list[Exclusion]]:
+    """Find the T1w scans of a BIDS dataset, whatever is known of the participants.
+
+    Parameters
+    ----------
+    folder, session, space, all_scans
+        See `from_bids`.
+
+    Returns
+    -------
+    scans : list of Scan
+    gone : list of Exclusion
+        Sessions and runs that are not used.
+
+    Raises
+    ------
+    InputError
+        As `from_bids`, but for the table.
+    """
     images = _in_space(_images(folder), space, folder)
     chosen, gone = _chosen(images, session, all_scans)
     scans = []
@@ -116,10 +144,7 @@ def from_bids(
         if all_scans:
             scan = replace(scan, session=image.session, run=image.run)
         scans.append(scan)
-    table = read_table(participants or _participants(folder))
-    found = listing(scans, table, label, coding, gone)
-    _say_who_has_no_mask(found.scans)
-    return found
+    return scans, gone
 
 
 def _say_who_has_no_mask(scans: Sequence[Scan]) -> None:

@@ -36,6 +36,8 @@ _EYE_PERCENTILE: Final = 99.5
 # The anatomy stays visible under a map that is strong everywhere.
 _OPAQUE: Final = 0.85
 _BAR_GREY: Final = 0.62
+_NARROW: Final = 1.0
+_LONG: Final = 5
 
 
 @dataclass(frozen=True)
@@ -236,6 +238,10 @@ def colour_bar(
     mute(axes, keep="bottom")
     axes.spines["bottom"].set_visible(False)
     ticks = [low, 0.0, look.top] if look.signed else [0.0, look.top]
+    narrow = box[2] * figure.get_figwidth() < _NARROW
+    if narrow and len(number(look.top)) > _LONG:
+        # Long numbers at the ends leave no room for the zero between them.
+        ticks = [ticks[0], look.top]
     axes.set_xticks(ticks, [number(t) for t in ticks])
     axes.tick_params(length=2, pad=1.5, labelsize=7)
     if unit:

@@ -26,8 +26,14 @@ _COLOURS: Final = (BLUE, ACCENT, "#009e73", "#cc79a7", "#e69f00", "#56b4e9", INK
 _CHANCE: Final = 0.5
 
 
-def power_curves(points: Sequence[Mapping[str, Any]], labels: Mapping[str, str]) -> bytes:
+def power_curves(
+    points: Sequence[Mapping[str, Any]],
+    labels: Mapping[str, str],
+    passes_from: Mapping[str, int | None],
+) -> bytes:
     """Draw how a planted effect is learned, found and found again with more and more scans.
+
+    A ring marks the number of scans from which on a method finds it.
 
     Parameters
     ----------
@@ -35,6 +41,8 @@ def power_curves(points: Sequence[Mapping[str, Any]], labels: Mapping[str, str])
         The fields of `voxplain.pipeline.trust.trial.Trial`, fewest scans first.
     labels : mapping of str to str
         By method, how it is called.
+    passes_from : mapping of str to int or None
+        By method; None where it finds the effect with none of the numbers.
 
     Returns
     -------
@@ -53,7 +61,10 @@ def power_curves(points: Sequence[Mapping[str, Any]], labels: Mapping[str, str])
         left, middle, right = figure.subplots(1, 3)
         _accuracy(left, points)
         for colour, (name, label) in zip(_COLOURS * len(labels), labels.items(), strict=False):
-            _curve(middle, points, name, "average_precision", colour, label)
+            number = passes_from.get(name)
+            told = f"{label}: {'never' if number is None else f'from {number}'}"
+            _curve(middle, points, name, "average_precision", colour, told)
+            _ring(middle, points, name, number, colour)
             _curve(right, points, name, "stable", colour, label)
         known = points[-1]["maps"]
         if known:
@@ -87,6 +98,16 @@ def _accuracy(axes: Axes, points: Sequence[Mapping[str, Any]]) -> None:
     axes.set_title("Effect learned")
     axes.set_ylabel("held-out accuracy")
     axes.set_ylim(0, 1.02)
+
+
+def _ring(
+    axes: Axes, points: Sequence[Mapping[str, Any]], method: str, number: int | None, colour: str
+) -> None:
+    """Mark the point from which on a method passes."""
+    for one in points:
+        if one["scans"] == number and method in one["maps"]:
+            value = one["maps"][method]["average_precision"]
+            axes.plot([one["scans"]], [value], "o", mfc="none", mec=colour, ms=8, mew=1.2)
 
 
 def _curve(

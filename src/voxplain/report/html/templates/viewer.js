@@ -49,6 +49,18 @@
     return minus(size >= 1e-3 && size < 1e4 ? String(Number(value.toPrecision(3))) : value.toExponential(2));
   };
 
+  const inverted = (a) => {
+    const minor = (r, c) => {
+      const [i, j] = [(r + 1) % 3, (r + 2) % 3], [k, l] = [(c + 1) % 3, (c + 2) % 3];
+      return a[i][k] * a[j][l] - a[i][l] * a[j][k];
+    };
+    const det = a[0][0] * minor(0, 0) + a[0][1] * minor(0, 1) + a[0][2] * minor(0, 2);
+    return [0, 1, 2].map((r) => {
+      const row = [0, 1, 2].map((c) => minor(c, r) / det);
+      return [...row, -(row[0] * a[0][3] + row[1] * a[1][3] + row[2] * a[2][3])];
+    });
+  };
+
   class Viewer {
     constructor(root) {
       this.root = root;
@@ -58,6 +70,7 @@
       this.stride = [1, X, X * Y];
       const a = this.data.affine;
       this.size = [0, 1, 2].map((c) => Math.hypot(a[0][c], a[1][c], a[2][c]));
+      this.fromMm = inverted(a);
       this.cache = new Map();
       this.part = (name) => root.querySelector(`[data-part="${name}"]`);
       this.canvases = PLANES.map((plane) => this.part(plane.name));
@@ -73,6 +86,12 @@
         this.labels = this.data.atlas ? await numbers(this.data.atlas.data) : null;
         this.truth = this.data.truth ? await inflate(this.data.truth) : null;
         await this.show(this.data.maps[0], true);
+        if (this.data.cortex) {
+          const cortex = new CortexView(this);
+          await cortex.load(this.data.cortex, numbers, inflate);
+          this.cortex = cortex;
+          cortex.paint();
+        }
       } catch (error) {
         this.say(`The maps cannot be shown: ${error.message}. The figures below show them.`);
       }
@@ -95,6 +114,7 @@
       if (!colours.options.length) colours.replaceChildren(...Object.keys(COLOURS).map((n) => new Option(n, n)));
       this.part("truth").closest("label").hidden = !this.data.truth;
       this.part("regions").closest("label").hidden = !this.data.atlas;
+      this.part("cortex-panel").hidden = !this.data.cortex;
     }
 
     listen() {
@@ -215,6 +235,28 @@
       return [0, 1, 2].map((r) => a[r][0] * this.at[0] + a[r][1] * this.at[1] + a[r][2] * this.at[2] + a[r][3]);
     }
 
+    // The voxel of a place, none outside the box.
+    voxel(mm) {
+      const at = this.fromMm.map((row) => Math.round(row[0] * mm[0] + row[1] * mm[1] + row[2] * mm[2] + row[3]));
+      return at.every((x, k) => x >= 0 && x < this.shape[k]) ? at : null;
+    }
+
+    goTo(mm) {
+      const at = this.voxel(mm);
+      if (!at) return;
+      this.at = at;
+      this.draw();
+    }
+
+    wordsAt(mm, value) {
+      const [x, y, z] = mm.map((one) => minus(String(Math.round(one)))), at = this.voxel(mm);
+      const place = `x ${x}, y ${y}, z ${z} mm`, i = at ? at[0] + this.stride[1] * at[1] + this.stride[2] * at[2] : -1;
+      if (!this.grey[i]) return `${place}: outside the head`;
+      const region = this.labels ? this.data.atlas.names[this.labels[i]].replace(/_/g, " ") || "outside regions" : "";
+      const said = this.map.p ? `p = ${this.text(value)}` : `${this.text(value)} ${this.map.unit}`;
+      return `${place}: ${said}${region ? `; ${region}` : ""}`;
+    }
+
     text(value) {
       return this.map.p ? short(Math.pow(10, -value)) : short(value);
     }
@@ -231,14 +273,10 @@
       this.limit = (Number(this.part("threshold").value) / 100) * this.map.top;
       this.alpha = Number(this.part("opacity").value) / 100;
       PLANES.forEach((plane, n) => this.cut(plane, this.canvases[n]));
+      if (this.cortex) this.cortex.paint();
       this.bar();
-      const i = this.index(), value = this.values16[i] * this.map.step;
-      const mm = this.mm().map((x) => minus(String(Math.round(x))));
-      const region = this.labels ? this.data.atlas.names[this.labels[i]].replace(/_/g, " ") || "outside regions" : "";
-      const outside = !this.grey[i], sign = this.map.p ? "p = " : "";
-      const unit = this.map.p ? "" : ` ${this.map.unit}`;
-      const place = `x ${mm[0]}, y ${mm[1]}, z ${mm[2]} mm`;
-      this.say(`${this.note || ""}${place}: ${outside ? "outside the head" : `${sign}${this.text(value)}${unit}${region ? `; ${region}` : ""}`}`);
+      const i = this.index(), mm = this.mm().map((x) => minus(String(Math.round(x))));
+      this.say(`${this.note || ""}${this.wordsAt(this.mm(), this.values16[i] * this.map.step)}`);
       PLANES.forEach((plane) => {
         const slider = this.part(`at-${plane.axis}`);
         slider.value = this.at[plane.axis];

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from voxplain.report.html.sections import Item, NotRun, Picture, Table, Text
+from voxplain.report.html.sections import Cards, Item, NotRun, Picture, Table, Text
 from voxplain.report.pages.study.captions import caption_of
 from voxplain.report.pages.study.models import nested
-from voxplain.report.pages.study.numbers import agreed, deleted, finding_of
+from voxplain.report.pages.study.numbers import agreed, finding_of, removed, uncurved
 from voxplain.report.pages.study.shown import Shown
 from voxplain.report.pages.trust import trust_sections
+from voxplain.report.words.cards import cards_of
 from voxplain.report.words.numbers import share
 from voxplain.report.words.trust import figure, figure_text, rule_text, sentence
 from voxplain.results.study import StudyFound
@@ -55,6 +56,7 @@ def agreement(found: StudyFound, shown: Shown) -> list[Item]:
             )
         )
     )
+    items.append(Cards(cards_of(["agreement"])))
     return items
 
 
@@ -63,9 +65,17 @@ def faithfulness(found: StudyFound, shown: Shown) -> list[Item]:
     if not found.trust:
         return [NotRun("Faithfulness was not measured.", f"voxplain trust {found.path}")]
     items: list[Item] = []
-    if "deletion" in shown.pictures and deleted(found.trust):
-        caption = caption_of("deletion", found)
-        items.append(Picture(shown.pictures["deletion"], caption, "What deletion costs."))
+    if "removal" in shown.pictures and removed(found.trust):
+        caption = caption_of("removal", found)
+        alt = "Curves of deletion and insertion; the table below has their means."
+        items.append(Picture(shown.pictures["removal"], caption, alt))
+    if before := uncurved(found.trust):
+        items.append(
+            NotRun(
+                f"Curves of {', '.join(before)} were not kept by the version that tested them.",
+                f"voxplain trust {found.path} --replace",
+            )
+        )
     rows = _faithful(found.trust)
     if rows:
         items.append(Table(("method", "test", "figure", "chance", "rule", "in words"), rows))
@@ -81,6 +91,8 @@ def faithfulness(found: StudyFound, shown: Shown) -> list[Item]:
                 f"voxplain trust {found.path} --budget 1h",
             )
         )
+    if rows:
+        items.append(Cards(cards_of(_FAITHFUL)))
     return items
 
 
@@ -104,4 +116,12 @@ def trust_tests(found: StudyFound, shown: Shown) -> list[Item]:
     """Show all tests of the verdict, and by which rules."""
     if not found.trust:
         return [NotRun("The maps were not tested.", f"voxplain trust {found.path}")]
-    return nested(trust_sections(found.trust), without="")
+    elsewhere = {"agreement", *_FAITHFUL}
+    done = [
+        one.rule.test
+        for method in found.trust.methods
+        for one in method.findings
+        if one.measurement.value is not None and one.rule.test not in elsewhere
+    ]
+    items = nested(trust_sections(found.trust), without="")
+    return [*items, Cards(cards)] if (cards := cards_of(done)) else items

@@ -8,6 +8,7 @@ from voxplain.report.html.sections import Code, Heading, Item, Text
 from voxplain.report.pages.demo_words import listed
 from voxplain.report.pages.study.claim import checklist
 from voxplain.report.pages.study.shown import Shown
+from voxplain.report.words.group import effect_words
 from voxplain.report.words.numbers import cell
 from voxplain.report.words.references import bibtex, cited
 from voxplain.report.words.scores import INTERVALS
@@ -49,9 +50,17 @@ def methods_text(found: StudyFound) -> list[str]:
     out = [part for part in parts if part]
     versions = ", ".join(f"{name} {version}" for name, version in found.versions.items())
     if found.atlas:
+        drawn = any(value.ranks for one in found.regions for value in one.values)
         out.append(
             f"Regions. Maps were summed up by the regions of {found.atlas} [@{found.atlas}]; "
-            "intervals of their means are Student's, over scans."
+            "intervals of their means are Student's, over participants"
+            + "; those of ranks are of bootstrap draws of the participants" * drawn
+            + "."
+        )
+    if found.means and not found.off_cortex:
+        out.append(
+            "Surfaces. Mean maps were read between the pial and the white surface of fsaverage5 "
+            "[@fischl1999], brought from MNI305 to MNI152, and averaged over the depth."
         )
     out.append(f"All was done with voxplain [@voxplain] ({versions or 'version unknown'}).")
     return out
@@ -118,10 +127,9 @@ def _training(found: StudyFound) -> str:
 def _maps(found: StudyFound) -> str:
     if not found.means:
         return ""
-    rule = found.means[0].rule
-    target = {"own": "its own class", "predicted": "the predicted class"}.get(
-        rule, rule or "its class"
-    )
+    words = {"own": "its own class", "predicted": "the predicted class", "": "its class"}
+    rules = dict.fromkeys(one.rule for one in found.means)
+    target = " and for ".join(words.get(rule, rule) for rule in rules)
     each = []
     for one in found.methods.values():
         options = _options(one.options)
@@ -156,7 +164,7 @@ def _tested(test: GroupTest) -> str:
     statistics = listed(_TESTED.get(name, name) for name in told["found"])
     smoothed = asked.get("fwhm_mm") or 0
     only = f" of {asked['only']} alone" if asked.get("only") else ""
-    what = f"The model was {asked.get('model', 'unknown')!r}, tested for {told['effect']}{only}"
+    what = f"The model was {asked.get('model', 'unknown')!r}, tested for {effect_words(test)}{only}"
     count = told["permutations"]
     if told["null"] != "permutation":
         how = f"against {count} studies whose networks learnt nothing"

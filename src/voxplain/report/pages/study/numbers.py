@@ -1,10 +1,14 @@
-"""What the report draws from a verdict: agreement between methods, and what deletion costs."""
+"""What the report draws from a verdict: agreement between methods, and what removal costs."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from voxplain.results.study import RemovalCurve
 from voxplain.results.trust import Finding, MethodVerdict, TrustResult
 
-__all__ = ["agreed", "deleted", "finding_of"]
+__all__ = ["agreed", "finding_of", "removed", "uncurved"]
 
 
 def finding_of(method: MethodVerdict, test: str) -> Finding | None:
@@ -31,12 +35,23 @@ def agreed(trust: TrustResult) -> tuple[list[str], dict[tuple[int, int], float]]
     return [one.label for one in trust.methods], values
 
 
-def deleted(trust: TrustResult) -> list[tuple[str, float, float]]:
-    """Give, for each method that was tested, what deletion costs, and what random maps cost."""
+def removed(trust: TrustResult) -> list[RemovalCurve]:
+    """Give the curves of deletion and insertion of each method, where they were kept."""
     rows = []
     for method in trust.methods:
-        found = finding_of(method, "deletion") or finding_of(method, "faithfulness")
-        figures = found.measurement.figures if found else {}
-        if "lost" in figures and "random" in figures:
-            rows.append((method.label, float(figures["lost"]), float(figures["random"])))
+        figures = _deleted(method)
+        for kind, told in (figures.get("curves") or {}).items():
+            values = {name: tuple(map(float, one)) for name, one in told.items()}
+            rows.append(RemovalCurve(method.label, kind, **values))
     return rows
+
+
+def uncurved(trust: TrustResult) -> list[str]:
+    """Name the methods that were tested by deletion, and whose curves were not kept."""
+    told = {one.label: _deleted(one) for one in trust.methods}
+    return [label for label, figures in told.items() if figures and "curves" not in figures]
+
+
+def _deleted(method: MethodVerdict) -> Mapping[str, Any]:
+    found = finding_of(method, "deletion") or finding_of(method, "faithfulness")
+    return found.measurement.figures if found else {}

@@ -14,6 +14,8 @@ from voxplain.report.html.sections import (
 )
 from voxplain.report.pages.demo_words import listed
 from voxplain.report.pages.study.shown import Shown
+from voxplain.report.words.group import effect_words
+from voxplain.report.words.maps import shown_label
 from voxplain.report.words.scores import at_chance, score_cell
 from voxplain.results.study import StudyFound
 from voxplain.results.trust import CALL_WORDS, Call
@@ -140,16 +142,17 @@ def _flow(found: StudyFound) -> Table:
         fit = found.fit
         repeats = f", {fit.repeats} repeats" * (fit.repeats > 1)
         rows.append(("predicted while held out", fit.scans, f"{fit.folds} folds{repeats}"))
-    explained: dict[str, int] = {}
+    explained: dict[tuple[str, str], int] = {}
     for one in found.means:
-        explained[one.label] = explained.get(one.label, 0) + one.scans
-    rows += [("explained", count, label) for label, count in explained.items()]
+        name = shown_label(one, found.means), one.rule
+        explained[name] = explained.get(name, 0) + one.scans
+    rows += [("explained", count, label) for (label, _), count in explained.items()]
     for test in found.tests:
         rows.append(
             (
                 "tested over scans",
                 test.told["scans"],
-                f"{test.label}, {test.target}: {test.told['effect']}",
+                f"{test.label}, {test.target}: {effect_words(test)}",
             )
         )
     return Table(("step", "scans", "which"), tuple(rows), caption="Flow of the data")

@@ -8,10 +8,11 @@ from typing import Final
 
 from voxplain.report.html.sections import Fact, Item, Page, Section
 from voxplain.report.pages.study.belief import agreement, faithfulness, trust_tests
-from voxplain.report.pages.study.maps import group, maps, regions, truth
+from voxplain.report.pages.study.maps import group, maps, truth
 from voxplain.report.pages.study.methods import methods
 from voxplain.report.pages.study.models import accuracy, features, masked
 from voxplain.report.pages.study.opening import asked, verdict
+from voxplain.report.pages.study.regions import regions
 from voxplain.report.pages.study.repeat import repeat
 from voxplain.report.pages.study.shown import Shown
 from voxplain.report.pages.study.subjects import subjects

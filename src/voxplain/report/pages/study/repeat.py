@@ -21,6 +21,39 @@ _SCHEDULE = {
     "patience": "--patience",
     "precision": "--precision",
 }
+_EXPLAIN = {
+    "layer": ("--layer", "auto"),
+    "option": ("--option", []),
+    "sample": ("--sample", None),
+    "precision": ("--precision", "auto"),
+    "atlas": ("--atlas", []),
+    "move_atlas": ("--move-atlas", False),
+}
+_GROUP = {
+    "model": ("--model", "class"),
+    "contrast": ("--contrast", None),
+    "blocks": ("--blocks", "auto"),
+    "methods": ("--method", []),
+    "target": ("--target", None),
+    "network": ("--network", None),
+    "only": ("--only", None),
+    "statistics": ("--statistic", ["voxel", "mass", "tfce"]),
+    "permutations": ("--permutations", 5000),
+    "fast": ("--fast", False),
+    "fwhm": ("--fwhm", 0.0),
+    "cluster_p": ("--cluster-p", 0.001),
+    "atlas": ("--atlas", "AAL"),
+    "null": ("--null", "permutation"),
+    "null_studies": ("--null-study", []),
+    "null_networks": ("--null-networks", 19),
+    "transform": ("--transform", None),
+    "fold_means": ("--fold-means", False),
+    "conjunction": ("--conjunction", False),
+    "device": ("--device", "cpu"),
+}
+_OPTIONS = "options"
+_FAST = 500
+_BEFORE = " Tests by an earlier version, which kept no options, are left out."
 
 
 def repeat(found: StudyFound, shown: Shown) -> list[Item]:
@@ -31,9 +64,10 @@ def repeat(found: StudyFound, shown: Shown) -> list[Item]:
         items += [
             Text(
                 (
-                    "From the options that the study keeps of each part; what it does not keep, "
-                    "such as --contrast and --blocks of a test, is left out. The same seeds give "
-                    "the same figures on the same machine.",
+                    "From the options that the study keeps of each part. The same seeds give the "
+                    "same figures on the same machine."
+                    + _BEFORE
+                    * any(_OPTIONS not in test.told for test in found.tests),
                 )
             ),
             Code("\n".join(lines)),
@@ -67,8 +101,12 @@ def commands(found: StudyFound) -> list[str]:
             ]
             for method in run["group"]:
                 line += ["--method", method]
-            out.append([*line, *_seed(run)])
-    out.extend(_group(found.path, test.request) for test in found.tests)
+            out.append([*line, *_flags(run.get(_OPTIONS, {}), _EXPLAIN), *_seed(run)])
+    for test in found.tests:
+        line = _group(found.path, test.told.get(_OPTIONS))
+        # A call tests the maps of several methods.
+        if line and line not in out:
+            out.append(line)
     if found.reclassify:
         asked = found.reclassify.options
         line = ["reclassify", found.path, "--network", found.reclassify.network]
@@ -94,9 +132,7 @@ def _fit(path: str, options: Mapping[str, Any]) -> list[str]:
     line = ["fit", path]
     for name in options.get("networks", ()):
         line += ["--network", str(name)]
-    for key, (flag, default) in _FIT.items():
-        if options.get(key, default) != default:
-            line += [flag, str(options[key])]
+    line += _flags(options, _FIT)
     schedule = options.get("schedule") or {}
     for key, flag in _SCHEDULE.items():
         if schedule.get(key) not in (None, "auto", 1):
@@ -112,21 +148,25 @@ def _fit(path: str, options: Mapping[str, Any]) -> list[str]:
     return [*line, *_seed(options)]
 
 
-def _group(path: str, asked: Mapping[str, Any]) -> list[str]:
-    line = ["group", path]
-    for key, flag in (
-        ("method", "--method"),
-        ("target", "--target"),
-        ("model", "--model"),
-        ("only", "--only"),
-    ):
-        if asked.get(key):
-            line += [flag, str(asked[key])]
-    test = asked.get("test", {})
-    if test.get("fast"):
-        line.append("--fast")
-    if test.get("permutations"):
-        line += ["--permutations", str(test["permutations"])]
-    if asked.get("fwhm_mm"):
-        line += ["--fwhm", f"{asked['fwhm_mm']:g}"]
-    return [*line, *_seed(test)]
+def _group(path: str, asked: Mapping[str, Any] | None) -> list[str]:
+    if asked is None:
+        return []
+    test = asked["test"]
+    drawn = None if test["fast"] and test["permutations"] == _FAST else test["permutations"]
+    told = {**asked, **test, "permutations": drawn}
+    return ["group", path, *_flags(told, _GROUP), *_seed(test)]
+
+
+def _flags(asked: Mapping[str, Any], known: Mapping[str, tuple[str, Any]]) -> list[str]:
+    """Write the options that are not as they are by default."""
+    line = []
+    for key, (flag, default) in known.items():
+        value = asked.get(key)
+        if value is None or value == default:
+            continue
+        if value is True:
+            line.append(flag)
+            continue
+        for one in value if isinstance(value, list) else [value]:
+            line += [flag, f"{one:g}" if isinstance(one, float) else str(one)]
+    return line

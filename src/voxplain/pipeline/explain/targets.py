@@ -13,7 +13,7 @@ from voxplain.pipeline.explain.options import ScanOptions
 from voxplain.pipeline.fit.fitted import Fitted
 from voxplain.volume import Cohort
 
-__all__ = ["rule_of", "sample_of", "targets_of", "unit_asked"]
+__all__ = ["rule_of", "sample_of", "target_of", "unit_for"]
 
 OWN = "own"
 
@@ -34,8 +34,8 @@ def sample_of(cohort: Cohort, count: int | None, seed: int) -> frozenset[int]:
     return frozenset(order[:count].tolist())
 
 
-def unit_asked(options: ScanOptions, fitted: Fitted) -> str | None:
-    """Tell the unit of a network's number; None where it tells classes apart."""
+def unit_for(options: ScanOptions, fitted: Fitted) -> str | None:
+    """Return the unit of the number that the networks give, None for classes."""
     return None if fitted.class_names else options.unit or unit_of(fitted.outcome)
 
 
@@ -58,8 +58,8 @@ def rule_of(options: ScanOptions, fitted: Fitted) -> str:
     return names[target] if isinstance(target, int) else target
 
 
-def targets_of(options: ScanOptions, cohort: Cohort, fitted: Fitted) -> TargetLike:
-    """Tell what is explained of the scans that a network held out."""
+def target_of(options: ScanOptions, cohort: Cohort, fitted: Fitted) -> TargetLike:
+    """Return what is explained in the scans that a fold held out."""
     if not fitted.class_names:
         return Output(fitted.outcome, *fitted.scale)
     if options.target == OWN:

@@ -1,0 +1,1 @@
+"""Long runs in parts: what is fixed for all of them, who does which, and how far each is."""

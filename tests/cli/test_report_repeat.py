@@ -1,0 +1,106 @@
+"""How to repeat a study: the commands that its report writes do what was done."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from voxplain.pipeline.group.options import GroupOptions
+from voxplain.pipeline.group.run import GroupFound
+from voxplain.report.pages.study.repeat import commands
+from voxplain.results.study import GroupTest, StudyFound
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def asked(run: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[..., GroupOptions]:
+    """What ``voxplain group`` is asked for by a command line."""
+    seen: list[GroupOptions] = []
+
+    def take(options: GroupOptions, *_: Any) -> GroupFound:
+        seen.append(options)
+        return GroupFound({}, {}, {})
+
+    monkeypatch.setattr("voxplain.pipeline.group.run.group_study", take)
+
+    def ask(*arguments: object) -> GroupOptions:
+        code, _, error = run(*arguments)
+        assert (code, error) == (0, "")
+        return seen[-1]
+
+    return ask
+
+
+def repeated(*tests: GroupOptions) -> list[list[str]]:
+    made = [
+        GroupTest(f"group/{i}-{method}", method, "case", {"options": one.told()}, {})
+        for i, one in enumerate(tests)
+        for method in ("Gradient", "SmoothGrad")
+    ]
+    lines = [shlex.split(one) for one in commands(StudyFound("s", "a study", tests=tuple(made)))]
+    assert lines.pop() == ["voxplain", "report", "a study"]
+    assert all(line[:3] == ["voxplain", "group", "a study"] for line in lines)
+    return lines
+
+
+EVERYTHING = (
+    "--model age+class --contrast 'case > control' --blocks 'site, family:whole' --method gradient "
+    "--method smoothgrad --target case --network mrinet --only site=A --statistic size "
+    "--statistic tfce --permutations 99 --fast --fwhm 7.5 --cluster-p 0.01 --atlas none "
+    "--null untrained --null-networks 25 --transform {subject}.h5 --fold-means --conjunction "
+    "--seed 5 --device cpu"
+)
+
+
+@pytest.mark.parametrize("line", ["", EVERYTHING, "--only class=case", "--fast", "--null labels"])
+def test_a_test_is_asked_for_again_with_every_option(
+    asked: Callable[..., GroupOptions], line: str
+) -> None:
+    before = asked("group", "a study", *shlex.split(line))
+    (again,) = repeated(before)
+    assert asked(*again[1:]) == before
+
+
+def test_what_is_as_by_default_is_not_written_and_calls_stand_once(
+    asked: Callable[..., GroupOptions],
+) -> None:
+    plain, fast = asked("group", "a study"), asked("group", "a study", "--fast")
+    assert repeated(plain, fast) == [
+        ["voxplain", "group", "a study"],
+        ["voxplain", "group", "a study", "--fast"],
+    ]
+
+
+def test_other_studies_are_named_again(asked: Callable[..., GroupOptions], tmp_path: Path) -> None:
+    studies = [part for i in range(19) for part in ("--null-study", str(tmp_path / str(i)))]
+    before = asked("group", "a study", "--null", "labels", *studies)
+    (again,) = repeated(before)
+    assert asked(*again[1:]) == before
+
+
+def test_maps_are_asked_for_again_with_their_options() -> None:
+    run = {
+        "network": "mrinet",
+        "target": "own",
+        "seed": 3,
+        "group": {"gradient": [], "region-shapley": []},
+        "options": {
+            "layer": "auto",
+            "option": ["region-shapley:regions=AAL"],
+            "sample": 20,
+            "atlas": ["AAL", "a b.nii,names.txt"],
+            "move_atlas": True,
+            "precision": "auto",
+        },
+    }
+    line, _ = commands(StudyFound("s", "s", explain={"runs": [run]}))
+    assert line == (
+        "voxplain explain s --network mrinet --target own --method gradient --method "
+        "region-shapley --option region-shapley:regions=AAL --sample 20 --atlas AAL --atlas "
+        "'a b.nii,names.txt' --move-atlas --seed 3"
+    )

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from scale_tools import HERE, NET, Forks, make_study
+
+from voxplain.cli import main
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run the command line in the folder of the stand-in network."""
+    monkeypatch.chdir(HERE)
+    monkeypatch.setattr("voxplain.report.figures.style.DPI", 40)
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["voxplain", *map(str, arguments)])
+        capsys.readouterr()
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 1
+        shown = capsys.readouterr()
+        return code, shown.out, shown.err
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
+    made = Forks(tmp_path_factory.mktemp("forks"))
+    yield made
+    made.server.communicate()
+
+
+@pytest.fixture(scope="session")
+def fitted(tmp_path_factory: pytest.TempPathFactory, forks: Forks) -> Path:
+    """A study of 44 scans, on which the stand-in was trained; to be copied."""
+    study = make_study(tmp_path_factory.mktemp("scale") / "study", 44)
+    pid = forks.start(
+        *("fit", study, *NET, "--cv", 2, "--epochs", 1, "--no-final", "--no-baselines")
+    )
+    assert forks.wait(pid) == 0, forks.told(pid)
+    return study
