@@ -294,7 +294,7 @@ def smooth(values: ArrayLike, grid: Grid, fwhm: float) -> NDArray[np.float32]:
     sigma = [fwhm / np.sqrt(8 * np.log(2)) / size for size in grid.voxel_size]
     # Where the filter reaches nothing it gives 0: a region is smoothed in the time of a region.
     place = tuple(
-        _reached(array.any(axis=tuple({0, 1, 2} - {axis})), int(_REACH * width) + 1)
+        _reached(np.any(array, axis=tuple({0, 1, 2} - {axis})), int(_REACH * width) + 1)
         for axis, width in enumerate(sigma)
     )
     smoothed = np.zeros_like(array)
