@@ -4,10 +4,10 @@ Kan et al. (2020) name the five regions of highest mean importance for each sex.
 with their published weights on the 30 IXI brains and their three methods, each scan's map divided
 by its maximum and averaged per sex as they do. They resize the map's array to the atlas's, without
 the affines of either; beside it stands the same table with the atlas brought to the maps by its
-affine, and moved to where it fits the tissue. Their two atlases are not at hand: AAL takes their
-place, as its makers store it and laid out as those two are. Regions of each brain's own
-segmentation stand beside them. Needs ``shared`` beside the checkout; writes
-``benchmarks/paper_regions.json``.
+affine, as it lies, and moved to where it fits the tissue, of the brain alone. Their two atlases are
+not at hand: AAL takes their place, as its makers store it and laid out as Brainnetome is. Regions
+of each brain's own segmentation stand beside them. Needs ``shared`` beside the checkout; maps are
+kept in ``out/bench/paper-regions``; writes ``benchmarks/paper_regions.json``.
 """
 
 from __future__ import annotations
@@ -54,10 +54,7 @@ ASKED: Mapping[str, tuple[int | str, Mapping[str, Any]]] = {
     "meaningful-perturbation": ("predicted", {"preset": "paper-quick"}),
 }
 FSL = Grid((182, 218, 182), np.diag([-1.0, 1, 1, 1])).moved([90, -126, -72])
-RESIZED = {
-    "resized": "AAL as stored, map resized",
-    "resized-las": "AAL laid out as the paper's atlases, map resized",
-}
+RESIZED = ("resized", "resized-las")
 
 
 def main() -> None:
@@ -76,7 +73,8 @@ def main() -> None:
     aal = load_atlas("AAL")
     placed = fitted(aal, tissue, cohort.grid, move=True)
     atlases = {
-        "affine": placed.atlas.on(cohort.grid),
+        "still": aal.on(cohort.grid),
+        "moved": placed.atlas.on(cohort.grid),
         "resized": aal,
         "resized-las": aal.on(FSL),
     }
@@ -93,7 +91,7 @@ def main() -> None:
         for sex, ways in one["best"].items():
             for way, names in ways.items():
                 shown.add_row(sex, way, ", ".join(names))
-        console.print(shown, one["like_affine"])
+        console.print(shown, one["like_still"])
     console.print(told["shift_mm"], told["apart_mm"])
     path = HERE / "paper_regions.json"
     path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
@@ -117,34 +115,45 @@ def of_method(
     for sex in cohort.class_names:
         rows = np.flatnonzero(sexes == sex).tolist()
         mean = maps[rows].mean(axis=0)
-        right = region_table(
-            mean, atlases["affine"], brain, grid=cohort.grid, method=name, target=sex
-        ).frame.set_index("region")["density"]
-        found = {"affine": right}
-        for way in RESIZED:
-            found[way] = by_array(mean, atlases[way])
+        found = {
+            way: by_affine(mean, atlases[way], where)
+            for way, where in (("still", np.ones_like(brain)), ("moved", brain))
+        }
+        found |= {way: by_array(mean, atlases[way]) for way in RESIZED}
         own_tables = {row: own.table(row, maps[row], sex) for row in rows}
         held = {row: table for row, table in own_tables.items() if table}
         frame = own.summed([*held.values()], [*held])
         found["own"] = frame[frame["label"] != 0].set_index("region")["density"]
         best[sex] = {way: first(values) for way, values in found.items()}
-        alike[sex] = {way: like(found[way], right) for way in RESIZED}
+        alike[sex] = {way: like(found[way], found["still"]) for way in (*RESIZED, "moved")}
     progress.say(f"{label}: done")
-    return {"method": name, "label": label, "best": best, "like_affine": alike}
+    return {"method": name, "label": label, "best": best, "like_still": alike}
 
 
-def maps_of(name: str, cohort: Cohort) -> list[NDArray[np.float32]]:
-    """Explain all scans by the published network."""
-    network = build_network("mrinet", cohort.grid.shape, 2)
-    load_into(network, read_weights(WEIGHTS))
-    target, options = ASKED[name]
-    return [one.values for one in explain(network, list(cohort), name, target, **options)]
+def maps_of(name: str, cohort: Cohort) -> NDArray[np.float32]:
+    """Explain all scans by the published network, or read what was kept: array (N, X, Y, Z)."""
+    path = FOLDER / f"paper-regions/{name}.npy"
+    if not path.exists():
+        network = build_network("mrinet", cohort.grid.shape, 2)
+        load_into(network, read_weights(WEIGHTS))
+        target, options = ASKED[name]
+        found = explain(network, list(cohort), name, target, **options)
+        np.save(path, np.stack([one.values for one in found]))
+    kept: NDArray[np.float32] = np.load(path)
+    return kept
 
 
 def scaled(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Divide by the largest and clip, as the paper does; a map without evidence stays zero."""
     top = float(values.max())
     return np.clip(values / top, 0, 1) if top > 0 else np.zeros_like(values)
+
+
+def by_affine(values: NDArray[np.float32], atlas: Atlas, where: NDArray[np.bool_]) -> pd.Series:
+    """Sum up a map by an atlas on its grid; the density of each region."""
+    table = region_table(values, atlas, where, grid=atlas.grid, method="", target="")
+    frame = table.frame[table.frame["label"] != 0]
+    return frame.set_index("region")["density"].dropna()
 
 
 def by_array(values: NDArray[np.float32], atlas: Atlas) -> pd.Series:
@@ -170,12 +179,11 @@ def first(values: pd.Series) -> list[str]:
     return [str(name) for name in values.sort_values(ascending=False, kind="stable").index[:BEST]]
 
 
-def like(values: pd.Series, right: pd.Series) -> dict[str, float]:
-    """Compare a table with the right one: rank correlation, and how many of the five it shares."""
-    both = pd.concat([values, right[right.index.isin(values.index)]], axis=1).dropna()
+def like(values: pd.Series, other: pd.Series) -> dict[str, float]:
+    """Compare two tables: rank correlation, and how many of the five best they share."""
+    both = pd.concat([values, other], axis=1).dropna()
     rho = float(both.iloc[:, 0].corr(both.iloc[:, 1], method="spearman"))
-    shared = len(set(first(values)) & set(first(right[right.index.isin(values.index)])))
-    return {"rank_correlation": rho, "shared": shared}
+    return {"rank_correlation": rho, "shared": len(set(first(values)) & set(first(other)))}
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ def _coarse(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> 
         monkeypatch.setattr(place, few)
     for name in ("judgement", "singly"):
         monkeypatch.setattr(f"voxplain.trust.truth.{name}.CHANCE_DRAWS", 100)
-    monkeypatch.setattr("voxplain.pipeline.trust.networks._DRAWS", 25)
+    monkeypatch.setattr("voxplain.pipeline.trust.between._DRAWS", 25)
 
 
 @pytest.fixture
