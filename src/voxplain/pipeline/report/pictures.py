@@ -153,7 +153,7 @@ def _of_maps(found: StudyFound, maps: StudyMaps, truth: Any) -> Makers:
         if rows:
             out[f"gallery:{target}"] = partial(figures.gallery, rows, background, grid, truth=truth)
     same = [one for one in maps.means if maps.label(one) == maps.label(maps.means[0])]
-    if place.atlas is not None:
+    if place.cortex is not None:
         glass = [
             (f"{maps.label(one)}, {one.target}", maps.values[one.file])
             for one in same[:_GLASS]

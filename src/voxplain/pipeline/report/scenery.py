@@ -122,4 +122,6 @@ def look_around(cohort: Cohort, atlas: str, progress: Progress) -> Place:
         f"{100 * share:.0f} % of the average cortex of MNI space lies in the brain of the scans, "
         "so that they are not in MNI space"
     )
+    if laid is not None:
+        remarks = (f"Names of regions are to be taken with care: {why}.",)
     return Place(cohort.grid, mean, brain, laid, None, why, remarks)

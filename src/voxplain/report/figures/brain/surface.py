@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import TriMesh
+from matplotlib.figure import Figure
 from matplotlib.tri import Triangulation
 from numpy.typing import NDArray
 
@@ -14,9 +16,6 @@ from voxplain.cortex import Cortex
 from voxplain.errors import InputError
 from voxplain.report.figures.brain.paint import Look, colour_bar
 from voxplain.report.figures.style import PAGE_WIDTH, house_style, mute, new_figure, png_bytes
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 __all__ = ["VIEWS", "surfaces"]
 
@@ -32,6 +31,9 @@ _ROW, _BELOW, _ABOVE = 1.42, 0.42, 0.42
 _GYRUS, _SULCUS = 0.78, 0.58
 _AMBIENT: Final = 0.62
 _MARGIN: Final = 4.0
+_PER_INCH: Final = 110.0
+"""Millimetres of the head in an inch of the figure, about."""
+_DPI: Final = 300
 
 
 def surfaces(
@@ -76,7 +78,8 @@ def surfaces(
                 box = (0.06 + column * 0.235, bottom, 0.228, 0.94 * _ROW / height)
                 axes = figure.add_axes(box)
                 part = slice(side * cortex.half, (side + 1) * cortex.half)
-                _draw(axes, places[part], cortex.faces, colours[part], seen)
+                axes.imshow(_picture(places[part], cortex.faces, colours[part], seen))
+                mute(axes)
                 if row == 0:
                     axes.set_title(words, fontsize=7.5, weight="normal", loc="center", pad=2)
             middle = bottom + 0.47 * _ROW / height
@@ -87,31 +90,40 @@ def surfaces(
         return png_bytes(figure)
 
 
-def _draw(
-    axes: Axes,
+def _picture(
     places: NDArray[np.float32],
     faces: NDArray[np.int32],
     colours: NDArray[np.float64],
     seen: int,
-) -> None:
-    """Draw a hemisphere seen from one side: what is farther first, what faces away not at all."""
+) -> NDArray[np.uint8]:
+    """Draw a hemisphere seen from one side, array (H, W, 4), once for the page and for a paper.
+
+    What is farther is drawn first, what faces away not at all.
+    """
     across, up, near = seen * places[:, 1], places[:, 2], seen * places[:, 0]
     corners = places[faces].astype(np.float64)
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    towards = seen * normal[:, 0] > 0
-    order = np.flatnonzero(towards)
+    order = np.flatnonzero(seen * normal[:, 0] > 0)
     order = order[np.argsort(near[faces[order]].sum(axis=1), kind="stable")]
-    smooth = np.zeros((len(places), 3))
-    for corner in range(3):
-        np.add.at(smooth, faces[:, corner], normal)
+    smooth = np.stack(
+        [
+            sum(np.bincount(faces[:, k], normal[:, axis], len(places)) for k in range(3))
+            for axis in range(3)
+        ],
+        axis=1,
+    )
     facing = seen * smooth[:, 0] / np.maximum(np.linalg.norm(smooth, axis=1), 1e-9)
     light = _AMBIENT + (1 - _AMBIENT) * np.clip(facing, 0, 1)
     mesh = TriMesh(Triangulation(across, up, faces[order]))
     opaque: Any = np.column_stack([colours * light[:, None], np.ones(len(places))])
     mesh.set_facecolor(opaque)
-    mesh.set_rasterized(True)
+    wide, tall = (float(np.ptp(axis)) + 2 * _MARGIN for axis in (across, up))
+    figure = Figure((wide / _PER_INCH, tall / _PER_INCH), dpi=_DPI, facecolor="none")
+    canvas: Any = FigureCanvasAgg(figure)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
     axes.add_collection(mesh, autolim=False)
     axes.set_xlim(across.min() - _MARGIN, across.max() + _MARGIN)
     axes.set_ylim(up.min() - _MARGIN, up.max() + _MARGIN)
-    axes.set_aspect("equal")
-    mute(axes)
+    canvas.draw()
+    return np.array(canvas.buffer_rgba())

@@ -38,7 +38,8 @@ def regions(found: StudyFound, shown: Shown) -> list[Item]:
         for name, png in shown.pictures.items()
         if name.startswith("regions:")
     ]
-    items += [SideBySide(tuple(pictures[i : i + 2])) for i in range(0, len(pictures), 2)]
+    pairs = [tuple(pictures[i : i + 2]) for i in range(0, len(pictures), 2)]
+    items += [SideBySide(pair) if len(pair) > 1 else pair[0] for pair in pairs]
     first = found.regions[0]
     main = [one for one in found.regions if (one.label, one.atlas) == (first.label, first.atlas)]
     items += [_table(one) for one in main]
