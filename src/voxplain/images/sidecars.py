@@ -125,7 +125,8 @@ def stored_place(path: Path) -> tuple[tuple[int, ...], NDArray[np.float64]] | No
 
     try:
         image = nibabel.nifti1.load(path)
-    except (OSError, ValueError, EOFError, nibabel.filebasedimages.ImageFileError):
+    except Exception:
+        # nibabel fails in a dozen ways on an empty or a damaged file; here they are one.
         return None
     return tuple(image.shape[:3]), np.asarray(image.affine, dtype=np.float64)
 

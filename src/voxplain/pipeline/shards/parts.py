@@ -7,11 +7,11 @@ import re
 import socket
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from voxplain.errors import InputError, StoppedError, VoxplainError
+from voxplain.errors import InputError, StoppedError, StudyError, VoxplainError
 from voxplain.study import Study
 
 __all__ = ["Part", "PartRecord", "part_named", "read_part"]
@@ -116,19 +116,23 @@ class PartRecord:
         self.tell("running")
         try:
             yield
-        except StoppedError as end:
-            self.tell("stopped", str(end))
-            raise
-        except VoxplainError as error:
-            self.tell("failed", str(error))
-            raise
-        except Exception as error:
-            self.tell("failed", f"unexpected {type(error).__name__}: {error}")
-            raise
-        except BaseException:
-            self.tell("stopped", "interrupted")
+        except BaseException as error:
+            # On a full disk the record cannot be written either; the first error is what matters.
+            with suppress(StudyError):
+                self.tell(*_ended(error))
             raise
         self.tell("done")
+
+
+def _ended(error: BaseException) -> tuple[str, str]:
+    """Say how a part ended, and why."""
+    if isinstance(error, StoppedError):
+        return "stopped", str(error)
+    if isinstance(error, VoxplainError):
+        return "failed", str(error)
+    if isinstance(error, Exception):
+        return "failed", f"unexpected {type(error).__name__}: {error}"
+    return "stopped", "interrupted"
 
 
 _TASK = "SLURM_ARRAY_TASK_ID"

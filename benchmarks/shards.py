@@ -1,0 +1,148 @@
+"""Parts of a run on one machine: how much faster, and how memory, time and files grow.
+
+``python -m benchmarks.shards efficiency FOLDER [SCANS]`` explains a study in 1, 2, 4 and 8
+processes at once, with a network that sleeps half a second a pass, so that processors are not what
+is shared. ``python -m benchmarks.shards soak FOLDER COUNT ...`` explains studies of so many small
+scans, and joins what was made once more. FOLDER must be new; what is found is printed as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from voxplain.cohort.store.writer import write_store
+from voxplain.grid import Grid
+from voxplain.study import Study
+from voxplain.volume import Cohort
+
+GRID = Grid((24, 24, 24), np.diag([-8.0, 8, 8, 1]))
+NETWORK = ("--network", "benchmarks.shards:build", "--device", "cpu")
+SLEEP = "VOXPLAIN_BENCH_SLEEP"
+
+
+class Sleepy(nn.Sequential):
+    """A small network whose pass takes as long as the environment says."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Sleep, and then compute."""
+        time.sleep(float(os.environ.get(SLEEP, "0")))
+        found: torch.Tensor = super().forward(x)
+        return found
+
+
+def build() -> nn.Module:
+    """Return the network."""
+    return Sleepy(
+        nn.AvgPool3d(4), nn.Conv3d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 64, 2)
+    )
+
+
+def make_study(folder: Path, count: int) -> Path:
+    """Write a study of `count` scans of noise with a block that differs, and train on it."""
+
+    def image(index: int) -> np.ndarray:
+        values = np.random.default_rng(index).normal(size=GRID.shape).astype(np.float32)
+        values[8:14, 8:14, 8:14] += 3 * (index % 2)
+        return values
+
+    names = np.array(["control", "case"])[np.arange(count) % 2]
+    table = pd.DataFrame({"participant_id": [f"sub-{i:06d}" for i in range(count)], "label": names})
+    Study(folder, "benchmark", "0")
+    write_store(folder / "cohort", Cohort(table, ("control", "case"), GRID, image), "benchmark")
+    run("fit", folder, *NETWORK, "--cv", 2, "--epochs", 1, "--no-final", "--no-baselines")
+    return folder
+
+
+def start(*words: object, sleep: float = 0.0) -> subprocess.Popen[bytes]:
+    """Start a command."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "voxplain", *map(str, words)],
+        stdout=subprocess.DEVNULL,
+        env=os.environ | {SLEEP: str(sleep)},
+    )
+
+
+def run(*words: object) -> dict[str, float]:
+    """Run a command; return its seconds, those of processors, and its peak of memory in MB."""
+    began = time.perf_counter()
+    process = start(*words)
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"voxplain {' '.join(map(str, words))} ended with {process.returncode}")
+    return {
+        "seconds": round(time.perf_counter() - began, 1),
+        "cpu_seconds": round(used.ru_utime + used.ru_stime, 1),
+        "peak_mb": round(used.ru_maxrss / 1024),
+    }
+
+
+def efficiency(folder: Path, count: int) -> dict[str, dict[str, float]]:
+    """Explain in several processes at once, the joining left out."""
+    asked = (*NETWORK, "--method", "gradient")
+    found: dict[str, dict[str, float]] = {}
+    make_study(folder / "made", count)
+    for workers in (1, 2, 4, 8):
+        study = folder / f"workers-{workers}"
+        subprocess.run(["cp", "-r", str(folder / "made"), str(study)], check=True)
+        run("explain", study, *asked, "--shard", f"0/{workers}")
+        began = time.perf_counter()
+        all_parts = [
+            start("explain", study, *asked, "--shard", f"{i}/{workers}", sleep=0.5)
+            for i in range(1, workers + 1)
+        ]
+        if any(process.wait() for process in all_parts):
+            raise SystemExit("a part failed")
+        seconds = time.perf_counter() - began
+        first = found.get("1", {}).get("seconds", seconds)
+        found[f"{workers}"] = {
+            "seconds": round(seconds, 1),
+            "efficiency": round(first / seconds / workers, 2),
+        }
+    return found
+
+
+def soak(folder: Path, counts: list[int]) -> dict[str, dict[str, object]]:
+    """Explain ever more scans in two parts, join, and look what it took and left."""
+    asked = (*NETWORK, "--method", "gradient")
+    found: dict[str, dict[str, object]] = {}
+    for count in counts:
+        study = make_study(folder / f"scans-{count}", count)
+        maps = study / "maps"
+        told: dict[str, object] = {
+            "part": run("explain", study, *asked, "--shard", "1/2"),
+            "rest and joining": run("explain", study, *asked),
+            "joining alone": run("explain", study, *asked),
+        }
+        files = [path for path in maps.rglob("*") if path.is_file()]
+        told["files_per_scan"] = len(files) / count
+        told["bytes_per_scan"] = round(sum(path.stat().st_size for path in files) / count)
+        told["manifest_bytes_per_scan"] = round(
+            sum(path.stat().st_size for path in (study / "runs").rglob("manifest.json")) / count
+        )
+        found[f"{count}"] = told
+    return found
+
+
+def main() -> None:
+    """Run what is asked for."""
+    what, folder, *numbers = sys.argv[1:]
+    place = Path(folder)
+    place.mkdir(parents=True)
+    counts = [int(number) for number in numbers]
+    found = efficiency(place, *(counts or [320])) if what == "efficiency" else soak(place, counts)
+    print(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()
