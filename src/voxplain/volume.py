@@ -294,8 +294,8 @@ def smooth(values: ArrayLike, grid: Grid, fwhm: float) -> NDArray[np.float32]:
     sigma = [fwhm / np.sqrt(8 * np.log(2)) / size for size in grid.voxel_size]
     # Where the filter reaches nothing it gives 0: a region is smoothed in the time of a region.
     smoothed = np.zeros_like(array)
+    reach = [int(_REACH * width) + 1 for width in sigma]
     for box in find_objects((array != 0).view(np.int8)):
-        reach = [int(_REACH * width) + 1 for width in sigma]
         near = tuple(
             slice(max(0, s.start - r), s.stop + r) for s, r in zip(box, reach, strict=True)
         )

@@ -16,7 +16,8 @@ from voxplain.errors import InputError
 from voxplain.grid import Grid
 from voxplain.report.figures.brain import glass, surface
 from voxplain.report.figures.charts import intervals, ranks, removal
-from voxplain.results.study import RegionValue, RemovalCurve
+from voxplain.results.regions import RegionValue
+from voxplain.results.study import RemovalCurve
 
 ROWS = [
     RegionValue("Insula_L", 0.4, 0.9, 3.0, 1, 0.3, 0.5),

@@ -19,7 +19,8 @@ from voxplain.pipeline.report.scenery import Place
 from voxplain.progress import Progress
 from voxplain.report.html.viewer import ShownMap, packed_maps
 from voxplain.report.words.maps import shown_label
-from voxplain.results.study import GroupTest, MeanMap, Peak
+from voxplain.results.regions import Peak
+from voxplain.results.study import GroupTest, MeanMap
 from voxplain.study import Study
 from voxplain.volume import Cohort
 

@@ -13,7 +13,8 @@ from voxplain.group import OUTSIDE, region_table
 from voxplain.pipeline.report.maps import StudyMaps
 from voxplain.pipeline.report.reading import rows_of
 from voxplain.pipeline.report.scans import Profiles
-from voxplain.results.study import MeanMap, RegionList, RegionValue
+from voxplain.results.regions import RegionList, RegionValue
+from voxplain.results.study import MeanMap
 
 __all__ = ["regions_of"]
 

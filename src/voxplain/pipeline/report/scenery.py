@@ -15,7 +15,7 @@ from voxplain.cortex import Cortex
 from voxplain.grid import Grid
 from voxplain.group import OUTSIDE
 from voxplain.progress import Progress
-from voxplain.results.study import Peak
+from voxplain.results.regions import Peak
 from voxplain.volume import Cohort
 
 __all__ = ["Place", "look_around"]

@@ -19,7 +19,7 @@ from voxplain.report.figures.style import (
     png_bytes,
 )
 from voxplain.report.words.numbers import number
-from voxplain.results.study import RegionValue
+from voxplain.results.regions import RegionValue
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

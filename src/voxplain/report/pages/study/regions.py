@@ -19,7 +19,8 @@ from voxplain.report.pages.study.captions import picture_of
 from voxplain.report.pages.study.shown import Shown
 from voxplain.report.words.group import coordinates, p_cells, p_columns, test_title
 from voxplain.report.words.numbers import number
-from voxplain.results.study import GroupTest, RegionList, RegionValue, StudyFound
+from voxplain.results.regions import RegionList, RegionValue
+from voxplain.results.study import GroupTest, StudyFound
 
 __all__ = ["regions"]
 
