@@ -212,8 +212,6 @@ def _numbers(given: object) -> NDArray[np.float32]:
     return array.astype(np.float32, copy=False)
 
 
-_REACH = 4.0
-"""Standard deviations after which a Gaussian filter is cut."""
 _SCAN_COLUMNS = ("participant_id", "session_id", "run_id")
 
 
@@ -292,12 +290,11 @@ def smooth(values: ArrayLike, grid: Grid, fwhm: float) -> NDArray[np.float32]:
     if fwhm <= 0:
         return array
     sigma = [fwhm / np.sqrt(8 * np.log(2)) / size for size in grid.voxel_size]
-    # Where the filter reaches nothing it gives 0: a region is smoothed in the time of a region.
-    smoothed = np.zeros_like(array)
-    reach = [int(_REACH * width) + 1 for width in sigma]
+    # Cut at four sigma, the filter gives 0 where it reaches nothing: a region takes its own time.
+    reach, smoothed = [int(4 * width) + 1 for width in sigma], np.zeros_like(array)
     for box in find_objects((array != 0).view(np.int8)):
         near = tuple(
             slice(max(0, s.start - r), s.stop + r) for s, r in zip(box, reach, strict=True)
         )
-        smoothed[near] = gaussian_filter(array[near], sigma, mode="constant", truncate=_REACH)
+        smoothed[near] = gaussian_filter(array[near], sigma, mode="constant", truncate=4)
     return smoothed
