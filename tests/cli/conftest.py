@@ -50,7 +50,9 @@ def _coarse(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> 
         monkeypatch.setattr(place, few)
     for name in ("judgement", "singly"):
         monkeypatch.setattr(f"voxplain.trust.truth.{name}.CHANCE_DRAWS", 100)
-    monkeypatch.setattr("voxplain.pipeline.trust.between._DRAWS", 25)
+    for place in ("asking.DRAWS", "between._DRAWS"):
+        monkeypatch.setattr(f"voxplain.pipeline.trust.{place}", 25)
+    monkeypatch.setattr("voxplain.pipeline.trust.asking._SCANS", 4)
 
 
 @pytest.fixture

@@ -73,7 +73,15 @@ def test_packages_and_folders_make_one_and_the_same_cohort(
     assert "Labels from column 'Gender': F = female, M = male." in shown
     code, _, error = run("cohort", "hcp", packages, "--out", tmp_path / "b", *table, "--workers", 2)
     assert (code, error) == (0, "")
-    for name in ("cohort/images.npy", "participants.tsv", "cohort/store.json"):
+    for name in ("a", "b"):
+        store = json.loads((tmp_path / name / "cohort/store.json").read_text())
+        # Each says from which files it was read.
+        folder = {"a": "hcp", "b": "zips"}[name]
+        assert all(f"/{folder}/" in one.pop("image") for one in store["origins"])
+        assert all(bool(one.pop("members")) == (name == "b") for one in store["origins"])
+        (tmp_path / f"{name}.json").write_text(json.dumps(store))
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+    for name in ("cohort/images.npy", "participants.tsv"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
     assert {path: path.read_bytes() for path in packages.iterdir()} == before
     cohort = open_store(tmp_path / "a/cohort")

@@ -51,13 +51,16 @@ def repeated(*tests: GroupOptions) -> list[list[str]]:
 EVERYTHING = (
     "--model age+class --contrast 'case > control' --blocks 'site, family:whole' --method gradient "
     "--method smoothgrad --target case --network mrinet --only site=A --statistic size "
-    "--statistic tfce --permutations 99 --fast --fwhm 7.5 --cluster-p 0.01 --atlas none "
+    "--statistic tfce --permutations 99 --fast --fwhm 7.5 --cluster-p 0.01 --atlas AAL3 "
+    "--atlas HCPEx --move-atlas --latex "
     "--null untrained --null-networks 25 --transform {subject}.h5 --fold-means --conjunction "
     "--seed 5 --device cpu"
 )
 
 
-@pytest.mark.parametrize("line", ["", EVERYTHING, "--only class=case", "--fast", "--null labels"])
+@pytest.mark.parametrize(
+    "line", ["", EVERYTHING, "--only class=case", "--fast", "--null labels", "--atlas none"]
+)
 def test_a_test_is_asked_for_again_with_every_option(
     asked: Callable[..., GroupOptions], line: str
 ) -> None:

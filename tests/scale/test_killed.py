@@ -127,7 +127,7 @@ def schedule(seed: int, study: Path, forks: Forks) -> dict[str, int]:
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGUSR1)
 
 
-SCHEDULES = int(os.environ.get("VOXPLAIN_SCHEDULES", "2"))
+SCHEDULES = int(os.environ.get("VOXPLAIN_SCHEDULES", "1"))
 """A few; as many as that where someone has the time."""
 
 

@@ -48,26 +48,26 @@ def test_what_is_submitted_gives_the_bytes_of_an_unbroken_run(
     run: Run, study: Path, cluster: Slurm, forks: Forks, tmp_path: Path, fitted: Path
 ) -> None:
     asked = ("explain", study, *NET, *ONE)
-    code, shown, error = run("submit", "slurm", "--parts", 3, "--time", "1:00:00", *asked)
+    code, shown, error = run("submit", "slurm", "--parts", 2, "--time", "1:00:00", *asked)
     assert (code, error) == (0, "")
-    assert "Submitted: 3 parts as job 100, joined by job 101." in shown
+    assert "Submitted: 2 parts as job 100, joined by job 101." in shown
     script, *_ = cluster.jobs()["100"][1:]
     assert cluster.jobs()["101"][1:3] == ["--dependency=afterok:100", "--kill-on-invalid-dep=yes"]
     assert Path(script) == only_run(study) / "parts.sh"
     code, shown, _ = run("status", study)
-    assert "3 parts waiting" in re.sub(r"\s+", " ", shown)
+    assert "2 parts waiting" in re.sub(r"\s+", " ", shown)
     os.environ["SLEEPY"] = "0.05"
     try:
-        codes = cluster.run("100", most_kills=3)
+        codes = cluster.run("100", most_kills=1)
     finally:
         del os.environ["SLEEPY"]
     logs = "".join(path.read_text() for path in only_run(study).glob("part-*.log"))
-    assert codes == [0] * 4, logs
-    assert cluster.kills == 3
-    assert len(cluster.ran) > 4
+    assert codes == [0] * 3, logs
+    assert cluster.kills == 1
+    assert len(cluster.ran) > 2
     code, shown, _ = run("status", study)
-    assert "3 parts done 44 of 44" in re.sub(r"\s+", " ", shown)
-    assert cluster.run("101", most_kills=3) == [0], (only_run(study) / "join.log").read_text()
+    assert "2 parts done 44 of 44" in re.sub(r"\s+", " ", shown)
+    assert cluster.run("101", most_kills=1) == [0], (only_run(study) / "join.log").read_text()
     plain = Path(shutil.copytree(fitted, tmp_path / "plain"))
     assert forks.run("explain", plain, *NET, *ONE) == 0
     found, wanted = results(study), results(plain)

@@ -97,6 +97,8 @@ def explain_study(options: ScanOptions, progress: Progress) -> StudyExplained:
                 "sample": options.sample,
                 "atlas": list(options.atlases),
                 "move_atlas": options.move_atlas,
+                "latex": options.latex,
+                "grid": options.grid,
                 "precision": options.precision,
             },
             "seconds": time.perf_counter() - began,

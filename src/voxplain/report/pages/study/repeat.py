@@ -28,6 +28,8 @@ _EXPLAIN = {
     "precision": ("--precision", "auto"),
     "atlas": ("--atlas", []),
     "move_atlas": ("--move-atlas", False),
+    "latex": ("--latex", False),
+    "grid": ("--grid", None),
 }
 _GROUP = {
     "model": ("--model", "class"),
@@ -42,7 +44,9 @@ _GROUP = {
     "fast": ("--fast", False),
     "fwhm": ("--fwhm", 0.0),
     "cluster_p": ("--cluster-p", 0.001),
-    "atlas": ("--atlas", "AAL"),
+    "atlases": ("--atlas", ["AAL"]),
+    "move_atlas": ("--move-atlas", False),
+    "latex": ("--latex", False),
     "null": ("--null", "permutation"),
     "null_studies": ("--null-study", []),
     "null_networks": ("--null-networks", 19),
