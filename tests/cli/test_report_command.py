@@ -149,7 +149,7 @@ def test_all_parts_are_there_in_order(whole: Study) -> None:
     assert "mrinet knows more than head size; maps of Gradient may be believed" in told
     assert "maps of SmoothGrad may not be believed" in told
     assert "Hippocampus L" in words(section(page, "maps"))
-    assert "Clusters, Gradient for control: mean, class=control" in words(section(page, "group"))
+    assert "Clusters, Gradient for control: mean, class control" in words(section(page, "group"))
     assert ".61" in words(section(page, "agreement"))
     faithful = words(section(page, "faithfulness"))
     assert "Curves of SmoothGrad were not kept by the version that tested them" in faithful
@@ -226,7 +226,7 @@ def test_whom_to_look_at_first(whole: Study) -> None:
     brain = np.load(whole.folder / "cohort/images.npy")[0] != 0
     others = [i for i in range(len(LABELS)) if LABELS[i] == LABELS[7] and i != 7]
     r = np.corrcoef(values[7][brain], values[others].mean(axis=0)[brain])[0, 1]
-    assert f"its map is unlike those of its class (r {r:.2f})" in html
+    assert f"its map is unlike those of its class (r {r:.2f})".replace("r -", "r −") in html
     assert "those of 20 others" in words(html)
 
 

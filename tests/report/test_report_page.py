@@ -176,6 +176,21 @@ def test_tables_set_numbers_and_gaps(png: bytes) -> None:
     assert empty.numeric == [False, False]
 
 
+def test_numbers_that_are_written_out_are_set_flush_right_but_names_are_not() -> None:
+    rows = (
+        ("0001", "< .001", "−3.1×10⁻⁵", "12 %", "1 to 2", None, "0.5"),
+        ("0002", "0.337", "0", None, "2 to 9", None, "below"),
+    )
+    table = Table(("scan", "p", "mean", "share", "ranks", "none", "words"), rows)
+    assert table.numeric == [False, True, True, True, False, False, False]
+
+
+def test_a_name_with_a_hyphen_is_not_broken_in_print() -> None:
+    table = Table(("scan", "what"), (("sub-0001", "a scan-wise map"),))
+    html = render(Page("T", "S", (Section("One", "one", [table]),)))
+    assert '<td class="word">sub-0001</td><td>a scan-wise map</td>' in html
+
+
 def test_declared_content_is_checked(png: bytes) -> None:
     with pytest.raises(InputError, match="has 1 cells for 2 columns"):
         Table(("A", "B"), ((1,),), "Scores")

@@ -169,11 +169,13 @@ def _with_reasons(scan: ScanFound, told: dict[str, Any], missed: float) -> ScanF
         reasons.append(f"wrong, and {100 * scan.sure:.0f} % sure")
         urgency += 1 + 2 * scan.sure
     if told["quality"]:
-        reasons.append(f"stands out among the scans ({told['quality']})")
+        what = told["quality"].replace(" (", ", ").replace(")", "")
+        reasons.append(f"stands out among the scans ({what})")
         urgency += 1.5
     z = told.get("likeness_z")
     if z is not None and z < -_FAR:
-        reasons.append(f"its map is unlike those of its class (r {told['likeness']:.2f})")
+        r = f"{told['likeness']:.2f}".replace("-", "−")
+        reasons.append(f"its map is unlike those of its class (r {r})")
         urgency += min(-z / _ODD, 2.0)
     return replace(scan, **told, reasons=tuple(reasons), urgency=urgency)
 

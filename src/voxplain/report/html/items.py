@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 _CSS_PER_PIXEL: Final = 0.8
+_FIGURE: Final = re.compile(r"(?:< )?−?\d*\.?\d+(?:×10[⁻⁰¹²³⁴-⁹]+)?(?: %)?")
 _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 
 Standing = Literal["good", "weak", "chance", "plain"]
@@ -140,11 +142,24 @@ class Table:
 
     @property
     def numeric(self) -> list[bool]:
-        """Which columns hold numbers or intervals, and are set flush right."""
+        """Which columns hold numbers or intervals, and are set flush right.
+
+        Numbers that are written out already (``"< .001"``, ``"3.1×10⁻⁵"``) count, but in the first
+        column, whose texts are names.
+        """
         return [
-            any(_is_number(v) for v in column) and not any(isinstance(v, str) for v in column)
-            for column in zip(*self.rows, strict=True)
+            _are_numbers(column) or (position > 0 and _are_written(column))
+            for position, column in enumerate(zip(*self.rows, strict=True))
         ] or [False] * len(self.columns)
+
+
+def _are_numbers(column: Sequence[object]) -> bool:
+    return any(map(_is_number, column)) and not any(isinstance(one, str) for one in column)
+
+
+def _are_written(column: Sequence[object]) -> bool:
+    told = [one for one in column if one is not None]
+    return bool(told) and all(isinstance(one, str) and _FIGURE.fullmatch(one) for one in told)
 
 
 def _is_number(value: object) -> bool:

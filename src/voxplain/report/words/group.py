@@ -33,7 +33,9 @@ def statistic_words(name: str) -> str:
 def test_title(test: GroupTest) -> str:
     """Say what was tested."""
     only = test.request.get("only")
-    return f"{test.label} for {test.target}: {effect_words(test)}" + (f", {only}" if only else "")
+    return f"{test.label} for {test.target}: {effect_words(test)}" + (
+        f", {only.replace('=', ' ')}" if only else ""
+    )
 
 
 def effect_words(test: GroupTest) -> str:

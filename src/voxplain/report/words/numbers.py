@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-__all__ = ["cell", "duration", "interval", "number", "share"]
+__all__ = ["cell", "correlation", "duration", "interval", "number", "share"]
 
 MISSING: Final = "–"
 _SUPERSCRIPTS: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -32,6 +32,11 @@ def share(value: float) -> str:
         return number(value, 1)
     text = text.removeprefix("0") if abs(value) < 1 else text
     return f"−{text}" if value < 0 else text
+
+
+def correlation(value: float) -> str:
+    """Write a correlation with two decimals, one below the other in a table: ``−0.04``."""
+    return f"{round(value, 2) + 0.0:.2f}".replace("-", "−")
 
 
 def cell(value: object) -> str:

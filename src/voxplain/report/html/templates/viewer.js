@@ -164,7 +164,9 @@
       const file = this.data.elsewhere[wanted.subject];
       if (file && !this.data.maps.some((one) => one.subject === wanted.subject)) return this.fetch(wanted.subject, file);
       const weight = { subject: 4, statistic: 1, method: 3, target: 2, [changed]: 16 };
-      const score = (one) => FIELDS.reduce((sum, f) => sum + (one[f] === wanted[f] ? weight[f] : 0), 0);
+      const plain = (method) => method.replace(/ \(target .*\)$/, "");
+      const kin = (one) => (plain(one.method) === plain(wanted.method) ? 1.5 : 0);
+      const score = (one) => FIELDS.reduce((sum, f) => sum + (one[f] === wanted[f] ? weight[f] : 0), kin(one));
       const best = this.data.maps.reduce((a, b) => (score(b) > score(a) ? b : a));
       const missed = FIELDS.filter((f) => best[f] !== wanted[f]);
       const fields = { target: "class" };

@@ -13,6 +13,8 @@ __all__ = ["checklist"]
 
 Answer = Callable[[StudyFound], str]
 
+_SCORES: Final = {"roc_auc": "ROC AUC", "brier": "Brier score", "r2": "R²"}
+
 
 def _none(found: StudyFound) -> str:
     return ""
@@ -70,7 +72,8 @@ def _selection(found: StudyFound) -> str:
 
 
 def _metrics(found: StudyFound) -> str:
-    return ", ".join(found.fit.first.judged.scores) if found.fit else ""
+    scores = found.fit.first.judged.scores if found.fit else ()
+    return ", ".join(_SCORES.get(name, name.replace("_", " ")) for name in scores)
 
 
 def _uncertainty(found: StudyFound) -> str:

@@ -142,19 +142,20 @@ def _tested(test: GroupTest) -> Finding:
             )
         else:
             said.append(f"{statistic_words(name)} {p}")
+    zero = " from zero" if told["effect"] == "mean" else ""
     some = any(one["smallest_p"] < _LEVEL for one in told["found"].values())
     words = (
-        f"{told['scans']} scans, {told['voxels']} voxels, {told['permutations']} permutations. "
+        f"{told['scans']} scans, {told['voxels']:,} voxels, {told['permutations']:,} permutations. "
         f"Smallest corrected p: {'; '.join(said)}."
     )
     if told["null"] == "permutation":
         share = f"{100 * told['confidence']:.0f} %"
-        words += f" At least {told['true_voxels']} voxels truly differ (confidence {share})."
+        words += f" At least {told['true_voxels']} voxels truly differ{zero} (confidence {share})."
     return Finding(
         test_title(test),
         words,
         "good" if some else "chance",
-        "differs" if some else "no difference shown",
+        f"differs{zero}" if some else f"no difference{zero} shown",
     )
 
 
@@ -164,7 +165,7 @@ def _clusters(test: GroupTest, clusters: list[Mapping[str, Any]], count: int) ->
             one["cluster"],
             str(one["direction"]).replace(" - ", " − "),
             one["voxels"],
-            f"{one['volume_ml']:.1f}",
+            number(one["volume_ml"]),
             f"{one['peak_t']:.2f}".replace("-", "−"),
             coordinates((one["x"], one["y"], one["z"])),
             one["region"].replace("_", " "),

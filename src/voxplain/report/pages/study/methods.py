@@ -86,7 +86,8 @@ def _data(found: StudyFound) -> str:
         made = f" as follows: {cohort.recipe}" if cohort.recipe else ""
         return f"Data. {cohort.scans} phantom scans{listing} were made{made}; grid: {cohort.grid}."
     who = f"{cohort.scans} T1-weighted scans of {people} participants{listing}"
-    left = f"; {len(cohort.exclusions)} were left out" if cohort.exclusions else ""
+    out = len(cohort.exclusions)
+    left = f"; {out} {'was' if out == 1 else 'were'} left out" if out else ""
     how = f"{cohort.recipe}; grid: {cohort.grid}"
     return f"Data. {who} were used{left}. They were prepared as follows: {how}."
 
@@ -163,13 +164,15 @@ def _tested(test: GroupTest) -> str:
     options = asked.get("test", {})
     statistics = listed(_TESTED.get(name, name) for name in told["found"])
     smoothed = asked.get("fwhm_mm") or 0
-    only = f" of {asked['only']} alone" if asked.get("only") else ""
+    alone = (asked.get("only") or "").replace("=", " ")
+    only = f" of {alone} alone" if alone else ""
     what = f"The model was {asked.get('model', 'unknown')!r}, tested for {effect_words(test)}{only}"
     count = told["permutations"]
+    signs = told["blocks"].replace("change places", "change sign")
     if told["null"] != "permutation":
         how = f"against {count} studies whose networks learnt nothing"
     elif told["effect"] == _MEAN:
-        how = f"by {count} changes of the maps' signs [@winkler2014]; {told['blocks']}"
+        how = f"by {count} changes of the maps' signs [@winkler2014]; {signs}"
     else:
         how = (
             f"by {count} arrangements of the scans, the nuisance taken out after Freedman and Lane "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
+
 from voxplain.report.html.sections import (
     Finding,
     Findings,
@@ -87,14 +89,16 @@ def asked(found: StudyFound, shown: Shown) -> list[Item]:
         items.append(
             Table(
                 ("participant", "found", "reason"),
-                cohort.exclusions[:_MOST],
+                tuple((who, _named(at), why) for who, at, why in cohort.exclusions[:_MOST]),
                 caption="Who was left out, and why",
                 note=f"{more} more in exclusions.tsv." if more > 0 else "",
             )
         )
     for one in cohort.told.get("doubts", ()):
         badge = f"{len(one['scans'])} scans"
-        items.append(Findings((Finding(one["name"], one["sentence"], "chance", badge),)))
+        items.append(
+            Findings((Finding(one["name"].capitalize(), one["sentence"], "chance", badge),))
+        )
     if cohort.folds:
         names = tuple(cohort.classes) or ("scans",)
         rows = tuple((f"fold {fold}", *counts) for fold, counts in cohort.folds)
@@ -124,6 +128,11 @@ def _question(found: StudyFound) -> str:
         asked = f"Can a network {what} from the scan alone, and where does it look?"
         return f"{asked} {who}, {cohort.grid}."
     return f"{who}, {cohort.grid}."
+
+
+def _named(found: str) -> str:
+    """Leave out the folders of a file: a page for a paper does not tell where a disk has it."""
+    return PurePath(found).name if found.startswith("/") else found
 
 
 def _flow(found: StudyFound) -> Table:

@@ -92,7 +92,7 @@ def _table(listed: RegionList) -> Table:
         "peak": [number(one.peak) for one in values],
         "mean": [number(one.mean) for one in values],
         "95 % interval": [_interval(one) for one in values],
-        "share": [None if one.share is None else f"{100 * one.share:.1f} %" for one in values],
+        "share": [None if one.share is None else _percent(one.share) for one in values],
         "density": [f"{one.density:.2f}" for one in values],
         "rank": [str(one.rank) for one in values],
         "95 % of ranks": [_ranks(one) for one in values],
@@ -104,6 +104,11 @@ def _table(listed: RegionList) -> Table:
         caption=f"{listed.label}, {listed.target}: regions of {listed.atlas}",
         note=f"All regions: {listed.file}." if listed.file else "",
     )
+
+
+def _percent(share: float) -> str:
+    """One decimal, and one digit of what that would write as nothing."""
+    return f"{100 * share:.1f} %" if share >= 0.001 else f"{number(100 * share, 1)} %"
 
 
 def _interval(one: RegionValue) -> str | None:
@@ -122,8 +127,7 @@ def _region_tests(test: GroupTest) -> Table:
             row["region"].replace("_", " "),
             int(row["voxels"]),
             *([coordinates(_place(row))] if "x" in row else []),
-            float(row["peak_t"]),
-            float(row["mean_t"]),
+            *(f"{float(row[name]):.2f}".replace("-", "−") for name in ("peak_t", "mean_t")),
             *p_cells(row),
             f"{100 * float(row['true_share']):.0f} %",
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from voxplain.report.html.sections import Case, Cases, Item, NotRun, Standing, Table, Text
 from voxplain.report.pages.study.shown import Shown
-from voxplain.report.words.numbers import number, share
+from voxplain.report.words.numbers import correlation, number, share
 from voxplain.results.study import ScanFound, StudyFound
 
 __all__ = ["subjects"]
@@ -60,7 +60,10 @@ def _case(one: ScanFound, found: StudyFound, shown: Shown) -> Case:
         items.append(
             Table(
                 ("region", "mean of its map", "deviations from the others of its class"),
-                tuple((r.replace("_", " "), number(v, 3), round(z, 1)) for r, v, z in one.regions),
+                tuple(
+                    (r.replace("_", " "), number(v, 3), f"{z:.1f}".replace("-", "−"))
+                    for r, v, z in one.regions
+                ),
                 caption=f"Regions of {one.name} furthest from the others of its class",
             )
         )
@@ -82,7 +85,7 @@ def _table(found: StudyFound, shown: Shown) -> Table:
             one.truth or None,
             one.predicted or None,
             one.sure,
-            one.likeness,
+            None if one.likeness is None else correlation(one.likeness),
             "; ".join(one.reasons) or None,
             "page" if one.name in shown.in_page else "folder" if one.name in shown.beside else None,
         )
