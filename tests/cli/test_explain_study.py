@@ -111,7 +111,7 @@ def test_folds_of_an_earlier_fit_are_in_nobodys_way(run: Run, study: Path) -> No
     [
         (("x", "--weights", "y"), "A study has its own weights"),
         (("x", "--preset", "kan2020"), "A study has its own weights"),
-        (("x", "--grid", "network"), "A study has its own weights"),
+        (("x", "--grid", "network"), "There is no cohort in"),
         (("x", "--align", "centre"), "A study has its own weights"),
         (("x", "--classes", 3), "A study has its own weights"),
         (("x", "--class-names", "a,b"), "A study has its own weights"),
