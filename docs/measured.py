@@ -10,6 +10,7 @@ from typing import Any
 
 from docs.figures import read, short
 from docs.of_groups import OF_GROUPS
+from docs.of_verdicts import OF_VERDICTS
 from voxplain.report.words.cards import CARDS
 from voxplain.trust.rules import EDITION, RULES
 
@@ -152,6 +153,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "localisation": localisation,
     "rules": rules,
     **OF_GROUPS,
+    **OF_VERDICTS,
     "cards": cards,
 }
 
