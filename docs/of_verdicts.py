@@ -43,7 +43,8 @@ def _planted(rows: list[Mapping[str, Any]]) -> str:
     spike = next((row for row in rows if row["test"] == _SPIKE), None)
     if spike is None or spike["value"] is None:
         return "–"
-    return f"{short(spike["value"], 3)} (random maps below {short(spike["threshold"], 3)})"
+    value, limit = (short(spike[what], 3) for what in ("value", "threshold"))
+    return f"{value} (random maps below {limit})"
 
 
 OF_VERDICTS: dict[str, Callable[[], str]] = {"verdicts": verdicts}
