@@ -4,8 +4,9 @@ Kan et al. (2020) name the five regions of highest mean importance for each sex.
 with their published weights on the 30 IXI brains and their three methods, each scan's map divided
 by its maximum and averaged per sex as they do. They resize the map's array to the atlas's, without
 the affines of either; beside it stands the same table with the atlas brought to the maps by its
-affine, as it lies, and moved to where it fits the tissue, of the brain alone. Their two atlases are
-not at hand: AAL takes their place, as its makers store it and laid out as Brainnetome is. Regions
+affine, as it lies, and moved to where it fits the tissue, of the brain alone. Their white matter
+atlas, ICBM-DTI-81, is taken where Debian's ``mricron-data`` is installed. Brainnetome is not at
+hand: AAL takes its place, as its makers store it and laid out as Brainnetome is. Regions
 of each brain's own segmentation stand beside them. Needs ``shared`` beside the checkout; maps are
 kept in ``out/bench/paper-regions``; writes ``benchmarks/paper_regions.json``.
 """
@@ -30,7 +31,7 @@ from benchmarks.material import FOLDER
 from voxplain import explain
 from voxplain.atlas import Atlas
 from voxplain.attribution import METHODS
-from voxplain.cohort import PRESETS, load_atlas
+from voxplain.cohort import PRESETS, find_atlas, load_atlas
 from voxplain.cohort.build import build_store
 from voxplain.cohort.find.sources import from_bids
 from voxplain.cohort.store.origins import read_origins
@@ -55,6 +56,9 @@ ASKED: Mapping[str, tuple[int | str, Mapping[str, Any]]] = {
 }
 FSL = Grid((182, 218, 182), np.diag([-1.0, 1, 1, 1])).moved([90, -126, -72])
 RESIZED = ("resized", "resized-las")
+WHITE = Path("/usr/share/mricron/templates/JHU-WhiteMatter-labels-1mm.nii.gz")
+# Its fibres cover a part of the brain, so that tissue does not tell where it belongs.
+WHITE_WAYS = ("white", "white-resized")
 
 
 def main() -> None:
@@ -78,12 +82,19 @@ def main() -> None:
         "resized": aal,
         "resized-las": aal.on(FSL),
     }
+    if WHITE.exists():
+        white = find_atlas(f"{WHITE},{WHITE.with_suffix('').with_suffix('.nii.txt')},sform")
+        atlases |= {"white": white.on(cohort.grid), "white-resized": white}
     own = OwnRegions(cohort, read_origins(place), 0, progress)
     methods = [of_method(name, cohort, brain, atlases, own, progress) for name in ASKED]
     told = {
         "scans": len(cohort),
         "shift_mm": placed.fit.shift,
-        "apart_mm": {name: apart(atlases[name], cohort.grid) for name in RESIZED},
+        "apart_mm": {
+            name: apart(atlases[name], cohort.grid)
+            for name in (*RESIZED, "white-resized")
+            if name in atlases
+        },
         "methods": methods,
     }
     for one in methods:
@@ -124,8 +135,13 @@ def of_method(
         held = {row: table for row, table in own_tables.items() if table}
         frame = own.summed([*held.values()], [*held])
         found["own"] = frame[frame["label"] != 0].set_index("region")["density"]
+        if WHITE_WAYS[0] in atlases:
+            found["white"] = by_affine(mean, atlases["white"], np.ones_like(brain))
+            found["white-resized"] = by_array(mean, atlases["white-resized"])
         best[sex] = {way: first(values) for way, values in found.items()}
         alike[sex] = {way: like(found[way], found["still"]) for way in (*RESIZED, "moved")}
+        if "white" in found:
+            alike[sex]["white-resized"] = like(found["white-resized"], found["white"])
     progress.say(f"{label}: done")
     return {"method": name, "label": label, "best": best, "like_still": alike}
 

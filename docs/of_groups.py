@@ -23,6 +23,8 @@ WAYS = {
     "still": "AAL by affine, as it lies",
     "resized-las": "map resized to AAL laid out as Brainnetome",
     "resized": "map resized to AAL as stored",
+    "white": "ICBM-DTI-81 by affine",
+    "white-resized": "map resized to ICBM-DTI-81",
 }
 
 
@@ -101,7 +103,7 @@ def paper_regions() -> str:
     for one in found["methods"]:
         for sex, ways in one["best"].items():
             for way, words in WAYS.items():
-                names = ", ".join(name.replace("_", " ") for name in ways[way])
+                names = ", ".join(name.replace("_", " ") for name in ways.get(way, ["not at hand"]))
                 lines.append(f"| {one['label']} | {sex} | {words} | {names} |")
     return "\n".join(lines)
 
@@ -111,10 +113,10 @@ def resized_regions() -> str:
     found = read("paper_regions.json")
     apart = {**found["apart_mm"], "moved": math.dist(found["shift_mm"], (0, 0, 0))}
     lines = [
-        "| beside AAL by affine, as it lies | apart, mm | rank correlation | of its five best |",
+        "| beside the same atlas by affine, as it lies | apart, mm | rank correlation | of its five best |",
         "|---|---|---|---|",
     ]
-    for way in ("resized-las", "resized", "moved"):
+    for way in ("resized-las", "resized", "moved", "white-resized"):
         each = [sex[way] for one in found["methods"] for sex in one["like_still"].values()]
         low, high = (f(one["rank_correlation"] for one in each) for f in (min, max))
         fewest, most = (f(one["shared"] for one in each) for f in (min, max))

@@ -62,6 +62,22 @@ def test_the_list_may_be_given_behind_a_comma(tmp_path):
     assert atlas.name == "ICBM_WMPM"
 
 
+@pytest.mark.parametrize("chosen", ["sform", "qform"])
+def test_an_image_that_contradicts_itself_says_how_to_choose(tmp_path, chosen):
+    """As Debian's copy of JHU, whose two affines differ in the sign of one axis."""
+    image, other = tmp_path / "atlas.nii.gz", AFFINE @ np.diag([1.0, 1, -1, 1])
+    kept = nib.Nifti1Image(labels(), AFFINE)
+    kept.set_qform(other, 2)
+    kept.set_sform(AFFINE, 2)
+    nib.save(kept, image)
+    (tmp_path / "atlas.txt").write_text(LISTS["atlas.nii.txt"])
+    with pytest.raises(InputError, match="of an atlas IMAGE,NAMES,sform or qform"):
+        find_atlas(f"{image},{tmp_path / 'atlas.txt'}")
+    wanted = {"sform": AFFINE, "qform": other}[chosen]
+    for given in (f"{image},{tmp_path / 'atlas.txt'},{chosen}", f"{image},{chosen}"):
+        np.testing.assert_allclose(find_atlas(given).grid.affine, wanted, atol=1e-5)
+
+
 def test_brainnetome_as_its_makers_write_it(tmp_path):
     image = write(tmp_path / "BN_Atlas_246_1mm.nii.gz", np.minimum(labels(), 3).astype(np.uint8))
     lut = "0 Unknown 0 0 0 0\n1 A8m_L 255 255 0 0\n2 A8m_R 255 255 0 0\n3 A8dl_L 1 2 3 0\n"

@@ -103,7 +103,8 @@ def _disagreement(image: str, sform: Grid, qform: Grid) -> str:
         raise InputError(
             f"{image} contradicts itself on left and right: its axes run {sform.orientation} by "
             f"its sform and {qform.orientation} by its qform; find out which is true, and choose "
-            "it: --orientation sform or qform, in Python orientation=."
+            "it: --orientation sform or qform, of an atlas IMAGE,NAMES,sform or qform, in Python "
+            "orientation=."
         )
     affine = sform.affine.copy()
     affine[:3, :3] = a * sform.voxel_size

@@ -31,6 +31,7 @@ def read_atlas(
     name: str = "",
     space: str = "that of its file",
     threshold: float | None = None,
+    orientation: str | None = None,
 ) -> Atlas:
     """Read an atlas from an image of labels, or of probabilities, and a list of names.
 
@@ -51,6 +52,8 @@ def read_atlas(
     threshold : float, optional
         Of an image of probabilities, the largest that is still of no region: by default a quarter
         of 1, or of 100 where values go beyond 1.
+    orientation : {"sform", "qform"}, optional
+        Of an image of labels, as for `read_volume`.
 
     Returns
     -------
@@ -86,7 +89,7 @@ def read_atlas(
                 f"number {max(one.label for one in named)}; give a name to each map, from 1."
             )
     else:
-        labels, grid = read_label_image(image)
+        labels, grid = read_label_image(image, orientation)
     by_label = _by_label(named, labels, str(image), str(names))
     return Atlas(labels, grid, by_label, name or _stem(image), space)
 

@@ -9,6 +9,7 @@ from voxplain.cohort.atlases.fetched import FETCHED, fetch_atlas, is_fetched
 from voxplain.cohort.atlases.files import names_beside, read_atlas
 from voxplain.cohort.atlases.shipped import ATLASES, load_atlas
 from voxplain.errors import InputError, unknown_name
+from voxplain.images.orientation import ORIENTATIONS
 from voxplain.pointers import is_named
 
 __all__ = ["find_atlas", "require_atlas"]
@@ -18,7 +19,7 @@ def require_atlas(given: str) -> None:
     """Raise InputError where `find_atlas` would not know what is meant."""
     if given in ATLASES or is_fetched(given):
         return
-    image, names = _split(given)
+    image, names, _ = _split(given)
     if not is_named(image):
         raise unknown_name("atlas", given, [*ATLASES, *FETCHED, "IMAGE", "IMAGE,NAMES"])
     if names is None:
@@ -34,7 +35,8 @@ def find_atlas(given: str) -> Atlas:
     ----------
     given : str
         One of `ATLASES`; a name that `fetch_atlas` knows; or the path of an image, with that of its
-        list of names behind a comma, or beside it (see `read_atlas`).
+        list of names behind a comma, or beside it (see `read_atlas`), and, where the image
+        contradicts itself on left and right, ``sform`` or ``qform`` behind another.
 
     Returns
     -------
@@ -50,11 +52,15 @@ def find_atlas(given: str) -> Atlas:
         return load_atlas(given)
     if is_fetched(given):
         return fetch_atlas(given)
-    return read_atlas(*_split(given))
+    image, names, orientation = _split(given)
+    return read_atlas(image, names, orientation=orientation)
 
 
-def _split(given: str) -> tuple[Path, Path | None]:
+def _split(given: str) -> tuple[Path, Path | None, str | None]:
+    rest, _, last = given.rpartition(",")
+    orientation = last if rest and last in ORIENTATIONS and not is_named(Path(given)) else None
+    given = rest if orientation else given
     if not is_named(Path(given)) and "," in given:
         image, _, names = given.rpartition(",")
-        return Path(image), Path(names)
-    return Path(given), None
+        return Path(image), Path(names), orientation
+    return Path(given), None, orientation
