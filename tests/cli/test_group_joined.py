@@ -309,3 +309,41 @@ def test_a_map_that_is_not_finite(run: Run, tmp_path: Path) -> None:
     assert "finite" in error
     assert error.count("\n") == 1
     assert _files(study.folder) == before
+
+
+def _t_of(maps: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """t of the second column of a design, by least squares, array (V,)."""
+    beta, left, *_ = np.linalg.lstsq(x, maps, rcond=None)
+    spread = left / (len(x) - x.shape[1]) * np.linalg.inv(x.T @ x)[1, 1]
+    return beta[1] / np.sqrt(spread)
+
+
+def test_a_design_table_brings_columns(run: Run, tmp_path: Path) -> None:
+    study, brain = _study(tmp_path / "study"), _brain()
+    maps = _maps()[:, brain].astype(float)
+    table = tmp_path / "design.tsv"
+    asked = ("group", study.folder, *QUICK, "--model", "dose + age", "--table", table)
+    age = pd.read_csv(study.folder / "cohort/participants.tsv", sep="\t")["age"].to_numpy()
+    for seed in (0, 1):
+        dose = np.random.default_rng(seed).uniform(size=24).round(3)
+        # In another order than the scans, and with somebody who is not in the study.
+        rows = [*[f"sub-{i:02d}\t{dose[i]}" for i in range(24)][::-1], "sub-99\t7"]
+        table.write_text("\n".join(["participant_id\tdose", *rows]))
+        code, _, error = run(*asked)
+        assert (code, error) == (0, "")
+        (path,) = (study.folder / "group").glob("*_stat-t_statmap.nii.gz")
+        wanted = _t_of(maps, np.column_stack([np.ones(24), dose, age]))
+        np.testing.assert_allclose(nib.load(path).get_fdata()[brain], wanted, atol=1e-3)
+    for text, message in {
+        "participant_id\tdose\n00\t1\n00\t2": "has two rows of 00; a design has one of each",
+        "participant_id\tdose\nx\t1": "names nobody of the study, whose participants are",
+        "participant_id\tage\n00\t1": "both have a column 'age'; rename it in",
+        "dose\n1": "has no column 'participant_id'",
+    }.items():
+        table.write_text(text)
+        code, _, error = run(*asked)
+        assert (code, message in error) == (2, True), error
+    table.write_text("participant_id\tdose\n00\t1\n01\t2")
+    code, _, error = run(*asked)
+    assert code == 2
+    assert error.count("\n") == 1

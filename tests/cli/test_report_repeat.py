@@ -52,7 +52,7 @@ EVERYTHING = (
     "--model age+class --contrast 'case > control' --blocks 'site, family:whole' --method gradient "
     "--method smoothgrad --target case --network mrinet --only site=A --statistic size "
     "--statistic tfce --permutations 99 --fast --fwhm 7.5 --cluster-p 0.01 --atlas AAL3 "
-    "--atlas HCPEx --move-atlas --latex "
+    "--atlas HCPEx --move-atlas --latex --table design.tsv "
     "--null untrained --null-networks 25 --transform {subject}.h5 --fold-means --conjunction "
     "--seed 5 --device cpu"
 )

@@ -71,6 +71,10 @@ def group(
         bool, typer.Option("--move-atlas", help="Move atlases to where they fit the scans best.")
     ] = False,
     latex: Annotated[bool, typer.Option("--latex", help="Tables of regions as LaTeX too.")] = False,
+    table: Annotated[
+        Path | None,
+        typer.Option(help="Design table: participant_id, and columns for --model to name."),
+    ] = None,
     null: Annotated[
         str,
         typer.Option(
@@ -148,6 +152,7 @@ def group(
         means_only,
         move_atlas,
         latex,
+        table,
     )
     with importable_here():
         found = group_study(options, make_progress(console))

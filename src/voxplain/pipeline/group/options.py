@@ -69,6 +69,8 @@ class GroupOptions:
     move_atlas, latex : bool
         Whether atlases are moved to where they fit the scans best, and tables of regions are
         written for LaTeX too.
+    table : path or None
+        Design table, whose columns the model may name beside those of the participants.
     """
 
     study: Path
@@ -92,6 +94,7 @@ class GroupOptions:
     means_only: bool = False
     move_atlas: bool = False
     latex: bool = False
+    table: Path | None = None
 
     def told(self) -> dict[str, Any]:
         """Gather all that was asked for, but for the study, ready for JSON."""

@@ -21,7 +21,7 @@ from voxplain.pipeline.group.maps import Scans, catalogue
 from voxplain.pipeline.group.means import write_means
 from voxplain.pipeline.group.options import GroupOptions
 from voxplain.pipeline.group.setting import Setting
-from voxplain.pipeline.group.table import rows_of, scan_table
+from voxplain.pipeline.group.table import rows_of, scan_table, with_columns
 from voxplain.pipeline.group.tables import Places
 from voxplain.pipeline.regions.placing import place_atlases
 from voxplain.progress import Progress
@@ -78,6 +78,8 @@ def group_study(options: GroupOptions, progress: Progress) -> GroupFound:
     study = Study(options.study, "voxplain study", __version__)
     every = catalogue(study, cohort.subjects, options.network)
     table = scan_table(study, cohort, every.network)
+    if options.table is not None:
+        table = with_columns(table, options.table)
     rows = rows_of(table, options.only)
     held, table = every.rows(rows), table.iloc[rows].reset_index(drop=True)
     chosen = [

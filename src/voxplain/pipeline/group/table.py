@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from voxplain.cohort.find.tables import read_table
 from voxplain.errors import InputError
 from voxplain.pipeline.fit.places import FOLDS, folder_of
 from voxplain.study import Study
@@ -14,7 +16,7 @@ from voxplain.volume import Cohort
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["rows_of", "scan_table"]
+__all__ = ["rows_of", "scan_table", "with_columns"]
 
 
 def scan_table(study: Study, cohort: Cohort, network: str) -> pd.DataFrame:
@@ -49,6 +51,51 @@ def scan_table(study: Study, cohort: Cohort, network: str) -> pd.DataFrame:
         if name not in table.columns:
             table[name] = [column.get(scan, np.nan) for scan in cohort.subjects]
     return table
+
+
+def with_columns(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Join the columns of a design table: a row per participant, a column per regressor.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        See `scan_table`.
+    path : path
+        Table with ``participant_id``; see `voxplain.cohort.find.tables.read_table`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns of numbers are numbers; who is not in the design has none.
+
+    Raises
+    ------
+    InputError
+        If it names a participant twice, nobody of the study, or a column that the study has.
+    """
+    import pandas as pd
+
+    design = read_table(path)
+    people = design["participant_id"].str.removeprefix("sub-")
+    mine = table["participant_id"].astype(str).str.removeprefix("sub-")
+    twice = people[people.duplicated()]
+    if len(twice):
+        raise InputError(f"{path} has two rows of {twice.iloc[0]}; a design has one of each.")
+    if not people.isin(mine).any():
+        raise InputError(
+            f"{path} names nobody of the study, whose participants are {', '.join(mine[:3])}, …."
+        )
+    design = design.drop(columns="participant_id").replace("n/a", np.nan).set_index(people)
+    both = [name for name in design.columns if name in table.columns]
+    if both:
+        raise InputError(
+            f"{path} and the study both have a column {both[0]!r}; rename it in {path}."
+        )
+    for name, column in design.items():
+        numbers = pd.to_numeric(column, errors="coerce")
+        if numbers.notna().equals(column.notna()):
+            design[name] = numbers
+    return table.assign(**{str(name): mine.map(column) for name, column in design.items()})
 
 
 def rows_of(table: pd.DataFrame, only: str | None) -> list[int]:

@@ -47,6 +47,7 @@ _GROUP = {
     "atlases": ("--atlas", ["AAL"]),
     "move_atlas": ("--move-atlas", False),
     "latex": ("--latex", False),
+    "table": ("--table", None),
     "null": ("--null", "permutation"),
     "null_studies": ("--null-study", []),
     "null_networks": ("--null-networks", 19),
