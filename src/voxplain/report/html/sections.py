@@ -21,9 +21,9 @@ from voxplain.report.html.items import (
     Picture,
     SideBySide,
     Standing,
-    Table,
     Text,
 )
+from voxplain.report.html.table import Table
 
 __all__ = [
     "Cards",
