@@ -5,7 +5,8 @@ with their published weights on the 30 IXI brains and their three methods, each 
 by its maximum and averaged per sex as they do. They resize the map's array to the atlas's, without
 the affines of either; beside it stands the same table with the atlas brought to the maps by its
 affine, as it lies, and moved to where it fits the tissue, of the brain alone. Their white matter
-atlas, ICBM-DTI-81, is taken where Debian's ``mricron-data`` is installed. Brainnetome is not at
+atlas, ICBM-DTI-81, is taken where Debian's ``mricron-data`` is installed, whose header has left and
+right the wrong way round: it is laid out right to left, as its names have it. Brainnetome is not at
 hand: AAL takes its place, as its makers store it and laid out as Brainnetome is. Regions
 of each brain's own segmentation stand beside them. Needs ``shared`` beside the checkout; maps are
 kept in ``out/bench/paper-regions``; writes ``benchmarks/paper_regions.json``.
@@ -83,7 +84,10 @@ def main() -> None:
         "resized-las": aal.on(FSL),
     }
     if WHITE.exists():
-        white = find_atlas(f"{WHITE},{WHITE.with_suffix('').with_suffix('.nii.txt')},sform")
+        file = find_atlas(f"{WHITE},{WHITE.with_suffix('').with_suffix('.nii.txt')},sform")
+        white = replace(file, grid=FSL)
+        # Refused if its names of sides were still the wrong way round.
+        fitted(white, tissue, cohort.grid, move=True)
         atlases |= {"white": white.on(cohort.grid), "white-resized": white}
     own = OwnRegions(cohort, read_origins(place), 0, progress)
     methods = [of_method(name, cohort, brain, atlases, own, progress) for name in ASKED]

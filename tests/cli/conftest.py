@@ -56,18 +56,6 @@ def _coarse(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> 
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(call_main: Run) -> Run:
     """Run the command line: ``run(\"methods\") -> (exit code, output, errors)``."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["voxplain", *map(str, arguments)])
-        capsys.readouterr()
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else 1
-        shown = capsys.readouterr()
-        return code, shown.out, shown.err
-
-    return call
+    return partial(call_main, main, "voxplain")

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,23 +13,11 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(call_main: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run the command line in the folder of the stand-in network."""
     monkeypatch.chdir(HERE)
     monkeypatch.setattr("voxplain.report.figures.style.DPI", 40)
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["voxplain", *map(str, arguments)])
-        capsys.readouterr()
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else 1
-        shown = capsys.readouterr()
-        return code, shown.out, shown.err
-
-    return call
+    return partial(call_main, main, "voxplain")
 
 
 @pytest.fixture(scope="session")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import nibabel as nib
@@ -46,22 +46,10 @@ def weights(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def app(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> App:
+def app(call_main: App, monkeypatch: pytest.MonkeyPatch) -> App:
     monkeypatch.chdir(HERE)
     monkeypatch.setattr("voxplain.report.figures.style.DPI", 40)
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["voxplain-bids", *map(str, arguments)])
-        capsys.readouterr()
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else 1
-        shown = capsys.readouterr()
-        return code, shown.out, shown.err
-
-    return call
+    return partial(call_main, main, "voxplain-bids")
 
 
 def asked(weights: Path) -> tuple[object, ...]:
