@@ -113,7 +113,7 @@ def resized_regions() -> str:
     found = read("paper_regions.json")
     apart = {**found["apart_mm"], "moved": math.dist(found["shift_mm"], (0, 0, 0))}
     lines = [
-        "| beside the same atlas by affine, as it lies | apart, mm | rank correlation | of its five best |",
+        "| beside the same atlas by affine | apart, mm | rank correlation | of its five best |",
         "|---|---|---|---|",
     ]
     for way in ("resized-las", "resized", "moved", "white-resized"):
