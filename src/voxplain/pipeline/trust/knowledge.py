@@ -160,6 +160,8 @@ def first_line(case: Case, findings: Sequence[Finding]) -> str:
     if beyond.outcome == "fail":
         names = figures["confounds"] if best == "all of them" else best
         return f"{start}: it reads {names}, and maps explain {names}."
+    if figures["alone"][best] >= figures["without"]:
+        return f"{start}: it knows more than {figures['confounds']}, and maps explain both."
     return f"{start}: it knows more than they do."
 
 
