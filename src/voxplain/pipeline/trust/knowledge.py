@@ -35,7 +35,7 @@ def _run(case: Case, plan: Plan, progress: Progress) -> Sequence[Measurement]:
     del plan, progress
     outcome, output, name = case.outcome, case.outputs, main_measure(case)
     label, chance = _MEASURES[name]
-    score = bootstrap(outcome, output, case.groups, seed=case.seed)[name]
+    score = bootstrap(outcome, output, case.groups, seed=case.seed, only=name)[name]
     found: list[Measurement] = []
     figures: dict[str, Any] = {"measure": name, "score": score.value, "chance": chance}
     if not np.isfinite(score.value):
