@@ -86,20 +86,17 @@ _BEFORE = " Tests by an earlier version, which kept no options, are left out."
 
 def repeat(found: StudyFound, shown: Shown) -> list[Item]:
     """Show commands, versions and the pages of single commands."""
-    lines = commands(found)
-    items: list[Item] = []
-    if lines:
-        items += [
-            Text(
-                (
-                    "From the options that the study keeps of each part. The same seeds give the "
-                    "same figures on the same machine."
-                    + _BEFORE
-                    * any(_OPTIONS not in test.told for test in found.tests),
-                )
-            ),
-            Code("\n".join(lines)),
-        ]
+    items: list[Item] = [
+        Text(
+            (
+                "From the options that the study keeps of each part. The same seeds give the same "
+                "figures on the same machine."
+                + _BEFORE
+                * any(_OPTIONS not in test.told for test in found.tests),
+            )
+        ),
+        Code("\n".join(commands(found))),
+    ]
     if found.cohort and found.cohort.recipe:
         items.append(Text((f"The cohort before it: {found.cohort.recipe}.",)))
     versions = tuple(found.versions.items())
@@ -108,7 +105,7 @@ def repeat(found: StudyFound, shown: Shown) -> list[Item]:
     if found.pages:
         links = tuple((title, file) for title, file in found.pages)
         items += [Heading("Pages of single commands"), Links(links)]
-    return items or [Text(("Nothing was run yet.",))]
+    return items
 
 
 def commands(found: StudyFound) -> list[str]:
