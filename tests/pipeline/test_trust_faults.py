@@ -18,20 +18,42 @@ from torch import nn
 from voxplain.attribution import Engine
 from voxplain.attribution.network.numbers import Output
 from voxplain.cohort import load_atlas, mni152_brain_mask
-from voxplain.errors import InputError, StudyError
+from voxplain.cohort.store.writer import write_store
+from voxplain.errors import InputError, NetworkError, StudyError
 from voxplain.fit import Outcome
 from voxplain.grid import KAN2020_GRID, Grid
-from voxplain.pipeline.trust import atlas, between, knowledge, origin, reference, reproduce, scans
+from voxplain.pipeline.trust import (
+    atlas,
+    between,
+    knowledge,
+    layers,
+    null,
+    origin,
+    own,
+    power,
+    reference,
+    reproduce,
+    scans,
+    trainings,
+)
 from voxplain.pipeline.trust.again import Maker
+from voxplain.pipeline.trust.beside import Beside, beside, comparison_of
 from voxplain.pipeline.trust.case import Case, MethodMaps
 from voxplain.pipeline.trust.confounding import Confounding
+from voxplain.pipeline.trust.encoding import EncodingFinding
+from voxplain.pipeline.trust.measured import encoding_measurements, null_measurements
 from voxplain.pipeline.trust.opening import TrustOptions, budget_seconds
 from voxplain.pipeline.trust.own import kept, read_own_study
 from voxplain.pipeline.trust.registry import Plan
+from voxplain.pipeline.trust.trainings import OwnMaps
+from voxplain.pipeline.truth import Truth
 from voxplain.progress import Silent
 from voxplain.results.trust import Measurement
 from voxplain.study import Study
+from voxplain.trust import Agreement
+from voxplain.trust.retraining import Retraining
 from voxplain.trust.rules import apply
+from voxplain.trust.truth.calls import Calls
 from voxplain.volume import Cohort, smooth
 
 GRID = Grid((12, 10, 11), np.diag([8.0, 8, 8, 1]))
@@ -422,3 +444,189 @@ def test_what_was_found_is_kept_for_its_request(tmp_path: Path) -> None:
     assert kept(tmp_path, "found.json", {"n": 1}, make) == {"value": 1}
     assert kept(tmp_path, "found.json", {"n": 1}, make) == {"value": 1}
     assert kept(tmp_path, "found.json", {"n": 2}, make) == {"value": 2}
+
+
+AGREED = Agreement(0.05, 0.1, 0.05, 0.05, 0.1, 0.4, 0.3, 100, 0.2)
+
+
+def test_what_other_networks_keep_is_a_share_of_what_own_ones_share() -> None:
+    alike = Retraining(0.8, 0.5, 0.5, 0.1, 3)
+    assert Beside("G", "a", alike, AGREED).kept == pytest.approx((0.5 - 0.2) / (0.8 - 0.2))
+    assert Beside("G", "a", None, AGREED).kept is None
+    assert Beside("G", "a", replace(alike, own=0.25), AGREED).kept is None
+    assert Beside("G", "a", replace(alike, own=0.1), AGREED).kept is None
+
+
+def test_few_folds_are_compared_as_far_as_they_go(tmp_path: Path) -> None:
+    cohort = cohort_of(brains(4))
+    how = replace(comparison_of(cohort, 0, 20))
+    maps = {fold: blobs(fold, 3.0) for fold in range(2)}
+    ours = OwnMaps("a", {0: [0, 1], 1: [2, 3]}, maps)
+    alone = beside("gradient", ours, {0: blobs(7)}, how)
+    assert (alone.retraining, alone.kept) == (None, None)
+    same = beside("gradient", ours, maps, how)
+    assert same.retraining is not None
+    assert same.agreement.spearman == pytest.approx(1)
+    places = [np.zeros(GRID.shape, bool)]
+    places[0][4:6, 4:6, 4:6] = True
+    judged = null._judged("gradient", ours, maps, places, how, 0)
+    # Two folds of one place: no shares, and both are called alike.
+    assert (judged.shared, judged.called) == (None, judged.called_own)
+    bare = replace(how, envelope=None)
+    with pytest.raises(ValueError, match="needs an envelope"):
+        beside("gradient", ours, maps, bare)
+    with pytest.raises(ValueError, match="needs an envelope"):
+        null._judged("gradient", ours, maps, places, bare, 0)
+
+
+def test_what_could_not_be_compared_is_said() -> None:
+    few = Calls(1, 20, 3, 0.5)
+    method = null.NullMethod("Gradient", "a", None, few, few)
+    found = null.NullFinding(40, 2, "accuracy", 0.5, 0.6, 0.1, {"gradient": method})
+    maps, calls = null_measurements(found)
+    assert maps.words == "Fewer than three folds have a map of Gradient for a."
+    assert (maps.value, apply(maps).outcome) == (None, "not tested")
+    assert "in 1 of 20 regions" in calls.words
+    one = Beside("Gradient", "a", Retraining(0.8, 0.5, 0.5, 0.1, 3), AGREED)
+    learnt = EncodingFinding(40, 3, 1.0, "accuracy", 0.8, 0.01, 0.9, {"gradient": one})
+    (known,) = encoding_measurements(learnt)
+    assert known.value == 0.4
+    assert "; 50 % of what two own folds share" in known.words
+    (unknown,) = encoding_measurements(replace(learnt, value=0.52, p=0.4))
+    assert (unknown.value, apply(unknown).outcome) == (None, "not tested")
+    assert "On inverted scans the network learns nothing (accuracy .52)" in unknown.words
+
+
+def test_networks_for_numbers_are_asked_for_the_number() -> None:
+    asked = trainings._target(Outcome("age", NUMBERS), "age", (40.0, 2.0))
+    assert asked == Output("age", 40.0, 2.0)
+    assert trainings._target(Outcome("label", np.arange(2), ("a", "b")), "b", (0.0, 1.0)) == 1
+    # Of a correlation of .5, two thirds of a bivariate normal have both of one sign.
+    assert own._accuracy({"r": {"mean": 0.5}}) == pytest.approx(2 / 3)
+    assert own._accuracy({"accuracy": {"mean": None, "pooled": 0.7}, "r": {"mean": 0.5}}) == 0.7
+    assert own._accuracy({"roc_auc": {"mean": 0.9}}) is None
+
+
+def test_of_an_effect_that_no_number_of_scans_teaches_nothing_is_told() -> None:
+    said = power._say((20, 40), None, {"gradient": None})
+    assert said.startswith("Of 20, 40 scans, no number is enough for the network to learn")
+    assert power._say((20, 40), 40, {"gradient": 40, "lrp": None}) == (
+        "Of 20, 40 scans, the network learns the planted effect from 40 on; maps find it: Gradient "
+        "from 40 on; not with any of these numbers: Layer-wise relevance propagation."
+    )
+
+
+def test_a_part_of_scans_whose_truth_is_lost_is_not_made(tmp_path: Path) -> None:
+    cohort = cohort_of(brains(8))
+    for name in ("cohort", power._WITHOUT):
+        write_store(tmp_path / "spike" / name, cohort, "test")
+    asked: Any = SimpleNamespace(seed=0)
+    with pytest.raises(StudyError, match="holds no truth; delete it, and it is made again"):
+        power._write_part(asked, tmp_path / "spike", tmp_path / "part", 4, Silent())
+
+
+def test_a_sweep_over_layers_names_those_that_fail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cohort = cohort_of(brains(8))
+    Study(tmp_path / "spike-1", "voxplain study", "0")
+    write_store(tmp_path / "spike-1/cohort", cohort, "test")
+    asked: Any = SimpleNamespace(
+        place=lambda name: tmp_path / name,
+        request=lambda **told: told,
+        layer_of=lambda name: "own",
+        seed=0,
+    )
+    planted: Any = SimpleNamespace(
+        number=1, dprime=2.0, trial=SimpleNamespace(maps={"gradient": None}, folds=2)
+    )
+    assert layers.layer_sweep(asked, planted, Silent()) == {}
+    folds = [SimpleNamespace(load=nn.Identity, rows=[0, 1, 2, 3]), SimpleNamespace(rows=[4, 6])]
+    monkeypatch.setattr(layers, "networks_of_trial", lambda *_: folds)
+    planted.trial.maps = {"grad-cam": None}
+    assert layers.layer_sweep(asked, planted, Silent()) == {}
+    assert layers._cases(cohort, folds) == [[1, 3], []]
+    support = np.zeros(GRID.shape, bool)
+    support[4:6, 4:6, 4:6] = True
+    truth = Truth(support, brains(1)[0] > 0, None)
+    monkeypatch.setattr(layers, "read_truth", lambda folder: truth)
+    monkeypatch.setattr(layers, "layers_of", lambda *_: {"first": (4, 4, 4), "gone": (2, 2, 2)})
+    monkeypatch.setattr(layers, "options_of", lambda *_: {"grad-cam": {}})
+
+    def mean(own: Any, name: str, layer: str, *_: Any) -> tuple[np.ndarray, str]:
+        if layer == "gone":
+            raise NetworkError("It is not there.")
+        return support.astype(np.float32), layer
+
+    monkeypatch.setattr(layers, "_mean", mean)
+    found = layers._swept(asked, planted, ["grad-cam"], Silent())["grad-cam"]
+    scores = {row["layer"]: row for row in found["scores"]}
+    assert found["taken"] == "own"
+    assert scores["gone"]["failed"] == "It is not there."
+    assert scores["gone"]["average_precision"] == 0
+    assert scores["first"]["average_precision"] == scores["own"]["average_precision"] > 0.9
+
+
+def test_a_mean_over_folds_leaves_out_those_without_a_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    cohort = cohort_of(brains(4))
+    made = [SimpleNamespace(values=blobs(i), provenance=SimpleNamespace(layer="5")) for i in (1, 2)]
+    monkeypatch.setattr(layers, "explained", lambda *_: made)
+    folds: Any = [SimpleNamespace(load=nn.Identity)] * 2
+    asked: Any = SimpleNamespace(device="cpu")
+    mean, path = layers._mean(asked, "grad-cam", "auto", folds, [[], [1, 3]], cohort, {})
+    np.testing.assert_allclose(mean, (blobs(1) + blobs(2)) / 2, atol=1e-6)
+    assert path == "5"
+
+
+def test_guided_methods_tell_how_many_rectifiers_they_reached(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cohort = cohort_of(brains(4))
+    notes = ["4 ReLU calls let through positive gradients alone"]
+    made = [a_map(i, blobs(i), Provenance={"notes": notes}) for i in (0, 1)]
+    methods = {"guided-backprop": maps_of("guided-backprop", *made)}
+    case = case_of(tmp_path, cohort, methods=methods)
+    monkeypatch.setattr(origin.TrainingRecord, "read", lambda *_: None)
+    for name in ("_stranger", "_seen", "_misplaced"):
+        monkeypatch.setattr(origin, name, lambda *_: "")
+    for fit in case.fits:
+        vars(fit)["place"] = "model"
+    found = run(origin, case)["relu", "guided-backprop"]
+    assert (found.value, found.words) == (4, "4 of the network's rectifiers were reached.")
+
+
+@pytest.mark.filterwarnings("ignore:Subject:voxplain.errors.VoxplainWarning")
+def test_maps_of_methods_that_look_at_all_scans_are_made_again(tmp_path: Path) -> None:
+    """A mask that all scans of a fold share does not change with those that are asked for."""
+    fits = [
+        SimpleNamespace(
+            rows=rows, class_names=("a", "b"), outcome="label", scale=(0.0, 1.0), load=Mean().eval
+        )
+        for rows in ([0, 1, 2, 3], [4, 5, 6, 7])
+    ]
+    cohort = cohort_of(brains(8))
+    labels = ["ab"[i % 2] for i in range(8)]
+    whole = {fold: explain_many(cohort, range(4 * fold, 4 * fold + 4), labels) for fold in (0, 1)}
+    made = [a_map(i, whole[i // 4][i % 4], labels[i], i // 4) for i in range(8)]
+    case = case_of(
+        tmp_path, cohort, fits=fits, methods={"meaningful-perturbation": maps_of(
+            "meaningful-perturbation", *made, **MASK)}
+    )  # fmt: skip
+    again = Maker(case, "meaningful-perturbation").of_scans([1, 6])
+    assert again[1].any()
+    np.testing.assert_allclose(again[1], whole[0][1], atol=1e-5)
+    np.testing.assert_allclose(again[6], whole[1][2], atol=1e-5)
+
+
+MASK: dict[str, Any] = {"cohort": True, "reference": "zero", "optimiser.iterations": 20}
+
+
+def explain_many(cohort: Cohort, rows: Sequence[int], labels: Sequence[str]) -> list[np.ndarray]:
+    from voxplain.attribution import iter_explain
+
+    targets = ["ab".index(labels[row]) for row in rows]
+    made = iter_explain(
+        Mean().eval(), [cohort[row] for row in rows], "meaningful-perturbation", targets,
+        class_names=("a", "b"), engine=Engine("cpu"), **MASK,
+    )  # fmt: skip
+    return [one.values for one in made]
