@@ -24,6 +24,7 @@ from voxplain.progress import Silent
 from voxplain.report import figures
 from voxplain.report.html.render import render
 from voxplain.report.html.sections import Item, NotRun, Page, Section
+from voxplain.report.pages.explain import _table
 from voxplain.report.pages.study import belief, maps, methods, models, opening, repeat, subjects
 from voxplain.report.pages.study.captions import caption_of
 from voxplain.report.pages.study.page import PARTS, study_page
@@ -32,6 +33,7 @@ from voxplain.report.words.judgement import JUDGED_COLUMNS, judged_rows
 from voxplain.report.words.references import bibtex
 from voxplain.report.words.trust import figure_text
 from voxplain.results.judgement import JudgedMap
+from voxplain.results.regions import RegionValue
 from voxplain.results.saved import fit_of as fit_read
 from voxplain.results.saved import judged_maps_of, reclassify_of
 from voxplain.results.study import CohortFound, GroupTest, MeanMap, ScanFound, StudyFound
@@ -302,3 +304,29 @@ def test_methods_that_have_no_article_of_their_own_are_cited_by_the_registry() -
     for name in METHODS:
         entry = bibtex((name,), {name: method_told(name, {})})
         assert entry.count("{") == entry.count("}") > 1
+
+
+def test_figures_of_other_methods_are_for_paper_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = lambda: figures.region_intervals([RegionValue("A", 0.4, 0.9, 3.0, 1)])  # noqa: E731
+    made = {"scores": draw, "mosaic:Other:a": draw}
+    monkeypatch.setattr(pictures, "_makers", lambda *_: made)
+    on_page, printed = pictures.draw_pictures(BARE, None, None, Silent(), True)
+    assert ([*on_page], [*printed]) == (["scores"], ["scores", "mosaic:Other:a"])
+    assert all(one.svg.startswith(b"<?xml") for one in printed.values())
+
+
+def test_measures_that_were_not_made_have_no_row(judged: list[JudgedMap]) -> None:  # noqa: F811
+    whole = judged[0].judgements.group
+    bare = replace(whole, found=replace(whole.found, box_overlap=None, distance_mm=None))
+    rows = [len(_table("Maps", one).rows) for one in (whole, bare)]
+    assert rows[1] == rows[0] - 2
+
+
+def test_a_cohort_whose_folds_are_not_kept_may_be_fitted() -> None:
+    items = opening.asked(replace(BARE, cohort=COHORT, fit=FIT), Shown())
+    assert not any(isinstance(one, NotRun) for one in items)
+
+
+def test_calls_without_group_maps_are_not_repeated() -> None:
+    runs = {"runs": [{"network": "n", "scans": []}]}
+    assert repeat.commands(replace(BARE, explain=runs)) == ["voxplain report 'a study'"]
