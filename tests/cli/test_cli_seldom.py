@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import pandas as pd
 import pytest
 
 from voxplain.cohort.find.listing import Listing
-from voxplain.errors import VoxplainWarning
+from voxplain.errors import StudyError, VoxplainWarning
 from voxplain.grid import Grid
 from voxplain.maps import AttributionMap
 from voxplain.pipeline.demo.judge import group_maps
@@ -23,7 +24,7 @@ from voxplain.pipeline.explain import study as explaining
 from voxplain.pipeline.explain.options import ScanOptions
 from voxplain.pipeline.explain.outputs import OutputRecord
 from voxplain.pipeline.report.options import ReportOptions
-from voxplain.pipeline.report.run import Reported, _read
+from voxplain.pipeline.report.run import Reported, _read, write_report
 from voxplain.progress import Silent
 from voxplain.provenance import Provenance
 from voxplain.report.pages.demo_findings import _method_words
@@ -138,6 +139,22 @@ def test_the_report_of_one_network_shows_its_maps_alone(tmp_path: Path) -> None:
         for name in (None, "one", "three")
     }
     assert found == {None: ["one", "two"], "one": ["one"], "three": []}
+
+
+def test_a_study_without_a_cohort_has_a_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Study(tmp_path, "voxplain study", "0")
+    done = write_report(ReportOptions(tmp_path, figures=False), Silent())
+    assert "Trust tests" in done.missing
+    assert "The study holds no cohort and no network yet." in done.page.read_text(encoding="utf-8")
+
+    def shut(path: Path) -> Any:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(Path, "iterdir", shut)
+    with pytest.raises(StudyError, match=r"cannot be written: the disk does not answer"):
+        Study(tmp_path, "voxplain study", "0")
 
 
 def test_sidecars_that_are_of_no_map_are_passed_over(tmp_path: Path) -> None:

@@ -24,6 +24,9 @@ from voxplain.cohort.store.writer import write_store
 from voxplain.errors import InputError, NetworkError, StudyError, VoxplainWarning
 from voxplain.fit import Fold, Outcome
 from voxplain.grid import Grid
+from voxplain.group.blocks import Arrangements, read_blocks
+from voxplain.group.design import make_design
+from voxplain.group.permutation import TestOptions, permutation_test
 from voxplain.nets import WeightsRecord
 from voxplain.phantom import division
 from voxplain.phantom.patterns import Interaction, Suppression
@@ -40,7 +43,7 @@ from voxplain.pipeline.fit import baselines, fitted
 from voxplain.pipeline.fit.kept import TrainingRecord
 from voxplain.pipeline.fit.learner import Learner
 from voxplain.pipeline.fit.permuted import PermutedOptions, train_permuted
-from voxplain.pipeline.group import device, null_networks
+from voxplain.pipeline.group import device, null_networks, nulls
 from voxplain.pipeline.group.table import scan_table
 from voxplain.pipeline.phantom import PhantomOptions
 from voxplain.pipeline.planting import find_region
@@ -273,6 +276,8 @@ def test_a_truth_of_a_scan_lies_in_its_brain_or_nowhere(tmp_path: Path) -> None:
 
 def test_what_divides_no_group_is_passed_over() -> None:
     assert division._numbers(pd.Series(["n/a"] * 4)).shape == (4, 0)
+    # Words of which nearly every one is another make no groups.
+    assert division._numbers(pd.Series(list("abcdefghijkl"), name="x")).shape == (12, 0)
     assert division._numbers(pd.Series(["1", "2", "3", "4"])).std() == pytest.approx(1)
 
 
@@ -549,3 +554,41 @@ def test_damaged_maps_have_no_place(tmp_path: Path) -> None:
     found = stored_place(path)
     assert found is not None
     assert found[0] == GRID.shape
+
+
+def test_clusters_are_held_against_the_largest_of_studies_that_learnt_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    mask = np.ones((6, 6, 6), bool)
+    labels = np.arange(16) % 2
+    table = pd.DataFrame(
+        {"participant_id": [f"{i}" for i in range(16)], "label": np.where(labels, "b", "a")}
+    )
+    values = rng.normal(size=(16, *mask.shape)).astype(np.float32)
+    values[:, 1:4, 1:4, 1:4] += 4 * labels[:, None, None, None]
+    design = make_design(table, "class", class_names=("a", "b"))
+    options = TestOptions(("voxel", "size"), permutations=20)
+    tree, _ = read_blocks(table, "none")
+    found = permutation_test(values[:, mask], Arrangements(design, tree), mask, options)
+    assert found.clusters
+    theirs = [rng.normal(size=(16, 216)).astype(np.float32) for _ in range(3)]
+    for i in range(3):
+        Study(tmp_path / f"{i}", "voxplain study", "0")
+    held: list[Any] = [SimpleNamespace(ways={}, array=lambda *_, i=i: theirs[i]) for i in range(3)]
+    monkeypatch.setattr(nulls, "catalogue", lambda *_: SimpleNamespace(of=lambda *__: held.pop(0)))
+    maps: Any = SimpleNamespace(method="gradient", target="b", grid=GRID)
+    scans_: Any = SimpleNamespace(subjects=[], units=[])
+    folders = {tmp_path / f"{i}": "net" for i in range(3)}
+    judged = nulls.against_studies(found, maps, design, mask, 0.0, folders, scans_, Silent())
+    # No cluster of noise is as large as the block of 27 voxels: one of four.
+    largest = max(found.clusters, key=lambda one: one.size)
+    assert largest.size >= 27
+    assert judged.p["size"][largest.voxels] == pytest.approx(0.25)
+    inside = np.concatenate([one.voxels for one in found.clusters])
+    assert (np.delete(judged.p["size"], inside) == 1).all()
+    held.append(SimpleNamespace(ways={"1": None}))
+    with pytest.raises(InputError, match=r"lie on another grid than the study's"):
+        nulls.against_studies(
+            found, maps, design, mask, 0.0, {tmp_path / "0": "net"}, scans_, Silent()
+        )

@@ -16,6 +16,7 @@ from scipy.stats import spearmanr
 from torch import nn
 
 from voxplain.attribution import Engine
+from voxplain.attribution.methods import make_method
 from voxplain.attribution.network.numbers import Output
 from voxplain.cohort import load_atlas, mni152_brain_mask
 from voxplain.cohort.store.writer import write_store
@@ -36,6 +37,7 @@ from voxplain.pipeline.trust import (
     scans,
     trainings,
 )
+from voxplain.pipeline.trust import opening as opened
 from voxplain.pipeline.trust.again import Maker
 from voxplain.pipeline.trust.beside import Beside, beside, comparison_of
 from voxplain.pipeline.trust.case import Case, MethodMaps
@@ -410,8 +412,6 @@ def test_a_reference_is_judged_by_scans_that_have_the_target(tmp_path: Path) -> 
 
 
 def _method() -> Any:
-    from voxplain.attribution.methods import make_method
-
     return make_method("integrated-gradients", {"reference": "zero"})
 
 
@@ -630,3 +630,36 @@ def explain_many(cohort: Cohort, rows: Sequence[int], labels: Sequence[str]) -> 
         class_names=("a", "b"), engine=Engine("cpu"), **MASK,
     )  # fmt: skip
     return [one.values for one in made]
+
+
+def test_predictions_and_maps_of_other_networks_are_not_taken(tmp_path: Path) -> None:
+    cohort, study = cohort_of(brains(2)), Study(tmp_path, "voxplain study", "0")
+    outcome = Outcome("label", np.arange(2), ("a", "b"))
+    head = "scan\trepeat\tfold\tlogit_a\tlogit_b\n"
+    rows = ("sub-00\t1\t1\t0.5\t2\n", "sub-01\t2\t1\t9\t9\n", "sub-01\t1\t1\t3\t4\n")
+    study.write_text("model/net/predictions.tsv", "".join([head, *rows[:2]]))
+    with pytest.raises(StudyError, match=r"has no prediction for 1 of 2 scans, such as 01; run"):
+        opened._predictions(study, "net", cohort, outcome)
+    study.write_text("model/net/predictions.tsv", "".join([head, *rows[::-1]]))
+    found = opened._predictions(study, "net", cohort, outcome)
+    np.testing.assert_array_equal(found, [[0.5, 2], [3, 4]])
+    told = {"Method": "gradient", "Network": "other", "Subject": "00"}
+    held: Any = SimpleNamespace(all_maps=lambda: [(tmp_path, told)], folder=tmp_path)
+    assert opened._methods(held, "net", cohort, np.zeros(2, np.int64), ()) == {}
+    with pytest.raises(StudyError, match=r"has no maps of net by gradient; run 'voxplain explain'"):
+        opened._methods(held, "net", cohort, np.zeros(2, np.int64), ("gradient",))
+
+
+def test_the_width_of_a_reference_may_be_told_in_voxels(tmp_path: Path) -> None:
+    fit = SimpleNamespace(
+        rows=[0, 1], class_names=("a", "b"), outcome="label", scale=(0.0, 1.0), load=Mean().eval
+    )
+    maps = maps_of("meaningful-perturbation", a_map(1, blobs(0), "b"), rule="b")
+    cohort = cohort_of([one**2 for one in brains(2)])
+    case = case_of(tmp_path, cohort, fits=[fit], methods={maps.method: maps})
+    shares = []
+    for units, blur in (("voxel", 2.0), ("mm", 16.0), ("mm", 2.0)):
+        made = make_method(maps.method, {"units": units, "blur": blur})
+        shares.append(reference._kept(case, Maker(case, maps.method), maps.maps[0], made))
+    assert shares[0] == pytest.approx(shares[1])
+    assert shares[0] != pytest.approx(shares[2])

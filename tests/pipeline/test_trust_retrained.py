@@ -211,6 +211,10 @@ def test_another_effect_is_planted_where_one_is_not_learned(
         found = spike_in(own, Silent(), SpikeSize(1, 4, 2), [PLACE] * 3)
         assert len(found.planted) == len(dprimes)
         assert asked == pytest.approx(np.clip(np.array(dprimes) * wanted, 0.5, 6.0))
+    # Of a network whose accuracy nobody knows, the effect stays as it was asked for.
+    asked.clear()
+    spike_in(replace(own, accuracy=None), Silent(), SpikeSize(1, 4, 2), [PLACE] * 3, dprime=2.0)
+    assert asked == [2.0, 2.0, 2.0]
 
 
 def test_the_next_effect_is_as_hard_as_the_network_needs() -> None:
@@ -489,6 +493,8 @@ def test_what_cannot_be_trained_or_looked_at_says_so(
         tests["layers"].run(looking, Plan(), Silent())
     with pytest.raises(StudyError, match=f"has no maps of {NET} by lrp; run 'voxplain explain"):
         own_maps(own, "lrp")
+    one_each = own_maps(own, "gradient", most=1)
+    assert {fold: len(rows) for fold, rows in one_each.rows.items()} == {1: 1, 2: 1, 3: 1, 4: 1}
     with pytest.raises(StudyError, match=f"has no maps of {NET} by lrp; run 'voxplain explain"):
         open_case(TrustOptions(own.folder, methods=("lrp",), device="cpu"))
 

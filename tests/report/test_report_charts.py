@@ -113,7 +113,7 @@ def test_cuts_of_an_empty_map_go_through_the_truth(las_grid: Grid) -> None:
 
 
 def test_a_truth_in_a_slice_of_one_voxel_is_drawn_without_its_outline() -> None:
-    grid = Grid((1, 8, 9), np.diag([3.0, 3, 3, 1]))
+    grid = Grid((1, 8, 9), np.eye(4))
     values = np.linspace(-1, 1, 72).reshape(grid.shape)
     background = np.ones(grid.shape)
     png = mosaic(values, background, grid, truth=values > 0.9)
