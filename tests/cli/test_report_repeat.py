@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from voxplain.errors import InputError
 from voxplain.pipeline.group.options import GroupOptions
 from voxplain.pipeline.group.run import GroupFound
 from voxplain.report.pages.study.repeat import commands
@@ -107,3 +111,59 @@ def test_maps_are_asked_for_again_with_their_options() -> None:
         "region-shapley --option region-shapley:regions=AAL --sample 20 --atlas AAL --atlas "
         "'a b.nii,names.txt' --move-atlas --seed 3"
     )
+
+
+PLACES = {
+    "fit": "voxplain.pipeline.fit.parts.fit_study",
+    "reclassify": "voxplain.pipeline.reclassify.run.reclassify",
+    "trust": "voxplain.pipeline.trust.run.run_trust",
+}
+FIT = (
+    "--network mrinet --network sfcn --outcome age --cv 3 --repeats 2 --group site --table "
+    "'a table.tsv' --confound age --confound site --no-final --no-baselines --seed 4 "
+)
+
+
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        ("fit", ""),
+        ("fit", f"{FIT} --epochs 1 --batch-size 2 --learning-rate 0.01 --parts 2 --patience 3"),
+        ("fit", "--precision exact --class-weights --augment noise"),
+        ("fit", "--schedule kan2020 --augment flip,affine --out other"),
+        ("fit", "--schedule kan2020"),
+        ("fit", "--augment none"),
+        ("reclassify", ""),
+        (
+            "reclassify",
+            "--network sfcn --method grad-cam --share 0.25 --soft --fwhm 6 --explained 5 "
+            "--no-retrain --paper --cv 4 --group none --epochs 1 --seed 8 --out other",
+        ),
+        ("trust", "--budget 1h --method gradient --method lrp --network sfcn --power 50,100"),
+    ],
+)
+def test_other_commands_are_asked_for_again_with_every_option(
+    run: Run, monkeypatch: pytest.MonkeyPatch, command: str, line: str
+) -> None:
+    seen: list[Any] = []
+
+    def take(options: Any, *_: Any) -> None:
+        seen.append(options)
+        raise InputError("enough")
+
+    monkeypatch.setattr(PLACES[command], take)
+    assert run(command, "a study", *shlex.split(line))[0] == 2
+    before = seen.pop()
+    told = json.loads(json.dumps(asdict(before), default=str))
+    given = {"network": before.network, "method": before.method} if command == "reclassify" else {}
+    part = SimpleNamespace(options=told, budget=getattr(before, "budget", ""), **given)
+    written = "other" if "--out other" in line else "a study"
+    again, _ = commands(StudyFound("s", written, **{command: part}))
+    assert run(*shlex.split(again)[1:])[0] == 2
+    assert seen.pop() == before
+
+
+def test_feature_maps_are_asked_for_again() -> None:
+    told = {"network": "mrinet", "layer": "features.relu1", "fold": 2}
+    line, _ = commands(StudyFound("s", "a study", features=told))
+    assert line == ("voxplain features 'a study' --network mrinet --layer features.relu1 --fold 2")

@@ -13,7 +13,6 @@ from torch.utils._pytree import tree_leaves
 from voxplain.attribution.examine.shapes import Watching, on_shapes
 from voxplain.attribution.network.insides import only_its_own
 from voxplain.attribution.network.probe import probe
-from voxplain.errors import VoxplainError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -133,9 +132,8 @@ def trace(model: nn.Module, x: torch.Tensor) -> Trace:
         run = _output_of(p, x)
         try:
             return _watch(model, run, _Operations())
-        except VoxplainError:
-            raise
         except Exception:
+            # Whatever fails in the network itself fails once more.
             return _watch(model, run, None)
 
 
