@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
-from voxplain.results.trust import Finding, Measurement
+from voxplain.results.trust import Finding, Measurement, Outcome
 
-__all__ = ["figure", "figure_text", "rule_text", "sentence"]
+__all__ = ["OUTCOME_WORDS", "figure", "figure_text", "rule_text", "sentence"]
 
+OUTCOME_WORDS: Final[dict[Outcome, str]] = {
+    "pass": "passed",
+    "fail": "failed",
+    "not tested": "not tested",
+}
 _DASH = "–"
 _SMALL = 0.001
 
@@ -38,4 +44,6 @@ def sentence(text: str) -> str:
 
 def rule_text(finding: Finding) -> str:
     """Write by which rule a figure was judged, in one piece that no line breaks."""
+    if finding.threshold is None:
+        return _DASH
     return f"{finding.rule.direction} {figure(finding.threshold)}".replace(" ", "\u00a0")
