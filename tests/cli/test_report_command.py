@@ -71,7 +71,7 @@ def page_of(study: Study) -> str:
 
 
 def section(page: str, anchor: str) -> str:
-    found = re.search(rf'<section id="{anchor}">(.*?)</section>', page, re.DOTALL)
+    found = re.search(rf'<section id="{anchor}"[^>]*>(.*?)</section>', page, re.DOTALL)
     assert found, anchor
     return found[1]
 
@@ -160,7 +160,7 @@ def test_all_parts_are_there_in_order(whole: Study) -> None:
     assert "Average precision: what it measures" not in words(page)
     statistics = {one["statistic"] for one in viewer(page)["maps"]}
     assert statistics == {"mean", "t", "corrected p, voxels", "corrected p, TFCE", "single map"}
-    order = re.findall(r'<section id="(.*?)">', page)
+    order = re.findall(r'<section id="(.*?)"', page)
     wanted = ["verdict", "asked", "accuracy", "maps", "group", "regions", "agreement"]
     wanted += ["faithfulness", "masked", "features", "trust", "scans", "methods", "repeat"]
     assert order == wanted

@@ -23,6 +23,9 @@ __all__ = ["Place", "look_around"]
 
 _KEPT, _COVERED, _ON_CORTEX = 0.5, 0.3, 0.9
 _HEAD_ML: Final = 2200.0
+_BRIGHT: Final = 0.3
+"""Of a mean scan's bright end: brains that are blurred by large voxels are smaller above it than
+2200 mL (1,400 to 1,950), heads of IXI larger (2,800 to 3,600)."""
 _PEAKS, _APART_MM = 6, 16.0
 
 
@@ -105,7 +108,8 @@ def look_around(cohort: Cohort, atlas: str, progress: Progress) -> Place:
             advance(i + 1)
     brain = counts >= _KEPT * len(cohort)
     mean = (total / len(cohort)).astype(np.float32)
-    volume_ml = float(brain.sum() * np.prod(cohort.grid.voxel_size)) / 1000
+    bright = mean > _BRIGHT * np.percentile(mean[brain], 98) if brain.any() else brain
+    volume_ml = bright.sum() * cohort.grid.voxel_volume / 1000
     if volume_ml > _HEAD_ML:
         why = (
             f"the scans fill {volume_ml:,.0f} mL, like whole heads, which do not tell where the "

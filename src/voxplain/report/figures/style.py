@@ -85,6 +85,11 @@ _STYLE: Final[dict[Any, Any]] = {
     "svg.hashsalt": "voxplain",
 }
 _PRINT_DPI: Final = 300
+_SAVED: Final[dict[str, dict[str, Any]]] = {
+    "svg": {"metadata": {"Date": None}},
+    # Looking for runs alone takes a quarter of the time, and packs brains as well.
+    "png": {"metadata": {"Software": None}, "pil_kwargs": {"compress_type": zlib.Z_RLE}},
+}
 
 
 @dataclass(frozen=True)
@@ -145,10 +150,10 @@ def for_print(page: bool = True) -> Iterator[list[Printed]]:
 def png_bytes(figure: Figure) -> bytes:
     """Draw a figure and return it as PNG, bytes; the same figure gives the same bytes."""
     gathered = _PRINTED.get()
-    png = _png(figure, DPI) if gathered is None or gathered.page else b""
+    png = _saved(figure, "png", DPI) if gathered is None or gathered.page else b""
     if gathered is not None:
-        svg = _saved(figure, format="svg", dpi=DPI, metadata={"Date": None})
-        gathered.made.append(Printed(svg, _png(figure, _PRINT_DPI)))
+        svg = _saved(figure, "svg", DPI)
+        gathered.made.append(Printed(svg, _saved(figure, "png", _PRINT_DPI)))
     return png
 
 
@@ -178,16 +183,9 @@ def fewer_colours(png: bytes) -> bytes:
     return buffer.getvalue()
 
 
-def _png(figure: Figure, dpi: int) -> bytes:
-    # Looking for runs alone takes a quarter of the time, and packs brains as well.
-    packing = {"compress_type": zlib.Z_RLE}
-    told = {"Software": None}
-    return _saved(figure, format="png", dpi=dpi, metadata=told, pil_kwargs=packing)
-
-
-def _saved(figure: Figure, **options: Any) -> bytes:
+def _saved(figure: Figure, kind: str, dpi: int) -> bytes:
     buffer = BytesIO()
-    figure.savefig(buffer, **options)
+    figure.savefig(buffer, format=kind, dpi=dpi, **_SAVED[kind])
     # Laid out once, and the same in every format.
     figure.set_layout_engine("none")
     return buffer.getvalue()
