@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import shlex
+import types
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -16,6 +17,7 @@ from voxplain.errors import InputError
 from voxplain.pipeline.group.options import GroupOptions
 from voxplain.pipeline.group.run import GroupFound
 from voxplain.report.pages.study.repeat import commands
+from voxplain.results.fit import FitResult
 from voxplain.results.study import GroupTest, StudyFound
 
 Run = Callable[..., tuple[int, str, str]]
@@ -40,13 +42,23 @@ def asked(run: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[..., GroupOptio
     return ask
 
 
-def repeated(*tests: GroupOptions) -> list[list[str]]:
+def test_commands_name_files_without_their_folders() -> None:
+    options = {"table": "/data/ann/s/design.tsv", "outcome": "age"}
+    fit = types.SimpleNamespace(options=options | {"networks": ("/home/ann/net.py:Net",)})
+    found = StudyFound("s", "s", fit=cast("FitResult", fit), beside="/data/ann")
+    assert commands(found)[0] == (
+        "voxplain fit s --network net.py:Net --outcome age --table s/design.tsv"
+    )
+
+
+def repeated(*tests: GroupOptions, beside: str = "") -> list[list[str]]:
     made = [
         GroupTest(f"group/{i}-{method}", method, "case", {"options": one.told()}, {})
         for i, one in enumerate(tests)
         for method in ("Gradient", "SmoothGrad")
     ]
-    lines = [shlex.split(one) for one in commands(StudyFound("s", "a study", tests=tuple(made)))]
+    found = StudyFound("s", "a study", tests=tuple(made), beside=beside)
+    lines = [shlex.split(one) for one in commands(found)]
     assert lines.pop() == ["voxplain", "report", "a study"]
     assert all(line[:3] == ["voxplain", "group", "a study"] for line in lines)
     return lines
@@ -86,8 +98,8 @@ def test_what_is_as_by_default_is_not_written_and_calls_stand_once(
 def test_other_studies_are_named_again(asked: Callable[..., GroupOptions], tmp_path: Path) -> None:
     studies = [part for i in range(19) for part in ("--null-study", str(tmp_path / str(i)))]
     before = asked("group", "a study", "--null", "labels", *studies)
-    (again,) = repeated(before)
-    assert asked(*again[1:]) == before
+    (again,) = repeated(before, beside=str(tmp_path))
+    assert asked(*again[1:]) == replace(before, null_studies=tuple(Path(str(i)) for i in range(19)))
 
 
 def test_maps_are_asked_for_again_with_their_options() -> None:

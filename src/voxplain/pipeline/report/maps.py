@@ -17,7 +17,7 @@ from voxplain.maps import AttributionMap
 from voxplain.pipeline.report.scans import Profiles, read_profiles
 from voxplain.pipeline.report.scenery import Place
 from voxplain.progress import Progress
-from voxplain.report.html.viewer import ShownMap, packed_maps
+from voxplain.report.html.viewer import SINGLE, ShownMap, packed_maps
 from voxplain.report.words.maps import shown_label
 from voxplain.results.regions import Peak
 from voxplain.results.study import GroupTest, MeanMap
@@ -169,7 +169,7 @@ class StudyMaps:
             if told["Method"] in labels:
                 one = AttributionMap.load(path)
                 out.append(
-                    ShownMap(labels[one.method], one.target, "mean", one.values, one.unit, scan)
+                    ShownMap(labels[one.method], one.target, SINGLE, one.values, one.unit, scan)
                 )
         return out
 
@@ -209,5 +209,5 @@ class StudyMaps:
     def _beside(self, scan: str) -> str:
         """Name the file of a scan's maps; of maps made otherwise it is another."""
         held = [(path.name, told.get("request")) for path, told in self.single[scan]]
-        told = json.dumps([scan, held], sort_keys=True)
+        told = json.dumps([scan, held, SINGLE], sort_keys=True)
         return f"{FOLDER}/{hashlib.sha256(told.encode()).hexdigest()[:16]}.js"

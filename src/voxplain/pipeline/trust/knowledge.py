@@ -57,7 +57,7 @@ def _run(case: Case, plan: Plan, progress: Progress) -> Sequence[Measurement]:
     found.append(_beyond(beyond, (score.value, left), alone, (all_names, label)))
     worst = max(alone, key=lambda one: alone[one])
     share = 2 * alone[worst] - 1 if outcome.class_names else alone[worst]
-    words = f"{_capital(worst)} alone foretells the outcome with {label} {alone[worst]:.2f}."
+    words = f"From {worst} alone the outcome is foretold with {label} {alone[worst]:.2f}."
     found.append(
         Measurement(
             "class-confounds", None, float(np.nan_to_num(share)), words, figures={"alone": alone}

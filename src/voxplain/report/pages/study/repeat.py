@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
 from voxplain.report.html.sections import Code, Heading, Item, Links, Table, Text
 from voxplain.report.pages.study.shown import Shown
+from voxplain.report.words.places import command_line
 from voxplain.results.reclassify import ReclassifyResult
 from voxplain.results.study import StudyFound
 
@@ -47,7 +47,7 @@ _EXPLAIN = {
     "atlas": ("--atlas", []),
     "move_atlas": ("--move-atlas", False),
     "latex": ("--latex", False),
-    "grid": ("--grid", None),
+    "grid": ("--grid", "network"),
 }
 _GROUP = {
     "model": ("--model", "class"),
@@ -90,7 +90,7 @@ def repeat(found: StudyFound, shown: Shown) -> list[Item]:
         Text(
             (
                 "From the options that the study keeps of each part. The same seeds give the same "
-                "figures on the same machine."
+                "figures on the same machine. Files are named without their folders."
                 + _BEFORE
                 * any(_OPTIONS not in test.told for test in found.tests),
             )
@@ -145,7 +145,7 @@ def commands(found: StudyFound) -> list[str]:
             line += ["--power", ",".join(map(str, power))]
         out.append([*line, *_seed(told)])
     out.append(["report", found.path])
-    return [shlex.join(["voxplain", *line]) for line in out]
+    return [command_line(line, found.beside) for line in out]
 
 
 def _seed(options: Mapping[str, Any]) -> list[str]:
