@@ -10,16 +10,17 @@ import re
 import socket
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from voxplain.errors import StudyError
 
 __all__ = [
-    "alive", "cannot_write", "json_bytes", "plain", "read_json", "sweep", "write_atomically",
+    "alive", "cannot_write", "json_bytes", "plain", "read_json", "replacing", "sweep",
+    "write_atomically",
 ]  # fmt: skip
 
 _HALF = ".partial"
@@ -40,14 +41,37 @@ def write_atomically(path: Path, content: bytes) -> None:
     StudyError
         If it cannot be written, as on a full disk; what stood at the path before stays.
     """
+    with replacing(path) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file beside a place, and put it there by renaming when all of it is written.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Its folder is made when it is missing.
+
+    Yields
+    ------
+    binary file
+        To be written to.
+
+    Raises
+    ------
+    StudyError
+        As `write_atomically`.
+    """
     temporary = ""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent)
         with tempfile.NamedTemporaryFile(
             dir=path.parent, prefix=f".{_host()}.{os.getpid()}.", suffix=_HALF, delete=False
         ) as file:
             temporary = file.name
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).chmod(0o644)
@@ -59,6 +83,16 @@ def write_atomically(path: Path, content: bytes) -> None:
         if isinstance(error, OSError):
             raise cannot_write(error, path) from error
         raise
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder, and bring its name to disk, as `_settle` does that of a file."""
+    if folder.is_dir():
+        return
+    if not folder.parent.is_dir():
+        _make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _settle(folder.parent)
 
 
 def sweep(folder: Path) -> None:

@@ -30,6 +30,7 @@ _EXPLAIN = {
     "move_atlas": ("--move-atlas", False),
     "latex": ("--latex", False),
     "grid": ("--grid", None),
+    "maps": ("--maps", None),
 }
 _GROUP = {
     "model": ("--model", "class"),
