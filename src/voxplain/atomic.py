@@ -179,5 +179,6 @@ def cannot_write(error: OSError, path: Path) -> StudyError:
         errno.EIO: "the disk does not answer; look after it, and run the same command again",
         errno.ESTALE: "the shared file system has lost it; run the same command again",
         errno.ENOTDIR: "a part of the path is a file; choose another folder",
+        errno.EEXIST: "a part of the path is a file; choose another folder",
     }.get(error.errno or 0, error.strerror or str(error))
     return StudyError(f"{path} cannot be written: {reason}.")

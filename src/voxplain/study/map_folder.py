@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from voxplain.atomic import read_json
+from voxplain.atomic import read_json, write_atomically
 from voxplain.errors import StudyError
 from voxplain.images.sidecars import map_from_bytes
 from voxplain.maps import AttributionMap
@@ -140,6 +140,38 @@ class MapFolder(Folder):
     def tidy_maps(self) -> None:
         """Put batches of maps into their stores; nobody else may write meanwhile."""
         self.stores.tidy()
+
+    def export_map(self, name: str, out: Path) -> bool:
+        """Write a map's files, its sidecar last, as they lie here or in a store.
+
+        Parameters
+        ----------
+        name : str
+            Of the sidecar, in the study.
+        out : path
+            Where the folder of the participant is to be; the study's own ``maps``, or another.
+
+        Returns
+        -------
+        bool
+            Whether a file was written; what is there already is not.
+
+        Raises
+        ------
+        StudyError
+            If a file is not there or damaged, or cannot be written.
+        """
+        sidecar = self._whole(name)
+        image = Path(name.removesuffix(".json") + ".nii.gz")
+        spread = json.loads(sidecar).get("Spread")
+        written = False
+        for one in (image, *([image.with_name(spread)] if spread else []), Path(name)):
+            content = self._whole(one.as_posix())
+            place = out / one.relative_to("maps")
+            if not place.is_file() or place.read_bytes() != content:
+                write_atomically(place, content)
+                written = True
+        return written
 
     def _holds_another(self, start: str, own: Mapping[str, str]) -> bool:
         """Tell whether the sidecar of a map is there and says something else."""
