@@ -173,7 +173,7 @@ def test_batches_and_blocks_of_scans(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [one.number for one in found] == [i // 5 % 3 for i in range(37)]
     assert [one.of for one in found] == [3] * 30 + [2] * 7
     assert len({one.block for one in found}) == 3
-    assert all(one.block.startswith("model-MyNet_desc-GradCAMPlusPlus_block-") for one in found)
+    assert all(one.block.startswith("model-MyNet_desc-GradCAMPlusPlus_store-") for one in found)
     rounded = [(name, {**told, "logits_on_noise": [[0.1]]}) for name, told in asked]
     assert batch_at(3, 5, rounded, "Grad-CAM++", "my net") == found[3]
     other = [(name, {**told, "seed": 1}) for name, told in asked]

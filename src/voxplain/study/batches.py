@@ -64,5 +64,5 @@ def batch_at(
     text = json.dumps(plain(told), sort_keys=True)
     sha256 = hashlib.sha256(text.encode()).hexdigest()
     model = f"model-{spelled(network)}_" * bool(network)
-    name = f"{model}desc-{described('', label, '')}_block-{sha256[:16]}"
+    name = f"{model}desc-{described('', label, '')}_store-{sha256[:16]}"
     return Batch(name, position // size - first, -(-len(block) // size))
