@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import mmap
 import os
 import re
 import socket
@@ -15,11 +16,12 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from voxplain.errors import StudyError
 
 __all__ = [
-    "alive", "cannot_write", "json_bytes", "plain", "read_json", "replacing", "sweep",
+    "alive", "cannot_write", "json_bytes", "on_disk", "plain", "read_json", "replacing", "sweep",
     "write_atomically",
 ]  # fmt: skip
 
@@ -83,6 +85,39 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         if isinstance(error, OSError):
             raise cannot_write(error, path) from error
         raise
+
+
+def on_disk(folder: Path, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Map a file without a name into memory, as an array of zeros.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        On whose disk it lies.
+    shape : tuple of 2 ints
+
+    Returns
+    -------
+    array, float32
+
+    Raises
+    ------
+    StudyError
+        If there is no room for it.
+    """
+    count = 4 * shape[0] * shape[1]
+    try:
+        with tempfile.TemporaryFile(
+            dir=folder, prefix=f".{_host()}.{os.getpid()}.", suffix=_HALF
+        ) as file:
+            # A mapped file that cannot grow ends the process, not in a sentence.
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, count)
+            else:  # pragma: no cover - macOS and Windows
+                file.truncate(count)
+            return np.frombuffer(mmap.mmap(file.fileno(), count), np.float32).reshape(shape)
+    except OSError as error:
+        raise cannot_write(error, folder / "a file for intermediate results") from error
 
 
 def _make_folder(folder: Path) -> None:

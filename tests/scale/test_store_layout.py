@@ -53,7 +53,9 @@ def opened(folder: Path) -> Study:
     return Study(folder, "voxplain study", "0")
 
 
-def test_both_layouts_give_the_same(run: Run, study: Path, tmp_path: Path, atlas: str) -> None:
+def test_both_layouts_give_the_same(
+    run: Run, study: Path, tmp_path: Path, atlas: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plain = Path(shutil.copytree(study, tmp_path / "plain"))
     assert run("explain", plain, *NET, *MANY, "--atlas", atlas)[0] == 0
     for number in (2, 1):
@@ -75,6 +77,11 @@ def test_both_layouts_give_the_same(run: Run, study: Path, tmp_path: Path, atlas
     found = [catalogue(one, subjects, None).of("input-x-gradient", None, GRID) for one in both]
     arrays = [one.array(np.ones(GRID.shape, bool), 4.0, Silent()) for one in found]
     np.testing.assert_array_equal(*arrays)
+    # What is too large for memory lies on the disk of the study.
+    monkeypatch.setattr("voxplain.pipeline.group.maps._IN_MEMORY", 0)
+    spilled = found[0].array(np.ones(GRID.shape, bool), 4.0, Silent())
+    assert not spilled.flags.owndata
+    np.testing.assert_array_equal(spilled, arrays[0])
     cases = [open_case(TrustOptions(one.folder)) for one in both]
     for method in ("gradient", "input-x-gradient"):
         mine, theirs = (case.methods[method] for case in cases)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from voxplain.errors import InputError
 from voxplain.grid import Grid
+from voxplain.group.permutation.residuals import Allocate, in_memory
 from voxplain.maps import AttributionMap
 from voxplain.nets import file_sha256
 from voxplain.pipeline.group.carrying import carried, transform_of
@@ -23,6 +24,9 @@ from voxplain.tables.cells import shown
 from voxplain.volume import Cohort, smooth
 
 __all__ = ["Catalogue", "MapsOfScans", "Scans", "catalogue"]
+
+_IN_MEMORY = 1 << 27
+"""Bytes of an array that is held in memory; what is larger lies on the disk of the study."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +80,12 @@ class MapsOfScans:
                 one = carried(one, self.grid, self.ways[one.subject])
             yield one
 
+    def allocate(self, rows: int, mask: NDArray[np.bool_]) -> Allocate:
+        """Tell what holds so many rows of the voxels of a mask: memory, or the study's disk."""
+        if 4 * rows * int(mask.sum()) > _IN_MEMORY:
+            return self.study.scratch
+        return in_memory
+
     def array(
         self,
         mask: NDArray[np.bool_],
@@ -86,7 +96,7 @@ class MapsOfScans:
         """Read all, smoothed, inside a mask, or the means of some: array (N, V), float32."""
         units = units or [[row] for row in range(len(self.paths))]
         unit_of = {row: unit for unit, rows in enumerate(units) for row in rows}
-        out = np.zeros((len(units), int(mask.sum())), dtype=np.float32)
+        out = self.allocate(len(units), mask)((len(units), int(mask.sum())))
         with progress.step(f"Maps of {self.label}", len(self.paths)) as advance:
             for row, one in enumerate(self.each()):
                 share = np.float32(len(units[unit_of[row]]))
