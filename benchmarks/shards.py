@@ -87,10 +87,18 @@ def start(*words: object, sleep: float = 0.0) -> subprocess.Popen[bytes]:
 
 
 def run(*words: object) -> dict[str, float]:
-    """Run a command; return its seconds, those of processors, and its peak of memory in MB."""
-    began = time.perf_counter()
+    """Run a command; return its seconds, those of processors, and its peak of memory in MB.
+
+    ``own_mb`` leaves out pages of mapped files, which the system takes back when it needs room.
+    """
+    began, own = time.perf_counter(), 0
     process = start(*words)
-    _, status, used = os.wait4(process.pid, 0)
+    while True:
+        done, status, used = os.wait4(process.pid, os.WNOHANG)
+        if done:
+            break
+        own = max(own, _own_kilobytes(process.pid))
+        time.sleep(0.1)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"voxplain {' '.join(map(str, words))} ended with {process.returncode}")
@@ -98,7 +106,16 @@ def run(*words: object) -> dict[str, float]:
         "seconds": round(time.perf_counter() - began, 1),
         "cpu_seconds": round(used.ru_utime + used.ru_stime, 1),
         "peak_mb": round(used.ru_maxrss / 1024),
+        "own_mb": round(own / 1024),
     }
+
+
+def _own_kilobytes(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("RssAnon"))
 
 
 def efficiency(folder: Path, count: int) -> dict[str, dict[str, float]]:
