@@ -7,13 +7,12 @@ import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from voxplain.images.reading import read_image
-from voxplain.maps import AttributionMap
 from voxplain.pipeline.report.scans import Profiles, read_profiles
 from voxplain.pipeline.report.scenery import Place
 from voxplain.progress import Progress
@@ -37,6 +36,14 @@ _STATISTICS: Final = {
     "pTfce": ("corrected p, TFCE", True),
 }
 _THREADS = 2
+
+
+class _Single(NamedTuple):
+    """A map of a scan: its path, and the registry name and target that its sidecar tells."""
+
+    path: Path
+    method: str
+    target: str
 
 
 class StudyMaps:
@@ -66,10 +73,11 @@ class StudyMaps:
         self.means = [one for one in means if self._fits(one.file)]
         self.values = {one.file: self._read(one.file) for one in self.means}
         self.progress = progress
-        self.single: dict[str, list[tuple[Path, dict[str, Any]]]] = {}
+        study.require_whole_maps()
+        self.single: dict[str, list[_Single]] = {}
         for subject in cohort.subjects:
             held = [
-                (path.with_suffix(".nii.gz"), told)
+                _Single(path.with_suffix(".nii.gz"), told["Method"], told["Target"])
                 for path, told in study.sidecars(subject)
                 if told.get("Network", "") in (network, "")
             ]
@@ -91,9 +99,9 @@ class StudyMaps:
     def options_of(self, method: str) -> Mapping[str, Any]:
         """Tell with which options the maps of a method were made."""
         for held in self.single.values():
-            for _, told in held:
-                if told["Method"] == method:
-                    options: Mapping[str, Any] = told["Provenance"]["options"]
+            for one in held:
+                if one.method == method:
+                    options: Mapping[str, Any] = self._told(one)["Provenance"]["options"]
                     return options
         return {}
 
@@ -143,17 +151,21 @@ class StudyMaps:
             for one, paths in wanted:
                 if len(paths) == one.scans:
                     found[self.label(one), one.target] = read_profiles(
-                        paths, self.values[one.file], self.place, step
+                        self.study, paths, self.values[one.file], self.place, step
                     )
         return found
 
     def _paths(self, one: MeanMap) -> list[tuple[str, Path]]:
         return [
-            (scan, path)
+            (scan, single.path)
             for scan, held in self.single.items()
-            for path, told in held
-            if (told["Method"], told["Target"]) == (one.method, one.target)
+            for single in held
+            if (single.method, single.target) == (one.method, one.target)
         ]
+
+    def _told(self, one: _Single) -> dict[str, Any]:
+        name = one.path.relative_to(self.study.folder).as_posix()
+        return self.study.read_json(name.removesuffix(".nii.gz") + ".json")
 
     def participants(self, one: MeanMap) -> int:
         """Count the participants whose maps a mean map is of."""
@@ -165,9 +177,9 @@ class StudyMaps:
         """Gather the maps of a scan for the viewer."""
         labels = {one.method: self.label(one) for one in self.means}
         out = []
-        for path, told in self.single.get(scan, ()):
-            if told["Method"] in labels:
-                one = AttributionMap.load(path)
+        for single in self.single.get(scan, ()):
+            if single.method in labels:
+                one = self.study.load_map(single.path)
                 out.append(
                     ShownMap(labels[one.method], one.target, SINGLE, one.values, one.unit, scan)
                 )
@@ -208,6 +220,6 @@ class StudyMaps:
 
     def _beside(self, scan: str) -> str:
         """Name the file of a scan's maps; of maps made otherwise it is another."""
-        held = [(path.name, told.get("request")) for path, told in self.single[scan]]
+        held = [(one.path.name, self._told(one).get("request")) for one in self.single[scan]]
         told = json.dumps([scan, held, SINGLE], sort_keys=True)
         return f"{FOLDER}/{hashlib.sha256(told.encode()).hexdigest()[:16]}.js"

@@ -48,6 +48,7 @@ _EXPLAIN = {
     "move_atlas": ("--move-atlas", False),
     "latex": ("--latex", False),
     "grid": ("--grid", "network"),
+    "maps": ("--maps", None),
 }
 _GROUP = {
     "model": ("--model", "class"),
