@@ -20,6 +20,7 @@ from voxplain.group.contrast import compare_classes, mean_by_participant
 from voxplain.pipeline.fit.fitted import find_fitted
 from voxplain.pipeline.fit.places import ALL, folder_of
 from voxplain.pipeline.made import write_page
+from voxplain.pipeline.shards.alone import works_alone
 from voxplain.progress import Progress
 from voxplain.report.figures import feature_contrasts
 from voxplain.report.pages.features import MEASURES, features_page
@@ -58,6 +59,7 @@ class FeatureOptions:
     device: str = "auto"
 
 
+@works_alone
 def compare_features(options: FeatureOptions, progress: Progress) -> dict[str, Any]:
     """Compare mean and entropy of a layer's feature maps between two classes.
 

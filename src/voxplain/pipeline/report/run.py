@@ -28,6 +28,7 @@ from voxplain.pipeline.report.reading import (
 from voxplain.pipeline.report.regions import regions_of
 from voxplain.pipeline.report.scans import judge_scans
 from voxplain.pipeline.report.scenery import look_around
+from voxplain.pipeline.shards.alone import works_alone
 from voxplain.pipeline.truth import read_truth
 from voxplain.progress import Progress
 from voxplain.report.html.viewer import Scenery, viewer_data
@@ -68,6 +69,7 @@ class Reported:
     beside: int
 
 
+@works_alone
 def write_report(options: ReportOptions, progress: Progress) -> Reported:
     """Put everything that a study holds on one page, ``report.html``.
 
