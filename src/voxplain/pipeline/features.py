@@ -28,6 +28,7 @@ from voxplain.study import Study
 
 if TYPE_CHECKING:
     import pandas as pd
+from voxplain.tables.formulas import plain_table
 
 __all__ = ["FeatureOptions", "compare_features"]
 
@@ -108,7 +109,7 @@ def compare_features(options: FeatureOptions, progress: Progress) -> dict[str, A
     counts = np.bincount(labels, minlength=2).tolist()
     start = f"{folder_of(options.network)}/features_{layer.replace('.', '-')}"
     for key, table in tables.items():
-        text = table.to_csv(sep="\t", index_label="feature_map", float_format="%.6g")
+        text = plain_table(table).to_csv(sep="\t", index_label="feature_map", float_format="%.6g")
         study.write_text(f"{start}_{key}.tsv", text)
     titled = {MEASURES[key]: table for key, table in tables.items()}
     picture = feature_contrasts(titled, cohort.class_names, counts)
