@@ -42,7 +42,7 @@ def rows_of(text: str | None) -> list[dict[str, str]]:
     """Read a table with tabs."""
     if not text:
         return []
-    head, *lines = (map(given_cell, line.split("\t")) for line in text.splitlines())
+    head, *lines = ([*map(given_cell, line.split("\t"))] for line in text.splitlines())
     return [dict(zip(head, line, strict=False)) for line in lines]
 
 
