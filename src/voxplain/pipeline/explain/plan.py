@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from statistics import fmean
 from typing import NamedTuple
 
 import torch
@@ -75,7 +76,7 @@ def plan_study(options: ScanOptions, progress: Progress, gpu: str | None = None)
         try_seconds = time.perf_counter() - began
         timed, once = _methods(opened, first, engine, progress)
         example = timed[0].example
-        written = _writing(opened, example)
+        written = [_writing(opened, one.example) for one in timed]
         drawing, mean = _seconds_of_picture(example), _seconds_of_picture(example)
         memory = _memory_bytes()
         load = _seconds_of_load(run.scans(first + 1))
@@ -89,10 +90,10 @@ def plan_study(options: ScanOptions, progress: Progress, gpu: str | None = None)
                 METHODS[one.name].info.label,
                 METHODS[one.name].info.passes,
                 one.fold_seconds,
-                max(one.map_seconds - load, 0.0) * ratio + load + written.seconds,
+                max(one.map_seconds - load, 0.0) * ratio + load + wrote.seconds,
                 make_method(one.name, run.given[one.name]).surveys,
             )
-            for one in timed
+            for one, wrote in zip(timed, written, strict=True)
         ),
         tuple(len(rows) for rows in run.rows),
         run.batch,
@@ -101,9 +102,9 @@ def plan_study(options: ScanOptions, progress: Progress, gpu: str | None = None)
         min(try_seconds, open_seconds),
         max(drawing - mean, 0.0) + load * len(run.cohort),
         mean,
-        written.read_seconds,
+        fmean(one.read_seconds for one in written),
         1 if isinstance(opened.options.target, int) else classes,
-        written.bytes,
+        fmean(one.bytes for one in written),
         memory,
         torch.cuda.max_memory_allocated() if device.type == "cuda" else 0,
         gpu or str(device),
