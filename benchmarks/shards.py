@@ -1,19 +1,24 @@
 """Parts of a run on one machine: how much faster, and how memory, time and files grow.
 
 ``python -m benchmarks.shards efficiency FOLDER [SCANS]`` explains a study in 1, 2, 4 and 8
-processes at once, with a network that sleeps half a second a pass, so that processors are not what
-is shared. ``python -m benchmarks.shards soak FOLDER COUNT ...`` explains studies of so many small
-scans by three methods, joins what was made once more, tests one method's maps and writes the
-report. FOLDER must be new; what is found is printed as JSON.
+processes at once, with a network that sleeps a second a pass, so that processors are not what is
+shared; 2,560 scans take a quarter of an hour. ``real`` instead of ``efficiency`` does it with the
+paper's network on the paper's grid, where processors are shared; 96 scans take six minutes.
+``dask`` and ``dask-real`` do the same with ``--workers``, the joining included. ``python -m
+benchmarks.shards soak FOLDER COUNT ...`` explains studies of so many small scans by three methods,
+joins what was made once more, tests one method's maps and writes the report. FOLDER must be new;
+what is found is printed as JSON.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +27,7 @@ import torch
 from torch import nn
 
 from voxplain.cohort.store.writer import write_store
-from voxplain.grid import Grid
+from voxplain.grid import KAN2020_GRID, Grid
 from voxplain.study import Study
 from voxplain.volume import Cohort
 
@@ -59,7 +64,7 @@ def build_small() -> nn.Module:
 
 
 def make_study(
-    folder: Path, count: int, grid: Grid = GRID, network: tuple[str, ...] = NETWORK
+    folder: Path, count: int, grid: Grid = GRID, network: tuple[object, ...] = NETWORK
 ) -> Path:
     """Write a study of `count` scans of noise with a block that differs, and train on it."""
     part = slice(grid.shape[0] // 3, 7 * grid.shape[0] // 12)
@@ -82,7 +87,7 @@ def start(*words: object, sleep: float = 0.0) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", "voxplain", *map(str, words)],
         stdout=subprocess.DEVNULL,
-        env=os.environ | {SLEEP: str(sleep)},
+        env={"OMP_NUM_THREADS": "1", **os.environ, SLEEP: str(sleep)},
     )
 
 
@@ -118,28 +123,57 @@ def _own_kilobytes(pid: int) -> int:
     return sum(int(line.split()[1]) for line in lines if line.startswith("RssAnon"))
 
 
-def efficiency(folder: Path, count: int) -> dict[str, dict[str, float]]:
-    """Explain in several processes at once, the joining left out."""
-    asked = (*NETWORK, "--method", "gradient")
+@dataclass(frozen=True)
+class Load:
+    """What workers are given to do."""
+
+    network: tuple[object, ...]
+    method: str
+    grid: Grid
+    scans: int
+    sleep: float = 0.0
+
+
+LOADS = {
+    "efficiency": Load(NETWORK, "gradient", GRID, 2560, sleep=1.0),
+    "real": Load(("--network", "mrinet", "--device", "cpu"), "smoothgrad", KAN2020_GRID, 96),
+}
+
+
+def efficiency(folder: Path, load: Load, dask: bool) -> dict[str, dict[str, float]]:
+    """Explain in several processes at once.
+
+    ``seconds`` are those of all, from the start of the first program to the end of the last;
+    ``begun`` counts from when the first part had opened the study. Efficiency is the time of one
+    worker over that of several and their number; ``of_processors`` counts no more workers than
+    there are processors.
+    """
+    asked = (*load.network, "--method", load.method)
     found: dict[str, dict[str, float]] = {}
-    make_study(folder / "made", count)
+    make_study(folder / "made", load.scans, load.grid, load.network)
     for workers in (1, 2, 4, 8):
         study = folder / f"workers-{workers}"
         subprocess.run(["cp", "-r", str(folder / "made"), str(study)], check=True)
-        run("explain", study, *asked, "--shard", f"0/{workers}")
+        each = [("--workers", workers)]
+        if not dask:
+            run("explain", study, *asked, "--shard", f"0/{workers}")
+            each = [("--shard", f"{i}/{workers}") for i in range(1, workers + 1)]
         began = time.perf_counter()
-        all_parts = [
-            start("explain", study, *asked, "--shard", f"{i}/{workers}", sleep=0.5)
-            for i in range(1, workers + 1)
-        ]
-        if any(process.wait() for process in all_parts):
+        started = [start("explain", study, *asked, *more, sleep=load.sleep) for more in each]
+        if any(process.wait() for process in started):
             raise SystemExit("a part failed")
-        seconds = time.perf_counter() - began
-        first = found.get("1", {}).get("seconds", seconds)
-        found[f"{workers}"] = {
-            "seconds": round(seconds, 1),
-            "efficiency": round(first / seconds / workers, 2),
-        }
+        told = {"seconds": time.perf_counter() - began}
+        if not dask:
+            records = [json.loads(path.read_text()) for path in study.rglob("part-*.json")]
+            ends = [[one[when] for one in records] for when in ("began", "told")]
+            told["begun"] = max(ends[1]) - min(ends[0])
+        first = found.get("1", told)
+        for what in [*told]:
+            faster = first[what] / told[what]
+            told[f"efficiency_{what}"] = faster / workers
+            told[f"of_processors_{what}"] = faster / min(workers, os.cpu_count() or 1)
+        found[f"{workers}"] = {what: round(value, 2) for what, value in told.items()}
+        shutil.rmtree(study)
     return found
 
 
@@ -181,7 +215,12 @@ def main() -> None:
     place = Path(folder)
     place.mkdir(parents=True)
     counts = [int(number) for number in numbers]
-    found = efficiency(place, *(counts or [320])) if what == "efficiency" else soak(place, counts)
+    if what == "soak":
+        found: object = soak(place, counts)
+    else:
+        load = LOADS[what.removeprefix("dask-").replace("dask", "efficiency")]
+        load = replace(load, scans=counts[0]) if counts else load
+        found = efficiency(place, load, dask=what.startswith("dask"))
     print(json.dumps(found, indent=1))
 
 

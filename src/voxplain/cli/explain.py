@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from voxplain.cli.modules import importable_here
-from voxplain.cli.shards import tell_part
+from voxplain.cli.shards import DaskOption, WorkersOption, read_workers, tell_part
 from voxplain.console import make_console, make_progress
 from voxplain.errors import InputError, VoxplainWarning
 
@@ -137,12 +137,15 @@ def explain(
     manifest: Annotated[
         str | None, typer.Option(help="Run that the part belongs to, as part 0/n names it.")
     ] = None,
+    workers: WorkersOption = None,
+    dask: DaskOption = None,
 ) -> tuple[Path, str] | None:
     """Explain what a network makes of real scans."""
     from voxplain.attribution.methods import DEFAULT_METHOD
+    from voxplain.pipeline.explain.in_parts import explain_on_workers, explain_part
     from voxplain.pipeline.explain.options import ScanOptions
     from voxplain.pipeline.explain.scan import explain_scans
-    from voxplain.pipeline.explain.study import explain_part, explain_study
+    from voxplain.pipeline.explain.study import explain_study
     from voxplain.pipeline.shards.parts import read_part
 
     _one_of("--align", align, ("affine", "centre"))
@@ -168,7 +171,9 @@ def explain(
         raise InputError("--sample draws scans of a study; of single scans, give those you want.")
     if (shard or manifest) and not (study and shard):
         raise InputError("--shard makes a part of a study, and --manifest belongs to it; give all.")
-    part = read_part(shard) if shard else None
+    part, helpers = read_part(shard) if shard else None, read_workers(workers, dask, shard)
+    if helpers and not study:
+        raise InputError("--workers and --dask are for a study; single scans are explained here.")
     console = make_console()
     options = ScanOptions(
         network=network,
@@ -205,7 +210,13 @@ def explain(
             tell_part(run, part, options.out, console)
             return options.out, run
         if study:
-            _tell_groups(explain_study(options, make_progress(console)), study, console)
+            progress = make_progress(console)
+            made = (
+                explain_on_workers(options, helpers, progress)
+                if helpers
+                else explain_study(options, progress)
+            )
+            _tell_groups(made, study, console)
         else:
             _tell_scans(explain_scans(options, make_progress(console)), options.out, console)
     console.print(f"Written: {options.out / 'explain.json'}", highlight=False, soft_wrap=True)

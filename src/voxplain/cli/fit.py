@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from voxplain.cli.modules import importable_here
-from voxplain.cli.shards import tell_part
+from voxplain.cli.shards import DaskOption, WorkersOption, read_workers, tell_part
 from voxplain.console import make_console, make_progress
 
 if TYPE_CHECKING:
@@ -100,6 +100,8 @@ def fit(
     manifest: Annotated[
         str | None, typer.Option(help="Run that the part belongs to, as part 0/n names it.")
     ] = None,
+    workers: WorkersOption = None,
+    dask: DaskOption = None,
 ) -> tuple[Path, str] | None:
     """Train and cross-validate networks on a study's cohort."""
     if permuted_labels is not None:
@@ -109,13 +111,13 @@ def fit(
     from voxplain.errors import InputError, unknown_name
     from voxplain.fit.training.augment import CHANGES
     from voxplain.fit.training.schedule import PAPER_SCHEDULE, Schedule
-    from voxplain.pipeline.fit.parts import fit_part, fit_study
+    from voxplain.pipeline.fit.parts import fit_on_workers, fit_part, fit_study
     from voxplain.pipeline.fit.run import FitOptions
     from voxplain.pipeline.shards.parts import read_part
 
     if manifest and not shard:
         raise InputError("--manifest belongs to --shard; give both.")
-    part = read_part(shard) if shard else None
+    part, helpers = read_part(shard) if shard else None, read_workers(workers, dask, shard)
     if blocks != "auto":
         raise InputError("--blocks goes with --permuted-labels; folds are cut by --group.")
     schedules = {"default": Schedule(), "kan2020": PAPER_SCHEDULE}
@@ -161,7 +163,10 @@ def fit(
             run = fit_part(options, part, make_progress(console), manifest)
             tell_part(run, part, options.out, console)
             return options.out, run
-        result = fit_study(options, make_progress(console))
+        progress = make_progress(console)
+        result = (
+            fit_on_workers(options, helpers, progress) if helpers else fit_study(options, progress)
+        )
     if result is None:
         return None
     _tell(console, result)

@@ -36,6 +36,9 @@ def plan(
         list[int] | None,
         typer.Option(help="Machines like this one, or parts at once; may be repeated."),
     ] = None,
+    gpu: Annotated[
+        str | None, typer.Option(help="On a GPU that is not here: h100, as it was measured.")
+    ] = None,
 ) -> None:
     """Tell passes, time, memory and disk of 'voxplain explain STUDY' from a short measurement."""
     from voxplain.pipeline.explain.options import ScanOptions
@@ -59,9 +62,16 @@ def plan(
         sample=sample,
     )
     with importable_here():
-        found = plan_study(options, make_progress(console))
+        found = plan_study(options, make_progress(console), gpu)
     console.print(_table(found))
-    for line in _lines(found, sorted({1, *(machines or (2, 4, 8))})):
+    lines = _lines(found, sorted({1, *(machines or (2, 4, 8))}))
+    if gpu:
+        lines.append(
+            "Computing is what it takes here, times what the paper's network takes on that GPU "
+            "(benchmarks/results-cuda.json) and here; reading, writing and what comes once are as "
+            "here, and the GPU's own memory is not known."
+        )
+    for line in lines:
         console.print(line, soft_wrap=True)
 
 

@@ -28,20 +28,27 @@ def report(
     no_figures: Annotated[
         bool, typer.Option("--no-figures", help="Leave out the figures for a paper.")
     ] = False,
+    anonymise: Annotated[
+        bool,
+        typer.Option(
+            "--anonymise",
+            help="Replace labels of participants, and write into STUDY/anonymous, to be shared.",
+        ),
+    ] = False,
 ) -> None:
     """Put everything that a study holds on one page, report.html."""
     from voxplain.pipeline.report.options import ReportOptions
     from voxplain.pipeline.report.run import write_report
 
     console = make_console()
-    options = ReportOptions(study, network, atlas, subjects, everyone, not no_figures)
+    options = ReportOptions(study, network, atlas, subjects, everyone, not no_figures, anonymise)
     done = write_report(options, make_progress(console))
     if done.missing:
         told = ", ".join(done.missing)
         console.print(f"Not run yet: {told}.", highlight=False, markup=False, soft_wrap=True)
     if done.figures:
         console.print(
-            f"{done.figures} figures for a paper: {study / 'figures'}",
+            f"{done.figures} figures for a paper: {done.page.parent / 'figures'}",
             highlight=False,
             markup=False,
             soft_wrap=True,
@@ -52,3 +59,12 @@ def report(
         markup=False,
         soft_wrap=True,
     )
+    if anonymise:
+        from voxplain.pipeline.report.anonymous import KEY
+
+        console.print(
+            f"Who is who stands in {study / KEY}; keep it to yourself.",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )

@@ -1,16 +1,52 @@
-"""What is told of a part of a run."""
+"""Parts of a run: who makes them, and what is told of one."""
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from voxplain.errors import InputError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from voxplain.pipeline.shards.parts import Part
+    from voxplain.pipeline.shards.parts import Part, Workers
 
-__all__ = ["tell_part"]
+__all__ = ["DaskOption", "WorkersOption", "read_workers", "tell_part"]
+
+WorkersOption = Annotated[
+    int | None, typer.Option(help="Of a study, make the parts in so many processes, with Dask.")
+]
+DaskOption = Annotated[
+    str | None, typer.Option(help="Of a study, make them on the workers of this Dask scheduler.")
+]
+
+
+def read_workers(count: int | None, address: str | None, shard: str | None) -> Workers | None:
+    """Read ``--workers`` and ``--dask``; None where neither is given.
+
+    Raises
+    ------
+    InputError
+        If two ways of making parts are given, no worker is asked for, or Dask is not installed.
+    """
+    from voxplain.pipeline.shards.parts import Workers
+
+    if count is None and address is None:
+        return None
+    if (count is not None) + (address is not None) + bool(shard) > 1:
+        raise InputError("--workers, --dask and --shard exclude each other; give one of them.")
+    if count is not None and count < 1:
+        raise InputError(f"--workers must be 1 or more; {count} was given.")
+    if find_spec("distributed") is None:
+        raise InputError(
+            "--workers and --dask need Dask; install it with: pip install 'voxplain[cluster]', or "
+            "start the parts yourself with --shard."
+        )
+    return Workers(count or 0, address or "")
 
 
 def tell_part(run: str, part: Part, study: Path, console: Console) -> None:

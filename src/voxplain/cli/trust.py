@@ -78,6 +78,7 @@ def trust(
 
     Exit code 0 where all may be believed, 3 where one may not, 4 where one was not tested.
     """
+    from voxplain.pipeline.shards.alone import alone
     from voxplain.pipeline.trust.external import trust_weights
     from voxplain.pipeline.trust.opening import TrustOptions
     from voxplain.pipeline.trust.run import run_trust
@@ -100,7 +101,7 @@ def trust(
             raise InputError("--power trains networks, and --weights trains none; leave out one.")
         asked = _of_weights(network, weights, study, class_names, unit, bins)
         asked = replaced(asked, methods=options.methods, device=device, seed=seed)
-        with importable_here():
+        with importable_here(), alone(study):
             judged = trust_weights(asked, options, make_progress(console), force)
         _end(console, judged, study, "trust-weights")
     with importable_here():

@@ -25,6 +25,7 @@ from voxplain.report.figures import contact_sheet, covariates, intensities
 from voxplain.report.pages.cohort import cohort_page
 from voxplain.study import Study
 from voxplain.tables.columns import read_numbers
+from voxplain.tables.formulas import plain_lines, plain_table
 from voxplain.volume import Cohort
 
 __all__ = ["CohortOptions", "check_cohort", "make_cohort"]
@@ -154,11 +155,11 @@ def check_cohort(study: Path) -> str:
 
 
 def _write_tables(study: Study, built: Built) -> None:
-    table = built.cohort.participants.to_csv(sep="\t", index=False, na_rep="n/a")
+    table = plain_table(built.cohort.participants).to_csv(sep="\t", index=False, na_rep="n/a")
     study.write_text("participants.tsv", table)
-    lines = ["participant_id\tfound\treason"]
-    lines += [f"sub-{one.subject}\t{one.what}\t{one.reason}" for one in built.exclusions]
-    study.write_text("exclusions.tsv", "\n".join(lines) + "\n")
+    rows = [("participant_id", "found", "reason")]
+    rows += [(f"sub-{one.subject}", one.what, one.reason) for one in built.exclusions]
+    study.write_text("exclusions.tsv", plain_lines(rows))
 
 
 def _write_quality(study: Study, built: Built, summary: dict[str, Any]) -> dict[str, str]:

@@ -20,6 +20,7 @@ from voxplain.group.contrast import compare_classes, mean_by_participant
 from voxplain.pipeline.fit.fitted import find_fitted
 from voxplain.pipeline.fit.places import ALL, folder_of
 from voxplain.pipeline.made import write_page
+from voxplain.pipeline.shards.alone import works_alone
 from voxplain.progress import Progress
 from voxplain.report.figures import feature_contrasts
 from voxplain.report.pages.features import MEASURES, features_page
@@ -27,6 +28,7 @@ from voxplain.study import Study
 
 if TYPE_CHECKING:
     import pandas as pd
+from voxplain.tables.formulas import plain_table
 
 __all__ = ["FeatureOptions", "compare_features"]
 
@@ -58,6 +60,7 @@ class FeatureOptions:
     device: str = "auto"
 
 
+@works_alone
 def compare_features(options: FeatureOptions, progress: Progress) -> dict[str, Any]:
     """Compare mean and entropy of a layer's feature maps between two classes.
 
@@ -106,7 +109,7 @@ def compare_features(options: FeatureOptions, progress: Progress) -> dict[str, A
     counts = np.bincount(labels, minlength=2).tolist()
     start = f"{folder_of(options.network)}/features_{layer.replace('.', '-')}"
     for key, table in tables.items():
-        text = table.to_csv(sep="\t", index_label="feature_map", float_format="%.6g")
+        text = plain_table(table).to_csv(sep="\t", index_label="feature_map", float_format="%.6g")
         study.write_text(f"{start}_{key}.tsv", text)
     titled = {MEASURES[key]: table for key, table in tables.items()}
     picture = feature_contrasts(titled, cohort.class_names, counts)

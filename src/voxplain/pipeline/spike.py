@@ -27,6 +27,7 @@ from voxplain.pipeline.planting import find_region
 from voxplain.pipeline.truth import write_planted
 from voxplain.progress import Progress
 from voxplain.study import Study
+from voxplain.tables.formulas import plain_table
 from voxplain.volume import Cohort
 
 __all__ = ["KINDS", "SpikeOptions", "make_spiked_study"]
@@ -157,7 +158,9 @@ def make_spiked_study(options: SpikeOptions, progress: Progress) -> dict[str, An
         "balanced": list(division.balanced),
         "largest_difference": division.largest,
     }
-    study.write_text("participants.tsv", made.participants.to_csv(sep="\t", index=False))
+    study.write_text(
+        "participants.tsv", plain_table(made.participants).to_csv(sep="\t", index=False)
+    )
     study.write_json("summary.json", study.read_json("summary.json") | {"spike": told})
     return told
 

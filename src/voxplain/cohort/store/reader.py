@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from voxplain.atomic import read_json
 from voxplain.errors import InputError, StudyError
 from voxplain.grid import Grid
+from voxplain.tables.formulas import given_table
 from voxplain.volume import Cohort
 
 __all__ = ["IMAGES", "PLAN", "STORE", "TABLE", "check_store", "open_store", "read_steps"]
@@ -84,7 +85,7 @@ def open_store(folder: str | PathLike[str]) -> Cohort:
                 f"{path} went or was cut short; put it back, or make the cohort again."
             ) from error
 
-    return Cohort(table, tuple(content["class_names"]), grid, load)
+    return Cohort(given_table(table), tuple(content["class_names"]), grid, load)
 
 
 def read_steps(folder: Path) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from voxplain.atomic import cannot_write, read_json, write_atomically
 from voxplain.cohort.store.reader import IMAGES, PLAN, STORE, TABLE, open_store
 from voxplain.errors import InputError, StudyError
+from voxplain.tables.formulas import plain_table
 from voxplain.volume import Cohort
 
 if TYPE_CHECKING:
@@ -180,7 +181,7 @@ class StoreWriter:
         table = table.assign(brain_ml=[round(row.brain_ml, 1) for row in used])
         if not (self.folder / IMAGES).exists():
             (self.folder / _PARTIAL).replace(self.folder / IMAGES)
-        text = table.to_csv(sep="\t", index=False, na_rep="n/a")
+        text = plain_table(table).to_csv(sep="\t", index=False, na_rep="n/a")
         write_atomically(self.folder / TABLE, text.encode("utf-8"))
         content = {
             **{key: value for key, value in self.plan.items() if key != "sources"},
@@ -230,7 +231,7 @@ def write_store(folder: Path, cohort: Cohort, recipe: str) -> Cohort:
         raise cannot_write(error, path) from error
     checksums = [write_row(path, i, cohort.load(i)) for i in range(len(cohort))]
     path.replace(folder / IMAGES)
-    text = cohort.participants.to_csv(sep="\t", index=False, na_rep="n/a")
+    text = plain_table(cohort.participants).to_csv(sep="\t", index=False, na_rep="n/a")
     write_atomically(folder / TABLE, text.encode("utf-8"))
     content = {
         **plan,

@@ -39,7 +39,7 @@ from voxplain.study import Study
 from voxplain.study.locks import at_work
 from voxplain.volume import Cohort, Volume
 
-__all__ = ["StudyRun", "opened_run"]
+__all__ = ["Opened", "StudyRun", "opened_run"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,12 +108,14 @@ class StudyRun:
         count = len(self.rows[fold - 1])
         if self.part is None:
             return list(range(count))
-        mine = [start for number, start in self.part.cut(self._batches()) if number == fold]
+        mine = [start for number, start in self.part.cut(self.batches) if number == fold]
         if make_method(method, self.given[method]).surveys:
             return list(range(count)) if 0 in mine else []
         return [i for start in mine for i in range(start, min(start + self.batch, count))]
 
-    def _batches(self) -> list[tuple[int, int]]:
+    @property
+    def batches(self) -> list[tuple[int, int]]:
+        """Fold, from 1 on, and first position among its rows, of each batch."""
         return [
             (number, start)
             for number, rows in enumerate(self.rows, start=1)
@@ -186,7 +188,10 @@ class Opened(NamedTuple):
 
 @contextmanager
 def opened_run(
-    options: ScanOptions, part: Part | None = None, name: str | None = None
+    options: ScanOptions,
+    part: Part | None = None,
+    name: str | None = None,
+    folds: list[Fitted] | None = None,
 ) -> Iterator[Opened]:
     """Hold a study, check what is asked, and fix what the run is about, or find it fixed.
 
@@ -198,6 +203,8 @@ def opened_run(
         it is kept in memory, and nobody else may work.
     name : str, optional
         Of the run, which must be there then.
+    folds : list of Fitted, optional
+        Networks that were found and tried already.
 
     Yields
     ------
@@ -215,10 +222,11 @@ def opened_run(
         if not options.methods:
             enough = len(cohort) >= FEWEST_SCANS
             options = replace(options, methods=(DEFAULT_METHOD, *[GROUP_METHOD] * enough))
-        folds = networks_of_folds(study, options.network, cohort)
+        if folds is None:
+            folds = networks_of_folds(study, options.network, cohort)
+            if options.layer != "auto":
+                layer_name(folds[0].load(), options.layer)
         rule = rule_of(options, folds[0])
-        if options.layer != "auto":
-            layer_name(folds[0].load(), options.layer)
         if part is None:
             study.sweep()
         with stoppable() as stop:

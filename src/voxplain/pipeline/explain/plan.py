@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from statistics import fmean
 from typing import NamedTuple
 
 import torch
@@ -16,13 +17,17 @@ from voxplain.attribution import METHODS, Engine, iter_explain
 from voxplain.attribution.methods import make_method
 from voxplain.attribution.run import prepare_method
 from voxplain.errors import InputError
+from voxplain.group import RunningMean
 from voxplain.maps import AttributionMap
+from voxplain.pipeline.explain.gpus import gpu_ratio
 from voxplain.pipeline.explain.options import ScanOptions
 from voxplain.pipeline.explain.parts import Opened, opened_run
 from voxplain.pipeline.explain.targets import target_of, unit_for
+from voxplain.pipeline.fit.fitted import networks_of_folds
 from voxplain.pipeline.shards.plan import MethodPlan, Plan
 from voxplain.progress import Progress
 from voxplain.report.figures import overlay
+from voxplain.volume import Volume
 
 __all__ = ["plan_study"]
 
@@ -30,16 +35,19 @@ _LONG = 60.0
 """Seconds of a first batch after which no second one is measured."""
 
 
-def plan_study(options: ScanOptions, progress: Progress) -> Plan:
+def plan_study(options: ScanOptions, progress: Progress, gpu: str | None = None) -> Plan:
     """Measure on the first scans of the first fold what a run over the study will take.
 
-    Two batches are made with each method, or one where that takes a minute; nothing is kept.
+    Three batches are made with each method, or one where that takes a minute; nothing is kept.
+    What is done once in a process, such as to load a library, is told from what comes again.
 
     Parameters
     ----------
     options : ScanOptions
         As for `voxplain.pipeline.explain.study.explain_study`.
     progress : Progress
+    gpu : str, optional
+        Of `GPUS`: what it would take, by the times that it was measured to take elsewhere.
 
     Returns
     -------
@@ -63,10 +71,16 @@ def plan_study(options: ScanOptions, progress: Progress) -> Plan:
             precision=options.precision,  # type: ignore[arg-type]
             batch_size=run.batch,
         )
+        began = time.perf_counter()
+        networks_of_folds(run.study, options.network, run.cohort)
+        try_seconds = time.perf_counter() - began
         timed, once = _methods(opened, first, engine, progress)
         example = timed[0].example
-        written = _writing(opened, example)
-        mean = _seconds_of_picture(example)
+        written = [_writing(opened, one.example) for one in timed]
+        drawing, mean = _seconds_of_picture(example), _seconds_of_picture(example)
+        memory = _memory_bytes()
+        load = _seconds_of_load(run.scans(first + 1))
+        ratio = gpu_ratio(gpu, engine) if gpu else 1.0
         device = engine.resolve_device()
     classes = max(len(opened.folds[0].class_names), 1)
     return Plan(
@@ -76,22 +90,24 @@ def plan_study(options: ScanOptions, progress: Progress) -> Plan:
                 METHODS[one.name].info.label,
                 METHODS[one.name].info.passes,
                 one.fold_seconds,
-                one.map_seconds + written.seconds,
+                max(one.map_seconds - load, 0.0) * ratio + load + wrote.seconds,
                 make_method(one.name, run.given[one.name]).surveys,
             )
-            for one in timed
+            for one, wrote in zip(timed, written, strict=True)
         ),
         tuple(len(rows) for rows in run.rows),
         run.batch,
         start + once,
         open_seconds,
+        min(try_seconds, open_seconds),
+        max(drawing - mean, 0.0) + load * len(run.cohort),
         mean,
-        written.read_seconds,
+        fmean(one.read_seconds for one in written),
         1 if isinstance(opened.options.target, int) else classes,
-        written.bytes,
-        _memory_bytes(),
+        fmean(one.bytes for one in written),
+        memory,
         torch.cuda.max_memory_allocated() if device.type == "cuda" else 0,
-        str(device),
+        gpu or str(device),
     )
 
 
@@ -100,6 +116,8 @@ class _Timed(NamedTuple):
     fold_seconds: float
     map_seconds: float
     example: AttributionMap
+    whole: float
+    """Seconds of the first batch."""
 
 
 class _Written(NamedTuple):
@@ -159,49 +177,59 @@ def _methods(
         engine.logits(network, [scans[0]], numbers=not names)
         shared.place(network, scans[0])
         once = time.perf_counter() - began
+        cold = [
+            _timed(name, partial(stream, name, shared), min(run.batch, len(rows)), 0, progress)
+            for name in options.methods
+        ]
     with engine.run() as shared:
         began = time.perf_counter()
         shared.place(network, scans[0])
         examined = time.perf_counter() - began
-        found = [
-            _timed(name, partial(stream, name, shared), len(rows), run.batch, progress)
-            for name in options.methods
-        ]
-    first_of_all = found[0]
-    found[0] = first_of_all._replace(fold_seconds=first_of_all.fold_seconds + loading + examined)
+        found = []
+        for first_time in cold:
+            # What is learnt of a method with its first batch holds where that takes long.
+            if first_time.whole < _LONG:
+                again = partial(stream, first_time.name, shared)
+                rest = min(2 * run.batch, len(rows)) - run.batch
+                warm = _timed(first_time.name, again, min(run.batch, len(rows)), rest, progress)
+                once += max(first_time.whole - warm.whole, 0.0)
+                first_time = warm
+            found.append(first_time)
+    found[0] = found[0]._replace(fold_seconds=found[0].fold_seconds + loading + examined)
     return found, max(once - examined, 0.0)
 
 
 def _timed(
     name: str,
     stream: Callable[[int], Iterator[AttributionMap]],
-    scans: int,
-    batch: int,
+    count: int,
+    more: int,
     progress: Progress,
 ) -> _Timed:
-    """Time a method: what it does before its first map, and for each."""
+    """Time a first batch of a method and, where there are more scans, a second one."""
     with progress.step(f"{METHODS[name].info.label}, measured", 2) as advance:
         began = time.perf_counter()
-        maps = stream(2 * batch)
-        count = min(batch, scans)
+        maps = stream(count + max(more, 0))
         example, *_ = [next(maps) for _ in range(count)]
         whole = time.perf_counter() - began
         advance(1)
         each, before = whole / count, 0.0
-        if scans >= 2 * batch and whole < _LONG:
+        if more > 0:
             began = time.perf_counter()
-            rest = len(list(maps))
-            each = (time.perf_counter() - began) / rest
+            for _ in maps:
+                pass
+            each = (time.perf_counter() - began) / more
             before = max(whole - each * count, 0.0)
         advance(2)
-    return _Timed(name, before, each, example)
+    return _Timed(name, before, each, example, whole)
 
 
 def _writing(opened: Opened, map_: AttributionMap) -> _Written:
-    """Write a map where maps will be, read it, and take it away."""
-    study, name, took = opened.run.study, "measured", list[float]()
+    """Write a map where maps will be, add it to a mean, read it, and take it away."""
+    study, name, took, mean = opened.run.study, "measured", list[float](), RunningMean()
     for _ in range(3):
         began = time.perf_counter()
+        mean.add(map_)
         study.write_volume(name, map_.values, map_.grid)
         study.write_json(f"{name}.json", map_.sidecar("measured"))
         took.append(time.perf_counter() - began)
@@ -219,6 +247,16 @@ def _seconds_of_picture(map_: AttributionMap) -> float:
     began = time.perf_counter()
     overlay(map_.values, map_.values, map_.grid, title="measured", unit=map_.unit)
     return time.perf_counter() - began
+
+
+def _seconds_of_load(scans: Sequence[Volume]) -> float:
+    """Time to load a scan, and to compare it with its hash."""
+    took = []
+    for scan in range(min(len(scans), 4)):
+        began = time.perf_counter()
+        scans[scan]
+        took.append(time.perf_counter() - began)
+    return min(took)
 
 
 def _memory_bytes() -> int:

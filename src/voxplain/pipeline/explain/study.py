@@ -18,6 +18,7 @@ from voxplain.attribution import METHODS, Engine
 from voxplain.attribution.methods import make_method
 from voxplain.group import RunningMean
 from voxplain.maps import AttributionMap
+from voxplain.pipeline.explain.in_hand import NetworkInHand
 from voxplain.pipeline.explain.judging import MadeMap, StudyJudge
 from voxplain.pipeline.explain.options import ScanOptions
 from voxplain.pipeline.explain.own_grid import OwnGrids
@@ -28,7 +29,6 @@ from voxplain.pipeline.explain.targets import target_of, unit_for
 from voxplain.pipeline.fit.fitted import Fitted
 from voxplain.pipeline.made import write_page
 from voxplain.pipeline.maps import Question
-from voxplain.pipeline.shards.parts import Part
 from voxplain.pipeline.truth import Truth, read_truth
 from voxplain.pipeline.writing import MapWriter
 from voxplain.progress import Progress
@@ -38,7 +38,7 @@ from voxplain.results.judgement import JudgedMap, StudyExplained
 from voxplain.results.summary import judged_maps_json
 from voxplain.study import OWN_GRIDS
 
-__all__ = ["explain_part", "explain_study"]
+__all__ = ["StudyMeans", "explain_study"]
 
 
 def explain_study(options: ScanOptions, progress: Progress) -> StudyExplained:
@@ -72,7 +72,7 @@ def explain_study(options: ScanOptions, progress: Progress) -> StudyExplained:
         study = run.study
         # An atlas of another space is refused before a map is written.
         regions = _regions(options, run, progress)
-        means = _Means(options, run)
+        means = StudyMeans(options, run)
         for number, fold in enumerate(folds, start=1):
             # One network is held at a time.
             means.take_fold(number, fold, progress)
@@ -117,45 +117,14 @@ def explain_study(options: ScanOptions, progress: Progress) -> StudyExplained:
     return StudyExplained(result, tuple(means.judged))
 
 
-def explain_part(
-    options: ScanOptions, part: Part, progress: Progress, name: str | None = None
-) -> str:
-    """Make the maps of a part of the scans of a study, for `explain_study` to join.
-
-    Parameters
-    ----------
-    options : ScanOptions
-        See `explain_study`.
-    part : Part
-    progress : Progress
-    name : str, optional
-        Of the run, as part 0 returns it; by default the one that was asked the same.
-
-    Returns
-    -------
-    str
-        Name of the run.
-
-    Raises
-    ------
-    StoppedError
-        If the end was asked for by a signal.
-    StudyError
-        If what the run is about was changed since it was fixed.
-    """
-    with opened_run(options, part, name) as (options, run, folds, _):
-        means = _Means(options, run)
-        with run.told():
-            for number, fold in enumerate(folds, start=1):
-                means.take_fold(number, fold, progress)
-        return run.manifest.name
-
-
-class _Means:
+class StudyMeans:
     """The mean maps of a study, by method and target, summed up as maps are written."""
 
-    def __init__(self, options: ScanOptions, run: StudyRun) -> None:
+    def __init__(
+        self, options: ScanOptions, run: StudyRun, network: NetworkInHand | None = None
+    ) -> None:
         self.options, self.run, self.study, self.cohort = options, run, run.study, run.cohort
+        self.network = network or NetworkInHand()
         self.engine = Engine(
             device=options.device,
             precision=options.precision,  # type: ignore[arg-type]
@@ -178,8 +147,7 @@ class _Means:
         wanted = {name: run.wanted(number, name) for name in options.methods}
         if not any(wanted.values()):
             return
-        network = run.load(number, fold)
-        with self.engine.run() as shared:
+        with self.network.of(run, number, fold, self.engine) as (network, shared):
             for name in options.methods:
                 question = Question(
                     name,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 from voxplain import __version__
@@ -14,6 +15,7 @@ from voxplain.fit import Fold
 from voxplain.fit.training.processes import joined
 from voxplain.pipeline.fit.learner import Learner
 from voxplain.pipeline.fit.run import FitOptions, ready_learners, run_fit, setting_of
+from voxplain.pipeline.shards.cluster import make_parts
 from voxplain.pipeline.shards.manifest import (
     BUSY,
     STORE,
@@ -21,14 +23,14 @@ from voxplain.pipeline.shards.manifest import (
     cohort_hashes,
     find_manifest,
 )
-from voxplain.pipeline.shards.parts import Part, PartRecord
+from voxplain.pipeline.shards.parts import Part, PartRecord, Workers
 from voxplain.pipeline.shards.stopping import stoppable
-from voxplain.progress import Progress
+from voxplain.progress import Progress, Silent
 from voxplain.results.fit import FitResult
 from voxplain.study import Study, StudyReader
 from voxplain.study.locks import at_work
 
-__all__ = ["fit_part", "fit_study"]
+__all__ = ["fit_on_workers", "fit_part", "fit_study"]
 
 
 def fit_study(options: FitOptions, progress: Progress) -> FitResult | None:
@@ -110,6 +112,26 @@ def fit_part(options: FitOptions, part: Part, progress: Progress, name: str | No
                         record.done += 1
                         record.tell("running")
         return manifest.name
+
+
+def fit_on_workers(options: FitOptions, workers: Workers, progress: Progress) -> FitResult | None:
+    """Fit as `fit_study` does, with networks that workers train, each training a part.
+
+    Raises
+    ------
+    VoxplainError
+        As `fit_study` and `voxplain.pipeline.shards.cluster.make_parts`.
+    """
+    options = replace(options, study=options.study.absolute(), out=options.out.absolute())
+    name = fit_part(options, Part(0, 1), progress)
+    setting, _ = setting_of(options, Silent())
+    units = len(options.networks) * (len(setting.folds) + options.final)
+    make_parts(partial(_fit_one, options, name), units, workers, progress)
+    return fit_study(options, progress)
+
+
+def _fit_one(options: FitOptions, name: str, part: Part) -> None:
+    fit_part(options, part, Silent(), name)
 
 
 def _train(learner: Learner, fold: Fold | None, progress: Progress) -> None:

@@ -20,6 +20,7 @@ from voxplain.pipeline.fit.fitted import folds_of
 from voxplain.pipeline.fit.learner import Learner
 from voxplain.pipeline.fit.places import FOLDS, folder_of, null_place
 from voxplain.pipeline.fit.setting import Setting
+from voxplain.pipeline.shards.alone import works_alone
 from voxplain.progress import Progress
 from voxplain.report.words.numbers import duration
 from voxplain.study import Study, StudyReader
@@ -57,6 +58,7 @@ class PermutedOptions:
             raise InputError(f"--permuted-labels must be 1 or more; {self.count} was given.")
 
 
+@works_alone
 def train_permuted(options: PermutedOptions, progress: Progress) -> list[dict[str, Any]]:
     """Train the networks of a fit once more on permuted labels, with all else as it was.
 

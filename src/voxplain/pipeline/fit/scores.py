@@ -23,6 +23,7 @@ from voxplain.fit import (
 from voxplain.fit.metrics import Calibration, probabilities_of
 from voxplain.pipeline.fit.setting import Setting
 from voxplain.results.scores import Calibrated, HeldOut, Interval, Judged, Permutation
+from voxplain.tables.formulas import plain_lines
 from voxplain.volume import Cohort
 
 __all__ = ["predictions_table", "score_model", "widest_intervals"]
@@ -139,7 +140,7 @@ def predictions_table(
     names = outcome.class_names
     columns = ["scan", "repeat", "fold", "truth", "predicted"]
     columns += [f"{what}_{name}" for what in ("logit", "p") for name in names]
-    lines = ["\t".join(columns)]
+    rows = [columns]
     for fold, output in zip(folds, outputs, strict=True):
         chances = probabilities_of(output) if names else None
         for row, index in enumerate(fold.test):
@@ -149,8 +150,8 @@ def predictions_table(
             else:
                 cells += [names[int(outcome.values[index])], names[int(chances[row].argmax())]]
                 cells += [f"{value:.6g}" for value in (*output[row], *chances[row])]
-            lines.append("\t".join(cells))
-    return "\n".join(lines) + "\n"
+            rows.append(cells)
+    return plain_lines(rows)
 
 
 def _part(outcome: Outcome, rows: NDArray[np.int64]) -> Outcome:

@@ -14,6 +14,7 @@ from voxplain.tables.cells import missing
 
 if TYPE_CHECKING:
     import pandas as pd
+from voxplain.tables.formulas import plain_lines
 
 __all__ = ["write_means"]
 
@@ -64,7 +65,8 @@ def write_means(
         for row, (one, cell) in enumerate(zip(maps.each(), cells, strict=True)):
             sums.add(one, cell)
             advance(row + 1)
-    counts, lines, files = sums.counts(), ["factor\tlevel\tscans\tmean\tvariance"], []
+    counts, files = sums.counts(), []
+    rows = [["factor", "level", "scans", "mean", "variance"]]
     for factor, levels in counts.items():
         for level, count in levels.items():
             place = f"{start}_scans-{spelled(f'{factor} {level}' if factor != 'all' else 'all')}"
@@ -75,8 +77,8 @@ def write_means(
                 path = study.write_statistic(place, map_, maps.label, told)
                 names.append(f"group/{path.name}")
             files += names
-            lines.append("\t".join([factor, level, str(count), *names, *["n/a"] * (count == 1)]))
-    study.write_text(f"{start}_scans.tsv", "\n".join(lines) + "\n")
+            rows.append([factor, level, str(count), *names, *["n/a"] * (count == 1)])
+    study.write_text(f"{start}_scans.tsv", plain_lines(rows))
     files.append(f"{start}_scans.tsv")
     told = {"request": request, "counts": counts, "files": files}
     study.write_json(f"{start}_scans.json", told)

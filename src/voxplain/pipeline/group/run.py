@@ -24,6 +24,7 @@ from voxplain.pipeline.group.setting import Setting
 from voxplain.pipeline.group.table import rows_of, scan_table, with_columns
 from voxplain.pipeline.group.tables import Places
 from voxplain.pipeline.regions.placing import place_atlases
+from voxplain.pipeline.shards.alone import works_alone
 from voxplain.progress import Progress
 from voxplain.study import Study
 from voxplain.volume import Cohort
@@ -52,6 +53,7 @@ class GroupFound:
     means: Mapping[str, Mapping[str, Mapping[str, int]]]
 
 
+@works_alone
 def group_study(options: GroupOptions, progress: Progress) -> GroupFound:
     """Test the maps of a study over its subjects.
 

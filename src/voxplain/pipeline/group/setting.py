@@ -27,6 +27,7 @@ from voxplain.progress import Progress
 from voxplain.report.figures import design_picture
 from voxplain.study import Study
 from voxplain.study.names import described, spelled
+from voxplain.tables.formulas import plain_table
 
 __all__ = ["Setting"]
 
@@ -129,7 +130,9 @@ class Setting:
         effects = effect_table(values, found, design, places, units, options.test.seed)
         tables = {"clusters": clusters, "effects": effects}
         for what, table in tables.items():
-            text = table.to_csv(sep="\t", index=False, float_format="%.6g", na_rep="n/a")
+            text = plain_table(table).to_csv(
+                sep="\t", index=False, float_format="%.6g", na_rep="n/a"
+            )
             files.append(f"{start}_{what}.tsv")
             self.study.write_text(files[-1], text)
         regions = self._write_regions(maps, start, values, found, places)

@@ -15,6 +15,7 @@ from voxplain.volume import Cohort
 
 if TYPE_CHECKING:
     import pandas as pd
+from voxplain.tables.formulas import given_cell
 
 __all__ = ["rows_of", "scan_table", "with_columns"]
 
@@ -136,7 +137,7 @@ def _read(study: Study, name: str) -> pd.DataFrame | None:
     text = study.read_text(name)
     if text is None:
         return None
-    head, *rows = (line.split("\t") for line in text.splitlines())
+    head, *rows = ([*map(given_cell, line.split("\t"))] for line in text.splitlines())
     table = pd.DataFrame(rows, columns=head)
     table = table[table["repeat"] == "1"]
     return table.set_index(table["scan"].str.removeprefix("sub-"))

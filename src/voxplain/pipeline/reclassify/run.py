@@ -23,6 +23,7 @@ from voxplain.pipeline.made import write_page
 from voxplain.pipeline.reclassify.masks import Mask, MaskMaker
 from voxplain.pipeline.reclassify.options import ReclassifyOptions
 from voxplain.pipeline.reclassify.pictures import reclassify_pictures
+from voxplain.pipeline.shards.alone import works_alone
 from voxplain.pipeline.truth import Truth, read_truth
 from voxplain.progress import Progress
 from voxplain.report.pages.reclassify import reclassify_page
@@ -36,6 +37,7 @@ from voxplain.volume import Cohort
 __all__ = ["ReclassifyOptions", "reclassify"]
 
 
+@works_alone
 def reclassify(options: ReclassifyOptions, progress: Progress) -> ReclassifyResult:
     """Mask scans by where the evidence lies, and classify them again.
 

@@ -10,6 +10,7 @@ from voxplain.study import Study
 
 if TYPE_CHECKING:
     import pandas as pd
+from voxplain.tables.formulas import plain_table
 
 __all__ = ["best_regions", "by_rank", "write_regions"]
 
@@ -67,7 +68,7 @@ def write_regions(
         The files, as paths in the study, the table first.
     """
     files = [f"{start}_regions.tsv"]
-    text = frame.to_csv(sep="\t", index=False, float_format="%.6g", na_rep="n/a")
+    text = plain_table(frame).to_csv(sep="\t", index=False, float_format="%.6g", na_rep="n/a")
     study.write_text(files[0], text)
     columns = {
         name: {"Description": _COLUMNS.get(name, "family-wise p, the region's smallest")}

@@ -70,6 +70,7 @@ class StudyMaps:
         progress: Progress,
     ) -> None:
         self.study, self.cohort, self.place, self.network = study, cohort, place, network
+        self.beside = study
         self.means = [one for one in means if self._fits(one.file)]
         self.values = {one.file: self._read(one.file) for one in self.means}
         self.progress = progress
@@ -202,7 +203,7 @@ class StudyMaps:
         def write(scan: str) -> None:
             maps = self.scan_maps(scan)
             text = packed_maps(maps, self.anatomy(scan), self.place.grid, scan)
-            self.study.write_text(files[scan], text)
+            self.beside.write_text(files[scan], text)
 
         with (
             self.progress.step("Maps beside the page", len(scans)) as advance,
@@ -216,10 +217,13 @@ class StudyMaps:
     def found_beside(self, scans: Sequence[str]) -> dict[str, str]:
         """List the files of scans that an earlier report wrote."""
         files = {scan: self._beside(scan) for scan in scans}
-        return {scan: file for scan, file in files.items() if self.study.find_file(file)}
+        return {scan: file for scan, file in files.items() if self.beside.find_file(file)}
 
     def _beside(self, scan: str) -> str:
         """Name the file of a scan's maps; of maps made otherwise it is another."""
+        if self.beside is not self.study:
+            # A hash of the scan's own label would give it away.
+            return f"{FOLDER}/{scan}.js"
         held = [(one.path.name, self._told(one).get("request")) for one in self.single[scan]]
         told = json.dumps([scan, held, SINGLE], sort_keys=True)
         return f"{FOLDER}/{hashlib.sha256(told.encode()).hexdigest()[:16]}.js"

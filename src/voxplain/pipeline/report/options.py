@@ -29,6 +29,8 @@ class ReportOptions:
         Whether the maps of all others are written into a folder beside the page.
     figures : bool
         Whether figures for a paper are written, as SVG and as PNG of 300 dpi.
+    anonymise : bool
+        Whether labels of participants are replaced, and all is written into a folder of its own.
     """
 
     study: Path
@@ -37,6 +39,7 @@ class ReportOptions:
     subjects: int = 8
     everyone: bool = False
     figures: bool = True
+    anonymise: bool = False
 
     def __post_init__(self) -> None:
         if self.atlas != "none" and self.atlas not in ATLASES:

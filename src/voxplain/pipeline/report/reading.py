@@ -13,6 +13,7 @@ from voxplain.pipeline.fit.places import FOLDS, folder_of
 from voxplain.results.fit import FitResult
 from voxplain.results.study import CohortFound, GroupTest, MeanMap, MethodTold, ScanFound
 from voxplain.study import StudyReader
+from voxplain.tables.formulas import given_cell
 from voxplain.volume import Cohort
 
 __all__ = [
@@ -41,7 +42,7 @@ def rows_of(text: str | None) -> list[dict[str, str]]:
     """Read a table with tabs."""
     if not text:
         return []
-    head, *lines = (line.split("\t") for line in text.splitlines())
+    head, *lines = ([*map(given_cell, line.split("\t"))] for line in text.splitlines())
     return [dict(zip(head, line, strict=False)) for line in lines]
 
 

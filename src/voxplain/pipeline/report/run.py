@@ -14,6 +14,13 @@ from numpy.typing import NDArray
 from voxplain import __version__
 from voxplain.cohort.store.reader import STORE, open_store
 from voxplain.pipeline.made import write_page
+from voxplain.pipeline.report.anonymous import (
+    anonymous_folder,
+    pseudonyms_of,
+    renamed_maps,
+    renamed_results,
+    write_anonymous,
+)
 from voxplain.pipeline.report.maps import StudyMaps
 from voxplain.pipeline.report.options import ReportOptions
 from voxplain.pipeline.report.pictures import draw_pictures, kept_pictures, write_for_print
@@ -28,12 +35,14 @@ from voxplain.pipeline.report.reading import (
 from voxplain.pipeline.report.regions import regions_of
 from voxplain.pipeline.report.scans import judge_scans
 from voxplain.pipeline.report.scenery import look_around
+from voxplain.pipeline.shards.alone import works_alone
 from voxplain.pipeline.truth import read_truth
 from voxplain.progress import Progress
 from voxplain.report.html.viewer import Scenery, viewer_data
 from voxplain.report.pages.study.page import study_page
 from voxplain.report.pages.study.shown import Shown
 from voxplain.report.words.places import without_folders
+from voxplain.report.words.pseudonyms import Pseudonyms
 from voxplain.results.saved import fit_of, judged_maps_of, reclassify_of, trust_of
 from voxplain.results.study import StudyFound
 from voxplain.study import Study
@@ -69,6 +78,7 @@ class Reported:
     beside: int
 
 
+@works_alone
 def write_report(options: ReportOptions, progress: Progress) -> Reported:
     """Put everything that a study holds on one page, ``report.html``.
 
@@ -89,23 +99,31 @@ def write_report(options: ReportOptions, progress: Progress) -> Reported:
     VoxplainError
         If the study cannot be read or written.
     """
-    study = Study(options.study, "voxplain study", __version__)
-    found, maps, truth = _read(study, options), None, None
+    study = folder = Study(options.study, "voxplain study", __version__)
+    found, maps, truth, names = _read(study, options), None, None, Pseudonyms({})
     shown = Shown()
+    if options.anonymise:
+        folder = anonymous_folder(study)
     if study.find_file(f"cohort/{STORE}"):
         maps, found = _looked(study, found, options, progress)
+        if options.anonymise:
+            names = pseudonyms_of(study, maps.cohort, found)
+            maps, found = renamed_maps(maps, names, folder), renamed_results(found, names)
         truth = read_truth(study.folder)
         support = None if truth is None else truth.support
         shown = _maps_shown(maps, found, support, options, progress)
     support = None if truth is None else truth.support
     pictures, printed = draw_pictures(found, maps, support, progress, options.figures)
     shown = replace(shown, pictures=kept_pictures(study, found) | pictures)
-    files = write_for_print(study, found, printed)
+    files = write_for_print(folder, found, printed)
     page = study_page(found, shown)
-    path = write_page(study, PAGE, page)
+    if options.anonymise:
+        path = write_anonymous(study, folder, page, PAGE, found, names)
+    else:
+        path = write_page(study, PAGE, page)
     return Reported(
         path,
-        len(study.read_bytes(PAGE) or b"") / 1e6,
+        len(folder.read_bytes(PAGE) or b"") / 1e6,
         tuple(section.title for section in page.sections if section.empty),
         files,
         len(shown.beside),

@@ -14,9 +14,11 @@ from typing import TypeVar
 from voxplain.errors import InputError, StoppedError, StudyError, VoxplainError
 from voxplain.study import Study
 
-__all__ = ["Part", "PartRecord", "part_named", "read_part"]
+__all__ = ["Part", "PartRecord", "Workers", "part_named", "read_part"]
 
 Unit = TypeVar("Unit")
+_PARTS, _MANY = 8, 32
+"""Parts for each worker, and workers that a cluster may have."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,27 @@ class Part:
 
     def __str__(self) -> str:
         return f"{self.number}/{self.of}"
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Who makes parts: so many processes of this machine, or the workers of a Dask scheduler.
+
+    Parameters
+    ----------
+    count : int
+    address : str
+    """
+
+    count: int = 0
+    address: str = ""
+
+    def parts(self, units: int) -> int:
+        """Return in how many parts so many units are cut, so that none is waited for long."""
+        return min(units, _PARTS * (self.count or _MANY))
+
+    def __str__(self) -> str:
+        return self.address or f"{self.count} worker{'s' * (self.count > 1)}"
 
 
 def read_part(text: str) -> Part:

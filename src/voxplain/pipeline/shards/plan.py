@@ -45,9 +45,12 @@ class Plan:
         Scans of each fold.
     batch : int
         Scans in a batch.
-    start_seconds, open_seconds, mean_seconds, read_seconds : float, s
-        To start the program; to open the study and fix the run; to write and draw one mean map; to
-        read a map.
+    start_seconds : float, s
+        To start the program, with all that a process does once.
+    open_seconds, again_seconds : float, s
+        To open the study and fix the run; to open it when the run is fixed.
+    end_seconds, mean_seconds, read_seconds : float, s
+        Of the end, once; to write and draw one mean map; to read a map.
     means : int
         Mean maps of each method.
     map_bytes : float
@@ -64,6 +67,8 @@ class Plan:
     batch: int
     start_seconds: float
     open_seconds: float
+    again_seconds: float
+    end_seconds: float
     mean_seconds: float
     read_seconds: float
     means: int
@@ -93,13 +98,14 @@ class Plan:
         return used * method.fold_seconds + sum(self.folds) * method.map_seconds
 
     def seconds(self, machines: int = 1) -> float:
-        """Return what the run takes, s; on several machines, its longest part, and the joining."""
+        """Return what the run takes, s; of several machines, the longest part and the joining."""
+        end = self.end_seconds + len(self.methods) * self.means * self.mean_seconds
         begin = self.start_seconds + self.open_seconds
-        end = len(self.methods) * self.means * self.mean_seconds
         if machines == 1:
             return begin + sum(map(self.method_seconds, self.methods)) + end
+        again = self.start_seconds + self.again_seconds
         parts = (self._part(Part(number, machines)) for number in range(1, machines + 1))
-        return begin + max(parts) + begin + self.maps * self.read_seconds + end
+        return begin + again + max(parts) + again + self.maps * self.read_seconds + end
 
     def _part(self, part: Part) -> float:
         units = [

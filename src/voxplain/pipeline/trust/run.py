@@ -11,6 +11,7 @@ import torch
 
 from voxplain import __version__
 from voxplain.pipeline.made import write_page
+from voxplain.pipeline.shards.alone import works_alone
 from voxplain.pipeline.trust.budget import MOST_FOLDS
 from voxplain.pipeline.trust.case import Case
 from voxplain.pipeline.trust.knowledge import first_line
@@ -28,6 +29,7 @@ from voxplain.trust.rules import RULES, judge_method, read_rules
 __all__ = ["run_trust"]
 
 
+@works_alone
 def run_trust(options: TrustOptions, progress: Progress) -> TrustResult:
     """Test a study that was fitted and explained, and say what may be believed.
 

@@ -1,0 +1,150 @@
+"""Parts of a run on Dask: workers of this machine, or of a cluster that is there."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from os import cpu_count, getenv
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from voxplain.errors import InputError, StudyError
+from voxplain.pipeline.shards.parts import Part, Workers
+from voxplain.pipeline.shards.stopping import stoppable
+from voxplain.progress import Progress
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+__all__ = ["make_parts"]
+
+_TRIES, _PATIENCE = 3, 60.0
+"""Times that a part is tried, and seconds that a worker is waited for where there is none."""
+_Made = tuple[str, str]  # the worker, and why it failed
+_ONE_AT_A_TIME = threading.Lock()
+"""A process makes one part at a time, whatever its threads."""
+
+
+def make_parts(
+    make: Callable[[Part], object], count: int, workers: Workers, progress: Progress
+) -> None:
+    """Make all parts of a run; what fails is tried again, on another worker where there is one.
+
+    Parameters
+    ----------
+    make : callable
+        A function of a module, which workers import, or a partial of one.
+    count : int
+    workers : Workers
+    progress : Progress
+
+    Raises
+    ------
+    StoppedError
+        If the end was asked for by a signal.
+    StudyError
+        If there is no worker, or a part failed thrice; the others are made then.
+    """
+    failed: dict[Part, list[_Made]] = {Part(i, count): [] for i in range(1, count + 1)}
+    with _connected(workers) as client, stoppable() as stop:
+        gpus, here = _gpus(client), str(Path.cwd())
+
+        def submit(part: Part) -> Future:
+            tried = {worker for worker, _ in failed[part]}
+            others = sorted(client.scheduler_info()["workers"].keys() - tried) if tried else []
+            where = {"workers": others, "allow_other_workers": True} if others else {}
+            return client.submit(_make, make, part, here, gpus, pure=False, **where)
+
+        with progress.step(f"{count} part{'s' * (count > 1)} on {workers}", count) as advance:
+            running = {submit(part): part for part in failed}
+            while running:
+                for future in _ended(client, list(running)):
+                    part, (worker, why) = running.pop(future), _outcome(future)
+                    if why:
+                        failed[part].append((worker, why))
+                        progress.say(f"Part {part} failed on {worker}: {why}")
+                        if len(failed[part]) < _TRIES:
+                            running[submit(part)] = part
+                advance(count - len(running))
+                stop()
+    if lost := {part: told[-1] for part, told in failed.items() if len(told) == _TRIES}:
+        told = "; ".join(f"{part} on {worker}: {why}" for part, (worker, why) in lost.items())
+        raise StudyError(f"{len(lost)} of {count} parts failed {_TRIES} times each: {told}.")
+
+
+def _make(make: Callable[[Part], object], part: Part, here: str, gpus: dict[str, int]) -> _Made:
+    """Make a part on a worker."""
+    import torch
+    from distributed import get_worker
+
+    worker = get_worker().address
+    with _ONE_AT_A_TIME:
+        if here not in sys.path:  # where a user's own network may lie
+            sys.path.insert(0, here)
+        try:
+            if count := torch.cuda.device_count():
+                torch.cuda.set_device(gpus.get(worker, 0) % count)
+            make(part)
+        except Exception as error:
+            return worker, " ".join(str(error).split()) or type(error).__name__
+    return worker, ""
+
+
+def _gpus(client: Client) -> dict[str, int]:
+    """Give workers of one machine that see the same GPUs a number each."""
+    last: dict[tuple[str, str | None], int] = {}
+    found = {}
+    for worker, sees in sorted(client.run(getenv, "CUDA_VISIBLE_DEVICES").items()):
+        key = worker.rpartition(":")[0], sees
+        found[worker] = last[key] = last.get(key, -1) + 1
+    return found
+
+
+def _ended(client: Client, futures: list[Future]) -> list[Future]:
+    """Wait a second for parts that end; see that somebody is at work."""
+    from distributed import wait
+
+    try:
+        wait(futures, timeout=1, return_when="FIRST_COMPLETED")
+    except TimeoutError:
+        _require_workers(client)
+    return [future for future in futures if future.done()]
+
+
+def _outcome(future: Future) -> _Made:
+    if future.status == "finished":
+        made: _Made = future.result()
+        return made
+    dead = getattr(future.exception(), "last_worker", None)
+    return (dead.address, "its worker died") if dead else ("Dask", f"{future.exception()}")
+
+
+def _require_workers(client: Client) -> None:
+    try:
+        client.wait_for_workers(1, timeout=_PATIENCE)
+    except TimeoutError as error:
+        raise StudyError("Dask has no workers there; start some: dask worker ADDRESS.") from error
+
+
+@contextmanager
+def _connected(workers: Workers) -> Iterator[Client]:
+    """Start workers, or reach those that are there."""
+    import dask
+    from distributed import Client, LocalCluster
+
+    threads = getenv("OMP_NUM_THREADS", str(max((cpu_count() or 1) // max(workers.count, 1), 1)))
+    with ExitStack() as opened:
+        # A part whose worker died is tried again here, and named.
+        opened.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": 0}))
+        there = workers.address or opened.enter_context(LocalCluster(
+            n_workers=workers.count, threads_per_worker=1, memory_limit=None, silence_logs=50,
+            dashboard_address=None, env={"OMP_NUM_THREADS": threads},
+        ))  # fmt: skip
+        try:
+            client = opened.enter_context(Client(there, timeout=10))
+        except (OSError, ValueError) as error:
+            raise InputError(f"No Dask scheduler answers at {workers.address!r}.") from error
+        _require_workers(client)
+        yield client

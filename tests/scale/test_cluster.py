@@ -1,0 +1,138 @@
+"""``--workers`` and ``--dask``: the parts of a run on Dask, in threads of this process."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scale_tools import NET, Forks, results
+
+from voxplain.errors import StudyError
+from voxplain.pipeline.explain import in_parts
+from voxplain.pipeline.explain.parts import StudyRun
+from voxplain.pipeline.shards import cluster
+from voxplain.pipeline.shards.parts import Part, Workers
+from voxplain.progress import Silent
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def threads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Workers are threads, which start in no time; returns the addresses of the last ones."""
+    distributed = pytest.importorskip("distributed")
+    addresses: list[str] = []
+
+    def started(env: dict[str, str], **asked: Any) -> Any:
+        made = distributed_cluster(processes=False, **asked)
+        addresses[:] = [worker.address for worker in made.workers.values()]
+        return made
+
+    distributed_cluster = distributed.LocalCluster
+    monkeypatch.setattr(distributed, "LocalCluster", started)
+    return addresses
+
+
+def test_workers_give_the_bytes_of_an_unbroken_run_though_one_fails(
+    run: Run,
+    fitted: Path,
+    forks: Forks,
+    tmp_path: Path,
+    threads: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from distributed import get_worker
+
+    whole, study = (Path(shutil.copytree(fitted, tmp_path / name)) for name in ("whole", "study"))
+    pid = forks.start("explain", whole, *NET, "--method", "gradient")
+    make, load = in_parts._make_part, StudyRun.load
+    tried: list[tuple[str, str]] = []
+    loaded: list[int] = []
+
+    def fails_at_first(opened: Any, *rest: Any) -> None:
+        part = str(opened.run.part)
+        tried.append((part, get_worker().address))
+        if part == "2/6" and len([one for one, _ in tried if one == part]) == 1:
+            raise OSError("stale file handle")
+        make(opened, *rest)
+
+    def counted(self: StudyRun, number: int, fold: Any) -> Any:
+        loaded.append(number)
+        return load(self, number, fold)
+
+    monkeypatch.setattr(in_parts, "_make_part", fails_at_first)
+    monkeypatch.setattr(StudyRun, "load", counted)
+    code, shown, error = run("explain", study, *NET, "--method", "gradient", "--workers", 2)
+    assert (code, error) == (0, "")
+    (first, second) = (worker for part, worker in tried if part == "2/6")
+    assert {first, second} == {*threads}
+    assert f"Part 2/6 failed on {first}: stale file handle" in shown
+    assert sorted({part for part, _ in tried}) == [f"{i}/6" for i in range(1, 7)]
+    # Parts of one fold follow each other, so that its network is loaded once, and once for joining.
+    assert len(loaded) < len(tried)
+    assert forks.wait(pid) == 0
+    assert results(study) == results(whole)
+    (place,) = (study / "runs").iterdir()
+    assert sorted(path.name for path in place.iterdir()) == ["joined.json", "manifest.json"]
+
+
+def fails(part: Part, log: Path) -> None:
+    (log / f"{part.number}-{len(list(log.iterdir()))}").touch()
+    if part.number == 2:
+        raise ZeroDivisionError
+
+
+def test_a_part_that_fails_everywhere_is_named_when_the_others_are_made(
+    tmp_path: Path, threads: list[str]
+) -> None:
+    with pytest.raises(StudyError, match=r"^1 of 3 parts failed 3 times each: 2/3 on inproc"):
+        cluster.make_parts(partial(fails, log=tmp_path), 3, Workers(2), Silent())
+    made = sorted(path.name.partition("-")[0] for path in tmp_path.iterdir())
+    assert made == ["1", "2", "2", "2", "3"]
+    assert str(Path.cwd()) in sys.path
+
+
+def test_a_worker_takes_a_gpu_of_its_own() -> None:
+    class Client:
+        def run(self, *asked: Any) -> dict[str, str | None]:
+            return {
+                "tcp://a:1": "0,1", "tcp://a:2": "0,1", "tcp://a:3": "2", "tcp://b:7": "0,1",
+                "tcp://b:8": None,
+            }  # fmt: skip
+
+    assert cluster._gpus(Client()) == {
+        "tcp://a:1": 0, "tcp://a:2": 1, "tcp://a:3": 0, "tcp://b:7": 0, "tcp://b:8": 0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--workers", 0), "--workers must be 1 or more; 0 was given."),
+        (("--workers", 2, "--dask", "tcp://a:1"), "exclude each other"),
+        (("--workers", 2, "--shard", "1/2"), "exclude each other"),
+    ],
+)
+def test_mistakes(run: Run, tmp_path: Path, words: tuple[object, ...], said: str) -> None:
+    for command in ("explain", "fit"):
+        code, _, error = run(command, tmp_path, *NET, *words)
+        assert code == 2
+        assert said in error
+
+
+def test_without_dask_one_sentence(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voxplain.cli.shards.find_spec", lambda name: None)
+    code, _, error = run("explain", tmp_path, *NET, "--workers", 2)
+    assert code == 2
+    assert error.startswith("voxplain: --workers and --dask need Dask; install it with: pip inst")
+    code, _, error = run(
+        "explain", *NET, *["--image", "i", "--out", "o", "--weights", "w", "--workers", "2"]
+    )
+    assert code == 2
