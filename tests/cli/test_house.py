@@ -149,13 +149,13 @@ def uncovered() -> ModuleType:
 
 
 def test_what_no_test_reaches_is_named_with_a_reason(uncovered: ModuleType) -> None:
-    """The list follows the source, but for what changed since `make coverage` was last run."""
+    """The list follows the source; `make coverage` says whether it is whole."""
     known = uncovered.read_list()
-    assert len(known) > 50
-    assert all(len(reason.split()) > 2 for reason in known.values())
+    assert known
+    assert all(len(reason.split()) > 4 for reason in known.values())
     there = {place.file: {*uncovered.lines_of(place.file), uncovered.END} for place in known}
     gone = [p for p in known if not set(p.text.split(uncovered.ARROW)) <= there[p.file]]
-    assert len(gone) < 0.1 * len(known), f"run make coverage, and mend the list: {gone}"
+    assert not gone, "run make coverage, and mend the list"
 
 
 def test_a_report_of_coverage_is_held_against_the_list(uncovered: ModuleType) -> None:
