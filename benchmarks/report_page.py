@@ -1,15 +1,18 @@
 """How long the report of a study takes, how large it is, and how a browser bears it.
 
-    python -m benchmarks.report_page --scans 100 --scans 1000
+    python -m benchmarks.report_page --scans 100 --scans 1000 [--everyone] [--keep FOLDER]
 
 makes stand-in studies (a template's brain, three methods of smooth noise with an effect) at the
-grid of the default preset, makes the report of each, and opens it in Debian's Chromium.
+grid of the default preset, makes the report of each, and opens it in Debian's Chromium, where
+axe-core looks for what breaks WCAG A and AA, narrow and dark, wide and light. With ``--keep``
+studies stay in a folder, and are not made again.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import shutil
 import tempfile
@@ -43,6 +46,11 @@ CLASSES = ("control", "case")
 METHODS = {"recommended": "Recommended", "pattern": "Pattern", "gradient": "Gradient"}
 BARS = {100: (10, 30), 1000: (25, 120)}
 """Scans; megabytes and seconds that the report may take."""
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+VIEWS: tuple[dict[str, Any], ...] = (
+    {"viewport": {"width": 400, "height": 900}, "color_scheme": "dark"},
+    {"viewport": {"width": 1600, "height": 1000}, "color_scheme": "light"},
+)
 
 
 def make(folder: Path, scans: int) -> None:
@@ -126,14 +134,19 @@ def report(folder: Path, everyone: bool) -> dict[str, float]:
     }
     began = time.perf_counter()
     write_report(ReportOptions(folder, figures=False), Silent())
-    return found | {"seconds_without_figures": time.perf_counter() - began}
+    return found | {
+        "seconds_without_figures": time.perf_counter() - began,
+        "load": os.getloadavg()[0],
+    }
 
 
 def browse(page: Path) -> dict[str, Any]:
     """Open the report, wake its viewer, and ask the browser what that took."""
+    from axe_playwright_python.base import AXE_FILE_PATH
     from playwright.sync_api import sync_playwright
 
     said, asked = [], []
+    broken: set[str] = set()
     with sync_playwright() as started:
         browser = started.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox"]
@@ -152,19 +165,28 @@ def browse(page: Path) -> dict[str, Any]:
         metrics = client.send("Performance.getMetrics")["metrics"]
         heap = next(one["value"] for one in metrics if one["name"] == "JSHeapUsedSize")
         found = {"first_paint_ms": tab.evaluate(paint), "heap_mb": heap / 1e6}
+        found |= {"console": said, "requests": len(asked) - 1}
+        for view in VIEWS:
+            tab = browser.new_page(**view)
+            tab.goto(page.as_uri())
+            tab.evaluate(Path(AXE_FILE_PATH).read_text(encoding="utf-8"))
+            ask = f"axe.run({{runOnly: {RULES}}}).then(r => r.violations.map(v => v.id))"
+            broken |= set(tab.evaluate(ask))
         browser.close()
-    return found | {"console": said, "requests": len(asked) - 1}
+    return found | {"axe": sorted(broken)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scans", type=int, action="append")
     parser.add_argument("--everyone", action="store_true")
+    parser.add_argument("--keep", type=Path)
     options = parser.parse_args()
     for scans in options.scans or [100]:
         with tempfile.TemporaryDirectory() as there:
-            folder = Path(there) / "study"
-            make(folder, scans)
+            folder = (options.keep or Path(there)) / f"scans-{scans}"
+            if not (folder / "group.json").exists():
+                make(folder, scans)
             found = {"scans": scans, "methods": len(METHODS)} | report(folder, options.everyone)
             found |= browse(folder / "report.html")
         if scans in BARS:

@@ -209,6 +209,7 @@ def test_a_single_scan_is_shown_from_the_page_and_from_beside_it(seen: Seen) -> 
             "name => document.querySelector('[data-part=axial]').ariaLabel.includes(name)", arg=name
         )
         assert seen.part("subject").input_value() == name
+        assert seen.part("statistic").input_value() == "single map"
         voxel = tuple(np.rint(GRID.to_voxel(seen.place())).astype(int))
         wanted = float(values[row][voxel])
         # The three digits that are printed, and the steps that are kept.

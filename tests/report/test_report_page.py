@@ -29,6 +29,8 @@ from voxplain.report.html.sections import (
     Text,
 )
 from voxplain.report.pages import demo as pages
+from voxplain.report.words.trust import rule_text, sentence
+from voxplain.results.trust import Finding, Measurement, Rule
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
@@ -211,6 +213,13 @@ def test_a_page_names_its_study_its_command_and_the_date() -> None:
         assert words in text
     assert "<my>" not in page
     assert made.study not in render(Page("T", "S", (section,)))
+
+
+def test_words_of_a_test_write_numbers_as_tables_do() -> None:
+    said = sentence("p of 1.2e-06 and -3e+05 are not e-3, nor -0.00 in 5% of -1.05")
+    assert said == "P of 1.2×10⁻⁶ and −3.0×10⁵ are not e-3, nor 0.00 in 5 % of −1.05."
+    rule = Rule("t", "study", "T", "value", "at least", None, "Fails", "Do", "care")
+    assert rule_text(Finding(rule, Measurement("t", None, None, ""), None, "not tested")) == "–"
 
 
 def test_a_picture_in_fewer_colours_looks_the_same(png: bytes) -> None:

@@ -40,6 +40,7 @@ from voxplain.pipeline.streams import Some
 from voxplain.pipeline.writing import explain_and_write
 from voxplain.progress import Progress
 from voxplain.report.pages.demo import demo_page
+from voxplain.report.words.places import command_line
 from voxplain.results.demo import DemoResult
 from voxplain.results.summary import demo_json
 from voxplain.study import Study
@@ -155,7 +156,7 @@ def run_demo(options: DemoOptions, progress: Progress) -> DemoResult:
     held_out = estimates(phantom, trained, options.seed)
     result = DemoResult(
         title="A known effect, a trained network, and what its explanations found",
-        command=options.command(),
+        command=command_line(shlex.split(options.command())[1:]),
         seed=options.seed,
         target="each subject's own class",
         grid=phantom.cohort.grid,

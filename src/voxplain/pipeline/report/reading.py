@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -49,7 +50,7 @@ def rows_of(text: str | None) -> list[dict[str, str]]:
 def cohort_found(study: StudyReader, cohort: Cohort) -> CohortFound:
     """Gather who takes part, who was left out, and who is in which fold."""
     told, summary = study.read_json("cohort.json"), study.read_json("summary.json")
-    recipe = _recipe(told) or str(summary.get("phantom", {}).get("recipe", ""))
+    recipe = _recipe(told) or _spoken(str(summary.get("phantom", {}).get("recipe", "")))
     names = cohort.class_names
     labels = cohort.participants["label"].astype(str)
     classes = {name: int((labels == name).sum()) for name in names}
@@ -80,6 +81,14 @@ def cohort_found(study: StudyReader, cohort: Cohort) -> CohortFound:
 def _recipe(told: Mapping[str, Any]) -> str:
     steps = told.get("recipe", ())
     return "; ".join(f"{one['step']}: {one['how']}" for one in steps)
+
+
+def _spoken(recipe: str) -> str:
+    """Write the recipe of a phantom for readers: values with their names, and no Python."""
+    said = re.sub(r", (?:grid=Grid\([^)]*\)|\w+=None)", "", recipe)
+    said = re.sub(r"Scenario\((.*)\)$", r"\1", said)
+    said = re.sub(r"(\w+)=[A-Z]\w*\(", r"\1 (", said)
+    return said.replace("'", "").replace("=", " ").replace("_", " ")
 
 
 def mean_maps(study: StudyReader, explain: Mapping[str, Any]) -> tuple[MeanMap, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-__all__ = ["cell", "correlation", "duration", "interval", "number", "share"]
+__all__ = ["cell", "duration", "interval", "number", "share", "two_decimals"]
 
 MISSING: Final = "–"
 _SUPERSCRIPTS: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -34,8 +34,8 @@ def share(value: float) -> str:
     return f"−{text}" if value < 0 else text
 
 
-def correlation(value: float) -> str:
-    """Write a correlation with two decimals, one below the other in a table: ``−0.04``."""
+def two_decimals(value: float) -> str:
+    """Write a correlation or a t with two decimals, one below the other: ``−0.04``, ``0.00``."""
     return f"{round(value, 2) + 0.0:.2f}".replace("-", "−")
 
 

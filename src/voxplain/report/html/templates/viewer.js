@@ -174,7 +174,9 @@
       // A scan has one map a method and class, whatever statistic of the mean was shown before.
       const missed = FIELDS.filter((f) => best[f] !== wanted[f] && !(f === "statistic" && changed === "subject"));
       const fields = { target: "class" };
-      const note = missed.length ? `There is no such map; shown is that of ${missed.map((f) => `${fields[f] || f} ${best[f]}`).join(", ")}. ` : "";
+      const other = missed.map((f) => `${fields[f] || f} ${best[f]}`).join(", ");
+      const why = changed === "subject" ? "Shown is the map of" : "There is no such map; shown is that of";
+      const note = missed.length ? `${why} ${other}. ` : "";
       return this.show(best, false, note);
     }
 

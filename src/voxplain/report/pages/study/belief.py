@@ -9,7 +9,7 @@ from voxplain.report.pages.study.numbers import agreed, finding_of, removed, unc
 from voxplain.report.pages.study.shown import Shown
 from voxplain.report.pages.trust import trust_sections
 from voxplain.report.words.cards import cards_of
-from voxplain.report.words.numbers import correlation
+from voxplain.report.words.numbers import two_decimals
 from voxplain.report.words.trust import OUTCOME_WORDS, figure, figure_text, rule_text, sentence
 from voxplain.results.study import StudyFound
 from voxplain.results.trust import TrustResult
@@ -39,7 +39,7 @@ def agreement(found: StudyFound, shown: Shown) -> list[Item]:
         (
             label,
             *(
-                None if value is None else correlation(value)
+                None if value is None else two_decimals(value)
                 for value in (values.get((a, b), values.get((b, a))) for b in range(len(labels)))
             ),
         )

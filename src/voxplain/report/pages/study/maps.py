@@ -28,7 +28,7 @@ from voxplain.report.words.group import (
 )
 from voxplain.report.words.judgement import JUDGED_COLUMNS, judged_rows
 from voxplain.report.words.maps import shown_label
-from voxplain.report.words.numbers import number
+from voxplain.report.words.numbers import number, two_decimals
 from voxplain.results.study import GroupTest, StudyFound
 
 __all__ = ["group", "maps", "truth"]
@@ -166,7 +166,7 @@ def _clusters(test: GroupTest, clusters: list[Mapping[str, Any]], count: int) ->
             str(one["direction"]).replace(" - ", " − "),
             one["voxels"],
             number(one["volume_ml"]),
-            f"{one['peak_t']:.2f}".replace("-", "−"),
+            two_decimals(one["peak_t"]),
             coordinates((one["x"], one["y"], one["z"])),
             one["region"].replace("_", " "),
             *p_cells(one),

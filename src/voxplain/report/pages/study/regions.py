@@ -18,7 +18,7 @@ from voxplain.report.html.sections import (
 from voxplain.report.pages.study.captions import picture_of
 from voxplain.report.pages.study.shown import Shown
 from voxplain.report.words.group import coordinates, p_cells, p_columns, test_title
-from voxplain.report.words.numbers import number
+from voxplain.report.words.numbers import number, two_decimals
 from voxplain.results.regions import RegionList, RegionValue
 from voxplain.results.study import GroupTest, StudyFound
 
@@ -127,7 +127,7 @@ def _region_tests(test: GroupTest) -> Table:
             row["region"].replace("_", " "),
             int(row["voxels"]),
             *([coordinates(_place(row))] if "x" in row else []),
-            *(f"{float(row[name]):.2f}".replace("-", "−") for name in ("peak_t", "mean_t")),
+            *(two_decimals(float(row[name])) for name in ("peak_t", "mean_t")),
             *p_cells(row),
             f"{100 * float(row['true_share']):.0f} %",
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from voxplain.report.html.sections import Case, Cases, Item, NotRun, Standing, Table, Text
 from voxplain.report.pages.study.shown import Shown
-from voxplain.report.words.numbers import correlation, number, share
+from voxplain.report.words.numbers import number, two_decimals
 from voxplain.results.study import ScanFound, StudyFound
 
 __all__ = ["subjects"]
@@ -45,7 +45,7 @@ def _case(one: ScanFound, found: StudyFound, shown: Shown) -> Case:
     if one.predicted:
         rows += [("truth", one.truth), ("predicted, while held out", one.predicted)]
     if one.sure is not None:
-        rows.append(("probability of the predicted class", share(one.sure)))
+        rows.append(("probability of the predicted class", one.sure))
     if one.fold:
         rows.append(("fold", one.fold))
     rows.append(("quality", one.quality or "nothing stands out"))
@@ -53,7 +53,7 @@ def _case(one: ScanFound, found: StudyFound, shown: Shown) -> Case:
         label = found.means[0].label
         away = "" if one.likeness_z is None else f" ({number(one.likeness_z)} deviations)"
         rows.append(
-            (f"likeness to the other maps of its class, {label}", share(one.likeness) + away)
+            (f"likeness to the other maps of its class, {label}", two_decimals(one.likeness) + away)
         )
     items: list[Text | Table] = [Table(("what", "value"), tuple(rows), caption=one.name)]
     if one.regions:
@@ -85,7 +85,7 @@ def _table(found: StudyFound, shown: Shown) -> Table:
             one.truth or None,
             one.predicted or None,
             one.sure,
-            None if one.likeness is None else correlation(one.likeness),
+            None if one.likeness is None else two_decimals(one.likeness),
             "; ".join(one.reasons) or None,
             "page" if one.name in shown.in_page else "folder" if one.name in shown.beside else None,
         )
