@@ -265,6 +265,11 @@ def test_a_late_file_is_waited_for(
     monkeypatch.setattr(map_folder.time, "sleep", appear)
     for absent in (True, False):
         waits.clear()
+        if stored:
+            late.write_bytes(b"")
+            study.require_whole_maps()
+            assert len(waits) == 2
+            waits.clear()
         late.unlink() if absent else late.write_bytes(b"")
         found: AttributionMap = study.load_map(path)
         np.testing.assert_array_equal(found.values, one.map_.values)
@@ -279,6 +284,7 @@ def test_what_stays_empty_is_told_in_a_sentence(
     one = to_write(awkward_grid, "01")
     path = study.write_batch([one], Batch("b", 0, 1))[0] if stored else study.write_map(*one)
     study.require_whole_maps()
+    assert study.list_sidecars("sub-01") == study.list_sidecars()
     sidecar = path.with_name(path.name[:-7] + ".json")
     empty = study.folder / "maps/stores/b_statmap.zip" if stored else sidecar
     empty.write_bytes(b"")
