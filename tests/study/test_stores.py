@@ -166,6 +166,16 @@ def test_damage_is_seen_and_mended(stores: Stores) -> None:
     assert stores.unreadable() == []
 
 
+@pytest.mark.parametrize("name", ["../../x/sub-0_statmap.json", "/tmp/x", "sub-0/../sub-1.json"])
+def test_a_store_that_leads_elsewhere_is_not_read(stores: Stores, name: str) -> None:
+    stores.write(Batch("good", 0, 1), content_of(1), {})
+    with zipfile.ZipFile(stores.folder / "bad_statmap.zip", "w") as archive:
+        archive.writestr("sub-0/sub-0_statmap.json", "{}")
+        archive.writestr(name, "{}")
+    assert stores.list_names() == sorted(content_of(1))
+    assert [path.name for path in stores.unreadable()] == ["bad_statmap.zip"]
+
+
 def test_batches_and_blocks_of_scans(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("voxplain.study.batches.SCANS_OF_A_STORE", 16)
     asked = [(f"{i}", {"seed": 0, "logits_on_noise": [[i]]}) for i in range(37)]
