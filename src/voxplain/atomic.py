@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from voxplain.errors import StudyError
 
 __all__ = [
-    "alive", "cannot_write", "json_bytes", "on_disk", "plain", "read_json", "replacing", "sweep",
-    "write_atomically",
+    "alive", "cannot_write", "json_bytes", "on_disk", "plain", "read_json", "remove", "replacing",
+    "sweep", "write_atomically",
 ]  # fmt: skip
 
 _HALF = ".partial"
@@ -128,6 +128,20 @@ def _make_folder(folder: Path) -> None:
         _make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
     _settle(folder.parent)
+
+
+def remove(path: Path) -> None:
+    """Delete a file, if it is there.
+
+    Raises
+    ------
+    StudyError
+        If it cannot be deleted.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise cannot_write(error, path) from error
 
 
 def sweep(folder: Path) -> None:

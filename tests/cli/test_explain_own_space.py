@@ -165,6 +165,13 @@ def test_maps_on_the_grid_of_each_scan(run, study: Path) -> None:
     assert [p for p in before if after[p] != before[p]] == sorted(
         [home, Path(str(home).replace(".nii.gz", ".json"))], key=[*before].index
     )
+    content = home.read_bytes()
+    home.unlink()
+    assert (
+        f"\n1 map written, {N - 1} were there already"
+        in run(*("export", study, "--grid", "input"))[1]
+    )
+    assert home.read_bytes() == content
 
 
 @pytest.mark.parametrize("grid", ["input", "network"])

@@ -166,6 +166,16 @@ def test_damage_is_seen_and_mended(stores: Stores) -> None:
     assert stores.unreadable() == []
 
 
+@pytest.mark.parametrize("name", ["../../x/sub-0_statmap.json", "/tmp/x", "sub-0/../sub-1.json"])
+def test_a_store_that_leads_elsewhere_is_not_read(stores: Stores, name: str) -> None:
+    stores.write(Batch("good", 0, 1), content_of(1), {})
+    with zipfile.ZipFile(stores.folder / "bad_statmap.zip", "w") as archive:
+        archive.writestr("sub-0/sub-0_statmap.json", "{}")
+        archive.writestr(name, "{}")
+    assert stores.list_names() == sorted(content_of(1))
+    assert [path.name for path in stores.unreadable()] == ["bad_statmap.zip"]
+
+
 def test_batches_and_blocks_of_scans(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("voxplain.study.batches.SCANS_OF_A_STORE", 16)
     asked = [(f"{i}", {"seed": 0, "logits_on_noise": [[i]]}) for i in range(37)]
@@ -265,6 +275,11 @@ def test_a_late_file_is_waited_for(
     monkeypatch.setattr(map_folder.time, "sleep", appear)
     for absent in (True, False):
         waits.clear()
+        if stored:
+            late.write_bytes(b"")
+            study.require_whole_maps()
+            assert len(waits) == 2
+            waits.clear()
         late.unlink() if absent else late.write_bytes(b"")
         found: AttributionMap = study.load_map(path)
         np.testing.assert_array_equal(found.values, one.map_.values)
@@ -279,6 +294,7 @@ def test_what_stays_empty_is_told_in_a_sentence(
     one = to_write(awkward_grid, "01")
     path = study.write_batch([one], Batch("b", 0, 1))[0] if stored else study.write_map(*one)
     study.require_whole_maps()
+    assert study.list_sidecars("sub-01") == study.list_sidecars()
     sidecar = path.with_name(path.name[:-7] + ".json")
     empty = study.folder / "maps/stores/b_statmap.zip" if stored else sidecar
     empty.write_bytes(b"")

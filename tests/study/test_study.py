@@ -300,6 +300,13 @@ def test_a_reader_finds_what_is_there_and_changes_nothing(tmp_path: Path) -> Non
     assert reader.find_file("model/a.bin") is None
 
 
+def test_what_cannot_be_deleted_is_told_in_a_sentence(study: Study) -> None:
+    (study.folder / "place").mkdir()
+    with pytest.raises(StudyError, match="place cannot be written"):
+        study.remove("place")
+    study.remove("not there")
+
+
 def test_what_is_too_large_for_memory_lies_on_disk_without_a_name(
     study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:

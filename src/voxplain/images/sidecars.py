@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxplain.atomic import cannot_write, json_bytes, read_json, write_atomically
+from voxplain.atomic import json_bytes, read_json, remove, write_atomically
 from voxplain.errors import InputError
 from voxplain.grid import Grid, require_same_grid
 from voxplain.images.reading import read_image
@@ -68,10 +68,7 @@ def write_map(
         If a file cannot be written; each appears whole or not at all.
     """
     place, beside = _place(path), sidecar_of(path)
-    try:
-        beside.unlink(missing_ok=True)
-    except OSError as error:
-        raise cannot_write(error, beside) from error
+    remove(beside)
     for name, content in map_files(place.name, values, grid, sidecar, spread):
         write_atomically(place.with_name(name), content)
     return place

@@ -154,8 +154,6 @@ def _chosen(study: Study, options: ExportOptions) -> list[str]:
             if one not in there:
                 raise unknown_name(f"{kind} of maps in {study.folder},", one, there)
         held = [one for one in held if not given or one[place] in given]
-    if not held:
-        raise InputError(f"{study.folder} has no maps by that method of that network.")
     return [name for name, *_ in held]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import zipfile
 import zlib
 from collections.abc import Iterable
@@ -16,6 +17,7 @@ __all__ = ["Held", "read_contents", "write_archive"]
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _READABLE = 0o644 << 16
 _LOCAL_HEADER = 30
+_NAME = re.compile(r"sub-[0-9A-Za-z_+-]+/sub-[0-9A-Za-z_+-]+_statmap\.(json|nii\.gz)")
 _LONGEST = 1 << 26
 """Bytes that a sidecar may unpack to."""
 
@@ -63,9 +65,14 @@ class Held:
 
 
 def read_contents(path: Path) -> dict[str, Held] | None:
-    """Read what a store holds, by name; None where it is empty, cut short or damaged."""
+    """Read what a store holds, by name; None where it is empty, cut short or damaged.
+
+    Nor is a store read that holds other names than maps have, such as one that leads elsewhere.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
+            if not all(_NAME.fullmatch(name) for name in archive.namelist()):
+                return None
             return {
                 info.filename: Held(
                     path.name,

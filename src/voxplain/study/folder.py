@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxplain.atomic import cannot_write, json_bytes, on_disk, sweep, write_atomically
+from voxplain.atomic import cannot_write, json_bytes, on_disk, remove, sweep, write_atomically
 from voxplain.errors import StudyError
 from voxplain.grid import Grid
 from voxplain.images.writing import nifti_bytes
@@ -98,7 +98,7 @@ class Folder(StudyReader):
 
     def remove(self, name: str) -> None:
         """Delete a file, if it is there."""
-        (self.folder / name).unlink(missing_ok=True)
+        remove(self.folder / name)
 
     def sweep(self) -> None:
         """Remove half files that killed processes have left."""

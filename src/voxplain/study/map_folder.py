@@ -165,7 +165,7 @@ class MapFolder(Folder):
         image = Path(name.removesuffix(".json") + ".nii.gz")
         spread = json.loads(sidecar).get("Spread")
         written = False
-        for one in (image, *([image.with_name(spread)] if spread else []), Path(name)):
+        for one in (image, *([image.with_name(Path(spread).name)] if spread else []), Path(name)):
             content = self._whole(one.as_posix())
             place = out / one.relative_to("maps")
             if not place.is_file() or place.read_bytes() != content:

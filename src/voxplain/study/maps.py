@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from voxplain.atomic import cannot_write, plain
+from voxplain.atomic import plain
 from voxplain.images.sidecars import image_from_bytes, map_files, write_map
 from voxplain.maps import AttributionMap
 from voxplain.study.batches import Batch
@@ -149,10 +149,7 @@ class Study(GroupMaps):
             self._awaited.clear()
         # A file would count, not what is in the store; its sidecar goes first.
         for inner in reversed(files):
-            try:
-                self.remove(f"maps/{inner}")
-            except OSError as error:
-                raise cannot_write(error, self.folder / "maps" / inner) from error
+            self.remove(f"maps/{inner}")
         self.stores.write(batch, files, editions)
         return paths
 

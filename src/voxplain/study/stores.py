@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from voxplain.atomic import cannot_write
+from voxplain.atomic import remove
 from voxplain.study.archives import Held, read_contents, write_archive
 from voxplain.study.batches import Batch
 
@@ -201,10 +201,7 @@ class Stores:
 
     def _remove(self, stores: Sequence[str]) -> None:
         for name in stores:
-            try:
-                (self.folder / name).unlink(missing_ok=True)
-            except OSError as error:
-                raise cannot_write(error, self.folder / name) from error
+            remove(self.folder / name)
         self._drop(stores)
 
     def _forget(self) -> None:
@@ -225,7 +222,4 @@ def _rank(held: Held) -> tuple[int, bool, str]:
 
 
 def _stores_in(folder: Path) -> list[str]:
-    try:
-        return [one.name for one in folder.glob(f"*{_ENDING}") if one.name[0] != "."]
-    except OSError:
-        return []
+    return [one.name for one in folder.glob(f"*{_ENDING}") if one.name[0] != "."]
