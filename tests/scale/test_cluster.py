@@ -101,14 +101,15 @@ def test_a_part_that_fails_everywhere_is_named_when_the_others_are_made(
 
 
 def asks_to_end(part: Part) -> None:
-    os.kill(os.getpid(), signal.SIGUSR1)
+    if part.number == 1:
+        os.kill(os.getpid(), signal.SIGUSR1)
     time.sleep(0.01)
 
 
 @pytest.mark.usefixtures("threads")
 def test_a_request_to_end_is_heard_while_workers_work() -> None:
-    with pytest.raises(StoppedError, match="^ended by SIGUSR1; each worker lost the batch"):
-        cluster.make_parts(asks_to_end, 200, Workers(2), Silent())
+    with pytest.raises(StoppedError, match=r"^ended by SIGUSR1; each worker lost the batch"):
+        cluster.make_parts(asks_to_end, 40, Workers(2), Silent())
 
 
 def test_a_worker_takes_a_gpu_of_its_own() -> None:
