@@ -195,7 +195,11 @@ def explained_by(method: str, *options: str) -> Callable[[Path], None]:
 
     def plant(folder: Path) -> None:
         asked = ScanOptions(
-            *(NETWORK, (), (), folder), methods=(method,), options=options, device="cpu"
+            *(NETWORK, (), (), folder),
+            methods=(method,),
+            options=options,
+            device="cpu",
+            maps="nifti",
         )
         explain_study(asked, Silent())
 
@@ -383,7 +387,9 @@ def make_clean(folder: Path, seed: int, subjects: int, epochs: int) -> None:
     )  # fmt: skip
     run_fit(fit, Silent())
     methods = (METHOD, "smoothgrad", LAYERED, "guided-backprop")
-    explain_study(ScanOptions(NETWORK, (), (), folder, methods=methods, device="cpu"), Silent())
+    explain_study(
+        ScanOptions(NETWORK, (), (), folder, methods=methods, device="cpu", maps="nifti"), Silent()
+    )
 
 
 def judged(

@@ -23,7 +23,6 @@ from voxplain.attribution import METHODS
 from voxplain.cohort import load_atlas, open_store
 from voxplain.console import make_progress
 from voxplain.group import RegionsOverSubjects
-from voxplain.maps import AttributionMap
 from voxplain.pipeline.brain import brain_of
 from voxplain.progress import Progress
 from voxplain.study import Study
@@ -73,7 +72,7 @@ def of_study(folder: Path, progress: Progress) -> list[dict[str, Any]]:
                     for path, target, _ in study.maps_of(subject, method, "mrinet")
                     if target == name
                 )
-                sums.add(AttributionMap.load(path).values, subject)
+                sums.add(study.load_map(path).values, subject)
             frame = sums.table(0, method, name).frame.sort_values("rank").set_index("region")
             ranks = {
                 region: {key: int(frame.loc[region, key]) for key in ("rank", *INTERVAL)}

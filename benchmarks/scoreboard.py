@@ -189,7 +189,11 @@ def run(cell: Cell, progress: Progress) -> dict[str, Any]:
     accuracy = fit.models[cell.network].judged.scores["accuracy"]
     explained = explain_study(
         ScanOptions(
-            *(cell.network, (), (), study), methods=METHODS, target=TARGET, sample=EXPLAINED
+            *(cell.network, (), (), study),
+            methods=METHODS,
+            target=TARGET,
+            sample=EXPLAINED,
+            maps="nifti",
         ),
         progress,
     )

@@ -5,8 +5,9 @@ processes at once, with a network that sleeps a second a pass, so that processor
 shared; 2,560 scans take a quarter of an hour. ``real`` instead of ``efficiency`` does it with the
 paper's network on the paper's grid, where processors are shared; 96 scans take six minutes.
 ``dask`` and ``dask-real`` do the same with ``--workers``, the joining included. ``python -m
-benchmarks.shards soak FOLDER COUNT ...`` explains studies of so many small scans, and joins what
-was made once more. FOLDER must be new; what is found is printed as JSON.
+benchmarks.shards soak FOLDER COUNT ...`` explains studies of so many small scans by three methods,
+joins what was made once more, tests one method's maps and writes the report. FOLDER must be new;
+what is found is printed as JSON.
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ from voxplain.study import Study
 from voxplain.volume import Cohort
 
 GRID = Grid((24, 24, 24), np.diag([-8.0, 8, 8, 1]))
+SMALL = Grid((16, 16, 16), np.diag([-12.0, 12, 12, 1]))
 NETWORK = ("--network", "benchmarks.shards:build", "--device", "cpu")
+SOAKED = ("--network", "benchmarks.shards:build_small", "--device", "cpu")
+METHODS = ("gradient", "input-x-gradient", "recommended")
 SLEEP = "VOXPLAIN_BENCH_SLEEP"
 
 
@@ -52,14 +56,22 @@ def build() -> nn.Module:
     )
 
 
+def build_small() -> nn.Module:
+    """Return a network for small scans."""
+    return nn.Sequential(
+        nn.AvgPool3d(4), nn.Conv3d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 8, 2)
+    )
+
+
 def make_study(
     folder: Path, count: int, grid: Grid = GRID, network: tuple[object, ...] = NETWORK
 ) -> Path:
     """Write a study of `count` scans of noise with a block that differs, and train on it."""
+    part = slice(grid.shape[0] // 3, 7 * grid.shape[0] // 12)
 
     def image(index: int) -> np.ndarray:
         values = np.random.default_rng(index).normal(size=grid.shape).astype(np.float32)
-        values[8:14, 8:14, 8:14] += 3 * (index % 2)
+        values[part, part, part] += 3 * (index % 2)
         return values
 
     names = np.array(["control", "case"])[np.arange(count) % 2]
@@ -80,10 +92,18 @@ def start(*words: object, sleep: float = 0.0) -> subprocess.Popen[bytes]:
 
 
 def run(*words: object) -> dict[str, float]:
-    """Run a command; return its seconds, those of processors, and its peak of memory in MB."""
-    began = time.perf_counter()
+    """Run a command; return its seconds, those of processors, and its peak of memory in MB.
+
+    ``own_mb`` leaves out pages of mapped files, which the system takes back when it needs room.
+    """
+    began, own = time.perf_counter(), 0
     process = start(*words)
-    _, status, used = os.wait4(process.pid, 0)
+    while True:
+        done, status, used = os.wait4(process.pid, os.WNOHANG)
+        if done:
+            break
+        own = max(own, _own_kilobytes(process.pid))
+        time.sleep(0.1)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"voxplain {' '.join(map(str, words))} ended with {process.returncode}")
@@ -91,7 +111,16 @@ def run(*words: object) -> dict[str, float]:
         "seconds": round(time.perf_counter() - began, 1),
         "cpu_seconds": round(used.ru_utime + used.ru_stime, 1),
         "peak_mb": round(used.ru_maxrss / 1024),
+        "own_mb": round(own / 1024),
     }
+
+
+def _own_kilobytes(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("RssAnon"))
 
 
 @dataclass(frozen=True)
@@ -149,25 +178,35 @@ def efficiency(folder: Path, load: Load, dask: bool) -> dict[str, dict[str, floa
 
 
 def soak(folder: Path, counts: list[int]) -> dict[str, dict[str, object]]:
-    """Explain ever more scans in two parts, join, and look what it took and left."""
-    asked = (*NETWORK, "--method", "gradient")
+    """Explain ever more scans in two parts, join, test, report, and look what it took and left."""
+    asked = (*SOAKED, "--target", "case", *(w for name in METHODS for w in ("--method", name)))
     found: dict[str, dict[str, object]] = {}
     for count in counts:
-        study = make_study(folder / f"scans-{count}", count)
-        maps = study / "maps"
+        study = make_study(folder / f"scans-{count}", count, SMALL, SOAKED)
+        test = ("--method", METHODS[0], "--permutations", 100, "--atlas", "none")
         told: dict[str, object] = {
             "part": run("explain", study, *asked, "--shard", "1/2"),
             "rest and joining": run("explain", study, *asked),
             "joining alone": run("explain", study, *asked),
+            "files": _count(study),
+            "files_of_maps": _count(study / "maps"),
+            "group": run("group", study, *test),
+            "report": run("report", study, "--atlas", "none", "--no-figures"),
         }
-        files = [path for path in maps.rglob("*") if path.is_file()]
-        told["files_per_scan"] = len(files) / count
-        told["bytes_per_scan"] = round(sum(path.stat().st_size for path in files) / count)
+        maps = [path for path in (study / "maps").rglob("*") if path.is_file()]
+        told["bytes_per_map"] = round(
+            sum(path.stat().st_size for path in maps) / count / len(METHODS)
+        )
         told["manifest_bytes_per_scan"] = round(
             sum(path.stat().st_size for path in (study / "runs").rglob("manifest.json")) / count
         )
         found[f"{count}"] = told
+        print(json.dumps({f"{count}": told}), file=sys.stderr, flush=True)
     return found
+
+
+def _count(folder: Path) -> int:
+    return sum(path.is_file() for path in folder.rglob("*"))
 
 
 def main() -> None:

@@ -5,21 +5,24 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import mmap
 import os
 import re
 import socket
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from voxplain.errors import StudyError
 
 __all__ = [
-    "alive", "cannot_write", "json_bytes", "plain", "read_json", "sweep", "write_atomically",
+    "alive", "cannot_write", "json_bytes", "on_disk", "plain", "read_json", "replacing", "sweep",
+    "write_atomically",
 ]  # fmt: skip
 
 _HALF = ".partial"
@@ -40,14 +43,37 @@ def write_atomically(path: Path, content: bytes) -> None:
     StudyError
         If it cannot be written, as on a full disk; what stood at the path before stays.
     """
+    with replacing(path) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file beside a place, and put it there by renaming when all of it is written.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Its folder is made when it is missing.
+
+    Yields
+    ------
+    binary file
+        To be written to.
+
+    Raises
+    ------
+    StudyError
+        As `write_atomically`.
+    """
     temporary = ""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent)
         with tempfile.NamedTemporaryFile(
             dir=path.parent, prefix=f".{_host()}.{os.getpid()}.", suffix=_HALF, delete=False
         ) as file:
             temporary = file.name
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).chmod(0o644)
@@ -59,6 +85,49 @@ def write_atomically(path: Path, content: bytes) -> None:
         if isinstance(error, OSError):
             raise cannot_write(error, path) from error
         raise
+
+
+def on_disk(folder: Path, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Map a file without a name into memory, as an array of zeros.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        On whose disk it lies.
+    shape : tuple of 2 ints
+
+    Returns
+    -------
+    array, float32
+
+    Raises
+    ------
+    StudyError
+        If there is no room for it.
+    """
+    count = 4 * shape[0] * shape[1]
+    try:
+        with tempfile.TemporaryFile(
+            dir=folder, prefix=f".{_host()}.{os.getpid()}.", suffix=_HALF
+        ) as file:
+            # A mapped file that cannot grow ends the process, not in a sentence.
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, count)
+            else:  # pragma: no cover - macOS and Windows
+                file.truncate(count)
+            return np.frombuffer(mmap.mmap(file.fileno(), count), np.float32).reshape(shape)
+    except OSError as error:
+        raise cannot_write(error, folder / "a file for intermediate results") from error
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder, and bring its name to disk, as `_settle` does that of a file."""
+    if folder.is_dir():
+        return
+    if not folder.parent.is_dir():
+        _make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _settle(folder.parent)
 
 
 def sweep(folder: Path) -> None:
@@ -145,5 +214,6 @@ def cannot_write(error: OSError, path: Path) -> StudyError:
         errno.EIO: "the disk does not answer; look after it, and run the same command again",
         errno.ESTALE: "the shared file system has lost it; run the same command again",
         errno.ENOTDIR: "a part of the path is a file; choose another folder",
+        errno.EEXIST: "a part of the path is a file; choose another folder",
     }.get(error.errno or 0, error.strerror or str(error))
     return StudyError(f"{path} cannot be written: {reason}.")

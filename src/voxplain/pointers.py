@@ -34,7 +34,7 @@ def require_content(path: Path) -> None:
     InputError
     """
     if _leads_nowhere(path):
-        target = _target(path)
+        target = path.readlink().as_posix()
         if _ANNEX in target:
             raise _annexed(path, "a link of git-annex")
         raise InputError(
@@ -77,10 +77,3 @@ def _annexed(path: Path, what: str) -> InputError:
         f"{path} is {what}, and its content was not fetched; run datalad get or git annex get on "
         "it."
     )
-
-
-def _target(path: Path) -> str:
-    try:
-        return path.readlink().as_posix()
-    except OSError:
-        return "itself"

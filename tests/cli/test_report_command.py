@@ -71,7 +71,7 @@ def page_of(study: Study) -> str:
 
 
 def section(page: str, anchor: str) -> str:
-    found = re.search(rf'<section id="{anchor}">(.*?)</section>', page, re.DOTALL)
+    found = re.search(rf'<section id="{anchor}"[^>]*>(.*?)</section>', page, re.DOTALL)
     assert found, anchor
     return found[1]
 
@@ -102,9 +102,9 @@ def test_what_was_not_run_is_one_line_with_its_command(run: Run, study: Study) -
         html = section(page, anchor)
         assert html.count("<p") == 1
         assert 'class="not-run"' in html
-        assert f"voxplain {command} {study.folder}" in words(html)
+        assert f"voxplain {command} {study.folder.name}" in words(html)
     assert "24 scans are ready; no network was trained" in words(section(page, "verdict"))
-    assert f"voxplain report --no-figures {study.folder}" in words(page.partition("<main>")[0])
+    assert f"voxplain report --no-figures {study.folder.name}" in words(page.partition("<main>")[0])
     assert re.search(r"Study study · .* · 20\d\d-\d\d-\d\d \d\d:\d\d", words(page))
 
 
@@ -150,7 +150,8 @@ def test_all_parts_are_there_in_order(whole: Study) -> None:
     assert "maps of SmoothGrad may not be believed" in told
     assert "Hippocampus L" in words(section(page, "maps"))
     assert "Clusters, Gradient for control: mean, class control" in words(section(page, "group"))
-    assert ".61" in words(section(page, "agreement"))
+    assert "0.61" in words(section(page, "agreement"))
+    assert str(whole.folder.parent) not in page
     faithful = words(section(page, "faithfulness"))
     assert "Curves of SmoothGrad were not kept by the version that tested them" in faithful
     card = "Agreement: what it measures, and how it misleads"
@@ -158,8 +159,8 @@ def test_all_parts_are_there_in_order(whole: Study) -> None:
     assert card not in words(section(page, "trust"))
     assert "Average precision: what it measures" not in words(page)
     statistics = {one["statistic"] for one in viewer(page)["maps"]}
-    assert statistics == {"mean", "t", "corrected p, voxels", "corrected p, TFCE"}
-    order = re.findall(r'<section id="(.*?)">', page)
+    assert statistics == {"mean", "t", "corrected p, voxels", "corrected p, TFCE", "single map"}
+    order = re.findall(r'<section id="(.*?)"', page)
     wanted = ["verdict", "asked", "accuracy", "maps", "group", "regions", "agreement"]
     wanted += ["faithfulness", "masked", "features", "trust", "scans", "methods", "repeat"]
     assert order == wanted
@@ -185,6 +186,22 @@ def test_scans_that_are_not_in_mni_space_lie_on_no_cortex(
     assert 20 < int(said[1]) < 90
     assert "cortex" not in viewer(page)
     assert "fischl1999" not in page
+
+
+@pytest.mark.usefixtures("plain")
+def test_whole_heads_do_not_tell_where_the_brain_is(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("made_study.resample", lambda *_: np.ones(GRID.shape, np.float32))
+    study = bare_study(tmp_path / "study")
+    add_maps(study, ["gradient"])
+    assert run(*QUICK, study.folder)[0] == 0
+    page = page_of(study)
+    box = abs(np.linalg.det(GRID.affine[:3, :3])) * np.prod(GRID.shape) / 1000
+    filled = f"the scans fill {box:,.0f} mL, like whole heads"
+    assert f"Regions are not named: {filled}" in words(section(page, "verdict"))
+    assert f"Maps were not laid on the cortex: {filled}" in words(section(page, "maps"))
+    assert not {"cortex", "atlas"} & {key for key, held in viewer(page).items() if held}
 
 
 def test_scans_in_mni_space_lie_on_the_cortex(whole: Study) -> None:
@@ -263,8 +280,9 @@ def test_tables_of_regions_that_explain_wrote_are_shown(run: Run, study: Study) 
     # Without tables of explain, the report's own have no ranks' intervals, and it says so.
     head, *_ = rows_of(before, "Gradient, control: regions of AAL")
     assert "95 % of ranks" not in head
-    assert f"voxplain explain {study.folder} --network mrinet --target own --atlas AAL" in words(
-        before
+    assert (
+        f"voxplain explain {study.folder.name} --network mrinet --target own --atlas AAL"
+        in words(before)
     )
     columns = "class label region voxels mean peak peak_x peak_y peak_z share density rank sd"
     columns = f"{columns} rank_low rank_high".split()
@@ -335,7 +353,7 @@ def test_methods_and_references_follow_what_was_run(whole: Study) -> None:
     keys = {key for group in cited for key in group.split(", ")}
     assert keys == set(re.findall(r"@\w+\{([^,]+),", text))
     commands = words(section(page_of(whole), "repeat"))
-    assert f"voxplain fit {whole.folder} --network mrinet --cv 5" in commands
+    assert f"voxplain fit {whole.folder.name} --network mrinet --cv 5" in commands
     assert "--method gradient --method smoothgrad" in commands
 
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import shlex
+import types
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from voxplain.errors import InputError
 from voxplain.pipeline.group.options import GroupOptions
 from voxplain.pipeline.group.run import GroupFound
 from voxplain.report.pages.study.repeat import commands
+from voxplain.results.fit import FitResult
 from voxplain.results.study import GroupTest, StudyFound
 
 Run = Callable[..., tuple[int, str, str]]
@@ -36,13 +42,23 @@ def asked(run: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[..., GroupOptio
     return ask
 
 
-def repeated(*tests: GroupOptions) -> list[list[str]]:
+def test_commands_name_files_without_their_folders() -> None:
+    options = {"table": "/data/ann/s/design.tsv", "outcome": "age"}
+    fit = types.SimpleNamespace(options=options | {"networks": ("/home/ann/net.py:Net",)})
+    found = StudyFound("s", "s", fit=cast("FitResult", fit), beside="/data/ann")
+    assert commands(found)[0] == (
+        "voxplain fit s --network net.py:Net --outcome age --table s/design.tsv"
+    )
+
+
+def repeated(*tests: GroupOptions, beside: str = "") -> list[list[str]]:
     made = [
         GroupTest(f"group/{i}-{method}", method, "case", {"options": one.told()}, {})
         for i, one in enumerate(tests)
         for method in ("Gradient", "SmoothGrad")
     ]
-    lines = [shlex.split(one) for one in commands(StudyFound("s", "a study", tests=tuple(made)))]
+    found = StudyFound("s", "a study", tests=tuple(made), beside=beside)
+    lines = [shlex.split(one) for one in commands(found)]
     assert lines.pop() == ["voxplain", "report", "a study"]
     assert all(line[:3] == ["voxplain", "group", "a study"] for line in lines)
     return lines
@@ -82,8 +98,8 @@ def test_what_is_as_by_default_is_not_written_and_calls_stand_once(
 def test_other_studies_are_named_again(asked: Callable[..., GroupOptions], tmp_path: Path) -> None:
     studies = [part for i in range(19) for part in ("--null-study", str(tmp_path / str(i)))]
     before = asked("group", "a study", "--null", "labels", *studies)
-    (again,) = repeated(before)
-    assert asked(*again[1:]) == before
+    (again,) = repeated(before, beside=str(tmp_path))
+    assert asked(*again[1:]) == replace(before, null_studies=tuple(Path(str(i)) for i in range(19)))
 
 
 def test_maps_are_asked_for_again_with_their_options() -> None:
@@ -107,3 +123,59 @@ def test_maps_are_asked_for_again_with_their_options() -> None:
         "region-shapley --option region-shapley:regions=AAL --sample 20 --atlas AAL --atlas "
         "'a b.nii,names.txt' --move-atlas --seed 3"
     )
+
+
+PLACES = {
+    "fit": "voxplain.pipeline.fit.parts.fit_study",
+    "reclassify": "voxplain.pipeline.reclassify.run.reclassify",
+    "trust": "voxplain.pipeline.trust.run.run_trust",
+}
+FIT = (
+    "--network mrinet --network sfcn --outcome age --cv 3 --repeats 2 --group site --table "
+    "'a table.tsv' --confound age --confound site --no-final --no-baselines --seed 4 "
+)
+
+
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        ("fit", ""),
+        ("fit", f"{FIT} --epochs 1 --batch-size 2 --learning-rate 0.01 --parts 2 --patience 3"),
+        ("fit", "--precision exact --class-weights --augment noise"),
+        ("fit", "--schedule kan2020 --augment flip,affine --out other"),
+        ("fit", "--schedule kan2020"),
+        ("fit", "--augment none"),
+        ("reclassify", ""),
+        (
+            "reclassify",
+            "--network sfcn --method grad-cam --share 0.25 --soft --fwhm 6 --explained 5 "
+            "--no-retrain --paper --cv 4 --group none --epochs 1 --seed 8 --out other",
+        ),
+        ("trust", "--budget 1h --method gradient --method lrp --network sfcn --power 50,100"),
+    ],
+)
+def test_other_commands_are_asked_for_again_with_every_option(
+    run: Run, monkeypatch: pytest.MonkeyPatch, command: str, line: str
+) -> None:
+    seen: list[Any] = []
+
+    def take(options: Any, *_: Any) -> None:
+        seen.append(options)
+        raise InputError("enough")
+
+    monkeypatch.setattr(PLACES[command], take)
+    assert run(command, "a study", *shlex.split(line))[0] == 2
+    before = seen.pop()
+    told = json.loads(json.dumps(asdict(before), default=str))
+    given = {"network": before.network, "method": before.method} if command == "reclassify" else {}
+    part = SimpleNamespace(options=told, budget=getattr(before, "budget", ""), **given)
+    written = "other" if "--out other" in line else "a study"
+    again, _ = commands(StudyFound("s", written, **{command: part}))
+    assert run(*shlex.split(again)[1:])[0] == 2
+    assert seen.pop() == before
+
+
+def test_feature_maps_are_asked_for_again() -> None:
+    told = {"network": "mrinet", "layer": "features.relu1", "fold": 2}
+    line, _ = commands(StudyFound("s", "a study", features=told))
+    assert line == ("voxplain features 'a study' --network mrinet --layer features.relu1 --fold 2")

@@ -96,3 +96,17 @@ def test_a_unit_is_taken_or_left_whole():
     assert halves.loc[["strong", "weak"], "rank_high"].min() >= 2
     one = regions_of_rows(inside, atlas, brain, whose=whose, units=[np.arange(12)])
     assert one["rank_low"].isna().all()
+
+
+def test_of_one_participant_there_is_no_interval_of_ranks():
+    atlas, brain, maps = material()
+    sums = RegionsOverSubjects([atlas], brain, GRID)
+    for one in maps[:3]:
+        sums.add(one, "p0")
+    frame = sums.table(0, "gradient", "case").frame
+    assert sorted(frame["rank"][:-1]) == [1, 2, 3, 4]
+    assert frame[["rank_low", "rank_high", "sd"]].isna().all().all()
+    plain = region_table(maps[0], atlas, brain, grid=GRID, method="gradient", target="case")
+    own = own_regions([plain], ["p0"])
+    assert sorted(own["rank"].dropna()) == [1, 2, 3]
+    assert own[["rank_low", "rank_high"]].isna().all().all()

@@ -385,3 +385,25 @@ def test_same_seed_same_test_and_threads_do_not_matter() -> None:
     for name in names:
         assert np.array_equal(one.null[name], again.null[name])
         assert not np.array_equal(one.null["voxel"], other.null["voxel"])
+
+
+def test_pieces_of_many_scans_hold_fewer_voxels_and_may_lie_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    maps, table = _cohort(30, 8)
+    maps, design = maps[:, :70], make_design(table, "label")
+    whole = Residuals.of(maps, design)
+    monkeypatch.setattr("voxplain.group.permutation.residuals._PIECE", 64)
+    monkeypatch.setattr("voxplain.group.permutation.residuals._SCANS", 10)
+    given: list[np.ndarray] = []
+
+    def allocate(shape: tuple[int, int]) -> np.ndarray:
+        given.append(np.zeros(shape, np.float32))
+        return given[-1]
+
+    cut = Residuals.of(maps, design, allocate)
+    assert [piece.shape for piece in cut.pieces] == [(21, 30)] * 3 + [(7, 30)]
+    assert all(a is b for a, b in zip(cut.pieces, given, strict=True))
+    assert cut.starts == [0, 21, 42, 63]
+    np.testing.assert_allclose(np.concatenate(cut.pieces), np.concatenate(whole.pieces), atol=1e-6)
+    np.testing.assert_allclose(cut.t, whole.t, atol=1e-5)

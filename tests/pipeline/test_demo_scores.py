@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -17,8 +19,10 @@ from scipy.ndimage import correlate1d, gaussian_filter
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from voxplain.grid import Grid
+from voxplain.pipeline.demo.judge import controls
 from voxplain.pipeline.demo.run import DemoOptions
 from voxplain.trust import chance_of
+from voxplain.volume import Cohort
 
 pytestmark = pytest.mark.xdist_group("demo")
 
@@ -190,3 +194,48 @@ def test_the_null_level_is_that_of_the_smoothed_mean_map(
     assert told["better_than_chance"] == (told["group_ap"] > told["chance_ap_95"])
     assert told["beats_edges"] == (told["group_ap"] > summary["controls"]["edges"]["group_ap"])
     assert told["beats_t_map"] == (told["group_ap"] > summary["controls"]["t-map"]["group_ap"])
+
+
+@pytest.mark.parametrize("name", LABELS)
+def test_the_mean_map_of_each_class_is_held_against_the_truth(
+    files: Files, summary: dict, name: str
+) -> None:
+    told = summary["methods"][name]
+    found = {
+        label: files.found(
+            files.values(f"group/desc-{LABELS[name]}{label.capitalize()}_stat-mean_statmap"),
+            files.truth,
+            files.brain,
+        )
+        for label in ("control", "case")
+    }
+    assert told["group_ap_by_class"] == pytest.approx(found, rel=1e-3)
+    assert told["group_ap"] == pytest.approx(found["case"], rel=1e-3)
+
+
+def test_methods_agree_by_the_top_twentieth_of_their_maps(files: Files, summary: dict) -> None:
+    agreed = summary["agreement"]
+    assert agreed["fraction"] == 0.05
+    brain = files.brain
+    tops = {}
+    for name in ("gradient", "guided-backprop"):
+        values = files.values(f"group/desc-{LABELS[name]}Case_stat-mean_statmap")
+        score = np.abs(files.smoothed(values))[brain]
+        tops[name] = score >= np.quantile(score, 0.95)
+    (pair,) = (one for one in agreed["pairs"] if {one["a"], one["b"]} == {*tops})
+    both = np.logical_and(*tops.values()).sum()
+    dice = 2 * both / sum(top.sum() for top in tops.values())
+    assert pair["dice"] == pytest.approx(dice, abs=0.002)
+
+
+def test_making_controls_tells_how_far_it_is() -> None:
+    grid = Grid((8, 8, 8), np.diag([8.0, 8, 8, 1]))
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"participant_id": list("012345"), "label": ["control", "case"] * 3})
+    images = rng.normal(size=(6, 8, 8, 8)).astype(np.float32)
+    cohort = Cohort(table, ("control", "case"), grid, lambda i: images[i])
+    told: list[float] = []
+    phantom: Any = SimpleNamespace(cohort=cohort)
+    # One case was held out, and four scans trained.
+    controls(phantom, np.arange(4), np.array([4, 5]), told.append)
+    assert told == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])

@@ -138,6 +138,12 @@ def test_an_interval_over_several_effects() -> None:
     assert told.sentence.endswith("It did not learn 1 of the 3, which tell nothing of methods.")
 
 
+def test_of_one_effect_without_an_interval_none_is_told() -> None:
+    found = finding_of(0.79, (planted(good=replace(GOOD, low=None, high=None)),))
+    words = spike_measurements(found, ("smoothgrad",))[0].words
+    assert "(average precision .61, chance .01, 95 % of random maps below .03" in words
+
+
 def test_of_an_effect_that_is_not_learned_nothing_is_tested() -> None:
     found = finding_of(0.55, (planted(p=0.3),))
     assert found.methods == {}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +19,8 @@ from voxplain.cohort.store.writer import write_store
 from voxplain.errors import InputError
 from voxplain.grid import Grid
 from voxplain.pipeline.explain.options import ScanOptions
-from voxplain.pipeline.trust.external import trust_weights
+from voxplain.pipeline.trust import plausibility
+from voxplain.pipeline.trust.external import _of_size, trust_weights
 from voxplain.pipeline.trust.head_size import mask_scans, reads_head_size
 from voxplain.pipeline.trust.measured import plausibility_measurement
 from voxplain.pipeline.trust.opening import TrustOptions
@@ -254,3 +257,79 @@ def test_the_papers_weights_read_head_size(shared_dir: Path, tmp_path: Path) -> 
     assert size.removed == pytest.approx(0.65, abs=0.01)
     assert size.masks == pytest.approx(0.92, abs=0.01)
     assert found.first.startswith("This network reads head size")
+
+
+def aged(cohort: Cohort, low: float, high: float) -> nn.Module:
+    """Reads brain volume as a number from the one to the other over the cohort."""
+    network, scans = head(1).eval(), torch.from_numpy(cohort.stack(np.arange(len(cohort))))
+    network[1].load_state_dict(reading_size(cohort)[1].state_dict())
+    with torch.no_grad():
+        network[0].weight.fill_(1.0)
+        network[0].bias.zero_()
+        network[4].weight.fill_(1.0)
+        network[4].bias.zero_()
+        found = network(scans[:, None])[:, 0]
+        slope = (high - low) / float(np.ptp(found.numpy()))
+        network[4].weight.fill_(slope)
+        network[4].bias.fill_(low - slope * float(found.min()))
+    return network
+
+
+@pytest.mark.parametrize(
+    ("told", "spread", "share"),
+    [
+        # A network that says how ages are scaled: five standard deviations are believed.
+        ({"unit": "years", "scale": [50.0, 4.0]}, (-2.0, 2.0), 1.0),
+        ({"unit": "points", "scale": [0.0, 2.0]}, (-4.0, 90.0), None),
+        # Without a scale, years may be what people live, and points anything.
+        ({"unit": "years"}, (20.0, 80.0), 1.0),
+        ({"unit": "points"}, (-900.0, 900.0), 1.0),
+    ],
+)
+def test_numbers_are_held_against_those_of_the_training(
+    tmp_path: Path, told: dict[str, object], spread: tuple[float, float], share: float | None
+) -> None:
+    cohort = brains()
+    three = Cohort(
+        cohort.participants.assign(label=np.array(["a", "b", "c"])[np.arange(40) % 3]),
+        ("a", "b", "c"), GRID, cohort.load,
+    )  # fmt: skip
+    record = {"task": "regression", "name": "it", **told}
+    (tmp_path / "weights.json").write_text(json.dumps(record))
+    network = aged(cohort, *spread)
+    found = judged(tmp_path, network, three, task="regression")
+    assert found.head_size is None
+    if share is not None:
+        assert found.share == share
+        assert found.first == ("Predictions and scans are like what the network was trained for.")
+        return
+    with torch.no_grad():
+        out = network(torch.from_numpy(cohort.stack(np.arange(40)))[:, None])[:, 0].numpy()
+    reach = plausibility._REACH * 2.0
+    assert found.share == pytest.approx(np.mean(np.abs(2.0 * out) <= reach))
+    assert "predictions are no possible points from" in found.first
+
+
+def test_bins_say_which_numbers_are_possible() -> None:
+    outputs = SimpleNamespace(task="regression", unit="points")
+    told = [{"prediction": value} for value in (11.0, 19.0, 25.0)]
+    record = SimpleNamespace(bins=(12.0, 10.0, 20.0), scale=1.0)
+    answers: Any = SimpleNamespace(
+        predicted=SimpleNamespace(outputs=outputs, of_scans=told),
+        said=SimpleNamespace(records=[record]),
+    )
+    odd, said = plausibility._odd_predictions(answers, brains(4))
+    assert odd.tolist() == [False, False, True]
+    assert "no possible points from 10 to 20, such as 25" in said
+    outputs.task = "unknown"
+    odd, said = plausibility._odd_predictions(answers, brains(4))
+    assert (odd.tolist(), said) == ([False] * 3, "")
+
+
+def test_sizes_that_do_not_vary_tell_nothing() -> None:
+    cohort = brains()
+    flat = Cohort(
+        cohort.participants.assign(brain_ml=1200.0), cohort.class_names, GRID, cohort.load
+    )
+    assert reads_head_size(np.arange(40.0), flat) is None
+    assert _of_size(None) == []

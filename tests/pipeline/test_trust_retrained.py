@@ -6,6 +6,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -24,9 +25,10 @@ from voxplain.pipeline.explain.options import ScanOptions
 from voxplain.pipeline.explain.study import explain_study
 from voxplain.pipeline.fit.learner import Learner
 from voxplain.pipeline.fit.run import FitOptions, run_fit
-from voxplain.pipeline.trust import null, spike, trial
+from voxplain.pipeline.trust import null, reproduce, spike, trial
+from voxplain.pipeline.trust.again import Maker
 from voxplain.pipeline.trust.beside import brain_of
-from voxplain.pipeline.trust.budget import SpikeSize
+from voxplain.pipeline.trust.budget import SpikeSize, read_costs
 from voxplain.pipeline.trust.encoding import encoding_test, inverted_cohort
 from voxplain.pipeline.trust.layers import layer_sweep, layers_of
 from voxplain.pipeline.trust.null import null_test, shuffled_outcome
@@ -35,8 +37,10 @@ from voxplain.pipeline.trust.own import OwnStudy, read_own_study
 from voxplain.pipeline.trust.places import regions_within
 from voxplain.pipeline.trust.planted import Planted, find_planted, next_dprime
 from voxplain.pipeline.trust.power import nested_rows, passes_from, power_curve
+from voxplain.pipeline.trust.registry import Plan
 from voxplain.pipeline.trust.retrained import RETRAINED, SPIKE_IN
 from voxplain.pipeline.trust.spike import spike_in
+from voxplain.pipeline.trust.trainings import own_maps
 from voxplain.pipeline.trust.trial import Trial
 from voxplain.pipeline.truth import read_truth
 from voxplain.progress import Silent
@@ -207,6 +211,10 @@ def test_another_effect_is_planted_where_one_is_not_learned(
         found = spike_in(own, Silent(), SpikeSize(1, 4, 2), [PLACE] * 3)
         assert len(found.planted) == len(dprimes)
         assert asked == pytest.approx(np.clip(np.array(dprimes) * wanted, 0.5, 6.0))
+    # Of a network whose accuracy nobody knows, the effect stays as it was asked for.
+    asked.clear()
+    spike_in(replace(own, accuracy=None), Silent(), SpikeSize(1, 4, 2), [PLACE] * 3, dprime=2.0)
+    assert asked == [2.0, 2.0, 2.0]
 
 
 def test_the_next_effect_is_as_hard_as_the_network_needs() -> None:
@@ -394,3 +402,104 @@ def test_regions_are_drawn_from_those_in_the_brain(own: OwnStudy) -> None:
     assert len(regions_within(cohort, brain, (2.0, 5.0), 3)) == 1
     assert regions_within(cohort, np.zeros_like(brain), (2.0, 5.0), 3) == []
     assert find_planted(replace(own, folder=own.folder / "nowhere")) is None
+
+
+def test_places_are_drawn_where_the_brains_are(own: OwnStudy, tmp_path: Path) -> None:
+    cohort = open_store(own.folder / "cohort")
+    drawn = spike._drawn(own, 3)
+    there = [one.name for one in regions_within(cohort, brain_of(cohort), (2.0, 200.0), own.seed)]
+    assert len(drawn) == 3
+    assert set(drawn) <= set(there)
+    away = replace(cohort, grid=cohort.grid.moved(np.array([0.0, 400, 0])))
+    write_store(tmp_path / "cohort", away, "test")
+    with pytest.raises(InputError, match=r"No region of AAL lies in the brains .*--align affine"):
+        spike._drawn(replace(own, folder=tmp_path), 3)
+    unknown = replace(own, accuracy=None)
+    with pytest.raises(InputError, match="no network whose accuracy the effect could be fitted"):
+        spike_in(unknown, Silent(), SpikeSize(1, 4, 4), [PLACE])
+
+
+def test_what_a_training_takes_is_tried_where_nobody_timed_it(
+    own: OwnStudy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    Study(tmp_path, "voxplain study", "0")
+    shutil.copytree(own.folder / "cohort", tmp_path / "cohort")
+    summary = json.loads((own.folder / "summary.json").read_text())
+    summary["fit"]["models"][NET]["training_seconds"] = None
+    Study(tmp_path, "voxplain study", "0").write_json("summary.json", summary)
+    # A clock that goes on by a second whenever it is looked at: one a method, for two scans.
+    ticks = iter(range(1000))
+    monkeypatch.setattr("voxplain.pipeline.trust.budget.perf_counter", lambda: float(next(ticks)))
+    bare = replace(own, folder=tmp_path)
+    costs = read_costs(bare)
+    assert costs.source == "a short trial"
+    assert costs.explaining == pytest.approx(len(own.methods) / 2)
+    # One epoch was trained, of as many as the study's networks have seen.
+    told = json.loads(next(tmp_path.rglob("cpu.json")).read_text())
+    assert costs.training == told["training"] > 0
+    trained = json.loads(next(tmp_path.rglob("training.json")).read_text())
+    assert trained["request"]["schedule"]["epochs"] == 1
+    assert read_costs(bare) == costs
+
+
+def test_a_map_of_another_layer_is_named(own: OwnStudy) -> None:
+    case = open_case(TrustOptions(own.folder, methods=("grad-cam",), device="cpu"))
+    maker = Maker(case, "grad-cam")
+    one = case.methods["grad-cam"].maps[0]
+    volume = case.cohort[one.row]
+    early = maker.by(maker.network(one.fold), volume, one.row, layer="2")
+    odd = SimpleNamespace(row=one.row, fold=one.fold, load=lambda: SimpleNamespace(values=early))
+    fresh = {one.row: one.load().values}
+    assert reproduce._cause(case, maker, [odd], fresh) == "of the layer 2"
+    flat = SimpleNamespace(**vars(odd) | {"load": lambda: SimpleNamespace(values=early[0])})
+    assert reproduce._cause(case, maker, [flat], fresh) == "of another shape"
+
+
+def test_layers_and_power_are_measured_on_the_planted_effect(
+    own: OwnStudy, planted: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = open_case(TrustOptions(own.folder, power=(32,), device="cpu"))
+    # Other tests have planted there since, in vain.
+    there = [*planted.planted, None]
+    found_by = "voxplain.pipeline.trust.retrained.find_planted"
+    monkeypatch.setattr(found_by, lambda _, number: there[number - 1])
+    tests = {one.name: one for one in RETRAINED}
+    (found,) = tests["layers"].run(case, tests["layers"].plan(case, 3600.0), Silent())
+    swept = layer_sweep(own, planted.planted[0], Silent())["grad-cam"]
+    assert (found.test, found.method) == ("layer", "grad-cam")
+    if swept.own is not None:
+        assert found.value == swept.own.average_precision
+    settings = {"numbers": [32], "folds": 3, "left_out": [16]}
+    (power,) = tests["power"].run(case, Plan(settings=settings), Silent())
+    assert power.words.endswith("Not tested within the budget: 16.")
+    assert tests["power"].reads(case)["power"] == [32]
+    assert tests["null"].reads(case)["folds"] == 4
+
+
+def test_what_cannot_be_trained_or_looked_at_says_so(
+    own: OwnStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = open_case(TrustOptions(own.folder, methods=("gradient",), device="cpu"))
+    tests = {one.name: one for one in RETRAINED}
+    assert tests["layers"].plan(case, 3600.0) == Plan()
+    assert tests["layers"].run(case, Plan(), Silent()) == []
+    few = replace(case, fits=case.fits[:2])
+    assert "needs 3 networks to be compared with each other, and the study has 2" in (
+        tests["null"].plan(few, 3600.0)
+    )
+    looking = open_case(TrustOptions(own.folder, methods=("grad-cam",), device="cpu"))
+    monkeypatch.setattr("voxplain.pipeline.trust.retrained.find_planted", lambda *_: None)
+    with pytest.raises(StudyError, match="networks of the spike-in, which was not tested"):
+        tests["layers"].run(looking, Plan(), Silent())
+    with pytest.raises(StudyError, match=f"has no maps of {NET} by lrp; run 'voxplain explain"):
+        own_maps(own, "lrp")
+    one_each = own_maps(own, "gradient", most=1)
+    assert {fold: len(rows) for fold, rows in one_each.rows.items()} == {1: 1, 2: 1, 3: 1, 4: 1}
+    with pytest.raises(StudyError, match=f"has no maps of {NET} by lrp; run 'voxplain explain"):
+        open_case(TrustOptions(own.folder, methods=("lrp",), device="cpu"))
+
+
+def test_an_effect_whose_truth_is_lost_is_refused(own: OwnStudy, tmp_path: Path) -> None:
+    shutil.copytree(own.folder / "cohort", tmp_path / "cohort")
+    with pytest.raises(StudyError, match="holds no truth; delete it, and it is made again"):
+        trial._MapJudge(own, tmp_path, 3, Silent())

@@ -64,8 +64,8 @@ def test_a_rank_correlation_stands_on_both_sides_of_the_diagonal(
     values = {(0, 1): 0.61, (2, 0): -0.04}
     axes = drawn(ranks, "rank_matrix", ["A", "B", "C"], values).axes[0]
     texts = {one.get_position(): one.get_text() for one in axes.texts}
-    assert texts[1, 0] == texts[0, 1] == ".61"
-    assert texts[2, 0] == texts[0, 2] == "−.04"
+    assert texts[1, 0] == texts[0, 1] == "0.61"
+    assert texts[2, 0] == texts[0, 2] == "−0.04"
     assert texts[1, 2] == "–"
     assert texts[1, 1] == ""
     with pytest.raises(InputError, match="two methods or more"):

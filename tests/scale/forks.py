@@ -7,6 +7,8 @@ import os
 import sys
 from pathlib import Path
 
+import torch._dynamo  # noqa: F401
+
 import voxplain.cli
 import voxplain.pipeline.explain.study
 import voxplain.pipeline.fit.run

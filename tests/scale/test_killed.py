@@ -8,6 +8,7 @@ import random
 import shutil
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -92,7 +93,7 @@ def test_one_command_shuts_another_out_until_it_is_killed(study: Path, forks: Fo
     assert leftovers(study) == []
 
 
-def schedule(seed: int, study: Path, forks: Forks) -> dict[str, int]:
+def schedule(seed: int, study: Path, forks: Forks, layout: Sequence[str]) -> dict[str, int]:
     """Run parts two at a time, kill some at random, run some twice, until all are done."""
     rng = random.Random(seed)
     of = rng.choice([1, 2, 3, 5])
@@ -105,7 +106,7 @@ def schedule(seed: int, study: Path, forks: Forks) -> dict[str, int]:
         while todo and len(running) < 2:
             number = todo.pop()
             pid = forks.start(
-                *("explain", study, *NET, *ONE, "--shard", f"{number}/{of}"),
+                *("explain", study, *NET, *ONE, *layout, "--shard", f"{number}/{of}"),
                 SLEEPY=f"{rng.choice([0, 0.02, 0.05])}",
             )
             told["commands"] += 1
@@ -128,14 +129,19 @@ SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGUSR1)
 
 
 SCHEDULES = int(os.environ.get("VOXPLAIN_SCHEDULES", "1"))
-"""A few; as many as that where someone has the time."""
+"""A few; as many as that where someone has the time. Maps of every second one lie in stores."""
 
 
 @pytest.mark.parametrize("seed", range(SCHEDULES))
 def test_schedules_of_kills(study: Path, unbroken: Path, forks: Forks, seed: int) -> None:
-    schedule(seed, study, forks)
-    pid = forks.start("explain", study, *NET, *ONE)
+    layout = ("--maps", "store") if seed % 2 else ()
+    schedule(seed, study, forks, layout)
+    pid = forks.start("explain", study, *NET, *ONE, *layout)
     assert forks.wait(pid) == 0
     assert forks.told(pid).count("22 of 22 maps are there already") == 2
-    assert results(study) == results(unbroken)
     assert leftovers(study) == []
+    if layout:
+        assert len(list((study / "maps/stores").iterdir())) == 2
+        assert forks.run("export", study) == 0
+        shutil.rmtree(study / "maps/stores")
+    assert results(study) == results(unbroken)

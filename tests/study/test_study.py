@@ -298,3 +298,22 @@ def test_a_reader_finds_what_is_there_and_changes_nothing(tmp_path: Path) -> Non
     study.remove("model/a.bin")
     study.remove("model/a.bin")
     assert reader.find_file("model/a.bin") is None
+
+
+def test_what_is_too_large_for_memory_lies_on_disk_without_a_name(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = sorted(study.folder.iterdir())
+    made = study.scratch((3, 5))
+    np.testing.assert_array_equal(made, np.zeros((3, 5), np.float32))
+    made[1] = np.arange(5)
+    np.testing.assert_array_equal(made[:, 4], [0, 4, 0])
+    assert sorted(study.folder.iterdir()) == before
+
+    def full(handle: int, start: int, count: int) -> None:
+        assert count == 60
+        raise OSError(errno.ENOSPC, "no space")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(StudyError, match=r"intermediate results cannot be written: the disk is"):
+        study.scratch((3, 5))

@@ -99,6 +99,7 @@ def test_correlation_of_constant_maps() -> None:
         (lambda m: m[:, :, ::-1], "with top and bottom swapped"),
         (lambda m: m.transpose(2, 0, 1), "with axes swapped"),
         (lambda m: np.roll(m, (2, -1, 0), (0, 1, 2)), r"shifted by (2, -1, 0) voxels"),
+        (lambda m: m[1:], "of another shape"),
         (lambda m: np.random.default_rng(9).normal(size=m.shape), ""),
     ],
 )

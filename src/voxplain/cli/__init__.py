@@ -15,6 +15,7 @@ import typer
 from voxplain import __version__
 from voxplain.cli import cohort, submit
 from voxplain.cli.explain import explain
+from voxplain.cli.export import export
 from voxplain.cli.features import features
 from voxplain.cli.fit import fit
 from voxplain.cli.group import group
@@ -58,6 +59,7 @@ app.command()(reclassify)
 app.command()(features)
 app.command()(trust)
 app.command()(report)
+app.command()(export)
 app.command()(plan)
 app.command()(submit.status)
 

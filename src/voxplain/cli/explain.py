@@ -123,6 +123,13 @@ def explain(
         bool, typer.Option("--move-atlas", help="Move atlases to where they fit the brains best.")
     ] = False,
     latex: Annotated[bool, typer.Option("--latex", help="Tables of regions as LaTeX too.")] = False,
+    maps: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a study: nifti, a file for each map, or store, the maps of 200 scans in one; "
+            "store from 200 scans on. 'voxplain export' brings NIfTI out."
+        ),
+    ] = None,
     shard: Annotated[
         str | None,
         typer.Option(help="Of a study, make part i of n, as 3/10; the command without it joins."),
@@ -158,6 +165,8 @@ def explain(
             f"Scans need --weights, --image and --out; missing: {missing}. To explain a study "
             "that was fitted, give its folder: voxplain explain STUDY."
         )
+    if maps and not study:
+        raise InputError("--maps is for a study; maps of single scans are files of their own.")
     if sample is not None and not study:
         raise InputError("--sample draws scans of a study; of single scans, give those you want.")
     if (shard or manifest) and not (study and shard):
@@ -193,6 +202,7 @@ def explain(
         atlases=tuple(dict.fromkeys(atlas or ())),
         latex=latex,
         move_atlas=move_atlas,
+        maps=maps,
     )
     with importable_here():
         if part:

@@ -111,6 +111,7 @@ def bootstrap(
     groups: NDArray[np.int64] | None = None,
     draws: int = 1000,
     seed: int = 0,
+    only: str | None = None,
 ) -> dict[str, Score]:
     """Give pooled scores an interval over other draws of participants, or of families.
 
@@ -125,6 +126,8 @@ def bootstrap(
     groups : array (N,), optional
     draws : int, default=1000
     seed : int, default=0
+    only : str, optional
+        The one measure of classes that is wanted.
 
     Returns
     -------
@@ -140,7 +143,7 @@ def bootstrap(
     samples = (
         np.concatenate([members[g] for g in rng.integers(count, size=count)]) for _ in range(draws)
     )
-    found = _resampled(outcome, output, samples)
+    found = _resampled(outcome, output, samples, only)
     for name in (name for name in _SHARES if name in found):
         score = found[name]
         share = (count * score.value + 2) / (count + 4)
@@ -191,14 +194,17 @@ def classification_scores(
 
 
 def _resampled(
-    outcome: Outcome, output: NDArray[np.floating], samples: Iterable[NDArray[np.int64]]
+    outcome: Outcome,
+    output: NDArray[np.floating],
+    samples: Iterable[NDArray[np.int64]],
+    only: str | None = None,
 ) -> dict[str, Score]:
     """Score predictions, with the percentile interval and the spread of samples of the rows."""
-    whole = measures(outcome, output)
+    whole = measures(outcome, output, only)
     drawn: dict[str, list[float]] = {name: [] for name in whole}
     for rows in samples:
         part = Outcome(outcome.name, outcome.values[rows], outcome.class_names)
-        for name, value in measures(part, output[rows]).items():
+        for name, value in measures(part, output[rows], only).items():
             if np.isfinite(value):
                 drawn[name].append(value)
     found = {}

@@ -115,6 +115,8 @@ def measures(
     if not outcome.class_names:
         return _number_measures(output[:, 0].astype(np.float64), outcome.values.astype(np.float64))
     labels = outcome.values.astype(np.int64)
+    if only == "roc_auc":
+        return {only: _roc_auc(np.asarray(output, dtype=np.float64), labels)}
     chances = probabilities_of(output)
     predicted = chances.argmax(axis=1)
     truth = np.eye(outcome.outputs)[labels]

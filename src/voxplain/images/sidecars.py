@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterator, Mapping
+from math import prod
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +18,20 @@ from voxplain.grid import Grid, require_same_grid
 from voxplain.images.reading import read_image
 from voxplain.images.writing import nifti_bytes
 
-__all__ = ["read_map", "sidecar_of", "stored_place", "write_map"]
+if TYPE_CHECKING:
+    from nibabel.nifti1 import Nifti1Image
+
+__all__ = [
+    "image_from_bytes", "map_files", "map_from_bytes", "read_map", "sidecar_of", "stored_place",
+    "write_map",
+]  # fmt: skip
 
 _ENDING = ".nii.gz"
 _MAP = "_statmap"
+_GZIP = 31
+_HEADER = 4096
+_MOST = 1 << 32
+"""Bytes that a map's file may unpack to."""
 
 
 def write_map(
@@ -56,21 +68,45 @@ def write_map(
         If a file cannot be written; each appears whole or not at all.
     """
     place, beside = _place(path), sidecar_of(path)
-    content = dict(sidecar)
     try:
         beside.unlink(missing_ok=True)
     except OSError as error:
         raise cannot_write(error, beside) from error
-    write_atomically(place, nifti_bytes(values, grid))
-    if spread is not None:
-        name = place.name.removesuffix(_ENDING)
-        start = name.removesuffix(_MAP)
-        content["Spread"] = (
-            f"{start}Spread{_MAP}{_ENDING}" if start != name else f"{name}_spread{_ENDING}"
-        )
-        write_atomically(place.with_name(content["Spread"]), nifti_bytes(spread, grid))
-    write_atomically(beside, json_bytes(content))
+    for name, content in map_files(place.name, values, grid, sidecar, spread):
+        write_atomically(place.with_name(name), content)
     return place
+
+
+def map_files(
+    name: str,
+    values: NDArray[Any],
+    grid: Grid,
+    sidecar: Mapping[str, Any],
+    spread: NDArray[Any] | None = None,
+) -> Iterator[tuple[str, bytes]]:
+    """Give the files of a map, the sidecar last; see `write_map`.
+
+    Parameters
+    ----------
+    name : str
+        Of the map's file, without folders.
+    values, grid, sidecar, spread
+        As of `write_map`.
+
+    Yields
+    ------
+    name : str
+    content : bytes
+    """
+    stem, content = name.removesuffix(_ENDING), dict(sidecar)
+    yield name, nifti_bytes(values, grid)
+    if spread is not None:
+        start = stem.removesuffix(_MAP)
+        content["Spread"] = (
+            f"{start}Spread{_MAP}{_ENDING}" if start != stem else f"{stem}_spread{_ENDING}"
+        )
+        yield content["Spread"], nifti_bytes(spread, grid)
+    yield f"{stem}.json", json_bytes(content)
 
 
 def read_map(
@@ -109,26 +145,67 @@ def read_map(
     return values, spread, sidecar
 
 
-def stored_place(path: Path) -> tuple[tuple[int, ...], NDArray[np.float64]] | None:
+def map_from_bytes(content: bytes, sidecar: Mapping[str, Any], name: str) -> NDArray[np.float32]:
+    """Read the values of a map, or its spread, from the bytes of its NIfTI file.
+
+    Parameters
+    ----------
+    content : bytes
+    sidecar : mapping
+        Which says how large the map is; a damaged file cannot hold more.
+    name : str
+        For messages.
+
+    Returns
+    -------
+    array (X, Y, Z), float32
+
+    Raises
+    ------
+    InputError
+        If the file is damaged, or lies elsewhere than its sidecar says.
+    """
+    told = Grid.from_dict(sidecar["Grid"])
+    image = image_from_bytes(content, 4 * prod(told.shape) + _HEADER)
+    if image is None:
+        raise InputError(f"{name} is damaged; make the map again.")
+    values, grid = read_image(image)
+    require_same_grid(grid, told, f"{name} and its sidecar")
+    return np.asarray(values, dtype=np.float32)
+
+
+def stored_place(
+    content: bytes | None,
+) -> tuple[tuple[int, ...], NDArray[np.float64]] | None:
     """Read the shape and the affine that a map's NIfTI file says, whatever its sidecar says.
 
     Parameters
     ----------
-    path : path
+    content : bytes, optional
+        Of the file.
 
     Returns
     -------
     tuple of (shape, affine), or None
-        None where the file cannot be read.
+        None where it is no image, or there is none.
     """
+    image = None if content is None else image_from_bytes(content)
+    if image is None:
+        return None
+    return tuple(image.shape[:3]), np.asarray(image.affine, dtype=np.float64)
+
+
+def image_from_bytes(content: bytes, most: int = _MOST) -> Nifti1Image | None:
+    """Unpack a NIfTI file of at most so many bytes; None where it is damaged."""
     import nibabel
 
+    stream = zlib.decompressobj(_GZIP)
     try:
-        image = nibabel.nifti1.load(path)
+        unpacked = stream.decompress(content, most)
+        return nibabel.Nifti1Image.from_bytes(unpacked) if stream.eof else None
     except Exception:
         # nibabel fails in a dozen ways on an empty or a damaged file; here they are one.
         return None
-    return tuple(image.shape[:3]), np.asarray(image.affine, dtype=np.float64)
 
 
 def sidecar_of(path: str | PathLike[str]) -> Path:

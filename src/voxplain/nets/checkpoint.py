@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import pickle
 import warnings
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,9 @@ _NESTS = (
     *("ema", "model_ema", "ema_state_dict", "state_dict_ema", "ema_model", "teacher", "student"),
 )
 """Where checkpoints keep the tensors of a network; the first that is there counts."""
+
+_DAMAGED = (RuntimeError, EOFError, ValueError, KeyError, IndexError)
+"""What PyTorch raises, beside its own error, of files that are not whole or something else."""
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:
@@ -109,25 +111,32 @@ def _read_torch(path: Path) -> object:
             # Remarks on the pickle's protocol say nothing that the user could act on.
             warnings.simplefilter("ignore", UserWarning)
             return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        if not _looks_pickled(path):
+    except OSError as error:
+        raise _not_whole(path, error) from error
+    except (pickle.UnpicklingError, *_DAMAGED) as error:
+        if not _looks_saved(path):
             raise InputError(
                 f"{path} is not a file of weights; give a .safetensors or a torch.save file."
             ) from error
+        if not isinstance(error, pickle.UnpicklingError):
+            raise _not_whole(path, error) from error
         raise NetworkError(
             f"{path} is a pickle that wants to run code, or is damaged, and was not loaded; "
             "ask its author for a state dict or a .safetensors file."
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError) as error:
-        raise InputError(
-            f"{path} is not a whole file of weights ({_first_line(error)}); copy it again."
-        ) from error
 
 
-def _looks_pickled(path: Path) -> bool:
+def _looks_saved(path: Path) -> bool:
+    """Tell whether a file begins as an archive or a pickle does."""
     with path.open("rb") as file:
         start = file.read(2)
-    return zipfile.is_zipfile(path) or (start[:1] == b"\x80" and start[1:] <= b"\x05")
+    return start == b"PK" or (start[:1] == b"\x80" and start[1:] <= b"\x05")
+
+
+def _not_whole(path: Path, error: Exception) -> InputError:
+    return InputError(
+        f"{path} is not a whole file of weights ({_first_line(error)}); copy it again."
+    )
 
 
 def _first_line(error: Exception) -> str:

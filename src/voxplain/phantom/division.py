@@ -102,8 +102,6 @@ def _numbers(column: pd.Series[str]) -> NDArray[np.float64]:
         return np.empty((len(column), 0))
     if isinstance(read, np.ndarray):
         known = np.isfinite(read)
-        if not known.any():
-            return np.empty((len(column), 0))
         values = np.where(known, read, read[known].mean())[:, None]
     else:
         shares = pd.get_dummies(read).to_numpy(dtype=np.float64).reshape(len(column), -1)

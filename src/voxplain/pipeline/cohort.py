@@ -175,10 +175,8 @@ def _write_quality(study: Study, built: Built, summary: dict[str, Any]) -> dict[
         ),
         "intensities": intensities(quality.edges, quality.histograms, odd),
     }
-    columns = _numbers(cohort)
-    if columns:
-        labels = cohort.participants["label"].tolist()
-        pictures["covariates"] = covariates(columns, labels, cohort.class_names)
+    labels = cohort.participants["label"].tolist()
+    pictures["covariates"] = covariates(_numbers(cohort), labels, cohort.class_names)
     rows = quality.table.iloc[quality.outliers].to_dict("records")
     told = [{str(name): value for name, value in row.items()} for row in rows]
     exclusions = [(one.subject, one.what, one.reason) for one in built.exclusions]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from dataclasses import replace
 from datetime import datetime
@@ -12,6 +11,7 @@ from typing import Final
 from voxplain import __version__
 from voxplain.report.html.render import render
 from voxplain.report.html.sections import Made, Page
+from voxplain.report.words.places import command_line
 from voxplain.study import Study
 
 __all__ = ["write_page"]
@@ -35,7 +35,9 @@ def write_page(study: Study, name: str, page: Page) -> Path:
     path
     """
     ran = Path(sys.argv[0]).name in _COMMANDS if sys.argv and sys.argv[0] else False
-    command = shlex.join(["voxplain", *sys.argv[1:]]) if ran else _FROM_PYTHON
+    command = (
+        command_line(sys.argv[1:], str(study.folder.resolve().parent)) if ran else _FROM_PYTHON
+    )
     date = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z").strip()
     made = Made(study.folder.resolve().name, command, date, __version__)
     return study.write_text(name, render(replace(page, made=made)))

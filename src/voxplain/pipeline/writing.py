@@ -19,7 +19,7 @@ from voxplain.maps import AttributionMap
 from voxplain.pipeline.maps import Known, Question, Request, requests_of
 from voxplain.pipeline.streams import Stopwatch, with_remarks
 from voxplain.progress import Progress
-from voxplain.study import Study
+from voxplain.study import MapToWrite, Study, batch_at
 from voxplain.volume import Cohort, Volume
 
 __all__ = ["Explained", "MapWriter", "explain_and_write"]
@@ -86,6 +86,8 @@ class MapWriter:
         Label and hash of each volume, which need not be loaded for them then.
     between : callable, optional
         Called after every batch that was written; what it raises ends the work.
+    stored : bool, default=False
+        Whether maps are written into stores, a batch at a time, not as files of their own.
     """
 
     study: Study
@@ -99,6 +101,7 @@ class MapWriter:
     wanted: Sequence[int] | None = None
     known: Sequence[Known] | None = None
     between: Callable[[], None] = lambda: None
+    stored: bool = False
 
     def write(self, take: Take) -> float:
         """Give every volume that is wanted its map, in order.
@@ -186,6 +189,7 @@ class MapWriter:
         remarks: dict[str, list[str]] = {}
         replaced: dict[str, list[str]] = {}
         watch, later = Stopwatch(), deque(kept)
+        waiting: dict[int, MapToWrite] = {}
 
         def take_up_to(end: float) -> None:
             while later and later[0] < end:
@@ -201,7 +205,6 @@ class MapWriter:
             stream = with_remarks(self._stream(missing, lambda done, _: advance(done)))
             made = zip(missing, watch.timed(stream), strict=True)
             for count, (i, (found, said)) in enumerate(made, start=1):
-                take_up_to(i)
                 map_ = self.place(found)
                 for text in said:
                     remarks.setdefault(text, []).append(map_.subject)
@@ -209,9 +212,14 @@ class MapWriter:
                 if other := self.study.made_otherwise(map_, label, asked, network):
                     replaced.setdefault(", ".join(other), []).append(map_.subject)
                 each = watch.seconds / count
-                path = self.study.write_map(map_, label, asked, each, network, self._source(i))
-                take(i, map_, path)
-                if count == len(missing) or missing[count] // size > i // size:
+                waiting[i] = MapToWrite(map_, label, asked, each, network, self._source(i))
+                last = count == len(missing) or missing[count] // size > i // size
+                if last or not self.stored:
+                    for position, path in self._written(waiting, requests):
+                        take_up_to(position)
+                        take(position, waiting[position].map_, path)
+                    waiting.clear()
+                if last:
                     self.between()
         take_up_to(math.inf)
         for what, subjects in replaced.items():
@@ -222,6 +230,19 @@ class MapWriter:
         for text, subjects in remarks.items():
             self.progress.say(f"{label}, note on {_named(subjects)}: {text}")
         return watch.seconds
+
+    def _written(
+        self, maps: Mapping[int, MapToWrite], requests: Sequence[Request]
+    ) -> Iterator[tuple[int, Path]]:
+        """Write maps, by position, of one batch, and give the path of each."""
+        if self.stored:
+            size, network = self.engine.batch_size, self.question.network
+            batch = batch_at(min(maps), size, requests, self._label, network)
+            paths = self.study.write_batch([*maps.values()], batch)
+            yield from zip(maps, paths, strict=True)
+            return
+        for position, one in maps.items():
+            yield position, self.study.write_map(*one)
 
     def _stream(
         self, missing: Sequence[int], on_progress: Callable[[float, int], None]

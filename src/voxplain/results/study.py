@@ -195,7 +195,7 @@ class StudyFound:
     name : str
         Of its folder.
     path : str
-        As the command was given it.
+        As commands name it.
     cohort : CohortFound or None
     fit : FitResult or None
     explain : mapping
@@ -224,6 +224,8 @@ class StudyFound:
     versions : mapping of str to str
     remarks : tuple of str
         What could not be shown, and why.
+    beside : str
+        Folder that holds the study, from which commands name what lies in it.
     """
 
     name: str
@@ -246,3 +248,4 @@ class StudyFound:
     pages: tuple[tuple[str, str], ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    beside: str = ""

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from voxplain.atomic import cannot_write, json_bytes, sweep, write_atomically
+from voxplain.atomic import cannot_write, json_bytes, on_disk, sweep, write_atomically
 from voxplain.errors import StudyError
 from voxplain.grid import Grid
 from voxplain.images.writing import nifti_bytes
@@ -102,6 +103,22 @@ class Folder(StudyReader):
     def sweep(self) -> None:
         """Remove half files that killed processes have left."""
         sweep(self.folder)
+
+    def scratch(self, shape: tuple[int, int]) -> NDArray[np.float32]:
+        """Give an array of zeros that lies on the disk of the study, and goes when it is let go of.
+
+        The system may take its pages out of memory, and needs no room there for the whole.
+
+        Parameters
+        ----------
+        shape : tuple of 2 ints
+
+        Raises
+        ------
+        StudyError
+            If the disk has no room for it.
+        """
+        return on_disk(self.folder, shape)
 
     def claim(self, name: str, request: Mapping[str, Any]) -> None:
         """Keep the folder for one request: results of different ones are never mixed.

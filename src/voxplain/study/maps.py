@@ -2,27 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from voxplain.atomic import plain, read_json
-from voxplain.images.sidecars import write_map
-from voxplain.maps import AttributionMap, GroupMap
-from voxplain.study.folder import Folder
-from voxplain.study.names import MapName, described, mark, spelled
+from voxplain.atomic import cannot_write, plain
+from voxplain.images.sidecars import image_from_bytes, map_files, write_map
+from voxplain.maps import AttributionMap
+from voxplain.study.batches import Batch
+from voxplain.study.group_maps import GroupMaps
+from voxplain.study.names import MapName
 from voxplain.study.requests import changed, same_request
 
-__all__ = ["OWN_GRIDS", "Study"]
+__all__ = ["OWN_GRIDS", "MapToWrite", "Study"]
 
 OWN_GRIDS = "input_grid"
 """Folder of the maps that were carried back to the grids of their scans."""
 
 
-class Study(Folder):
+class MapToWrite(NamedTuple):
+    """A map, and what is told of it; see `Study.write_map`."""
+
+    map_: AttributionMap
+    label: str
+    request: Mapping[str, Any]
+    seconds: float
+    network: str = ""
+    sources: Mapping[str, Any] | None = None
+
+    def sidecar(self) -> dict[str, Any]:
+        """Return what the JSON file beside the map says."""
+        return {
+            **self.map_.sidecar(self.label),
+            "Network": self.network,
+            "Sources": self.sources or {},
+            "Seconds": self.seconds,
+            "request": self.request,
+        }
+
+
+class Study(GroupMaps):
     """A folder of results with maps of scans and of groups; see `Folder`."""
 
     def map_place(self, map_: AttributionMap, label: str, network: str = "") -> str:
@@ -47,11 +69,6 @@ class Study(Folder):
         if self._holds_another(start, {"Network": network}):
             return name.start(network, other_scan=scan, other_text=text)
         return start
-
-    def _holds_another(self, start: str, own: Mapping[str, str]) -> bool:
-        """Tell whether the sidecar of a map is there and says something else."""
-        held = self.read_json(f"{start}_statmap.json")
-        return any(held.get(key, value) != value for key, value in own.items())
 
     def write_map(
         self,
@@ -86,15 +103,58 @@ class Study(Folder):
             Of the NIfTI file.
         """
         start = self.map_place(map_, label, network)
-        sidecar = {
-            **map_.sidecar(label),
-            "Network": network,
-            "Sources": sources or {},
-            "Seconds": seconds,
-            "request": request,
-        }
+        told = MapToWrite(map_, label, request, seconds, network, sources)
         path = self.folder / f"{start}_statmap.nii.gz"
-        return write_map(path, map_.values, map_.grid, sidecar, map_.spread)
+        return write_map(path, map_.values, map_.grid, told.sidecar(), map_.spread)
+
+    def write_batch(self, maps: Sequence[MapToWrite], batch: Batch) -> list[Path]:
+        """Write the maps of a batch into a store, all of them or none.
+
+        Their bytes are those of the files that `write_map` would write.
+
+        Parameters
+        ----------
+        maps : sequence of MapToWrite
+        batch : Batch
+
+        Returns
+        -------
+        list of pathlib.Path
+            Where the NIfTI files would be.
+
+        Raises
+        ------
+        StudyError
+            If they cannot be written, as on a full disk.
+        """
+        files: dict[str, bytes] = {}
+        editions: dict[str, int] = {}
+        paths = []
+        try:
+            for one in maps:
+                start = self.map_place(one.map_, one.label, one.network)
+                other = self.made_otherwise(one.map_, one.label, one.request, one.network)
+                path = self.folder / f"{start}_statmap.nii.gz"
+                written = map_files(
+                    path.name, one.map_.values, one.map_.grid, one.sidecar(), one.map_.spread
+                )
+                for name, content in written:
+                    inner = f"{path.parent.name}/{name}"
+                    files[inner] = content
+                    editions[inner] = (self.stores.edition(inner) or 0) + bool(other)
+                    # A scan of the same batch may be spelled alike.
+                    self._awaited[f"maps/{inner}"] = content
+                paths.append(path)
+        finally:
+            self._awaited.clear()
+        # A file would count, not what is in the store; its sidecar goes first.
+        for inner in reversed(files):
+            try:
+                self.remove(f"maps/{inner}")
+            except OSError as error:
+                raise cannot_write(error, self.folder / "maps" / inner) from error
+        self.stores.write(batch, files, editions)
+        return paths
 
     def own_grid_place(self, path: Path) -> str:
         """Find where the copy of a map on its scan's own grid belongs, without its ending.
@@ -153,19 +213,25 @@ class Study(Folder):
         network : str
             See `map_place`.
         """
+        asked = {"method": method, "network": network, "request": plain(request)}
         for path, sidecar in self.sidecars(subject):
-            asked = {"method": method, "network": network, "request": plain(request)}
             if not _answers(sidecar, asked):
                 continue
-            values = _read_values(path.with_suffix(".nii.gz"))
+            place = path.with_suffix(".nii.gz")
+            values = self._values(place)
             spread = (
-                _read_values(path.with_name(sidecar["Spread"])) if "Spread" in sidecar else None
+                self._values(path.with_name(sidecar["Spread"])) if "Spread" in sidecar else None
             )
             if values is None or ("Spread" in sidecar and spread is None):
                 continue
             found = AttributionMap.from_sidecar(values, spread, sidecar)
-            return found, float(sidecar["Seconds"]), path.with_suffix(".nii.gz")
+            return found, float(sidecar["Seconds"]), place
         return None
+
+    def _values(self, path: Path) -> NDArray[np.float32] | None:
+        content = self.read_bytes(path.relative_to(self.folder).as_posix())
+        image = None if content is None else image_from_bytes(content)
+        return None if image is None else np.asarray(image.dataobj, dtype=np.float32)
 
     def sources(self, subject: str) -> list[dict[str, Any]]:
         """Return from which files each map of a scan was made, as `write_map` was told."""
@@ -194,81 +260,20 @@ class Study(Folder):
 
     def all_maps(self) -> Iterator[tuple[Path, dict[str, Any]]]:
         """Go through the whole maps of all scans, and what their sidecars say."""
-        for path in sorted((self.folder / "maps").glob("*/*_statmap.json")):
-            sidecar, image = read_json(path) or {}, path.with_suffix(".nii.gz")
-            if {"Provenance", "Method", "Subject", "request"} <= {*sidecar} and image.is_file():
-                yield image, sidecar
+        for name in self.list_sidecars():
+            sidecar, image = self.read_json(name), name.removesuffix(".json") + ".nii.gz"
+            if {"Provenance", "Method", "Subject", "request"} <= {*sidecar} and self.holds(image):
+                yield self.folder / image, sidecar
 
     def sidecars(self, subject: str) -> Iterator[tuple[Path, dict[str, Any]]]:
         """Go through the sidecars of the whole maps of a scan: each one's path and content."""
         name = MapName(subject, "", "")
-        for start in dict.fromkeys((name.start(), name.start(other_scan=True))):
-            for path in sorted((self.folder / start).parent.glob("*_statmap.json")):
-                sidecar = read_json(path) or {}
+        starts = (name.start(), name.start(other_scan=True))
+        for who in dict.fromkeys(start.split("/")[1] for start in starts):
+            for place in self.list_sidecars(who):
+                sidecar = self.read_json(place)
                 if sidecar.get("Subject") == subject and "Provenance" in sidecar:
-                    yield path, sidecar
-
-    def write_group_map(
-        self, map_: GroupMap, label: str, network: str = "", rule: str = ""
-    ) -> Path:
-        """Write a statistic over subjects, and its sidecar.
-
-        Parameters
-        ----------
-        map_ : GroupMap
-        label : str
-            Label of the method.
-        network : str
-            Whose maps it sums up, in a study that may hold several networks'.
-        rule : str
-            How the target of each scan was chosen: ``"predicted"``, ``"own"``, or a class. Where
-            the plain name is that of another network or rule, the name tells both.
-
-        Returns
-        -------
-        pathlib.Path
-            Of the NIfTI file.
-        """
-        own = {"Method": map_.method, "Target": map_.target, "Network": network, "Rule": rule}
-        plain_name = f"desc-{described('', label, map_.target)}_stat-{map_.statistic}"
-        told = f"model-{spelled(network)}_target-{spelled(rule)}_" * bool(network or rule)
-        names = [plain_name, f"{told}{plain_name}", f"{told}x{mark(map_.target)}_{plain_name}"]
-        free = (n for n in names if not self._holds_another(f"group/{n}", own))
-        path = self.folder / f"group/{next(free, names[-1])}_statmap.nii.gz"
-        return write_map(path, map_.values, map_.grid, {**map_.sidecar(label), **own})
-
-    def write_statistic(
-        self, start: str, map_: GroupMap, label: str, extra: Mapping[str, Any]
-    ) -> Path:
-        """Write one statistic of a test, and its sidecar.
-
-        Parameters
-        ----------
-        start : str
-            Path in the study that the maps of the test share, without ``_stat-``.
-        map_ : GroupMap
-        label : str
-            Label of the method.
-        extra : mapping
-            What the sidecar says beside what it says of every group map.
-
-        Returns
-        -------
-        pathlib.Path
-            Of the NIfTI file.
-        """
-        path = self.folder / f"{start}_stat-{map_.statistic}_statmap.nii.gz"
-        return write_map(path, map_.values, map_.grid, {**map_.sidecar(label), **extra})
-
-
-def _read_values(path: Path) -> NDArray[np.float32] | None:
-    import nibabel
-
-    try:
-        return np.asarray(nibabel.nifti1.load(path).dataobj, dtype=np.float32)
-    except Exception:
-        # nibabel fails in a dozen ways on an empty or a damaged file; here they are one.
-        return None
+                    yield self.folder / place, sidecar
 
 
 def _answers(sidecar: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:

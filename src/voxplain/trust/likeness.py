@@ -45,6 +45,8 @@ def say_likeness(
     """
     if not np.ptp(map_):
         return "constant"
+    if map_.shape != right.shape:
+        return "with axes swapped" if _axes_swapped(map_, right) else "of another shape"
     if correlation(map_, right) < -_ALIKE:
         return "of the opposite sign"
     magnitude = bool((map_ >= 0).all()) and not bool((right >= 0).all())
@@ -53,10 +55,8 @@ def say_likeness(
     for axis, sides in enumerate(_AXES):
         if correlation(np.flip(map_, axis), right) > _ALIKE:
             return f"with {sides} swapped"
-    for order in permutations(range(3)):
-        turned = np.transpose(map_, order)
-        if turned.shape == right.shape and correlation(turned, right) > _ALIKE:
-            return "with axes swapped"
+    if _axes_swapped(map_, right):
+        return "with axes swapped"
     steps = _shift(map_, right)
     if any(steps) and correlation(np.roll(map_, steps, (0, 1, 2)), right) > _ALIKE:
         told = ", ".join(str(-step) for step in steps)
@@ -65,6 +65,11 @@ def say_likeness(
         if abs(correlation(map_, other)) > _ALIKE:
             return words
     return ""
+
+
+def _axes_swapped(map_: NDArray[np.float32], right: NDArray[np.float32]) -> bool:
+    turned = (np.transpose(map_, order) for order in permutations(range(map_.ndim)))
+    return any(one.shape == right.shape and correlation(one, right) > _ALIKE for one in turned)
 
 
 def _shift(map_: NDArray[np.float32], right: NDArray[np.float32]) -> tuple[int, int, int]:

@@ -64,11 +64,6 @@ class PatternMap:
         self._square = np.zeros(())
         self._product = np.zeros(())
 
-    @property
-    def count(self) -> int:
-        """Scans fed so far."""
-        return self._count
-
     def add(self, values: ArrayLike, logit: float) -> None:
         """Take in one scan, or the means of its regions.
 

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from voxplain.attribution.examine.shapes import on_shapes
+from voxplain.attribution.examine.shapes import Watching, on_shapes
 from voxplain.attribution.network.insides import only_its_own
 from voxplain.attribution.network.probe import probe
-from voxplain.errors import VoxplainError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -134,9 +132,8 @@ def trace(model: nn.Module, x: torch.Tensor) -> Trace:
         run = _output_of(p, x)
         try:
             return _watch(model, run, _Operations())
-        except VoxplainError:
-            raise
         except Exception:
+            # Whatever fails in the network itself fails once more.
             return _watch(model, run, None)
 
 
@@ -153,11 +150,11 @@ def _output_of(p: Probe, x: torch.Tensor) -> Callable[[], object]:
     return run
 
 
-class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Operations(Watching):  # type: ignore[no-untyped-call]
     """Count which operations take which tensor, also those that no module runs."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.uses: dict[_Key, int] = {}
         self.draws = False
         self._made_by: dict[_Key, tuple[str, _Key | None]] = {}

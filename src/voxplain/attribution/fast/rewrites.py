@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import nn
@@ -74,10 +74,9 @@ def fold_batch_norm(model: nn.Module, calls: Trace, keep_class: bool = True) -> 
     """
     pairs = list(foldable_pairs(model, calls))
     for first, second in pairs:
-        conv, norm = model.get_submodule(first), model.get_submodule(second)
-        if isinstance(conv, nn.Conv3d) and isinstance(norm, nn.BatchNorm3d):
-            _fold(conv, norm)
-            _replace(model, second, _passing(norm) if keep_class else nn.Identity())
+        norm = cast("nn.BatchNorm3d", model.get_submodule(second))
+        _fold(cast("nn.Conv3d", model.get_submodule(first)), norm)
+        _replace(model, second, _passing(norm) if keep_class else nn.Identity())
     return [second for _, second in pairs]
 
 
@@ -259,13 +258,11 @@ def _plain_batch_norm(module: nn.Module) -> bool:
 
 @torch.no_grad()
 def _fold(conv: nn.Conv3d, norm: nn.BatchNorm3d) -> None:
-    if norm.running_mean is None or norm.running_var is None:
-        return
     weight, bias = fuse_conv_bn_weights(
         _double(conv.weight),
         None if conv.bias is None else _double(conv.bias),
-        _double(norm.running_mean),
-        _double(norm.running_var),
+        _double(cast("torch.Tensor", norm.running_mean)),
+        _double(cast("torch.Tensor", norm.running_var)),
         norm.eps,
         None if norm.weight is None else _double(norm.weight),
         None if norm.bias is None else _double(norm.bias),

@@ -99,7 +99,7 @@ class Rectifiers(TorchFunctionMode):
         self.rule = rule
         self.relus = 0
         self.others = 0
-        self._token: Token[Rectifiers | None] | None = None
+        self._token: Token[Rectifiers | None]
 
     def reached(self) -> None:
         """Count one ReLU whose gradient follows the rule."""
@@ -112,8 +112,7 @@ class Rectifiers(TorchFunctionMode):
 
     def __exit__(self, *error: Any) -> None:
         super().__exit__(*error)  # type: ignore[no-untyped-call]
-        if self._token is not None:
-            _active.reset(self._token)
+        _active.reset(self._token)
 
     def __torch_function__(
         self,

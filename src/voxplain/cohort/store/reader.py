@@ -1,4 +1,4 @@
-"""A cohort on disk, ready for a network: all volumes in one array that is mapped, not loaded."""
+"""A cohort on disk, ready for a network: all volumes in one array, each read when asked for."""
 
 from __future__ import annotations
 
@@ -71,8 +71,19 @@ def open_store(folder: str | PathLike[str]) -> Cohort:
             f"{images.shape[0]} volumes and its record {len(rows)}; make it again."
         )
 
+    start, count = images.offset, int(np.prod(grid.shape))
+    kind, path = images.dtype, folder / IMAGES
+    del images
+
     def load(index: int) -> NDArray[np.float32]:
-        return np.array(images[rows[index]])
+        # Pages of a mapped array would count as memory of the process, one volume after the other.
+        offset = start + rows[index] * count * kind.itemsize
+        try:
+            return np.fromfile(path, kind, count, offset=offset).reshape(grid.shape)
+        except (OSError, ValueError) as error:
+            raise StudyError(
+                f"{path} went or was cut short; put it back, or make the cohort again."
+            ) from error
 
     return Cohort(given_table(table), tuple(content["class_names"]), grid, load)
 

@@ -258,11 +258,8 @@ def write_row(path: Path, index: int, values: NDArray[np.float32]) -> int:
     content = np.ascontiguousarray(values, dtype=np.float32).tobytes()
     try:
         with path.open("r+b") as file:
-            version = np.lib.format.read_magic(file)
-            reader = np.lib.format.read_array_header_1_0
-            if version != (1, 0):
-                reader = np.lib.format.read_array_header_2_0
-            reader(file)
+            np.lib.format.read_magic(file)
+            np.lib.format.read_array_header_1_0(file)
             file.seek(file.tell() + index * len(content))
             file.write(content)
             file.flush()

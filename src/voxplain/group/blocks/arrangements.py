@@ -137,11 +137,12 @@ class Arrangements:
         return out
 
     def _apply(self, columns: NDArray[np.float64], drawn: NDArray[np.int64]) -> NDArray[np.float32]:
-        if self.design.flips:
-            moved = drawn[:, None, :] * columns.T[None].astype(np.float32)
-            return np.ascontiguousarray(moved, dtype=np.float32)
-        values = columns.astype(np.float32)[drawn]
-        return np.ascontiguousarray(values.transpose(0, 2, 1))
+        out = np.empty((len(drawn), columns.shape[1], len(columns)), dtype=np.float32)
+        values = columns.astype(np.float32)
+        # One at a time: all together are several times as large as what comes out.
+        for one, order in zip(out, drawn, strict=True):
+            one[:] = order * values.T if self.design.flips else values[order].T
+        return out
 
     def _colour(self, sign: float) -> _Colour:
         return _Colour(np.round(sign * self.design.regressor, _DIGITS) + 0.0)

@@ -165,10 +165,5 @@ def _category(
             f"{name} {single[0]!r} has one scan, {who}{more}: a level needs two or more; leave the "
             "scan out, or join levels."
         )
-    if len(levels) > len(words) / 2:
-        raise InputError(
-            f"Column {name!r} has {len(levels)} levels for {len(words)} scans; leave it out, or "
-            "join levels."
-        )
     columns = np.stack([found == level for level in levels[1:]], axis=1).astype(np.float64)
     return Term(name, columns, tuple(levels))

@@ -18,7 +18,7 @@ from voxplain.group.permutation.discoveries import (
     permuted_discoveries,
     smallest_ratio,
 )
-from voxplain.group.permutation.residuals import Residuals
+from voxplain.group.permutation.residuals import Allocate, Residuals, in_memory
 from voxplain.group.permutation.spatial import Cluster, Space, find_clusters
 from voxplain.group.permutation.voxels import TIES, NullOfVoxels, fitted, null_maxima, t_of
 from voxplain.progress import Progress, Silent, adding
@@ -125,6 +125,7 @@ def permutation_test(
     options: TestOptions | None = None,
     progress: Progress | None = None,
     null_of_voxels: NullOfVoxels = null_maxima,
+    allocate: Allocate = in_memory,
 ) -> Inference:
     """Test maps against a design, of both directions, with family-wise p of the maximum statistic.
 
@@ -138,6 +139,8 @@ def permutation_test(
     progress : Progress, optional
     null_of_voxels : NullOfVoxels
         What finds the null of single voxels; a GPU's may stand in.
+    allocate : callable
+        See `voxplain.group.permutation.residuals.Residuals.of`.
 
     Returns
     -------
@@ -155,7 +158,7 @@ def permutation_test(
             f"The maps have {maps.shape[1:]} voxels, the mask {int(mask.sum())}; give a column "
             "per voxel of the mask."
         )
-    residuals = Residuals.of(maps, arrangements.design)
+    residuals = Residuals.of(maps, arrangements.design, allocate)
     rows, complete = arrangements.rows(options.permutations, options.seed)
     with progress.step("Single voxels", maps.shape[1]) as advance:
         maxima, surpassed = null_of_voxels(residuals, rows, options.threads, adding(advance))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +11,19 @@ from numpy.typing import NDArray
 from voxplain.errors import InputError
 from voxplain.group.design import Design
 
-__all__ = ["Residuals"]
+__all__ = ["Allocate", "Residuals", "in_memory"]
 
 _PIECE = 2048
+_SCANS = 4096
+"""Of more scans, pieces have fewer voxels."""
 _NO_SPREAD = 1e-10
+
+Allocate = Callable[[tuple[int, int]], NDArray[np.float32]]
+
+
+def in_memory(shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Give an array of zeros in memory."""
+    return np.zeros(shape, dtype=np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +45,9 @@ class Residuals:
     df: int
 
     @classmethod
-    def of(cls, maps: NDArray[np.float32], design: Design) -> Residuals:
+    def of(
+        cls, maps: NDArray[np.float32], design: Design, allocate: Allocate = in_memory
+    ) -> Residuals:
         """Take the nuisance out of maps.
 
         Parameters
@@ -43,6 +55,8 @@ class Residuals:
         maps : array (N, V), float32
             A row per scan.
         design : Design
+        allocate : callable
+            Gives an array of zeros of a shape, float32; those of many maps lie on a disk.
 
         Returns
         -------
@@ -61,8 +75,9 @@ class Residuals:
             )
         pieces, correlations = [], []
         below = above = False
-        for start in range(0, maps.shape[1], _PIECE):
-            part = np.asarray(maps[:, start : start + _PIECE])
+        width = min(_PIECE, max(_PIECE * _SCANS // max(len(maps), 1), 1))
+        for start in range(0, maps.shape[1], width):
+            part = np.asarray(maps[:, start : start + width])
             if not np.isfinite(part).all():
                 scan = int(np.flatnonzero(~np.isfinite(part).all(axis=1))[0])
                 raise InputError(
@@ -75,7 +90,8 @@ class Residuals:
             varies = length > _NO_SPREAD * np.maximum(whole, np.finfo(np.float64).tiny)
             left = np.where(varies, left / np.where(varies, length, 1.0), 0.0)
             correlations.append(design.regressor @ left)
-            pieces.append(np.ascontiguousarray(left.T, dtype=np.float32))
+            pieces.append(allocate((part.shape[1], len(maps))))
+            pieces[-1][:] = left.T
         if design.flips and not (below and above):
             raise InputError(
                 "Maps whose values are all of one sign, as absolute values, those after a ReLU and "
@@ -94,4 +110,4 @@ class Residuals:
     @property
     def starts(self) -> list[int]:
         """Where each piece begins."""
-        return [_PIECE * i for i in range(len(self.pieces))]
+        return [len(self.pieces[0]) * i for i in range(len(self.pieces))]

@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from voxplain.maps import AttributionMap
 from voxplain.pipeline.truth import OwnTruths, Truth
 from voxplain.progress import Progress
 from voxplain.results.judgement import Judgements
+from voxplain.study import Study
 from voxplain.trust import SubjectMaps, TMap, judge
 from voxplain.volume import Cohort
 
@@ -23,7 +23,7 @@ _FEWEST = 2
 
 
 class MadeMap(NamedTuple):
-    """A map on disk.
+    """A map of the study, in a file of its own or in a store.
 
     Parameters
     ----------
@@ -44,8 +44,7 @@ class StudyJudge:
 
     Parameters
     ----------
-    folder : path
-        Of the study.
+    study : Study
     cohort : Cohort
     truth : Truth
     fold_of : sequence of int
@@ -54,10 +53,11 @@ class StudyJudge:
     """
 
     def __init__(
-        self, folder: Path, cohort: Cohort, truth: Truth, fold_of: Sequence[int], seed: int
+        self, study: Study, cohort: Cohort, truth: Truth, fold_of: Sequence[int], seed: int
     ) -> None:
+        self.study = study
         self.cohort, self.truth, self.fold_of, self.seed = cohort, truth, fold_of, seed
-        self.own = OwnTruths(folder, cohort, truth)
+        self.own = OwnTruths(study.folder, cohort, truth)
         self._trained: dict[int, NDArray[np.float32] | None] = {}
         self.people = cohort.participants["participant_id"].astype(str).tolist()
 
@@ -101,7 +101,7 @@ class StudyJudge:
         image = self.cohort.load(made.row)
         t_map = self._t_map_of_training(made.fold)
         return SubjectMaps(
-            {str(made.fold): AttributionMap.load(made.path).values},
+            {str(made.fold): self.study.load_map(made.path).values},
             image,
             self.own.of(made.row, image),
             {} if t_map is None else {"t-map-train": t_map},

@@ -15,6 +15,7 @@ from voxplain.errors import InputError, unknown_name
 from voxplain.images.orientation import require_orientation
 from voxplain.pipeline.explain.regions import require_regions
 from voxplain.pipeline.regions.placing import require_atlases
+from voxplain.study import SCANS_OF_A_STORE
 
 __all__ = ["ScanOptions"]
 
@@ -67,6 +68,9 @@ class ScanOptions:
     atlases : tuple of str
         By whose regions maps are summed up, of a study mean maps. ``"own"`` stands for each scan's
         own segmentation.
+    maps : {"nifti", "store"}, optional
+        How the maps of a study are written: each as a file of its own, or many in one; by default
+        the latter from 200 scans on.
     latex, move_atlas : bool
         Whether tables are written for LaTeX too, and atlases moved to where they fit best.
     """
@@ -97,6 +101,7 @@ class ScanOptions:
     atlases: tuple[str, ...] = ()
     latex: bool = False
     move_atlas: bool = False
+    maps: str | None = None
 
     def __post_init__(self) -> None:
         if self.grid is None:
@@ -116,6 +121,8 @@ class ScanOptions:
             )
         if self.sample is not None and self.sample < 1:
             raise InputError(f"--sample must be 1 or more scans; {self.sample} was given.")
+        if self.maps not in (None, "nifti", "store"):
+            raise InputError(f"--maps must be nifti or store; {self.maps!r} was given.")
         if self.classes is not None and self.classes < 1:
             raise InputError(f"--classes must be 1 or more; {self.classes} was given.")
         self._settle_task()
@@ -125,6 +132,10 @@ class ScanOptions:
                 METHODS[name].require_known(options)
                 require_regions(options.pop("regions"))
             make_method(name, options)
+
+    def stored(self, scans: int) -> bool:
+        """Tell whether the maps of a study of so many scans lie in stores."""
+        return self.maps == "store" if self.maps else scans >= SCANS_OF_A_STORE
 
     def _settle_task(self) -> None:
         if self.task not in ("auto", "classification", "regression"):

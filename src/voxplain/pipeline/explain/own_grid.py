@@ -32,7 +32,7 @@ class OwnGrids:
         self.origins = read_origins(study.folder / "cohort")
         self.count = 0
 
-    def write(self, row: int, map_: AttributionMap, path: Path) -> None:
+    def write(self, row: int, map_: AttributionMap, path: Path) -> bool:
         """Write a map on the grid of its scan, where it is not there already.
 
         Parameters
@@ -43,17 +43,22 @@ class OwnGrids:
             On the study's grid.
         path : path
             Where that lies.
+
+        Returns
+        -------
+        bool
+            Whether it was written.
         """
         self.count += 1
-        told = self.study.read_json(
-            path.relative_to(self.study.folder).with_suffix("").with_suffix(".json").as_posix()
-        )
+        name = path.relative_to(self.study.folder).as_posix().removesuffix(".nii.gz")
+        told = self.study.read_json(f"{name}.json")
         origin = self.origins[row]
         asked = {"of": told["request"], **origin.to_dict()}
         place = self.study.own_grid_place(path)
         there = self.study.find_json(f"{place}_statmap.json", asked)
         if there and self.study.find_file(f"{place}_statmap.nii.gz"):
-            return
+            return False
         carried = origin.prepared(self.cohort[row]).to_scan(map_)
         label = METHODS[map_.method].info.label
         self.study.write_on_own_grid(carried, place, label, asked, told["Network"])
+        return True

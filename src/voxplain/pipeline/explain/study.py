@@ -76,6 +76,7 @@ def explain_study(options: ScanOptions, progress: Progress) -> StudyExplained:
         for number, fold in enumerate(folds, start=1):
             # One network is held at a time.
             means.take_fold(number, fold, progress)
+        study.tidy_maps()
         groups = means.write(rule, regions, progress)
         if means.own_grids:
             count = means.own_grids.count
@@ -98,6 +99,7 @@ def explain_study(options: ScanOptions, progress: Progress) -> StudyExplained:
                 "atlas": list(options.atlases),
                 "move_atlas": options.move_atlas,
                 "latex": options.latex,
+                **({"maps": options.maps} if options.maps else {}),
                 "grid": options.grid,
                 "precision": options.precision,
             },
@@ -168,6 +170,7 @@ class StudyMeans:
                     wanted=wanted[name],
                     known=run.known(number),
                     between=run.after_batch,
+                    stored=options.stored(len(self.cohort)),
                 )
                 writer.write(partial(self._add, name, number, fold.rows))
 
@@ -194,7 +197,7 @@ class StudyMeans:
         background = self.cohort.mean(np.arange(len(self.cohort)))
         truth = read_truth(self.study.folder)
         judge = truth and StudyJudge(
-            self.study.folder, self.cohort, truth, self.fold_of, self.options.seed
+            self.study, self.cohort, truth, self.fold_of, self.options.seed
         )
         groups: dict[str, list[dict[str, Any]]] = {}
         for method, by_target in self.found.items():

@@ -13,7 +13,7 @@ from voxplain.cohort.atlases import OWN
 from voxplain.cohort.store.origins import read_origins
 from voxplain.errors import remarks
 from voxplain.group import RegionsOverSubjects
-from voxplain.maps import AttributionMap, RegionTable
+from voxplain.maps import RegionTable
 from voxplain.pipeline.brain import brain_of
 from voxplain.pipeline.explain.judging import MadeMap
 from voxplain.pipeline.regions.own import OwnRegions
@@ -89,7 +89,7 @@ class StudyRegions:
         }
         own: dict[int, RegionTable] = {}
         for one in maps:
-            values = AttributionMap.load(one.path).values
+            values = self.study.load_map(one.path).values
             for name in {"all", classes[one.row]} & sums.keys():
                 sums[name].add(values, people[one.row])
             if self.own and (table := self.own.table(one.row, values, str(told["target"]))):

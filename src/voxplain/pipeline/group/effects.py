@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["effect_table"]
 
+_MANY, _FEW = 1024, 256
+
 
 def effect_table(
     values: NDArray[np.float32],
@@ -49,8 +51,19 @@ def effect_table(
     import pandas as pd
 
     sets = list(_sets(found, places))
+    # Of many maps that lie on disk, a few are in memory at a time.
+    step = len(values) if len(values) <= _MANY else _FEW
     means = np.stack(
-        [values[:, voxels].mean(axis=1, dtype=np.float64) for *_, voxels, _ in sets], 1
+        [
+            np.concatenate(
+                [
+                    values[start : start + step, voxels].mean(axis=1, dtype=np.float64)
+                    for start in range(0, len(values), step)
+                ]
+            )
+            for *_, voxels, _ in sets
+        ],
+        1,
     )
     rows = []
     for (kind, name, voxels, atlas), one in zip(

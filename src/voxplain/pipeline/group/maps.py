@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from voxplain.errors import InputError
 from voxplain.grid import Grid
+from voxplain.group.permutation.residuals import Allocate, in_memory
 from voxplain.maps import AttributionMap
 from voxplain.nets import file_sha256
 from voxplain.pipeline.group.carrying import carried, transform_of
@@ -24,6 +25,9 @@ from voxplain.volume import Cohort, smooth
 
 __all__ = ["Catalogue", "MapsOfScans", "Scans", "catalogue"]
 
+_IN_MEMORY = 1 << 27
+"""Bytes of an array that is held in memory; what is larger lies on the disk of the study."""
+
 
 @dataclass(frozen=True, eq=False)
 class MapsOfScans:
@@ -31,6 +35,8 @@ class MapsOfScans:
 
     Parameters
     ----------
+    study : Study
+        That holds them.
     method, label, target : str
     paths : tuple of path
         In the order of the scans.
@@ -45,6 +51,7 @@ class MapsOfScans:
         given.
     """
 
+    study: Study
     method: str
     label: str
     target: str
@@ -68,10 +75,16 @@ class MapsOfScans:
     def each(self) -> Iterator[AttributionMap]:
         """Read one map after the other, on the grid of the study."""
         for path in self.paths:
-            one = AttributionMap.load(path)
+            one = self.study.load_map(path)
             if one.subject in self.ways:
                 one = carried(one, self.grid, self.ways[one.subject])
             yield one
+
+    def allocate(self, rows: int, mask: NDArray[np.bool_]) -> Allocate:
+        """Tell what holds so many rows of the voxels of a mask: memory, or the study's disk."""
+        if 4 * rows * int(mask.sum()) > _IN_MEMORY:
+            return self.study.scratch
+        return in_memory
 
     def array(
         self,
@@ -83,7 +96,7 @@ class MapsOfScans:
         """Read all, smoothed, inside a mask, or the means of some: array (N, V), float32."""
         units = units or [[row] for row in range(len(self.paths))]
         unit_of = {row: unit for unit, rows in enumerate(units) for row in rows}
-        out = np.zeros((len(units), int(mask.sum())), dtype=np.float32)
+        out = self.allocate(len(units), mask)((len(units), int(mask.sum())))
         with progress.step(f"Maps of {self.label}", len(self.paths)) as advance:
             for row, one in enumerate(self.each()):
                 share = np.float32(len(units[unit_of[row]]))
@@ -124,14 +137,16 @@ class Catalogue:
 
     Parameters
     ----------
+    study : Study
     network : str
     entries : list of dict
-        Scan by scan, from (method, target) to path and sidecar.
+        Scan by scan, from (method, target) to the path of the sidecar.
     subjects : list of str
     """
 
+    study: Study
     network: str
-    entries: list[dict[tuple[str, str], tuple[Path, dict[str, Any]]]]
+    entries: list[dict[tuple[str, str], Path]]
     subjects: list[str]
 
     @property
@@ -142,7 +157,10 @@ class Catalogue:
     def rows(self, rows: Sequence[int]) -> Catalogue:
         """Return what there is of some scans."""
         return Catalogue(
-            self.network, [self.entries[i] for i in rows], [self.subjects[i] for i in rows]
+            self.study,
+            self.network,
+            [self.entries[i] for i in rows],
+            [self.subjects[i] for i in rows],
         )
 
     def of(
@@ -195,9 +213,12 @@ class Catalogue:
 
     def _gathered(self, method: str, target: str, grid: Grid, transform: str | None) -> MapsOfScans:
         held = [one[method, target] for one in self.entries]
-        first = held[0][1]
+        first = self._told(held[0])
         ways: dict[str, Path | None] = {}
-        for subject, (_, sidecar) in zip(self.subjects, held, strict=True):
+        digest = hashlib.sha256()
+        # Sidecars are read one at a time: of ten thousand scans they fill the memory.
+        for number, (subject, path) in enumerate(zip(self.subjects, held, strict=True)):
+            sidecar = self._told(path)
             if sidecar["Units"] != first["Units"]:
                 raise InputError(
                     f"The maps of {method} have several units, {first['Units']!r} and "
@@ -210,17 +231,23 @@ class Catalogue:
                 )
             if not Grid.from_dict(sidecar["Grid"]).same_as(grid):
                 ways[subject] = transform_of(transform, subject) if transform else None
+            told = json.dumps([path.name, sidecar.get("request")], sort_keys=True)
+            digest.update(f"{', ' if number else '['}{told}".encode())
         if transform and not ways:
             raise InputError(
                 f"All maps of {method} lie on the study's grid; leave --transform out."
             )
-        told = [[path.name, one.get("request")] for path, one in held]
-        moved = [[subject, way and file_sha256(way)] for subject, way in ways.items()]
-        text = json.dumps(told + moved, sort_keys=True)
+        for subject, way in ways.items():
+            digest.update(f", {json.dumps([subject, way and file_sha256(way)])}".encode())
+        digest.update(b"]")
         label = first["Description"].partition(" for ")[0]
-        paths = tuple(path.with_suffix(".nii.gz") for path, _ in held)
-        sha256 = hashlib.sha256(text.encode()).hexdigest()
-        return MapsOfScans(method, label, target, paths, grid, sha256, first, ways)
+        paths = tuple(path.with_suffix(".nii.gz") for path in held)
+        return MapsOfScans(
+            self.study, method, label, target, paths, grid, digest.hexdigest(), first, ways
+        )
+
+    def _told(self, path: Path) -> dict[str, Any]:
+        return self.study.read_json(path.relative_to(self.study.folder).as_posix())
 
 
 def _options(sidecar: Mapping[str, Any]) -> str:
@@ -235,8 +262,15 @@ def catalogue(study: Study, subjects: Sequence[str], network: str | None) -> Cat
     InputError
         If there is none, or there are those of several networks and none was chosen.
     """
-    found = [list(study.sidecars(subject)) for subject in subjects]
-    networks = sorted({one.get("Network", "") for scan in found for _, one in scan})
+    study.require_whole_maps()
+    found = [
+        [
+            (path, one.get("Network", ""), (one["Method"], one["Target"]))
+            for path, one in study.sidecars(subject)
+        ]
+        for subject in subjects
+    ]
+    networks = sorted({whose for scan in found for _, whose, _ in scan})
     if not networks or (network is not None and network not in networks):
         whose = f" of {network}" * bool(network)
         raise InputError(
@@ -249,12 +283,5 @@ def catalogue(study: Study, subjects: Sequence[str], network: str | None) -> Cat
             "--network."
         )
     chosen = network or networks[0]
-    entries = [
-        {
-            (one["Method"], one["Target"]): (path, one)
-            for path, one in scan
-            if one.get("Network", "") == chosen
-        }
-        for scan in found
-    ]
-    return Catalogue(chosen, entries, list(subjects))
+    entries = [{what: path for path, whose, what in scan if whose == chosen} for scan in found]
+    return Catalogue(study, chosen, entries, list(subjects))

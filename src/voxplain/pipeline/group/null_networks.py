@@ -28,7 +28,7 @@ from voxplain.pipeline.streams import Some
 from voxplain.pipeline.writing import MapWriter
 from voxplain.progress import Progress, Silent, adding
 from voxplain.report.words.numbers import duration
-from voxplain.study import Study
+from voxplain.study import SCANS_OF_A_STORE, Study
 from voxplain.volume import Cohort
 
 __all__ = ["explained_by_null_networks"]
@@ -119,7 +119,17 @@ def explained_by_null_networks(
                     network,
                 )
                 some, made = Some(cohort, rows), one.load(fold, number)
-                MapWriter(one.study, made, some, question, shared, Silent()).write(take)
+                writer = MapWriter(
+                    one.study,
+                    made,
+                    some,
+                    question,
+                    shared,
+                    Silent(),
+                    stored=len(cohort) >= SCANS_OF_A_STORE,
+                )
+                writer.write(take)
+            one.study.tidy_maps()
     return tuple(one.study.folder for one in found)
 
 

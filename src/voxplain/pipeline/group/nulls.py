@@ -82,7 +82,7 @@ def against_studies(
         if theirs.ways:
             raise InputError(f"The maps of {folder} lie on another grid than the study's.")
         values = theirs.array(mask, fwhm, progress, scans.units)
-        t = Residuals.of(values, design).t.astype(np.float32)
+        t = Residuals.of(values, design, theirs.allocate(len(values), mask)).t.astype(np.float32)
         size, mass = space.largest(t, found.threshold)
         largest = {"voxel": float(np.abs(t).max()), "size": size, "mass": mass}
         if "tfce" in null:

@@ -112,7 +112,13 @@ class Setting:
             folders = dict.fromkeys(made, scans.network)
         values = maps.array(mask, options.fwhm, self.progress, scans.units)
         found = permutation_test(
-            values, self.ways, mask, options.test, self.progress, null_on(options.device)
+            values,
+            self.ways,
+            mask,
+            options.test,
+            self.progress,
+            null_on(options.device),
+            maps.allocate(len(values), mask),
         )
         if folders:
             found = against_studies(

@@ -7,17 +7,16 @@ import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from voxplain.images.reading import read_image
-from voxplain.maps import AttributionMap
 from voxplain.pipeline.report.scans import Profiles, read_profiles
 from voxplain.pipeline.report.scenery import Place
 from voxplain.progress import Progress
-from voxplain.report.html.viewer import ShownMap, packed_maps
+from voxplain.report.html.viewer import SINGLE, ShownMap, packed_maps
 from voxplain.report.words.maps import shown_label
 from voxplain.results.regions import Peak
 from voxplain.results.study import GroupTest, MeanMap
@@ -37,6 +36,14 @@ _STATISTICS: Final = {
     "pTfce": ("corrected p, TFCE", True),
 }
 _THREADS = 2
+
+
+class _Single(NamedTuple):
+    """A map of a scan: its path, and the registry name and target that its sidecar tells."""
+
+    path: Path
+    method: str
+    target: str
 
 
 class StudyMaps:
@@ -67,10 +74,11 @@ class StudyMaps:
         self.means = [one for one in means if self._fits(one.file)]
         self.values = {one.file: self._read(one.file) for one in self.means}
         self.progress = progress
-        self.single: dict[str, list[tuple[Path, dict[str, Any]]]] = {}
+        study.require_whole_maps()
+        self.single: dict[str, list[_Single]] = {}
         for subject in cohort.subjects:
             held = [
-                (path.with_suffix(".nii.gz"), told)
+                _Single(path.with_suffix(".nii.gz"), told["Method"], told["Target"])
                 for path, told in study.sidecars(subject)
                 if told.get("Network", "") in (network, "")
             ]
@@ -92,9 +100,9 @@ class StudyMaps:
     def options_of(self, method: str) -> Mapping[str, Any]:
         """Tell with which options the maps of a method were made."""
         for held in self.single.values():
-            for _, told in held:
-                if told["Method"] == method:
-                    options: Mapping[str, Any] = told["Provenance"]["options"]
+            for one in held:
+                if one.method == method:
+                    options: Mapping[str, Any] = self._told(one)["Provenance"]["options"]
                     return options
         return {}
 
@@ -144,17 +152,21 @@ class StudyMaps:
             for one, paths in wanted:
                 if len(paths) == one.scans:
                     found[self.label(one), one.target] = read_profiles(
-                        paths, self.values[one.file], self.place, step
+                        self.study, paths, self.values[one.file], self.place, step
                     )
         return found
 
     def _paths(self, one: MeanMap) -> list[tuple[str, Path]]:
         return [
-            (scan, path)
+            (scan, single.path)
             for scan, held in self.single.items()
-            for path, told in held
-            if (told["Method"], told["Target"]) == (one.method, one.target)
+            for single in held
+            if (single.method, single.target) == (one.method, one.target)
         ]
+
+    def _told(self, one: _Single) -> dict[str, Any]:
+        name = one.path.relative_to(self.study.folder).as_posix()
+        return self.study.read_json(name.removesuffix(".nii.gz") + ".json")
 
     def participants(self, one: MeanMap) -> int:
         """Count the participants whose maps a mean map is of."""
@@ -166,11 +178,11 @@ class StudyMaps:
         """Gather the maps of a scan for the viewer."""
         labels = {one.method: self.label(one) for one in self.means}
         out = []
-        for path, told in self.single.get(scan, ()):
-            if told["Method"] in labels:
-                one = AttributionMap.load(path)
+        for single in self.single.get(scan, ()):
+            if single.method in labels:
+                one = self.study.load_map(single.path)
                 out.append(
-                    ShownMap(labels[one.method], one.target, "mean", one.values, one.unit, scan)
+                    ShownMap(labels[one.method], one.target, SINGLE, one.values, one.unit, scan)
                 )
         return out
 
@@ -212,6 +224,6 @@ class StudyMaps:
         if self.beside is not self.study:
             # A hash of the scan's own label would give it away.
             return f"{FOLDER}/{scan}.js"
-        held = [(path.name, told.get("request")) for path, told in self.single[scan]]
-        told = json.dumps([scan, held], sort_keys=True)
+        held = [(one.path.name, self._told(one).get("request")) for one in self.single[scan]]
+        told = json.dumps([scan, held, SINGLE], sort_keys=True)
         return f"{FOLDER}/{hashlib.sha256(told.encode()).hexdigest()[:16]}.js"

@@ -60,13 +60,14 @@ def draw_pictures(
     printed: dict[str, figures.Printed] = {}
     with progress.step("Figures", len(makers)) as advance:
         for done, (name, make) in enumerate(makers.items(), start=1):
+            shown = on_page(name, first)
             if print_:
-                with figures.for_print() as made:
+                with figures.for_print(page=shown) as made:
                     png = make()
                 printed[name] = made[-1]
             else:
                 png = make()
-            if on_page(name, first):
+            if shown:
                 brain = name.startswith(("gallery", "mosaic", "surface"))
                 pictures[name] = figures.fewer_colours(png) if brain else png
             advance(done)

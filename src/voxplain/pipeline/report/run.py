@@ -41,6 +41,7 @@ from voxplain.progress import Progress
 from voxplain.report.html.viewer import Scenery, viewer_data
 from voxplain.report.pages.study.page import study_page
 from voxplain.report.pages.study.shown import Shown
+from voxplain.report.words.places import without_folders
 from voxplain.report.words.pseudonyms import Pseudonyms
 from voxplain.results.saved import fit_of, judged_maps_of, reclassify_of, trust_of
 from voxplain.results.study import StudyFound
@@ -150,10 +151,11 @@ def _read(study: Study, options: ReportOptions) -> StudyFound:
     means = part(explain, partial(mean_maps, study), "explain.json") or ()
     if options.network is not None:
         means = tuple(one for one in means if one.network == options.network)
+    beside = str(study.folder.resolve().parent)
     in_summary = "Part {} of summary.json".format
     return StudyFound(
         name=study.folder.resolve().name,
-        path=str(options.study),
+        path=without_folders(str(options.study), beside),
         fit=part(summary.get("fit"), fit_of, in_summary("fit")),
         explain=explain,
         means=means,
@@ -165,6 +167,7 @@ def _read(study: Study, options: ReportOptions) -> StudyFound:
         pages=tuple((title, file) for file, title in PAGES if study.find_file(file)),
         versions=_versions(summary, explain, trust, group),
         remarks=tuple(remarks),
+        beside=beside,
     )
 
 

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from voxplain.maps import AttributionMap
 from voxplain.pipeline.report.scenery import Place
 from voxplain.results.study import ScanFound
+from voxplain.study import Study
 
 __all__ = ["Profiles", "judge_scans", "read_profiles"]
 
@@ -68,6 +68,7 @@ class Profiles:
 
 
 def read_profiles(
+    study: Study,
     paths: Sequence[tuple[str, Path]],
     mean: NDArray[np.float32],
     place: Place,
@@ -77,6 +78,7 @@ def read_profiles(
 
     Parameters
     ----------
+    study : Study
     paths : sequence of (str, path)
         Scan and file.
     mean : array (X, Y, Z)
@@ -91,7 +93,7 @@ def read_profiles(
     out = Profiles([scan for scan, _ in paths], names)
     means, likeness = [], []
     for _, path in paths:
-        values = AttributionMap.load(path).values[inside].astype(np.float64)
+        values = study.load_map(path).values[inside].astype(np.float64)
         if names:
             means.append(np.bincount(rows, weights=values, minlength=len(names) + 1)[1:] / counts)
         others = (total - values) / max(count - 1, 1)

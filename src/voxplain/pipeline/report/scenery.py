@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,10 @@ from voxplain.volume import Cohort
 __all__ = ["Place", "look_around"]
 
 _KEPT, _COVERED, _ON_CORTEX = 0.5, 0.3, 0.9
+_HEAD_ML: Final = 2200.0
+_BRIGHT: Final = 0.3
+"""Of a mean scan's bright end: brains that are blurred by large voxels are smaller above it than
+2200 mL (1,400 to 1,950), heads of IXI larger (2,800 to 3,600)."""
 _PEAKS, _APART_MM = 6, 16.0
 
 
@@ -89,8 +94,8 @@ def look_around(cohort: Cohort, atlas: str, progress: Progress) -> Place:
     cohort : Cohort
         Read once, scan by scan.
     atlas : str
-        Name, or ``none``. One whose regions cover less than a third of the brain is left out, which
-        the remarks say.
+        Name, or ``none``. One whose regions cover less than a third of the brain is left out, and
+        any of whole heads, which the remarks say.
     progress : Progress
     """
     total = np.zeros(cohort.grid.shape)
@@ -103,8 +108,17 @@ def look_around(cohort: Cohort, atlas: str, progress: Progress) -> Place:
             advance(i + 1)
     brain = counts >= _KEPT * len(cohort)
     mean = (total / len(cohort)).astype(np.float32)
+    bright = mean > _BRIGHT * np.percentile(mean[brain], 98) if brain.any() else brain
+    volume_ml = bright.sum() * cohort.grid.voxel_volume / 1000
+    if volume_ml > _HEAD_ML:
+        why = (
+            f"the scans fill {volume_ml:,.0f} mL, like whole heads, which do not tell where the "
+            "brain is; 'voxplain cohort' takes masks, or finds the brain with --skull-strip"
+        )
+        remarks = (f"Regions are not named: {why}.",) if atlas != "none" else ()
+        return Place(cohort.grid, mean, brain, None, None, why, remarks)
     laid: Atlas | None = None
-    remarks: tuple[str, ...] = ()
+    remarks = ()
     if atlas != "none":
         laid = load_atlas(atlas).on(cohort.grid)
         covered = float((laid.labels[brain] > 0).mean()) if brain.any() else 0.0

@@ -49,17 +49,23 @@ class StudyMap:
     fold : int
         Index, in `Case.fits`, of the network that held the scan out.
     path : path
-    sidecar : mapping
+    study : Study
     """
 
     row: int
     fold: int
     path: Path
-    sidecar: Mapping[str, Any]
+    study: Study
+
+    @property
+    def sidecar(self) -> Mapping[str, Any]:
+        """Read what is told of it."""
+        name = self.path.relative_to(self.study.folder).as_posix()
+        return self.study.read_json(name.removesuffix(".nii.gz") + ".json")
 
     def load(self) -> AttributionMap:
         """Read it."""
-        return AttributionMap.load(self.path)
+        return self.study.load_map(self.path)
 
 
 @dataclass(frozen=True, eq=False)

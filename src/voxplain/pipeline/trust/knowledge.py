@@ -35,7 +35,7 @@ def _run(case: Case, plan: Plan, progress: Progress) -> Sequence[Measurement]:
     del plan, progress
     outcome, output, name = case.outcome, case.outputs, main_measure(case)
     label, chance = _MEASURES[name]
-    score = bootstrap(outcome, output, case.groups, seed=case.seed)[name]
+    score = bootstrap(outcome, output, case.groups, seed=case.seed, only=name)[name]
     found: list[Measurement] = []
     figures: dict[str, Any] = {"measure": name, "score": score.value, "chance": chance}
     if not np.isfinite(score.value):
@@ -57,7 +57,7 @@ def _run(case: Case, plan: Plan, progress: Progress) -> Sequence[Measurement]:
     found.append(_beyond(beyond, (score.value, left), alone, (all_names, label)))
     worst = max(alone, key=lambda one: alone[one])
     share = 2 * alone[worst] - 1 if outcome.class_names else alone[worst]
-    words = f"{_capital(worst)} alone foretells the outcome with {label} {alone[worst]:.2f}."
+    words = f"From {worst} alone the outcome is foretold with {label} {alone[worst]:.2f}."
     found.append(
         Measurement(
             "class-confounds", None, float(np.nan_to_num(share)), words, figures={"alone": alone}
@@ -160,6 +160,8 @@ def first_line(case: Case, findings: Sequence[Finding]) -> str:
     if beyond.outcome == "fail":
         names = figures["confounds"] if best == "all of them" else best
         return f"{start}: it reads {names}, and maps explain {names}."
+    if figures["alone"][best] >= figures["without"]:
+        return f"{start}: it knows more than {figures['confounds']}, and maps explain both."
     return f"{start}: it knows more than they do."
 
 

@@ -57,8 +57,8 @@ def _sanity(name: str, asked: Sequence[Asked]) -> Sequence[Measurement]:
     # What the scan makes alike leaves so much to be alike for another reason.
     share = (mean["value"] - mean["chance"]) / (1 - mean["chance"])
     words = (
-        f"Maps of {len(found)} scans correlate by {mean['value']:.2f} with those of the network "
-        f"with random weights, unrelated maps of the same scans by {mean['chance']:.2f}."
+        f"Maps correlate by {mean['value']:.2f} with those of the network with random weights, "
+        f"unrelated maps of the same scans by {mean['chance']:.2f} (scans: {len(found)})."
     )
     return [Measurement("sanity", name, share, words, chance=0.0, figures=mean)]
 
@@ -106,8 +106,8 @@ def _faithfulness(name: str, asked: Sequence[Asked]) -> Sequence[Measurement]:
     )
     put_back = [found for ask in again[best] for found in ask()]
     words = (
-        f"Deleting what {len(asked)} maps show costs {lost:.2f} logit on average, what random maps "
-        f"show {by_chance:.2f} (p = {p:.2g})."
+        f"Deleting what maps show costs {lost:.2f} logit on average, what random maps show "
+        f"{by_chance:.2f} (p = {p:.2g}, scans: {len(asked)})."
     )
     figures = {
         "lost": lost,

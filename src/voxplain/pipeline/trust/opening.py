@@ -182,11 +182,12 @@ def _methods(
     row_of = {subject: row for row, subject in enumerate(cohort.subjects)}
     by_method: dict[str, list[StudyMap]] = {}
     strangers: dict[str, list[StudyMap]] = {}
+    study.require_whole_maps()
     for path, told in study.all_maps():
         if told.get("Network", "") != network:
             continue
         row = row_of.get(told["Subject"], -1)
-        map_ = StudyMap(row, -1 if row < 0 else int(fold_of[row]), path, told)
+        map_ = StudyMap(row, -1 if row < 0 else int(fold_of[row]), path, study)
         (strangers if row < 0 else by_method).setdefault(told["Method"], []).append(map_)
     for name in asked:
         if name not in by_method and name not in METHODS:

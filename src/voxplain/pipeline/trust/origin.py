@@ -36,7 +36,9 @@ def _run(case: Case, plan: Plan, progress: Progress) -> Sequence[Measurement]:
         found.append(_counted("provenance", name, maps, +wrong))
         seen = Counter(why for one in maps.maps if (why := _seen(case, one, trained)))
         found.append(_counted("held-out", name, maps, seen))
-        placed = Counter(why for one in maps.maps if (why := _misplaced(one, case.cohort.grid)))
+        placed = Counter(
+            why for one in maps.maps if (why := _misplaced(case, one, case.cohort.grid))
+        )
         found.append(_counted("grid", name, maps, placed))
         if name in _RECTIFIED and maps.maps:
             found.append(_rectifiers(name, maps))
@@ -94,9 +96,10 @@ def _seen(case: Case, one: StudyMap, trained: Sequence[set[str]]) -> str:
     return ""
 
 
-def _misplaced(one: StudyMap, grid: Grid) -> str:
+def _misplaced(case: Case, one: StudyMap, grid: Grid) -> str:
     """Say how a map's place differs from its scan's; nothing where it does not."""
-    place = stored_place(one.path)
+    file = one.path.relative_to(case.study.folder).as_posix()
+    place = stored_place(case.study.read_bytes(file))
     if place is None:
         return "damaged"
     shape, affine = place

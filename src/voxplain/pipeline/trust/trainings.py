@@ -81,6 +81,7 @@ def own_maps(own: OwnStudy, method: str, most: int = _SCANS) -> OwnMaps:
     """
     place = own.folder
     study = Study(place, "voxplain study", __version__)
+    study.require_whole_maps()
     found: dict[str, dict[int, list[tuple[int, Any]]]] = {}
     position = {subject: i for i, subject in enumerate(open_store(place / "cohort").subjects)}
     for subject, fold in held_out(study):
@@ -97,7 +98,7 @@ def own_maps(own: OwnStudy, method: str, most: int = _SCANS) -> OwnMaps:
     chosen = max(sorted(counts), key=lambda told: counts[told])
     means = {}
     for fold, held in sorted(found[chosen].items()):
-        total = sum(AttributionMap.load(path).values.astype(np.float64) for _, path in held)
+        total = sum(study.load_map(path).values.astype(np.float64) for _, path in held)
         means[fold] = np.asarray(total / len(held), dtype=np.float32)
     rows = {fold: [row for row, _ in held] for fold, held in sorted(found[chosen].items())}
     return OwnMaps(chosen, rows, means)

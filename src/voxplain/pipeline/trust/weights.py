@@ -105,6 +105,12 @@ class _Made(StudyMap):
     """A map that was made for the verdict, and lies in no study."""
 
     made: AttributionMap
+    told: Mapping[str, Any]
+
+    @property
+    def sidecar(self) -> Mapping[str, Any]:
+        """Return what is told of it."""
+        return self.told
 
     def load(self) -> AttributionMap:
         """Return it."""
@@ -228,7 +234,7 @@ def explained_here(
     }
     maps = sorted(
         (
-            _Made(row, 0, Path(), {**told, "Target": one.target}, one)
+            _Made(row, 0, Path(), case.study, one, {**told, "Target": one.target})
             for row, one in zip(rows, made, strict=True)
         ),
         key=lambda one: one.row,

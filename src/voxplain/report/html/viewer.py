@@ -19,10 +19,13 @@ from voxplain.report.figures.brain.head import head_mask, tissue_grey
 from voxplain.report.figures.brain.paint import Look
 from voxplain.report.figures.brain.planes import require_on_grid, to_ras
 
-__all__ = ["MEAN", "Scenery", "ShownMap", "packed_maps", "safe_json", "viewer_data"]
+__all__ = ["MEAN", "SINGLE", "Scenery", "ShownMap", "packed_maps", "safe_json", "viewer_data"]
 
 MEAN: Final = "mean of participants"
 """What the viewer's list of subjects calls a map of all of them."""
+
+SINGLE: Final = "single map"
+"""What its list of statistics calls the map of one scan."""
 
 _GROUP_LEVELS: Final = 32767
 _SUBJECT_LEVELS: Final = 2047
@@ -38,7 +41,7 @@ class ShownMap:
     Parameters
     ----------
     method, target, statistic : str
-        By which it is chosen: ``"Gradient"``, ``"case"``, ``"mean"``.
+        By which it is chosen: ``"Gradient"``, ``"case"``, ``"mean"``; of one scan, `SINGLE`.
     values : array (X, Y, Z)
     unit : str
     subject : str

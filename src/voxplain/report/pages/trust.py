@@ -19,8 +19,8 @@ from voxplain.report.html.sections import (
     Text,
 )
 from voxplain.report.words.numbers import MISSING
-from voxplain.report.words.trust import figure, figure_text, rule_text, sentence
-from voxplain.results.trust import Call, Measurement, MethodVerdict, Outcome, TrustResult
+from voxplain.report.words.trust import OUTCOME_WORDS, figure, figure_text, rule_text, sentence
+from voxplain.results.trust import Call, Measurement, MethodVerdict, TrustResult
 from voxplain.results.trust import Finding as Tested
 
 __all__ = ["power_figure", "trust_page", "trust_sections"]
@@ -33,7 +33,6 @@ _STANDING: Final[dict[Call, Standing]] = {
     "do not believe": "chance",
     "not tested": "plain",
 }
-_MARK: Final[dict[Outcome, str]] = {"pass": "passed", "fail": "failed", "not tested": "not tested"}
 _HOW: Final = (
     "A method is not to be believed where one decisive test of it, or of the study, failed. It is "
     "to be believed with care where another test failed or a decisive one was not done. What was "
@@ -159,7 +158,7 @@ def _tests(findings: Sequence[Tested]) -> Table:
     rows = tuple(
         (
             one.rule.title,
-            _MARK[one.outcome],
+            OUTCOME_WORDS[one.outcome],
             figure_text(one.measurement),
             figure(one.measurement.chance),
             rule_text(one),

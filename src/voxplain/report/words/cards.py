@@ -74,7 +74,7 @@ CARDS: Final[tuple[Card, ...]] = (
         functions="`agreement`",
         asks="Do two maps have their peaks in the same places?",
         formula="Dice of the top voxels at one size; Spearman's correlation inside the brain",
-        source="Clifford et al. 1989, *Biometrics* 45:123, for the spread of the null",
+        source="Clifford et al. 1989, Biometrics 45:123, for the spread of the null",
         null="95 % of surrogates; with `envelope`, of surrogates that share it",
         misleads=(
             "Without an envelope, two maps of noise that were multiplied by one scan agree "
@@ -82,9 +82,9 @@ CARDS: Final[tuple[Card, ...]] = (
             "agreement is no sign of truth"
         ),
         note=(
-            "`against_pairs` asks whether two methods agree more on this network than on "
-            "untrained ones, and needs no model of random maps: p is one over the number of "
-            "networks at best."
+            "Another way (`against_pairs`) asks whether two methods agree more on this network "
+            "than on untrained ones, and needs no model of random maps: p is one over the number "
+            "of networks at best."
         ),
         tests=("agreement",),
     ),
@@ -96,7 +96,7 @@ CARDS: Final[tuple[Card, ...]] = (
             "Mean over shares of the brain of f(x) − f(x without the top voxels), or of "
             "f(reference with them) − f(reference); f is the logit margin"
         ),
-        source="Petsiuk et al. 2018, BMVC; Samek et al. 2017, *IEEE TNNLS* 28:2660",
+        source="Petsiuk et al. 2018, BMVC; Samek et al. 2017, IEEE TNNLS 28:2660",
         null=(
             "95 % of surrogates of the map, of which as many voxels are removed. With 20 "
             "random maps the limit is the largest: 1 in 21"
@@ -241,7 +241,7 @@ CARDS: Final[tuple[Card, ...]] = (
             "Mean over pairs of Dice and Spearman; ICC(2,1) over voxels; Spearman and Brown's "
             "formula for halves; share of subjects whose own second map is the most alike"
         ),
-        source="Shrout and Fleiss 1979, *Psychol Bull* 86:420",
+        source="Shrout and Fleiss 1979, Psychol Bull 86:420",
         null=(
             "95 % of sets of surrogates, each map replaced by its own; for sessions, other "
             "subjects' maps and random assignments"
@@ -259,7 +259,7 @@ CARDS: Final[tuple[Card, ...]] = (
         functions="`PatternMap`, `RegionMeans`",
         asks="Which voxels, or regions, go with the logit over held-out scans?",
         formula="Cov(x_v, f) / Var(f), streamed, one scan at a time",
-        source="Haufe et al. 2014, *NeuroImage* 87:96; Welford 1962, *Technometrics* 4:419",
+        source="Haufe et al. 2014, NeuroImage 87:96; Welford 1962, Technometrics 4:419",
         null=(
             "The correlation that 5 % of unrelated voxels exceed, and that which any of them "
             "exceeds in 5 % of cohorts (Bonferroni)"

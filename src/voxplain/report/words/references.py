@@ -13,7 +13,7 @@ __all__ = ["bibtex", "cited"]
 
 _GROUP: Final = re.compile(r"\[@([^\]]+)\]")
 _ENTRY: Final = re.compile(r"@\w+\{([^,]+),.*?\n\}", re.DOTALL)
-_CITATION: Final = re.compile(r"^(?P<who>.*?) (?P<year>(?:19|20)\d\d)\b[,;]?\s*(?P<rest>.*)$")
+_CITATION: Final = re.compile(r"^(?P<who>[^;]*?) (?P<year>(?:19|20)\d\d)\b[,;]?\s*(?P<rest>.*)$")
 
 
 def cited(text: str) -> str:
@@ -61,7 +61,17 @@ def _of_method(method: MethodTold) -> str:
     found = _CITATION.match(method.citation)
     lines = [f"@misc{{{method.name},"]
     if found:
-        lines += [f"  author = {{{found['who']}}},", f"  year = {{{found['year']}}},"]
-        lines.append(f"  howpublished = {{{found['rest']}}},")
-    lines.append(f"  note = {{{method.label}: {method.citation}}}")
+        lines += [f"  author = {{{_authors(found['who'])}}},", f"  year = {{{found['year']}}},"]
+        lines.append(f"  howpublished = {{{_for_latex(found['rest'])}}},")
+    lines.append(f"  note = {{{_for_latex(f'{method.label}: {method.citation}')}}}")
     return "\n".join([*lines, "}"])
+
+
+def _authors(who: str) -> str:
+    """Join names as BibTeX does: ``A and B``, ``A and others``."""
+    names, more, _ = who.partition(" et al.")
+    return " and ".join([*re.split(r", | & ", names), *["others"] * bool(more)])
+
+
+def _for_latex(text: str) -> str:
+    return re.sub(r"[&%#_$]", r"\\\g<0>", text)

@@ -161,17 +161,12 @@ def _say_who_has_no_mask(scans: Sequence[Scan]) -> None:
 
 def _images(folder: Path) -> list[_Image]:
     require_folder(folder, "a BIDS dataset")
-    try:
-        found = [
-            path
-            for pattern in ("sub-*/anat/*_T1w.nii*", "sub-*/ses-*/anat/*_T1w.nii*")
-            for path in folder.glob(pattern)
-            if _SUFFIX.search(path.name)
-        ]
-    except PermissionError as error:
-        raise InputError(
-            f"{error.filename} may not be read by this user; change its permissions."
-        ) from error
+    found = [
+        path
+        for pattern in ("sub-*/anat/*_T1w.nii*", "sub-*/ses-*/anat/*_T1w.nii*")
+        for path in folder.glob(pattern)
+        if _SUFFIX.search(path.name)
+    ]
     images = [_Image(path, entities(path.name.rpartition("_")[0])) for path in sorted(found)]
     images = [image for image in images if "sub" in image.entities]
     if not images:

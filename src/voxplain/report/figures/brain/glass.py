@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.ticker import FuncFormatter
 from numpy.typing import ArrayLike
 
 from voxplain.errors import InputError
@@ -76,6 +77,9 @@ def glass_brains(
             )
             high = bottom + 0.94 / len(rows)
             figure.text(0.01, high, name, fontsize=9, weight="bold", va="center")
+        for axes in figure.axes:
+            # Those of the colour bars; brains have no ticks.
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
         scale = f"{unit}; below {number(look.top / 4)} nothing is shown".lstrip("; ")
         figure.text(0.99, 1 - 0.06 / len(rows), scale, fontsize=6.5, ha="right", va="center")
         return png_bytes(figure)

@@ -33,13 +33,10 @@ def head_mask(background: NDArray[np.float32]) -> NDArray[np.bool_]:
     faces = [np.take(background, [0, -1], axis=axis).ravel() for axis in range(3)]
     contrast = np.abs(background - np.median(np.concatenate(faces)))
     bright = contrast[contrast > 0]
-    everything = np.ones(background.shape, dtype=bool)
     if bright.size == 0:
-        return everything
+        return np.ones(background.shape, dtype=bool)
     mask = contrast > 0.3 * np.percentile(bright, 98)
-    labels, count = ndimage.label(mask)
-    if count == 0:
-        return everything
+    labels, _ = ndimage.label(mask)
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
     body = labels == sizes.argmax()

@@ -9,7 +9,7 @@ import numpy as np
 from voxplain.errors import InputError
 from voxplain.report.figures.charts.matrix import RED_BLUE
 from voxplain.report.figures.style import INK, house_style, mute, new_figure, png_bytes
-from voxplain.report.words.numbers import share
+from voxplain.report.words.numbers import correlation
 
 __all__ = ["rank_matrix"]
 
@@ -47,7 +47,7 @@ def rank_matrix(labels: Sequence[str], values: Mapping[tuple[int, int], float]) 
         for a in range(count):
             for b in range(count):
                 known = np.isfinite(matrix[a, b])
-                words = share(float(matrix[a, b])) if known else "" if a == b else "–"
+                words = correlation(float(matrix[a, b])) if known else "" if a == b else "–"
                 dark = known and abs(matrix[a, b]) > 0.6
                 axes.text(b, a, words, ha="center", va="center", color="white" if dark else INK)
         names = [label.replace(" ", "\n", 1) for label in labels]

@@ -42,11 +42,14 @@
     for (let i = 0; i < half; i++) out[i] = bytes[i] | (bytes[half + i] << 8);
     return out;
   };
-  const minus = (text) => text.replace("e+", "e").replace(/-/g, "−");
+  const minus = (text) => text.replace(/-/g, "−");
+  const raised = (power) => power.replace("+", "").replace("-", "⁻").replace(/\d/g, (digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit]);
   const short = (value) => {
     if (value === 0) return "0";
     const size = Math.abs(value);
-    return minus(size >= 1e-3 && size < 1e4 ? String(Number(value.toPrecision(3))) : value.toExponential(2));
+    if (size >= 1e-3 && size < 1e4) return minus(String(Number(value.toPrecision(3))));
+    const [digits, power] = value.toExponential(2).split("e");
+    return `${minus(digits)}×10${raised(power)}`;
   };
 
   const inverted = (a) => {
@@ -168,7 +171,8 @@
       const kin = (one) => (plain(one.method) === plain(wanted.method) ? 1.5 : 0);
       const score = (one) => FIELDS.reduce((sum, f) => sum + (one[f] === wanted[f] ? weight[f] : 0), kin(one));
       const best = this.data.maps.reduce((a, b) => (score(b) > score(a) ? b : a));
-      const missed = FIELDS.filter((f) => best[f] !== wanted[f]);
+      // A scan has one map a method and class, whatever statistic of the mean was shown before.
+      const missed = FIELDS.filter((f) => best[f] !== wanted[f] && !(f === "statistic" && changed === "subject"));
       const fields = { target: "class" };
       const note = missed.length ? `There is no such map; shown is that of ${missed.map((f) => `${fields[f] || f} ${best[f]}`).join(", ")}. ` : "";
       return this.show(best, false, note);
@@ -209,7 +213,8 @@
       const grey = await this.once(this.data.anatomy[who], () => inflate(this.data.anatomy[who]));
       if (turn !== this.turn) return;
       [this.values16, this.grey] = [values, grey];
-      const other = !this.map || this.map.p !== map.p || this.map.statistic !== map.statistic;
+      const same = this.map && (this.map.statistic === map.statistic || this.map.subject !== map.subject);
+      const other = !same || this.map.p !== map.p;
       this.map = map;
       this.note = note;
       for (const field of FIELDS) this.part(field).value = map[field];

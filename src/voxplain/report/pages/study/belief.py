@@ -9,8 +9,8 @@ from voxplain.report.pages.study.numbers import agreed, finding_of, removed, unc
 from voxplain.report.pages.study.shown import Shown
 from voxplain.report.pages.trust import trust_sections
 from voxplain.report.words.cards import cards_of
-from voxplain.report.words.numbers import share
-from voxplain.report.words.trust import figure, figure_text, rule_text, sentence
+from voxplain.report.words.numbers import correlation
+from voxplain.report.words.trust import OUTCOME_WORDS, figure, figure_text, rule_text, sentence
 from voxplain.results.study import StudyFound
 from voxplain.results.trust import TrustResult
 
@@ -39,8 +39,8 @@ def agreement(found: StudyFound, shown: Shown) -> list[Item]:
         (
             label,
             *(
-                "–" if a == b else share(values.get((a, b), values.get((b, a), float("nan"))))
-                for b in range(len(labels))
+                None if value is None else correlation(value)
+                for value in (values.get((a, b), values.get((b, a))) for b in range(len(labels)))
             ),
         )
         for a, label in enumerate(labels)
@@ -78,7 +78,9 @@ def faithfulness(found: StudyFound, shown: Shown) -> list[Item]:
         )
     rows = _faithful(found.trust)
     if rows:
-        items.append(Table(("method", "test", "figure", "chance", "rule", "in words"), rows))
+        items.append(
+            Table(("method", "test", "outcome", "figure", "chance", "rule", "in words"), rows)
+        )
     left = [
         one.label
         for one in found.trust.methods
@@ -101,6 +103,7 @@ def _faithful(trust: TrustResult) -> tuple[tuple[object, ...], ...]:
         (
             one.label,
             found.rule.title,
+            OUTCOME_WORDS[found.outcome],
             figure_text(found.measurement),
             figure(found.measurement.chance),
             rule_text(found),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from voxplain.report.html.sections import Code, Heading, Item, Text
 from voxplain.report.pages.demo_words import listed
@@ -143,9 +143,7 @@ def _maps(found: StudyFound) -> str:
     )
 
 
-def _options(options: object) -> str:
-    if not isinstance(options, dict):
-        return ""
+def _options(options: Mapping[str, object]) -> str:
     return ", ".join(
         f"{name.replace('_', ' ')} {cell(value) if isinstance(value, bool) else value}"
         for name, value in options.items()
