@@ -11,4 +11,4 @@ python3 -m venv /opt/voxplain
 for name in voxplain voxplain-bids; do
     ln -sf "/opt/voxplain/bin/$name" "/usr/local/bin/$name"
 done
-voxplain --version
+/opt/voxplain/bin/voxplain --version

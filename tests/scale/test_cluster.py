@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -12,7 +15,7 @@ from typing import Any
 import pytest
 from scale_tools import NET, Forks, results
 
-from voxplain.errors import StudyError
+from voxplain.errors import StoppedError, StudyError
 from voxplain.pipeline.explain import in_parts
 from voxplain.pipeline.explain.parts import StudyRun
 from voxplain.pipeline.shards import cluster
@@ -97,6 +100,18 @@ def test_a_part_that_fails_everywhere_is_named_when_the_others_are_made(
     assert str(Path.cwd()) in sys.path
 
 
+def asks_to_end(part: Part) -> None:
+    if part.number == 1:
+        os.kill(os.getpid(), signal.SIGUSR1)
+    time.sleep(0.01)
+
+
+@pytest.mark.usefixtures("threads")
+def test_a_request_to_end_is_heard_while_workers_work() -> None:
+    with pytest.raises(StoppedError, match=r"^ended by SIGUSR1; each worker lost the batch"):
+        cluster.make_parts(asks_to_end, 40, Workers(2), Silent())
+
+
 def test_a_worker_takes_a_gpu_of_its_own() -> None:
     class Client:
         def run(self, *asked: Any) -> dict[str, str | None]:
@@ -132,7 +147,10 @@ def test_without_dask_one_sentence(
     code, _, error = run("explain", tmp_path, *NET, "--workers", 2)
     assert code == 2
     assert error.startswith("voxplain: --workers and --dask need Dask; install it with: pip inst")
-    code, _, error = run(
-        "explain", *NET, *["--image", "i", "--out", "o", "--weights", "w", "--workers", "2"]
-    )
+
+
+def test_single_scans_are_explained_here(run: Run) -> None:
+    alone = ("--image", "i", "--out", "o", "--weights", "w", "--workers", 2)
+    code, _, error = run("explain", *NET, *alone)
     assert code == 2
+    assert "--workers and --dask are for a study; single scans are explained here." in error

@@ -22,7 +22,7 @@ _NOT_IN_BIDS = (
     *("cohort/", "group/", "model/", "null/", "figures/", "phantom/", "report-scans/", "runs/"),
     *("trust/", "input_grid/", "*.html", "**/*_statmap.*", "**/*_regions.*"),
     *("cohort.json", "demo.json", "exclusions.tsv", "explain.json", "group.json", "summary.json"),
-    "trust.json",
+    *("trust.json", "anonymous/", "anonymous-key.tsv"),
 )
 
 

@@ -10,7 +10,7 @@ from os import cpu_count, getenv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from voxplain.errors import InputError, StudyError
+from voxplain.errors import InputError, StoppedError, StudyError
 from voxplain.pipeline.shards.parts import Part, Workers
 from voxplain.pipeline.shards.stopping import stoppable
 from voxplain.progress import Progress
@@ -20,11 +20,10 @@ if TYPE_CHECKING:
 
 __all__ = ["make_parts"]
 
-_TRIES, _PATIENCE = 3, 60.0
-"""Times that a part is tried, and seconds that a worker is waited for where there is none."""
+_TRIES, _PATIENCE = 3, 60.0  # s that a worker is waited for where there is none
+_GO_ON = "each worker lost the batch that it was making, and the same command goes on."
 _Made = tuple[str, str]  # the worker, and why it failed
-_ONE_AT_A_TIME = threading.Lock()
-"""A process makes one part at a time, whatever its threads."""
+_ONE_AT_A_TIME = threading.Lock()  # in a process, whatever its threads
 
 
 def make_parts(
@@ -68,7 +67,8 @@ def make_parts(
                         if len(failed[part]) < _TRIES:
                             running[submit(part)] = part
                 advance(count - len(running))
-                stop()
+                if stop.asked:
+                    raise StoppedError(f"ended by {stop.asked}; {_GO_ON}")
     if lost := {part: told[-1] for part, told in failed.items() if len(told) == _TRIES}:
         told = "; ".join(f"{part} on {worker}: {why}" for part, (worker, why) in lost.items())
         raise StudyError(f"{len(lost)} of {count} parts failed {_TRIES} times each: {told}.")
