@@ -33,7 +33,7 @@ FUNCTIONS = {
     "os": {"listdir", "scandir", "remove", "unlink", "makedirs", "mkdir", "rename", "stat", "walk"},
 }
 MODULES = {"shutil", "tempfile", "zipfile", "tarfile", "gzip", "sqlite3", "h5py"}
-ASKED = {"study", "own", "placed", "self"}
+ASKED = {"study", "own", "placed", "self", "beside"}
 """Receivers whose methods of these names are no file's: a study, its part, a placed network."""
 
 

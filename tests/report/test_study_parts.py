@@ -238,7 +238,7 @@ def test_methods_agree_or_were_not_compared() -> None:
         ("two", "believe", {"agreement": {"one": 0.61}}),
     )
     table, said, _ = belief.agreement(replace(BARE, trust=both), Shown())
-    assert table.rows == (("One", "–", ".61"), ("Two", ".61", "–"))
+    assert table.rows == (("One", None, "0.61"), ("Two", "0.61", None))
     assert said.paragraphs == ("One: They do.", "Two: They do.")
 
 

@@ -39,6 +39,10 @@ class Stores:
         self._looked = -1
         self._forget()
 
+    def __reduce__(self) -> tuple[type[Stores], tuple[Path]]:
+        """Travel to another process as the folder alone."""
+        return Stores, (self.folder,)
+
     def list_names(self, folder: str | None = None) -> list[str]:
         """Name the files of all stores, or those in one folder, such as ``sub-01``, in order."""
         with self._lock:

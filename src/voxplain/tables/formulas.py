@@ -53,7 +53,7 @@ def _changed(table: pd.DataFrame, change: Callable[[Any], Any]) -> pd.DataFrame:
         cells = [change(cell) for cell in table[name]]
         if any(new is not old for new, old in zip(cells, table[name], strict=True)):
             found[name] = cells
-    return found.rename(columns=change)
+    return found.set_axis([change(name) for name in found.columns], axis=1)
 
 
 def _is_number(text: str) -> bool:

@@ -81,14 +81,14 @@ def pseudonyms_of(study: Study, cohort: Cohort, found: StudyFound) -> Pseudonyms
     return Pseudonyms(names)
 
 
-def renamed_maps(maps: StudyMaps, names: Pseudonyms, folder: Study) -> StudyMaps:
+def renamed_maps(maps: StudyMaps, names: Pseudonyms, beside: Study) -> StudyMaps:
     """Return the same maps, their scans by other names, to be written into another folder.
 
     Parameters
     ----------
     maps : StudyMaps
     names : Pseudonyms
-    folder : Study
+    beside : Study
     """
     found = copy(maps)
     other = [names.name(scan).partition("_") for scan in maps.cohort.subjects]
@@ -98,7 +98,7 @@ def renamed_maps(maps: StudyMaps, names: Pseudonyms, folder: Study) -> StudyMaps
         table["session_id"] = [scan for _, _, scan in other]
     found.cohort = replace(maps.cohort, participants=table)
     found.single = dict(sorted((names.name(scan), held) for scan, held in maps.single.items()))
-    found.beside = folder
+    found.beside = beside
     return found
 
 
@@ -138,14 +138,14 @@ def _renamed_cohort(cohort: CohortFound, names: Pseudonyms) -> CohortFound:
 
 
 def write_anonymous(
-    study: StudyReader, folder: Study, page: Page, name: str, found: StudyFound, names: Pseudonyms
+    study: StudyReader, beside: Study, page: Page, name: str, found: StudyFound, names: Pseudonyms
 ) -> Path:
     """Write the page, and the predictions of each network as a table.
 
     Parameters
     ----------
     study : StudyReader
-    folder : Study
+    beside : Study
         See `anonymous_folder`.
     page : Page
     name : str
@@ -174,7 +174,7 @@ def write_anonymous(
         rows = rows_of(study.read_text(f"{folder_of(network)}/predictions.tsv"))
         if rows:
             cells = sorted([names.name(row["scan"]), *list(row.values())[1:]] for row in rows)
-            folder.write_text(
+            beside.write_text(
                 f"predictions-{file_part(network)}.tsv", plain_lines([[*rows[0]], *cells])
             )
-    return folder.write_text(name, html)
+    return beside.write_text(name, html)

@@ -99,31 +99,31 @@ def write_report(options: ReportOptions, progress: Progress) -> Reported:
     VoxplainError
         If the study cannot be read or written.
     """
-    study = folder = Study(options.study, "voxplain study", __version__)
+    study = beside = Study(options.study, "voxplain study", __version__)
     found, maps, truth, names = _read(study, options), None, None, Pseudonyms({})
     shown = Shown()
     if options.anonymise:
-        folder = anonymous_folder(study)
+        beside = anonymous_folder(study)
     if study.find_file(f"cohort/{STORE}"):
         maps, found = _looked(study, found, options, progress)
         if options.anonymise:
             names = pseudonyms_of(study, maps.cohort, found)
-            maps, found = renamed_maps(maps, names, folder), renamed_results(found, names)
+            maps, found = renamed_maps(maps, names, beside), renamed_results(found, names)
         truth = read_truth(study.folder)
         support = None if truth is None else truth.support
         shown = _maps_shown(maps, found, support, options, progress)
     support = None if truth is None else truth.support
     pictures, printed = draw_pictures(found, maps, support, progress, options.figures)
     shown = replace(shown, pictures=kept_pictures(study, found) | pictures)
-    files = write_for_print(folder, found, printed)
+    files = write_for_print(beside, found, printed)
     page = study_page(found, shown)
     if options.anonymise:
-        path = write_anonymous(study, folder, page, PAGE, found, names)
+        path = write_anonymous(study, beside, page, PAGE, found, names)
     else:
         path = write_page(study, PAGE, page)
     return Reported(
         path,
-        len(folder.read_bytes(PAGE) or b"") / 1e6,
+        len(beside.read_bytes(PAGE) or b"") / 1e6,
         tuple(section.title for section in page.sections if section.empty),
         files,
         len(shown.beside),
