@@ -16,7 +16,8 @@ from scale_tools import NET
 from voxplain.attribution import Engine
 from voxplain.errors import InputError
 from voxplain.grid import KAN2020_GRID
-from voxplain.pipeline.explain import gpus
+from voxplain.pipeline.explain import gpus, plan
+from voxplain.pipeline.explain.options import ScanOptions
 from voxplain.pipeline.shards.plan import MethodPlan, Plan
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +25,7 @@ Run = Callable[..., tuple[int, str, str]]
 GRADIENT = MethodPlan("gradient", "Gradient", "1", fold_seconds=3, map_seconds=0.5)
 PLAN = Plan(
     (GRADIENT,), (20, 12), 8, start_seconds=5, open_seconds=7, again_seconds=3, end_seconds=1,
-    mean_seconds=2, read_seconds=0.1, means=2, map_bytes=1000, memory_bytes=1,
+    mean_seconds=2, read_seconds=0.1, means=2, map_bytes=1000, files=64, memory_bytes=1,
     device_bytes=0, device="cpu",
 )  # fmt: skip
 
@@ -105,3 +106,17 @@ def test_a_sample_is_planned_as_it_is_explained(
     assert "On h100, 1 machine: " in shown
     assert "times what the paper's network takes on that GPU" in re.sub(r"\s+", " ", shown)
     assert f"{sample} maps take" in re.sub(r"\s+", " ", shown)
+
+
+def test_files_are_counted_as_they_will_lie() -> None:
+    class Run:
+        rows = (range(450), range(200), range(0))
+        cohort = range(650)
+        batch = 8
+
+    def options(maps: str | None) -> ScanOptions:
+        return ScanOptions("n", (), (), Path(), methods=("gradient", "grad-cam"), maps=maps)
+
+    # Stores of 25 batches, 200 scans: three of the first fold, one of the second.
+    assert plan._files(options(None), Run()) == 2 * (3 + 1)
+    assert plan._files(options("nifti"), Run()) == 2 * 2 * 650

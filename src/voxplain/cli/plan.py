@@ -111,7 +111,7 @@ def _lines(plan: Plan, machines: list[int]) -> list[str]:
     return [
         f"On {plan.device}, {'; '.join(times)}{most}.",
         f"Slowest: {slowest.label}. Each process needs {memory}; {plan.maps} maps take "
-        f"{_size(plan.disk_bytes)} in {2 * plan.maps} files.",
+        f"{_size(plan.disk_bytes)} in {plan.files} file{'s' * (plan.files > 1)}.",
         "Judging against a truth, and tables of regions, are not counted.",
     ]
 

@@ -14,6 +14,7 @@ from voxplain.pipeline.shards.cluster import make_parts
 from voxplain.pipeline.shards.parts import Part, Workers
 from voxplain.progress import Progress, Silent
 from voxplain.results.judgement import StudyExplained
+from voxplain.study import StudyReader
 
 __all__ = ["explain_on_workers", "explain_part"]
 
@@ -95,7 +96,9 @@ def explain_on_workers(
         As `explain_study` and `voxplain.pipeline.shards.cluster.make_parts`.
     """
     with opened_run(replace(options, out=options.out.absolute()), Part(0, 1)) as opened:
-        run, folds = opened.run, opened.folds
+        # A study that is written to may hold open files, which cannot be sent.
+        reader, run = StudyReader(opened.options.out), opened.run
+        folds = [replace(fold, study=reader) for fold in opened.folds]
     make = partial(_make, opened.options, run.manifest.name, folds)
     make_parts(make, workers.parts(len(run.batches)), workers, progress)
     return explain_study(options, progress)

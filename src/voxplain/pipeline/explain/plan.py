@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from math import ceil
 from statistics import fmean
 from typing import NamedTuple
 
@@ -21,12 +22,13 @@ from voxplain.group import RunningMean
 from voxplain.maps import AttributionMap
 from voxplain.pipeline.explain.gpus import gpu_ratio
 from voxplain.pipeline.explain.options import ScanOptions
-from voxplain.pipeline.explain.parts import Opened, opened_run
+from voxplain.pipeline.explain.parts import Opened, StudyRun, opened_run
 from voxplain.pipeline.explain.targets import target_of, unit_for
 from voxplain.pipeline.fit.fitted import networks_of_folds
 from voxplain.pipeline.shards.plan import MethodPlan, Plan
 from voxplain.progress import Progress
 from voxplain.report.figures import overlay
+from voxplain.study import SCANS_OF_A_STORE
 from voxplain.volume import Volume
 
 __all__ = ["plan_study"]
@@ -105,10 +107,20 @@ def plan_study(options: ScanOptions, progress: Progress, gpu: str | None = None)
         fmean(one.read_seconds for one in written),
         1 if isinstance(opened.options.target, int) else classes,
         fmean(one.bytes for one in written),
+        _files(opened.options, run),
         memory,
         torch.cuda.max_memory_allocated() if device.type == "cuda" else 0,
         gpu or str(device),
     )
+
+
+def _files(options: ScanOptions, run: StudyRun) -> int:
+    """Count the files in which the maps will lie."""
+    counts = [len(rows) for rows in run.rows]
+    if not options.stored(len(run.cohort)):
+        return 2 * sum(counts) * len(options.methods)
+    in_one = max(SCANS_OF_A_STORE // run.batch, 1) * run.batch
+    return sum(ceil(count / in_one) for count in counts) * len(options.methods)
 
 
 class _Timed(NamedTuple):

@@ -55,6 +55,8 @@ class Plan:
         Mean maps of each method.
     map_bytes : float
         On disk, with its sidecar.
+    files : int
+        In which all maps lie.
     memory_bytes : int
         At most, of one process.
     device_bytes : int
@@ -73,6 +75,7 @@ class Plan:
     read_seconds: float
     means: int
     map_bytes: float
+    files: int
     memory_bytes: int
     device_bytes: int
     device: str
