@@ -181,9 +181,10 @@ def fewer_colours(png: bytes) -> bytes:
     nearest = Image.fromarray(pixels).quantize(palette=colours, dither=Image.Dither.NONE)
     # The ground of a figure is the page's white.
     palette = np.array(colours.getpalette(), dtype=np.uint8).reshape(-1, 3)
-    white = int(palette.sum(axis=1, dtype=int).argmax())
-    palette[white] = 255
-    indices = np.where((pixels == 255).all(axis=-1), white, np.asarray(nearest)).astype(np.uint8)
+    indices, ground = np.array(nearest), (pixels == 255).all(axis=-1)
+    if ground.any():
+        white = palette.sum(axis=1, dtype=int).argmax()
+        palette[white], indices[ground] = 255, white
     few = Image.fromarray(indices)
     few.putpalette(palette.tobytes())
     few.save(buffer, format="PNG", optimize=True)
