@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.image import imread
+from PIL import Image
 from report_results import demo_result
 
 from voxplain.errors import InputError
@@ -228,6 +229,16 @@ def test_a_picture_in_fewer_colours_looks_the_same(png: bytes) -> None:
     before, after = (imread(BytesIO(one), format="png")[..., :3] for one in (png, few))
     assert before.shape == after.shape
     assert np.abs(before - after).mean() < 0.01
+
+
+def test_the_ground_of_a_picture_in_fewer_colours_stays_white() -> None:
+    # Greys that crowd about white would share its place among 256.
+    pixels = np.random.default_rng(0).integers(220, 256, (128, 128, 3)).astype(np.uint8)
+    pixels[:32] = 255
+    buffer = BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG")
+    after = np.asarray(Image.open(BytesIO(fewer_colours(buffer.getvalue()))).convert("RGB"))
+    assert (after[:32] == 255).all()
 
 
 def test_figures_are_gathered_for_print_within_alone() -> None:
