@@ -13,6 +13,7 @@ from voxplain.group.prevalence import Prevalence, prevalence
 
 __all__ = ["Effect", "effects"]
 
+_TOGETHER = 512
 _DRAWS = 2000
 _ALPHA = 0.05
 _FEWEST_OTHERS = 19
@@ -73,11 +74,11 @@ def effects(
     drawn = np.random.default_rng(seed).multinomial(
         len(units), np.full(len(units), 1 / len(units)), _DRAWS
     )
-    fitted = _fit(values, design, np.ones((1, len(values))))[0]
+    fitted = _fit(values, design, np.ones((1, len(values))), np.arange(len(values)))[0]
     unit_of = np.empty(len(values), dtype=np.int64)
     for number, rows in enumerate(units):
         unit_of[rows] = number
-    again = _fit(values, design, drawn[:, unit_of].astype(np.float64))
+    again = _fit(values, design, drawn, unit_of)
     found = np.nanpercentile(again, _ENDS, axis=0)
     shows = _Shows(_adjusted(values, design), design, unit_of)
     out = []
@@ -89,13 +90,17 @@ def effects(
 
 
 def _fit(
-    values: NDArray[np.float64], design: Design, weights: NDArray[np.float64]
+    values: NDArray[np.float64],
+    design: Design,
+    weights: NDArray[np.number],
+    unit_of: NDArray[np.int64],
 ) -> NDArray[np.float64]:
-    """Estimate the contrast with weights of rows, array (B, C); NaN where it cannot be."""
+    """Estimate the contrast with weights of units, array (B, C); NaN where it cannot be."""
     x = design.matrix / np.linalg.norm(design.matrix, axis=0)
     contrast = design.contrast / np.linalg.norm(design.matrix, axis=0)
     out = np.full((len(weights), values.shape[1]), np.nan)
-    for number, weight in enumerate(weights):
+    for number, each in enumerate(weights):
+        weight = each[unit_of].astype(np.float64)
         gram = x.T @ (weight[:, None] * x)
         ends = np.linalg.eigvalsh(gram)
         if ends[0] > _SINGULAR * ends[-1]:
@@ -149,7 +154,9 @@ class _Shows:
         found = prevalence(int(shown.sum()), len(own), _ALPHA)
         mine, theirs = (drawn[:, self.units[level]] for level in (1, 0))
         # Counts, exact in float32, whose product is many times as fast as that of whole numbers.
-        beyond = theirs.astype(np.float32) @ reached.T.astype(np.float32)
+        weights = theirs.astype(np.float32)
+        pieces = np.array_split(reached, -(-len(reached) // _TOGETHER))
+        beyond = np.concatenate([weights @ one.T.astype(np.float32) for one in pieces], axis=1)
         again = (1 + beyond) / (1 + theirs.sum(axis=1))[:, None] <= _ALPHA + 1e-9
         counted = mine.sum(axis=1)
         share = (mine * again).sum(axis=1)[counted > 0] / counted[counted > 0]
