@@ -155,11 +155,14 @@ class _Shows:
         mine, theirs = (drawn[:, self.units[level]] for level in (1, 0))
         # Counts, exact in float32, whose product is many times as fast as that of whole numbers.
         weights = theirs.astype(np.float32)
-        pieces = np.array_split(reached, -(-len(reached) // _TOGETHER))
-        beyond = np.concatenate([weights @ one.T.astype(np.float32) for one in pieces], axis=1)
-        again = (1 + beyond) / (1 + theirs.sum(axis=1))[:, None] <= _ALPHA + 1e-9
-        counted = mine.sum(axis=1)
-        share = (mine * again).sum(axis=1)[counted > 0] / counted[counted > 0]
+        count = -(-len(reached) // _TOGETHER)
+        pieces, whose = np.array_split(reached, count), np.array_split(mine, count, axis=1)
+        every, counted = (1 + theirs.sum(axis=1))[:, None], mine.sum(axis=1)
+        hits = np.zeros_like(counted)
+        for one, taken in zip(pieces, whose, strict=True):
+            beyond = weights @ one.T.astype(np.float32)
+            hits += (taken * ((1 + beyond) / every <= _ALPHA + 1e-9)).sum(axis=1)
+        share = hits[counted > 0] / counted[counted > 0]
         low, high = np.percentile(np.maximum((share - _ALPHA) / (1 - _ALPHA), 0), _ENDS)
         return Prevalence(
             found.shown, found.of, _ALPHA, found.value,
