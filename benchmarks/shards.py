@@ -184,6 +184,7 @@ def soak(folder: Path, counts: list[int]) -> dict[str, dict[str, object]]:
     for count in counts:
         study = make_study(folder / f"scans-{count}", count, SMALL, SOAKED)
         test = ("--method", METHODS[0], "--permutations", 100, "--atlas", "none")
+        test += ("--statistic", "voxel", "--statistic", "mass")
         told: dict[str, object] = {
             "part": run("explain", study, *asked, "--shard", "1/2"),
             "rest and joining": run("explain", study, *asked),

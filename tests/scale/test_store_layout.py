@@ -16,6 +16,7 @@ from scale_tools import GRID, NET, results
 from voxplain.images.writing import nifti_bytes
 from voxplain.pipeline.explain.options import ScanOptions
 from voxplain.pipeline.group.maps import catalogue
+from voxplain.pipeline.group.setting import _digits
 from voxplain.pipeline.trust.opening import TrustOptions, open_case
 from voxplain.progress import Silent
 from voxplain.study import Study
@@ -185,3 +186,9 @@ def test_a_disk_that_fails_costs_a_batch_at_most(
         assert run("export", one)[0] == 0
         shutil.rmtree(one / "maps/stores")
     assert results(study) == results(plain)
+
+
+def test_arrangements_of_many_scans_are_written_out() -> None:
+    # There are as many of them as orders of all scans.
+    assert _digits(10**5000 + 7) == "1" + "0" * 4999 + "7"
+    assert _digits(70) == "70"

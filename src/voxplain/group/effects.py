@@ -13,6 +13,7 @@ from voxplain.group.prevalence import Prevalence, prevalence
 
 __all__ = ["Effect", "effects"]
 
+_TOGETHER = 512
 _DRAWS = 2000
 _ALPHA = 0.05
 _FEWEST_OTHERS = 19
@@ -73,11 +74,11 @@ def effects(
     drawn = np.random.default_rng(seed).multinomial(
         len(units), np.full(len(units), 1 / len(units)), _DRAWS
     )
-    fitted = _fit(values, design, np.ones((1, len(values))))[0]
+    fitted = _fit(values, design, np.ones((1, len(values))), np.arange(len(values)))[0]
     unit_of = np.empty(len(values), dtype=np.int64)
     for number, rows in enumerate(units):
         unit_of[rows] = number
-    again = _fit(values, design, drawn[:, unit_of].astype(np.float64))
+    again = _fit(values, design, drawn, unit_of)
     found = np.nanpercentile(again, _ENDS, axis=0)
     shows = _Shows(_adjusted(values, design), design, unit_of)
     out = []
@@ -89,13 +90,17 @@ def effects(
 
 
 def _fit(
-    values: NDArray[np.float64], design: Design, weights: NDArray[np.float64]
+    values: NDArray[np.float64],
+    design: Design,
+    weights: NDArray[np.number],
+    unit_of: NDArray[np.int64],
 ) -> NDArray[np.float64]:
-    """Estimate the contrast with weights of rows, array (B, C); NaN where it cannot be."""
+    """Estimate the contrast with weights of units, array (B, C); NaN where it cannot be."""
     x = design.matrix / np.linalg.norm(design.matrix, axis=0)
     contrast = design.contrast / np.linalg.norm(design.matrix, axis=0)
     out = np.full((len(weights), values.shape[1]), np.nan)
-    for number, weight in enumerate(weights):
+    for number, each in enumerate(weights):
+        weight = each[unit_of].astype(np.float64)
         gram = x.T @ (weight[:, None] * x)
         ends = np.linalg.eigvalsh(gram)
         if ends[0] > _SINGULAR * ends[-1]:
@@ -149,10 +154,15 @@ class _Shows:
         found = prevalence(int(shown.sum()), len(own), _ALPHA)
         mine, theirs = (drawn[:, self.units[level]] for level in (1, 0))
         # Counts, exact in float32, whose product is many times as fast as that of whole numbers.
-        beyond = theirs.astype(np.float32) @ reached.T.astype(np.float32)
-        again = (1 + beyond) / (1 + theirs.sum(axis=1))[:, None] <= _ALPHA + 1e-9
-        counted = mine.sum(axis=1)
-        share = (mine * again).sum(axis=1)[counted > 0] / counted[counted > 0]
+        weights = theirs.astype(np.float32)
+        count = -(-len(reached) // _TOGETHER)
+        pieces, whose = np.array_split(reached, count), np.array_split(mine, count, axis=1)
+        every, counted = (1 + theirs.sum(axis=1))[:, None], mine.sum(axis=1)
+        hits = np.zeros_like(counted)
+        for one, taken in zip(pieces, whose, strict=True):
+            beyond = weights @ one.T.astype(np.float32)
+            hits += (taken * ((1 + beyond) / every <= _ALPHA + 1e-9)).sum(axis=1)
+        share = hits[counted > 0] / counted[counted > 0]
         low, high = np.percentile(np.maximum((share - _ALPHA) / (1 - _ALPHA), 0), _ENDS)
         return Prevalence(
             found.shown, found.of, _ALPHA, found.value,

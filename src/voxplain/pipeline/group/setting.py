@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -151,8 +152,8 @@ class Setting:
             "columns": list(design.titles),
             "df": design.df,
             "blocks": self.words,
-            "arrangements_permitted": str(self.ways.permitted),
-            "arrangements_distinct": str(self.ways.distinct),
+            "arrangements_permitted": _digits(self.ways.permitted),
+            "arrangements_distinct": _digits(self.ways.distinct),
             "smallest_p": max(self.ways.smallest_p, 1 / (found.permutations + 1)),
             "permutations": found.permutations,
             "all_permutations": found.complete,
@@ -260,3 +261,8 @@ def _told(found: Inference, name: str) -> dict[str, Any]:
         "voxels_05": int((p <= 0.05).sum()),
         "positive_05": int(((p <= 0.05) & above).sum()),
     }
+
+
+def _digits(count: int) -> str:
+    """Write a whole number out; Python itself refuses those of thousands of digits."""
+    return str(Decimal(count))
