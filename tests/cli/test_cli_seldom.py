@@ -176,7 +176,7 @@ def test_a_fold_of_which_no_map_is_wanted_loads_no_network() -> None:
     run_: Any = SimpleNamespace(rows=[[0], [1]], wanted=lambda *_: [], load=refuse)
     options = SimpleNamespace(methods=("gradient",))
     one: Any = SimpleNamespace(run=run_, options=options, fold_of=[0, 0, 0])
-    explaining._Means.take_fold(one, 2, AFold([1, 2]), Silent())
+    explaining.StudyMeans.take_fold(one, 2, AFold([1, 2]), Silent())
     assert one.fold_of == [0, 2, 2]
 
 

@@ -222,9 +222,10 @@ def test_options_are_read_back_from_sidecars() -> None:
 def test_three_classes_have_no_t_map(tmp_path: Path) -> None:
     truth = Truth(np.ones(GRID.shape, bool), np.ones(GRID.shape, bool), None)
     names = ("a", "b", "c")
-    judge = StudyJudge(tmp_path, cohort_of(12, names), truth, [0, 1] * 6, 0)
+    study = Study(tmp_path, "voxplain study", "0")
+    judge = StudyJudge(study, cohort_of(12, names), truth, [0, 1] * 6, 0)
     assert judge._t_maps is None
-    two = StudyJudge(tmp_path, cohort_of(12), truth, [0, 0, 1, 1] * 3, 0)
+    two = StudyJudge(study, cohort_of(12), truth, [0, 0, 1, 1] * 3, 0)
     assert two._t_maps is not None
     assert sum(sum(part.counts) for part in two._t_maps.values()) == 12
 
@@ -539,7 +540,8 @@ def test_intervals_need_two_scans_and_regions() -> None:
 
 def test_options_of_maps_are_those_of_a_map_of_the_method() -> None:
     told = {"Method": "lrp", "Provenance": {"options": {"rule": "epsilon"}}}
-    maps: Any = SimpleNamespace(single={"1": [], "2": [("path", told)]})
+    one = SimpleNamespace(method="lrp")
+    maps: Any = SimpleNamespace(single={"1": [], "2": [one]}, _told=lambda _: told)
     assert StudyMaps.options_of(maps, "lrp") == {"rule": "epsilon"}
     assert StudyMaps.options_of(maps, "gradient") == {}
 
@@ -547,11 +549,12 @@ def test_options_of_maps_are_those_of_a_map_of_the_method() -> None:
 def test_damaged_maps_have_no_place(tmp_path: Path) -> None:
     from voxplain.images.sidecars import stored_place
 
-    path = tmp_path / "a.nii"
+    path = tmp_path / "a.nii.gz"
     path.write_bytes(b"no image")
-    assert stored_place(path) is None
+    assert stored_place(path.read_bytes()) is None
+    assert stored_place(None) is None
     nib.save(nib.Nifti1Image(np.zeros(GRID.shape), GRID.affine), path)
-    found = stored_place(path)
+    found = stored_place(path.read_bytes())
     assert found is not None
     assert found[0] == GRID.shape
 
@@ -575,7 +578,10 @@ def test_clusters_are_held_against_the_largest_of_studies_that_learnt_nothing(
     theirs = [rng.normal(size=(16, 216)).astype(np.float32) for _ in range(3)]
     for i in range(3):
         Study(tmp_path / f"{i}", "voxplain study", "0")
-    held: list[Any] = [SimpleNamespace(ways={}, array=lambda *_, i=i: theirs[i]) for i in range(3)]
+    held: list[Any] = [
+        SimpleNamespace(ways={}, array=lambda *_, i=i: theirs[i], allocate=lambda *_: np.zeros)
+        for i in range(3)
+    ]
     monkeypatch.setattr(nulls, "catalogue", lambda *_: SimpleNamespace(of=lambda *__: held.pop(0)))
     maps: Any = SimpleNamespace(method="gradient", target="b", grid=GRID)
     scans_: Any = SimpleNamespace(subjects=[], units=[])

@@ -51,7 +51,7 @@ from voxplain.pipeline.trust.trainings import OwnMaps
 from voxplain.pipeline.truth import Truth
 from voxplain.progress import Silent
 from voxplain.results.trust import Measurement
-from voxplain.study import Study
+from voxplain.study import Study, StudyReader
 from voxplain.trust import Agreement
 from voxplain.trust.retraining import Retraining
 from voxplain.trust.rules import apply
@@ -309,13 +309,14 @@ def turned(affine: np.ndarray) -> np.ndarray:
 def test_a_map_in_a_wrong_place_is_named(
     tmp_path: Path, shape: tuple[int, ...], affine: np.ndarray, said: str
 ) -> None:
-    path = tmp_path / "map.nii"
+    path = tmp_path / "map.nii.gz"
     if shape:
         nib.save(nib.Nifti1Image(np.zeros(shape, np.float32), affine), path)
     else:
         path.write_bytes(b"no image")
     one: Any = SimpleNamespace(path=path, sidecar={"Grid": {"affine": GRID.affine.tolist()}})
-    assert origin._misplaced(one, GRID) == said
+    case: Any = SimpleNamespace(study=StudyReader(tmp_path))
+    assert origin._misplaced(case, one, GRID) == said
 
 
 def first(case: Any, *measured: Measurement) -> str:
@@ -644,7 +645,9 @@ def test_predictions_and_maps_of_other_networks_are_not_taken(tmp_path: Path) ->
     found = opened._predictions(study, "net", cohort, outcome)
     np.testing.assert_array_equal(found, [[0.5, 2], [3, 4]])
     told = {"Method": "gradient", "Network": "other", "Subject": "00"}
-    held: Any = SimpleNamespace(all_maps=lambda: [(tmp_path, told)], folder=tmp_path)
+    held: Any = SimpleNamespace(
+        all_maps=lambda: [(tmp_path, told)], folder=tmp_path, require_whole_maps=lambda: None
+    )
     assert opened._methods(held, "net", cohort, np.zeros(2, np.int64), ()) == {}
     with pytest.raises(StudyError, match=r"has no maps of net by gradient; run 'voxplain explain'"):
         opened._methods(held, "net", cohort, np.zeros(2, np.int64), ("gradient",))

@@ -264,13 +264,13 @@ def test_a_scan_is_shown_with_what_is_known_of_it() -> None:
     assert rows[0] == {
         "truth": "a",
         "predicted, while held out": "b",
-        "probability of the predicted class": ".97",
+        "probability of the predicted class": 0.97,
         "fold": "3",
         "quality": "dark",
-        "likeness to the other maps of its class, Gradient": ".25 (−4.5 deviations)",
+        "likeness to the other maps of its class, Gradient": "0.25 (−4.5 deviations)",
     }
     unlike = replace(whole, likeness_z=None)
-    assert subjects._case(unlike, found, Shown()).items[0].rows[-1][1] == ".25"
+    assert subjects._case(unlike, found, Shown()).items[0].rows[-1][1] == "0.25"
     facts = study_page(found, Shown()).facts
     assert facts[-1].value == "1"
 
