@@ -24,7 +24,7 @@ demo: $(READY) ## run the main job on a phantom cohort; results in demo/ (3 to 7
 	@$(BIN)/voxplain demo --out $(DEMO_OUT)
 
 test: $(READY) browser ## run the tests
-	@$(PYTEST) -n 2 --dist loadgroup --assert=plain || \
+	@$(PYTEST) -n 3 --dist loadgroup --assert=plain || \
 		{ $(PYTEST) --last-failed --last-failed-no-failures none; exit 1; }
 
 browser: # what tests of pages need; they are skipped where it cannot be had
@@ -35,7 +35,7 @@ cases: $(READY) ## run the tests made after public problem reports (part of make
 	@$(PYTEST) -n 2 tests/cases
 
 coverage: $(READY) ## run the tests and name what none reaches and tests/uncovered.tsv does not excuse
-	@$(PYTEST) -n 2 --dist loadgroup --assert=plain \
+	@$(PYTEST) -n 3 --dist loadgroup --assert=plain \
 		--cov --cov-report=term-missing:skip-covered --cov-report=html --cov-report=json:.coverage.json
 	@$(BIN)/python tests/uncovered.py .coverage.json
 

@@ -270,7 +270,7 @@ ORDERS = (
     "import voxplain, voxplain.attribution.run, voxplain.pipeline.explain.scan",
 )
 EACH = """
-import os, sys, numpy, scipy.stats, pandas, nibabel, matplotlib.figure, torch, torch._dynamo
+import os, sys, numpy, scipy.stats, pandas, nibabel, matplotlib.figure, torch
 for first in {orders}:
     assert not any(name.split(".")[0] == "voxplain" for name in sys.modules)
     child = os.fork()

@@ -24,6 +24,7 @@ _TRIES, _PATIENCE = 3, 60.0  # s that a worker is waited for where there is none
 _GO_ON = "each worker lost the batch that it was making, and the same command goes on."
 _Made = tuple[str, str]  # the worker, and why it failed
 _ONE_AT_A_TIME = threading.Lock()  # in a process, whatever its threads
+_OWN = "127.0.0.1:0"  # where what Dask tells of itself is heard: here alone, at a free port
 
 
 def make_parts(
@@ -140,7 +141,7 @@ def _connected(workers: Workers) -> Iterator[Client]:
         opened.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": 0}))
         there = workers.address or opened.enter_context(LocalCluster(
             n_workers=workers.count, threads_per_worker=1, memory_limit=None, silence_logs=50,
-            dashboard_address=None, env={"OMP_NUM_THREADS": threads},
+            dashboard_address=_OWN, worker_dashboard_address=_OWN, env={"OMP_NUM_THREADS": threads},
         ))  # fmt: skip
         try:
             client = opened.enter_context(Client(there, timeout=10))
