@@ -5,6 +5,7 @@ READY := .venv/.ready
 DEMO_OUT ?= demo
 # Compiled files are kept, whatever the shell says: tests start many processes. Values of failed
 # assertions are shown when what failed is run again; to prepare all for that takes 15 seconds.
+# Three processes keep two processors busy: some tests wait for processes of their own.
 PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 
 .PHONY: help setup demo test browser cases coverage mutants mutation check format bench scoreboard docs clean
