@@ -76,7 +76,7 @@ def test_workers_give_the_bytes_of_an_unbroken_run_though_one_fails(
     code, shown, error = run("explain", study, *NET, "--method", "gradient", "--workers", 2)
     assert (code, error) == (0, "")
     (first, second) = (worker for part, worker in tried if part == "2/6")
-    assert {first, second} == {*threads}
+    assert {first, second} <= {*threads}
     assert f"Part 2/6 failed on {first}: stale file handle" in shown
     assert sorted({part for part, _ in tried}) == [f"{i}/6" for i in range(1, 7)]
     # Parts of one fold follow each other, so that its network is loaded once, and once for joining.
