@@ -139,7 +139,7 @@ def test_without_a_change_or_own_truths_there_is_no_ceiling(sample: list[Subject
 def test_intervals_are_as_wide_as_samples_differ() -> None:
     """Whole samples of subjects are drawn anew: their spread is what the interval promises."""
     group, single = [], []
-    for seed in range(100, 140):
+    for seed in range(100, 160):
         made = people(12, seed)
         mean = np.mean([one.maps[""] for one in made], axis=0)
         group.append(localise(strength(mean, GRID, FWHM), TRUTH, BRAIN).average_precision)

@@ -51,22 +51,31 @@ def make_parts(
     with _connected(workers) as client, stoppable() as stop:
         gpus, here = _gpus(client), str(Path.cwd())
 
-        def submit(part: Part) -> Future:
+        running: dict[Future, tuple[Part, set[str]]] = {}
+
+        def submit(part: Part) -> None:
             tried = {worker for worker, _ in failed[part]}
-            others = sorted(client.scheduler_info()["workers"].keys() - tried) if tried else []
-            where = {"workers": others, "allow_other_workers": True} if others else {}
-            return client.submit(_make, make, part, here, gpus, pure=False, **where)
+            others = _at_work(client) - tried if tried else set()
+            where = sorted(others) or None
+            future = client.submit(_make, make, part, here, gpus, pure=False, workers=where)
+            running[future] = part, others
 
         with progress.step(f"{count} part{'s' * (count > 1)} on {workers}", count) as advance:
-            running = {submit(part): part for part in failed}
+            for part in failed:
+                submit(part)
             while running:
                 for future in _ended(client, list(running)):
-                    part, (worker, why) = running.pop(future), _outcome(future)
+                    (part, _), (worker, why) = running.pop(future), _outcome(future)
                     if why:
                         failed[part].append((worker, why))
                         progress.say(f"Part {part} failed on {worker}: {why}")
                         if len(failed[part]) < _TRIES:
-                            running[submit(part)] = part
+                            submit(part)
+                there = _at_work(client)
+                for future, (part, others) in list(running.items()):
+                    if others and not others & there and not future.done():
+                        del running[future]
+                        submit(part)
                 advance(count - len(running))
                 if stop.asked:
                     raise StoppedError(f"ended by {stop.asked}; {_GO_ON}")
@@ -101,6 +110,10 @@ def _gpus(client: Client) -> dict[str, int]:
         key = worker.rpartition(":")[0], sees
         found[worker] = last[key] = last.get(key, -1) + 1
     return found
+
+
+def _at_work(client: Client) -> set[str]:
+    return {*client.scheduler_info()["workers"]}
 
 
 def _ended(client: Client, futures: list[Future]) -> list[Future]:
