@@ -48,13 +48,15 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
+def replacing(path: Path, *, once: bool = False) -> Iterator[IO[bytes]]:
     """Open a file beside a place, and put it there by renaming when all of it is written.
 
     Parameters
     ----------
     path : pathlib.Path
         Its folder is made when it is missing.
+    once : bool, default=False
+        Whether a file that somebody else has put there meanwhile stays.
 
     Yields
     ------
@@ -77,7 +79,8 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+        if not (once and _linked(Path(temporary), path)):
+            Path(temporary).replace(path)
         _settle(path.parent)
     except BaseException as error:
         if temporary:
@@ -85,6 +88,19 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         if isinstance(error, OSError):
             raise cannot_write(error, path) from error
         raise
+
+
+def _linked(file: Path, path: Path) -> bool:
+    """Give a file a second name, unless another file has it; False where links are unknown."""
+    try:
+        path.hardlink_to(file)
+    except FileExistsError:
+        pass
+    except OSError:
+        if not path.exists():
+            return False
+    file.unlink()
+    return True
 
 
 def on_disk(folder: Path, shape: tuple[int, int]) -> NDArray[np.float32]:

@@ -104,6 +104,7 @@ class Manifest:
 _WORDS = {
     "table_sha256": "The participants' table",
     "store_sha256": "The store of images",
+    "listing_sha256": "The list of scans, or the table that comes with it,",
     "version": "The version of voxplain",
     "folds": "A network, or the scans that it held out,",
     "asked": "What is asked",
