@@ -88,7 +88,7 @@ def slurm(
     name, *words = command
     if name not in _IN_PARTS or any(word.split("=")[0] in _OWN for word in words):
         raise InputError(
-            f"voxplain submit takes one of {', '.join(_IN_PARTS)}, and its options without "
+            f"voxplain submit takes {' or '.join(_IN_PARTS)}, and its options without "
             f"{' and '.join(_OWN)}; {shlex.join(command)!r} was given."
         )
     if not 1 <= parts < array_limit:
