@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from voxplain.cli.modules import importable_here
+from voxplain.cli.shards import ManifestOption, ShardOption, read_shard, tell_part
 from voxplain.console import make_console, make_progress
 
 __all__ = ["group"]
@@ -114,12 +115,16 @@ def group(
         str,
         typer.Option(help="Of the null of single voxels, and of null networks: cpu, cuda, auto."),
     ] = "cpu",
-) -> None:
+    shard: ShardOption = None,
+    manifest: ManifestOption = None,
+) -> tuple[Path, str] | None:
     """Test the maps of a study over its subjects, with p corrected for all voxels."""
     from voxplain.group.permutation import TestOptions
     from voxplain.pipeline.group.options import GroupOptions
+    from voxplain.pipeline.group.parts import group_part
     from voxplain.pipeline.group.run import RECORD, group_study
 
+    part = read_shard(shard, manifest)
     console = make_console()
     chosen = tuple(dict.fromkeys(statistic or ("voxel", "mass", "tfce")))
     test = TestOptions(
@@ -155,6 +160,10 @@ def group(
         table,
     )
     with importable_here():
+        if part:
+            run = group_part(options, part, make_progress(console), manifest)
+            tell_part(run, part, study, console)
+            return study, run
         found = group_study(options, make_progress(console))
     for start, one in found.tests.items():
         for line in _lines(one):
@@ -176,6 +185,7 @@ def group(
         )  # fmt: skip
     if found.tests:
         console.print(f"Written: {study / RECORD}", highlight=False, soft_wrap=True)
+    return None
 
 
 def _agreed(one: dict[str, Any]) -> list[str]:
