@@ -180,4 +180,4 @@ def test_a_cohort_is_submitted_as_any_long_command(run: Run, table: Path, tmp_pa
     for wrong in ("--shard", "--manifest"):
         code, _, error = run("submit", *words, *asked(table, study), wrong, "1/2")
         assert code == 2
-        assert "takes cohort or explain or fit or group" in error
+        assert "takes cohort or explain or fit or group or trust" in error
