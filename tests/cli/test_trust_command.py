@@ -363,7 +363,7 @@ def test_parts_of_a_verdict_hold_to_what_was_fixed(run: Run, study: Path, tmp_pa
         assert "changed after the run trust-" in error
     for more, why in (
         (("--replace",), "--replace measures all anew in one run"),
-        (("--weights", "a.pt", "--network", TINY), "--weights has few"),
+        (("--weights", "a.pt", "--network", TINY), "share out the tests of a fitted study"),
     ):
         code, _, error = run("trust", study, *arguments, "--shard", "1/2", *more)
         assert code == 2

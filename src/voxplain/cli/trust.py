@@ -13,7 +13,15 @@ import typer
 from rich.console import Console
 
 from voxplain.cli.modules import importable_here
-from voxplain.cli.shards import ManifestOption, ShardOption, read_shard, tell_part
+from voxplain.cli.shards import (
+    DaskOption,
+    ManifestOption,
+    ShardOption,
+    WorkersOption,
+    read_shard,
+    read_workers,
+    tell_part,
+)
 from voxplain.console import make_console, make_progress
 from voxplain.errors import InputError
 
@@ -76,6 +84,8 @@ def trust(
     seed: Annotated[int, typer.Option(help="Same seed, same figures.")] = 0,
     shard: ShardOption = None,
     manifest: ManifestOption = None,
+    workers: WorkersOption = None,
+    dask: DaskOption = None,
 ) -> tuple[Path, str]:
     """Say for each method whether its maps may be believed, and why.
 
@@ -83,11 +93,13 @@ def trust(
     """
     from voxplain.pipeline.shards.alone import alone
     from voxplain.pipeline.trust.external import trust_weights
+    from voxplain.pipeline.trust.on_workers import trust_on_workers
     from voxplain.pipeline.trust.opening import TrustOptions
     from voxplain.pipeline.trust.parts import trust_part
     from voxplain.pipeline.trust.run import run_trust
 
-    console, part = make_console(), read_shard(shard, manifest)
+    part, helpers = read_shard(shard, manifest), read_workers(workers, dask, shard)
+    console = make_console()
     options = TrustOptions(
         study=study,
         network=network,
@@ -101,8 +113,11 @@ def trust(
         replace=replace,
     )
     if weights:
-        if part:
-            raise InputError("--shard shares out the tests of a fitted study; --weights has few.")
+        if part or helpers:
+            raise InputError(
+                "--shard, --workers and --dask share out the tests of a fitted study; --weights "
+                "has few."
+            )
         if power:
             raise InputError("--power trains networks, and --weights trains none; leave out one.")
         asked = _of_weights(network, weights, study, class_names, unit, bins)
@@ -115,7 +130,12 @@ def trust(
                 run = trust_part(options, part, make_progress(console), manifest)
                 tell_part(run, part, study, console)
                 return study, run
-            result = run_trust(options, make_progress(console))
+            progress = make_progress(console)
+            result = (
+                trust_on_workers(options, helpers, progress)
+                if helpers
+                else run_trust(options, progress)
+            )
     _tell(console, result)
     for ending in ("html", "json"):
         path = study / f"{'trust-weights' if weights else 'trust'}.{ending}"
