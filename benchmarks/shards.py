@@ -10,7 +10,8 @@ methods, in a part for each processor, and joins them. ``python -m
 benchmarks.shards soak FOLDER COUNT ...`` prepares so many small scans in two parts, trains,
 explains by three methods in two parts, joins what was made once more, tests one method's maps,
 classifies again under masks, judges with a budget of a minute, and writes the report. FOLDER must
-be new; what is found is printed as JSON.
+be new, but for ``whole``, which takes the study that it has made there; what is found is printed as
+JSON.
 """
 
 from __future__ import annotations
@@ -221,8 +222,9 @@ def whole(folder: Path, scans: int) -> dict[str, object]:
     """Explain a cohort as large as the paper's; say what each step took."""
     network = ("--network", "mrinet", "--device", "cpu")
     asked = (*network, *(word for name in WHOLE for word in ("--method", name)))
-    study = make_study(folder / "study", scans, KAN2020_GRID, network)
-    parts = os.cpu_count() or 1
+    study, parts = folder / "study", os.cpu_count() or 1
+    if not (study / "summary.json").exists():
+        make_study(study, scans, KAN2020_GRID, network)
     began = time.perf_counter()
     fixed = run("explain", study, *asked, "--shard", f"0/{parts}")
     started = [
@@ -289,7 +291,7 @@ def main() -> None:
         prepare(Path(folder), Path(numbers[0]), numbers[1])
         return
     place = Path(folder)
-    place.mkdir(parents=True)
+    place.mkdir(parents=True, exist_ok=what == "whole")
     counts = [int(number) for number in numbers]
     if what == "soak":
         found: object = soak(place, counts)
