@@ -79,7 +79,7 @@ def test_a_clean_study_is_believed(run: Run, study: Path, tmp_path: Path) -> Non
     found = told(study)
     (verdict,) = found["methods"].values()
     assert verdict["verdict"].startswith("believe")
-    assert found["rules"]["edition"] == "3, changed by rules.toml"
+    assert found["rules"]["edition"] == "4, changed by rules.toml"
     tests = {one["test"]: one for one in verdict["tests"]}
     assert set(tests) == {
         "provenance", "held-out", "grid", "reproduced", "individual", "sanity", "deletion",

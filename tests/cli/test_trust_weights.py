@@ -90,6 +90,6 @@ def test_what_needs_no_training_is_tested(
     assert tests["sanity"]["value"] == gradient["sanity"]["value"]
     assert tests["sanity"]["outcome"] == "fail"
     assert "agreement" not in tests
-    assert again["rules"]["edition"] == "3, changed by rules.toml"
+    assert again["rules"]["edition"] == "4, changed by rules.toml"
     code, _, error = run(*asked, "--power", "16")
     assert (code, "--power trains networks, and --weights trains none" in error) == (2, True)

@@ -61,6 +61,22 @@ def test_each_method_is_asked_once_before_one_is_asked_twice(
     assert counts_within(methods(slow=9, quick=9), seconds, costs, 6) == found
 
 
+def test_a_test_that_needs_several_scans_asks_so_many_or_none() -> None:
+    costs = {"slow": 10.0, "quick": 1.0}
+
+    def counts(seconds: float, there: int = 9) -> dict[str, int]:
+        return counts_within(methods(slow=there, quick=there), seconds, costs, 6, fewest=3)
+
+    assert counts(1200.0) == {"slow": 6, "quick": 6}
+    # Three each take 33 s, half of 66; a tenth of it would not do.
+    assert counts(66.0) == {"slow": 3, "quick": 3}
+    # Half of it is 32 s: not enough for three slow ones, and the quick one gets all.
+    assert counts(64.0) == {"slow": 0, "quick": 6}
+    assert counts(5.0) == {"slow": 0, "quick": 0}
+    # Of fewer maps than that all are asked; the rule says that they are too few.
+    assert counts(1200.0, there=2) == {"slow": 2, "quick": 2}
+
+
 def test_no_more_scans_than_there_are_maps() -> None:
     found = counts_within(methods(slow=1, quick=9), 1e6, {"slow": 1.0, "quick": 1.0}, 6)
     assert found == {"slow": 1, "quick": 6}

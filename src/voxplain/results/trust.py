@@ -50,6 +50,8 @@ class Rule:
         What to do then, in a sentence.
     weight : {"decisive", "care"}
         Whether a method that fails is not to be believed, or to be believed with care.
+    scans : int, default=1
+        Of how many scans the figure must be, where it is of some: of fewer it is not judged.
     """
 
     test: str
@@ -61,10 +63,12 @@ class Rule:
     failure: str
     advice: str
     weight: Weight
+    scans: int = 1
 
     def __str__(self) -> str:
         limit = "its own null's limit" if self.threshold is None else f"{self.threshold:g}"
-        return f"{self.statistic}, {self.direction} {limit}"
+        fewest = f", of {self.scans} scans or more" * (self.scans > 1)
+        return f"{self.statistic}, {self.direction} {limit}{fewest}"
 
 
 @dataclass(frozen=True)

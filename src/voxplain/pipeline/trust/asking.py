@@ -96,11 +96,14 @@ class Cost:
         Random maps.
     passes : int
         Through the network, besides those of the maps.
+    fewest : int, default=1
+        Scans without which the test can tell nothing.
     """
 
     maps: int
     draws: int
     passes: int = 0
+    fewest: int = 1
 
     def of(self, case: Case, name: str) -> float:
         """Foretell the seconds for a method."""
@@ -113,10 +116,11 @@ def _planner(title: str, cost: Cost) -> Callable[[Case, float], Plan | str]:
 
     def plan(case: Case, seconds: float) -> Plan | str:
         costs = {name: max(cost.of(case, name), 1e-3) for name in case.methods}
-        counts = counts_within(case, seconds, costs, _SCANS)
+        counts = counts_within(case, seconds, costs, _SCANS, cost.fewest)
         if not any(counts.values()):
             return "The budget has no time for it."
-        words = f"{max(counts.values())} scans a method"
+        most = max(counts.values())
+        words = f"{most} scan{'s' * (most > 1)} a method"
         time = sum(n * costs[name] for name, n in counts.items())
         return Plan(float(sum(counts.values())), time, words, {"scans": counts, "title": title})
 

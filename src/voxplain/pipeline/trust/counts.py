@@ -27,12 +27,12 @@ def scoring(case: Case, passes: int) -> float:
 
 
 def counts_within(
-    case: Case, seconds: float, costs: Mapping[str, float], most: int
+    case: Case, seconds: float, costs: Mapping[str, float], most: int, fewest: int = 1
 ) -> dict[str, int]:
-    """Say of how many scans each method can be asked: one each first, then a second, and so on.
+    """Say of how many scans each method can be asked: the fewest first, then one more each.
 
-    A test takes a tenth of the time that is left, or more where one scan of each method needs it,
-    but never more than half.
+    A test takes a tenth of the time that is left, or more where the fewest scans of each method
+    need it, but never more than half.
 
     Parameters
     ----------
@@ -43,18 +43,23 @@ def counts_within(
         That one scan of each method takes.
     most : int
         Scans of a method.
+    fewest : int, default=1
+        Of which the test can tell anything.
 
     Returns
     -------
     dict of str to int
-        By method. Where one scan each does not fit, the quick methods come first.
+        By method. Where the fewest do not fit, the quick methods come first.
     """
     found = dict.fromkeys(case.methods, 0)
-    allowed = max(_SHARE * seconds, min(sum(costs.values()), _MOST * seconds))
+    there = {name: len(maps.maps) for name, maps in case.methods.items()}
+    allowed = max(_SHARE * seconds, min(fewest * sum(costs.values()), _MOST * seconds))
     for number in range(most):
         for name in sorted(found, key=lambda one: costs[one]):
-            there = len(case.methods[name].maps)
-            if found[name] == number < there and costs[name] <= allowed:
-                found[name] += 1
-                allowed -= costs[name]
+            first = min(fewest, there[name])
+            before, more = (first + number - 1, 1) if number else (0, first)
+            fits = before + more <= min(most, there[name]) and more * costs[name] <= allowed
+            if found[name] == before and fits:
+                found[name] += more
+                allowed -= more * costs[name]
     return found

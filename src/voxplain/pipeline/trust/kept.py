@@ -12,7 +12,7 @@ from voxplain import __version__
 from voxplain.pipeline.trust.registry import Plan, Test
 from voxplain.results.trust import Measurement
 from voxplain.study import Study
-from voxplain.trust.rules import EDITION
+from voxplain.trust.rules import MEASURED
 
 __all__ = ["Keeper"]
 
@@ -29,7 +29,7 @@ class Keeper:
     """
 
     def __init__(self, study: Study, test: Test, reads: Mapping[str, Any]) -> None:
-        made_by = {"version": __version__, "edition": EDITION}
+        made_by = {"version": __version__, "edition": MEASURED}
         told = json.dumps({**made_by, **reads}, sort_keys=True, default=str)
         mark = hashlib.sha256(told.encode()).hexdigest()[:12]
         self.study, self.place = study, f"trust/{test.name}-{mark}.json"

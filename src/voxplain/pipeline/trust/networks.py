@@ -24,6 +24,7 @@ from voxplain.trust import (
     removal,
     strength,
 )
+from voxplain.trust.rules import FEWEST_DELETED
 from voxplain.volume import Volume
 
 __all__ = ["FAITHFULNESS", "SANITY", "STABILITY"]
@@ -193,7 +194,7 @@ FAITHFULNESS = over_scans(
     ("deletion", "faithfulness"),
     "What deletion costs",
     _faithfulness,
-    Cost(0, 3 * _REMOVED.draws, 3 * _PASSES),
+    Cost(0, 3 * _REMOVED.draws, 3 * _PASSES, fewest=FEWEST_DELETED),
 )
 STABILITY = over_scans(
     "stability",

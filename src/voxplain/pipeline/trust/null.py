@@ -22,7 +22,7 @@ from voxplain.pipeline.trust.trainings import OwnMaps, own_maps, train_again
 from voxplain.progress import Progress
 from voxplain.trust import FWHM_MM, Comparison
 from voxplain.trust.retraining import Shared, shared_with
-from voxplain.trust.rules import EDITION
+from voxplain.trust.rules import MEASURED
 from voxplain.trust.truth.calls import WIDTH_MM, Calls, calls
 from voxplain.volume import smooth
 
@@ -132,7 +132,7 @@ def null_test(
     def make() -> dict[str, Any]:
         return _trained(own, name, folds, maps, own.seed + number, progress)
 
-    request = own.request(folds=folds, outcome=own.outcome, what=name, edition=EDITION)
+    request = own.request(folds=folds, outcome=own.outcome, what=name, edition=MEASURED)
     told = kept(own.place(name), "found.json", request, make)
     methods = {method: NullMethod.from_dict(one) for method, one in told["methods"].items()}
     return NullFinding(**{**told, "methods": methods})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from voxplain.errors import InputError
 from voxplain.results.trust import Call, Finding, Measurement, MethodVerdict, Rule
@@ -27,7 +28,8 @@ def apply(measurement: Measurement, rules: Mapping[str, Rule] = RULES) -> Findin
     Returns
     -------
     Finding
-        Not tested where there is no value, or nothing to hold it against.
+        Not tested where there is no value, nothing to hold it against, or a value of fewer scans
+        than the rule asks for.
 
     Raises
     ------
@@ -41,6 +43,10 @@ def apply(measurement: Measurement, rules: Mapping[str, Rule] = RULES) -> Findin
     value = measurement.value
     if value is None or threshold is None or not math.isfinite(value + threshold):
         return Finding(rule, measurement, threshold, "not tested")
+    asked = (measurement.figures or {}).get("scans")
+    if asked is not None and asked < rule.scans:
+        few = f"{measurement.words} Of {asked} scan{'s' * (asked > 1)}; {rule.scans} are needed."
+        return Finding(rule, replace(measurement, words=few), threshold, "not tested")
     slack = _ROUNDING * max(1.0, abs(threshold))
     above, below = value >= threshold - slack, value <= threshold + slack
     passed = above if rule.direction == "at least" else below

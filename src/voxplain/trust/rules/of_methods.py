@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from voxplain.results.trust import Rule
-from voxplain.trust.rules.level import LEVEL
+from voxplain.trust.rules.level import FEWEST_DELETED, LEVEL
 
 __all__ = ["METHOD_RULES"]
 
@@ -146,6 +146,7 @@ METHOD_RULES: Final = (
         "Deleting what the map shows costs no more than deleting what a random map shows.",
         "Take a method that passes, or average over scans and networks.",
         "decisive",
+        scans=FEWEST_DELETED,
     ),
     Rule(
         "faithfulness",
@@ -157,6 +158,7 @@ METHOD_RULES: Final = (
         "It was not shown that single scans' maps point at what the network uses.",
         "Take a method that passes, or show mean maps alone.",
         "care",
+        scans=FEWEST_DELETED,
     ),
     Rule(
         "stability",

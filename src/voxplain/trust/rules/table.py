@@ -8,9 +8,12 @@ from typing import Final
 from voxplain.trust.rules.of_methods import METHOD_RULES
 from voxplain.trust.rules.of_study import STUDY_RULES
 
-__all__ = ["EDITION", "RULES"]
+__all__ = ["EDITION", "MEASURED", "RULES"]
 
-EDITION: Final = "3"
+EDITION: Final = "4"
+
+MEASURED: Final = "3"
+"""The edition since which tests measure what they measure now: what was kept since then holds."""
 
 RULES: Final = MappingProxyType({rule.test: rule for rule in (*STUDY_RULES, *METHOD_RULES)})
 """By the name of the test, in the order in which they are told."""
