@@ -4,11 +4,14 @@
 processes at once, with a network that sleeps a second a pass, so that processors are not what is
 shared; 2,560 scans take a quarter of an hour. ``real`` instead of ``efficiency`` does it with the
 paper's network on the paper's grid, where processors are shared; 96 scans take six minutes.
-``dask`` and ``dask-real`` do the same with ``--workers``, the joining included. ``python -m
+``dask`` and ``dask-real`` do the same with ``--workers``, the joining included. ``whole`` explains
+1,113 stand-ins on the paper's grid by the paper's network, untrained but for an epoch, and three
+methods, in a part for each processor, and joins them. ``python -m
 benchmarks.shards soak FOLDER COUNT ...`` prepares so many small scans in two parts, trains,
 explains by three methods in two parts, joins what was made once more, tests one method's maps,
 classifies again under masks, judges with a budget of a minute, and writes the report. FOLDER must
-be new; what is found is printed as JSON.
+be new, but for ``whole``, which takes the study that it has made there; what is found is printed as
+JSON.
 """
 
 from __future__ import annotations
@@ -44,6 +47,7 @@ SMALL = Grid((16, 16, 16), np.diag([-12.0, 12, 12, 1]))
 NETWORK = ("--network", "benchmarks.shards:build", "--device", "cpu")
 SOAKED = ("--network", "benchmarks.shards:build_small", "--device", "cpu")
 METHODS = ("gradient", "input-x-gradient", "recommended")
+WHOLE = ("recommended", "guided-backprop", "grad-cam")
 TRAINED = ("--cv", 2, "--epochs", 1, "--no-final", "--no-baselines")
 SLEEP = "VOXPLAIN_BENCH_SLEEP"
 
@@ -214,6 +218,33 @@ def efficiency(folder: Path, load: Load, dask: bool) -> dict[str, dict[str, floa
     return found
 
 
+def whole(folder: Path, scans: int) -> dict[str, object]:
+    """Explain a cohort as large as the paper's; say what each step took."""
+    network = ("--network", "mrinet", "--device", "cpu")
+    asked = (*network, *(word for name in WHOLE for word in ("--method", name)))
+    study, parts = folder / "study", os.cpu_count() or 1
+    if not (study / "summary.json").exists():
+        make_study(study, scans, KAN2020_GRID, network)
+    began = time.perf_counter()
+    fixed = run("explain", study, *asked, "--shard", f"0/{parts}")
+    started = [
+        start("explain", study, *asked, "--shard", f"{i}/{parts}") for i in range(1, parts + 1)
+    ]
+    if any(process.wait() for process in started):
+        raise SystemExit("a part failed")
+    made = time.perf_counter() - began - fixed["seconds"]
+    joined = run("explain", study, *asked)
+    return {
+        "scans": scans,
+        "methods": list(WHOLE),
+        "parts": parts,
+        "fixing": fixed["seconds"],
+        "parts_at_once": round(made, 1),
+        "joining": joined["seconds"],
+        "seconds": round(time.perf_counter() - began, 1),
+    }
+
+
 def soak(folder: Path, counts: list[int]) -> dict[str, dict[str, object]]:
     """Explain ever more scans in two parts, join, test, report, and look what it took and left."""
     asked = (*SOAKED, "--target", "case", *(w for name in METHODS for w in ("--method", name)))
@@ -260,10 +291,12 @@ def main() -> None:
         prepare(Path(folder), Path(numbers[0]), numbers[1])
         return
     place = Path(folder)
-    place.mkdir(parents=True)
+    place.mkdir(parents=True, exist_ok=what == "whole")
     counts = [int(number) for number in numbers]
     if what == "soak":
         found: object = soak(place, counts)
+    elif what == "whole":
+        found = whole(place, *counts or [1113])
     else:
         load = LOADS[what.removeprefix("dask-").replace("dask", "efficiency")]
         load = replace(load, scans=counts[0]) if counts else load

@@ -29,7 +29,7 @@ _HALF = ".partial"
 _LONG = 3600.0
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes, *, private: bool = False) -> None:
     """Write a file beside its place, and put it there by renaming.
 
     Parameters
@@ -37,18 +37,20 @@ def write_atomically(path: Path, content: bytes) -> None:
     path : pathlib.Path
         Its folder is made when it is missing.
     content : bytes
+    private : bool, default=False
+        Whether nobody but its owner may read it.
 
     Raises
     ------
     StudyError
         If it cannot be written, as on a full disk; what stood at the path before stays.
     """
-    with replacing(path) as file:
+    with replacing(path, private=private) as file:
         file.write(content)
 
 
 @contextlib.contextmanager
-def replacing(path: Path, *, once: bool = False) -> Iterator[IO[bytes]]:
+def replacing(path: Path, *, once: bool = False, private: bool = False) -> Iterator[IO[bytes]]:
     """Open a file beside a place, and put it there by renaming when all of it is written.
 
     Parameters
@@ -57,6 +59,8 @@ def replacing(path: Path, *, once: bool = False) -> Iterator[IO[bytes]]:
         Its folder is made when it is missing.
     once : bool, default=False
         Whether a file that somebody else has put there meanwhile stays.
+    private : bool, default=False
+        Whether nobody but its owner may read it.
 
     Yields
     ------
@@ -78,7 +82,7 @@ def replacing(path: Path, *, once: bool = False) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
+        Path(temporary).chmod(0o600 if private else 0o644)
         if not (once and _linked(Path(temporary), path)):
             Path(temporary).replace(path)
         _settle(path.parent)

@@ -260,3 +260,15 @@ def test_who_comes_first_writes_a_file_that_is_written_once(
     with replacing(path) as file:
         file.write(b"anew")
     assert path.read_bytes() == b"anew"
+
+
+def test_what_is_private_is_never_readable_to_others(tmp_path: Path) -> None:
+    study = Study(tmp_path / "study", "test", "0")
+    modes = []
+    with replacing(tmp_path / "key", private=True) as file:
+        file.write(b"secret")
+        modes += [one.stat().st_mode & 0o077 for one in tmp_path.glob(".*.partial")]
+    modes.append((tmp_path / "key").stat().st_mode & 0o077)
+    modes.append(study.write_private("key.tsv", "secret").stat().st_mode & 0o077)
+    assert modes == [0, 0, 0]
+    assert study.write_text("open.tsv", "known").stat().st_mode & 0o044 == 0o044

@@ -191,7 +191,7 @@ def test_a_cohort_is_submitted_as_any_long_command(run: Run, table: Path, tmp_pa
     for wrong in ("--shard", "--manifest"):
         code, _, error = run("submit", *words, *asked(table, study), wrong, "1/2")
         assert code == 2
-        assert "takes cohort or explain or fit" in error
+        assert "takes cohort or explain or fit or group or trust" in error
 
 
 def test_half_files_of_killed_parts_go_when_the_cohort_is_made(

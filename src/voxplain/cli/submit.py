@@ -15,6 +15,8 @@ from voxplain import __version__
 from voxplain.cli.cohort import app as cohort
 from voxplain.cli.explain import explain
 from voxplain.cli.fit import fit
+from voxplain.cli.group import group
+from voxplain.cli.trust import trust
 from voxplain.console import make_console
 from voxplain.errors import InputError
 
@@ -30,7 +32,7 @@ app = typer.Typer(
 )
 
 _IN_PARTS: dict[str, Callable[..., tuple[Path, str] | None] | typer.Typer] = {
-    "cohort": cohort, "explain": explain, "fit": fit
+    "cohort": cohort, "explain": explain, "fit": fit, "group": group, "trust": trust
 }  # fmt: skip
 _POLL, _SLOWEST = 30.0, 300.0
 
@@ -45,7 +47,7 @@ def slurm(
     command: Annotated[
         list[str],
         typer.Argument(
-            help="cohort ..., explain STUDY ... or fit STUDY ..., as typed after 'voxplain'."
+            help="cohort, explain, fit, group or trust and its options, as typed after 'voxplain'."
         ),
     ],
     parts: Annotated[int, typer.Option(help="Parts, each a task of the job array.")] = 10,

@@ -77,6 +77,10 @@ class Arrangements:
         mirrored = self.tree.coloured(self._colour(1.0)) == self.tree.coloured(self._colour(-1.0))
         return min((2 if mirrored else 1) / self.distinct, 1.0)
 
+    def count(self, wanted: int) -> int:
+        """Tell how many arrangements `rows` gives where so many are wanted."""
+        return wanted if self.distinct > wanted + 1 else self.distinct - 1
+
     def rows(self, count: int, seed: int) -> tuple[NDArray[np.float32], bool]:
         """Draw arrangements of the design, or list all where there are not more.
 

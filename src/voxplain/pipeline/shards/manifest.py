@@ -106,6 +106,7 @@ _WORDS = {
     "store_sha256": "The store of images",
     "listing_sha256": "The list of scans, or the table that comes with it,",
     "version": "The version of voxplain",
+    "tests_sha256": "A map, or what a test is asked,",
     "folds": "A network, or the scans that it held out,",
     "asked": "What is asked",
 }
