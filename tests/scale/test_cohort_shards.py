@@ -126,7 +126,9 @@ def test_a_part_that_ends_early_loses_one_scan_at_most(
     part = (*asked(table, study), "--shard", "1/1")
     pid = forks.start(*part)
     end = time.monotonic() + 60
-    while not list((study / "cohort").glob("journal-0001-of-0001.jsonl")):
+    # The file is there before its first row is.
+    journal = study / "cohort/journal-0001-of-0001.jsonl"
+    while not (journal.exists() and journal.stat().st_size):
         assert time.monotonic() < end, forks.told(pid)
         time.sleep(0.001)
     os.kill(pid, sent)
