@@ -211,3 +211,10 @@ def test_doubts_about_an_atlas_and_a_network_are_said(
     found = networks.predict_scans(options, OutputRecord(), twice, [cohort()[0]] * 3, engine, heard)
     assert len(found.of_scans) == 3
     assert heard.said[1:] == ["One output."]
+
+
+def test_a_command_that_asks_for_its_help_alone_is_not_submitted(run: Run) -> None:
+    code, shown, error = run("submit", "slurm", "--parts", 2, "explain", "--help")
+    assert code == 2
+    assert error == ("voxplain: explain was given nothing to do; see voxplain explain --help.\n")
+    assert "Usage: voxplain explain" in shown

@@ -106,7 +106,7 @@ def test_what_is_in_parts_and_what_is_not(run: Run, study: Path) -> None:
     for more in (("--means-only",), ("--null", "untrained")):
         code, _, error = run("group", study, *ASKED, "--shard", "1/2", *more)
         assert code == 2
-        assert "--shard shares out arrangements of the subjects" in error
+        assert "--shard and --workers share out arrangements of the subjects" in error
     with at_work(study / "cohort/store.json", together=True, busy="busy"):
         assert run("group", study, *ASKED, "--shard", "1/6")[0] == 0
         code, _, error = run("group", study, *ASKED)

@@ -8,13 +8,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from made_study import EVIL, GRID, SUBJECTS, WRONG, add_fit, add_maps, bare_study
 
 from voxplain.errors import StudyError
-from voxplain.pipeline.report.anonymous import KEY, pseudonyms_of, renamed_results, write_anonymous
+from voxplain.pipeline.report.anonymous import (
+    KEY,
+    pseudonyms_of,
+    renamed_maps,
+    renamed_results,
+    write_anonymous,
+)
 from voxplain.report.html.sections import Page, Section, Text
 from voxplain.report.words.pseudonyms import Pseudonyms
 from voxplain.results.study import CohortFound, ScanFound, StudyFound
@@ -172,3 +181,41 @@ def test_nothing_that_is_shared_names_anybody(
     (one,) = (row for row in rows if row[0] == wrong)
     assert one[3] != one[4]
     assert json.loads((shared / "dataset_description.json").read_text())["Name"]
+
+
+def test_labels_that_are_all_words_are_replaced_too() -> None:
+    names = Pseudonyms({"IXI012": "sub-001"})
+    assert names.text("IXI012 in /data/IXI012/T1.nii") == "sub-001 in (file)"
+
+
+def test_maps_of_two_sessions_are_told_apart_by_their_other_names(tmp_path: Path) -> None:
+    table = pd.DataFrame(
+        {
+            "participant_id": ["sub-a1", "sub-a1", "sub-b2"],
+            "session_id": ["ses-20190304", "ses-2", "ses-2"],
+            "run_id": ["run-1"] * 3,
+        }
+    ).assign(label="x")
+    cohort = Cohort(table, ("x",), GRID, lambda i: np.zeros(GRID.shape))
+    study = Study(tmp_path, "test", "0")
+    names = pseudonyms_of(study, cohort, StudyFound("", ""))
+    maps: Any = SimpleNamespace(cohort=cohort, single={"b2_ses-2_run-1": ["a map"]})
+    found = renamed_maps(maps, names, study)
+    assert found.cohort.subjects == [
+        names.name(one).removeprefix("sub-") for one in cohort.subjects
+    ]
+    assert "run_id" not in found.cohort.participants
+    assert found.single == {names.name("b2_ses-2_run-1"): ["a map"]}
+    assert (found.beside, maps.cohort) == (study, cohort)
+
+
+def test_models_without_a_network_have_no_table_of_predictions(tmp_path: Path) -> None:
+    study = Study(tmp_path, "test", "0")
+    study.write_text("model/mrinet/predictions.tsv", "scan\tp\nsub-a1\t0.5\n")
+    names = Pseudonyms({"a1": "sub-001"})
+    fit: Any = SimpleNamespace(models={"mrinet": None, "voxels": None})
+    page = Page("Report", "", (Section("One", "one", [Text(("It is sub-001.",))]),))
+    made = write_anonymous(study, study, page, "x.html", StudyFound("", "", fit=fit), names)
+    assert made == tmp_path / "x.html"
+    (table,) = tmp_path.glob("predictions-*.tsv")
+    assert table.read_text() == "scan\tp\nsub-001\t0.5\n"

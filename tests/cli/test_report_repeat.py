@@ -16,7 +16,8 @@ import pytest
 from voxplain.errors import InputError
 from voxplain.pipeline.group.options import GroupOptions
 from voxplain.pipeline.group.run import GroupFound
-from voxplain.report.pages.study.repeat import commands
+from voxplain.report.pages.study.repeat import commands, repeat
+from voxplain.report.pages.study.shown import Shown
 from voxplain.results.fit import FitResult
 from voxplain.results.study import GroupTest, StudyFound
 
@@ -179,3 +180,13 @@ def test_feature_maps_are_asked_for_again() -> None:
     told = {"network": "mrinet", "layer": "features.relu1", "fold": 2}
     line, _ = commands(StudyFound("s", "a study", features=told))
     assert line == ("voxplain features 'a study' --network mrinet --layer features.relu1 --fold 2")
+
+
+def test_tests_whose_options_were_not_kept_are_not_repeated() -> None:
+    old = GroupTest("group/one", "Gradient", "case", {}, {})
+    found = StudyFound("s", "s", tests=(old,))
+    assert commands(found) == ["voxplain report s"]
+    said, *_ = repeat(found, Shown())
+    assert "Tests by an earlier version, which kept no options, are left out." in str(said)
+    said, *_ = repeat(StudyFound("s", "s"), Shown())
+    assert "earlier version" not in str(said)

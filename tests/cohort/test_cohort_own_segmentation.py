@@ -84,3 +84,11 @@ def test_a_real_brain_has_its_145_regions_on_their_sides():
         for side in "LR"
     }
     assert centre["L"][0] < centre["R"][0] - 30
+
+
+def test_names_beside_an_image_of_freesurfer_come_before_freesurfer_s(tmp_path):
+    scan = tmp_path / "sub-01_T1w.nii.gz"
+    write(tmp_path / "sub-01_desc-aparcaseg_dseg.nii.gz", [17, 53])
+    assert own_atlas(scan).names[17] == "Left-Hippocampus"
+    (tmp_path / "desc-aparcaseg_dseg.tsv").write_text("index\tname\n17\tHip_L\n53\tHip_R\n")
+    assert dict(own_atlas(scan).names) == {17: "Hip_L", 53: "Hip_R"}

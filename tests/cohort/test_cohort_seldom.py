@@ -391,3 +391,11 @@ def test_a_store_whose_table_lost_a_row_is_refused(tmp_path: Path) -> None:
     table.write_text("\n".join(table.read_text().splitlines()[:-1]) + "\n")
     with pytest.raises(StudyError, match=r"its table has 3 rows, its array 4 volumes and its rec"):
         open_store(tmp_path)
+
+
+def test_a_scan_is_known_by_size_and_time_of_its_files(tmp_path: Path) -> None:
+    (tmp_path / "1.nii").write_bytes(b"12345")
+    os.utime(tmp_path / "1.nii", ns=(7, 42_000))
+    image, gone = ImageFile(tmp_path / "1.nii"), ImageFile(tmp_path / "gone.nii")
+    assert workers._stamp(Scan("1", image)) == "5@42000 -"
+    assert workers._stamp(Scan("1", gone, image)) == "- 5@42000"

@@ -254,3 +254,12 @@ def test_figures_are_gathered_for_print_within_alone() -> None:
     with for_print() as again:
         region_bars(rows)
     assert again == made
+
+
+def test_a_picture_without_white_gets_none() -> None:
+    values = np.zeros((6, 8, 3), np.uint8)
+    values[:, :4], values[:, 4:] = (250, 240, 10), (5, 90, 200)
+    buffer = BytesIO()
+    Image.fromarray(values).save(buffer, format="PNG")
+    after = np.asarray(Image.open(BytesIO(fewer_colours(buffer.getvalue()))).convert("RGB"))
+    np.testing.assert_array_equal(after, values)

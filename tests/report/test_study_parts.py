@@ -23,17 +23,19 @@ from voxplain.pipeline.report.reading import method_told
 from voxplain.progress import Silent
 from voxplain.report import figures
 from voxplain.report.html.render import render
-from voxplain.report.html.sections import Item, NotRun, Page, Section
+from voxplain.report.html.sections import Item, NotRun, Page, Section, Table
 from voxplain.report.pages.explain import _table
 from voxplain.report.pages.study import belief, maps, methods, models, opening, repeat, subjects
 from voxplain.report.pages.study.captions import caption_of
 from voxplain.report.pages.study.page import PARTS, study_page
+from voxplain.report.pages.study.regions import regions
 from voxplain.report.pages.study.shown import Shown
+from voxplain.report.words.cards import cards_of
 from voxplain.report.words.judgement import JUDGED_COLUMNS, judged_rows
 from voxplain.report.words.references import bibtex
 from voxplain.report.words.trust import figure_text
 from voxplain.results.judgement import JudgedMap
-from voxplain.results.regions import RegionValue
+from voxplain.results.regions import RegionList, RegionValue
 from voxplain.results.saved import fit_of as fit_read
 from voxplain.results.saved import judged_maps_of, reclassify_of
 from voxplain.results.study import CohortFound, GroupTest, MeanMap, ScanFound, StudyFound
@@ -330,3 +332,47 @@ def test_a_cohort_whose_folds_are_not_kept_may_be_fitted() -> None:
 def test_calls_without_group_maps_are_not_repeated() -> None:
     runs = {"runs": [{"network": "n", "scans": []}]}
     assert repeat.commands(replace(BARE, explain=runs)) == ["voxplain report 'a study'"]
+
+
+def test_maps_without_a_cortex_are_drawn_as_slices_alone() -> None:
+    means = (MeanMap("gradient", "Gradient", "case", 3, "a", "logit"),)
+    place = SimpleNamespace(anatomy=None, grid=None, cortex=None, brain=None)
+    held: Any = SimpleNamespace(
+        place=place, means=means, values={"a": np.ones((2, 2, 2))}, label=lambda one: one.label
+    )
+    drawn = pictures._of_maps(replace(BARE, means=means), held, None)
+    assert [*drawn] == ["gallery:case", "mosaic:Gradient:case"]
+
+
+def test_a_verdict_without_figures_has_no_picture() -> None:
+    """Of one method nothing is compared, and an earlier version kept no curves."""
+    lost = Measurement("deletion", "gradient", 0.01, "It costs.", figures={"lost": 1.0})
+    rule = Rule("deletion", "method", "D", "p", "at most", 0.05, "Bad.", "Look.", "care")
+    verdict = MethodVerdict("gradient", "Gradient", "believe", "Yes.", (
+        Finding(rule, lost, 0.05, "pass"),
+    ))  # fmt: skip
+    trust = TrustResult("n", "", (), (verdict,), (), "1", (), 9, 3, "1h", 0.0, {}, {})
+    assert pictures.draw_pictures(replace(BARE, trust=trust), None, None, Silent(), True) == (
+        {},
+        {},
+    )
+
+
+def test_the_pattern_s_card_stands_beside_its_maps() -> None:
+    means = (MeanMap("pattern", "Activation pattern", "case", 3, "a", "logit"),)
+    for method, there in (("pattern", True), ("gradient", False)):
+        found = replace(BARE, means=means, methods={method: method_told(method, {})})
+        (card,) = cards_of(["pattern"])
+        assert (card.title in text(maps.maps(found, Shown()))) == there
+
+
+def test_a_region_without_an_interval_has_an_empty_cell() -> None:
+    means = (MeanMap("gradient", "Gradient", "case", 3, "a", "logit"),)
+    one, two = RegionValue("A", 0.4, 0.9, 3.0, 1, 0.25, 0.5), RegionValue("B", 0.4, 0.9, 2.0, 2)
+    for values, cells in (((one, two), ["0.25 to 0.5", None]), ((two,), None)):
+        listed = RegionList("Gradient", "case", "AAL", values)
+        items = regions(replace(BARE, means=means, regions=(listed,)), Shown())
+        (table,) = (item for item in items if isinstance(item, Table))
+        shown = dict(zip(table.columns, zip(*table.rows, strict=True), strict=True))
+        found = shown.get("95 % interval")
+        assert (found and [*found]) == cells

@@ -17,6 +17,7 @@ from sleepy import build
 from voxplain.attribution import Engine, explain
 from voxplain.cli.bids import main
 from voxplain.nets import serialise
+from voxplain.study import Study
 from voxplain.volume import Volume
 
 App = Callable[..., tuple[int, str, str]]
@@ -119,3 +120,12 @@ def test_the_version_is_told(app: App) -> None:
     code, shown, _ = app("--version")
     assert code == 0
     assert shown.startswith("voxplain ")
+
+
+def test_participants_without_a_map_have_no_mean(app: App, bids: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    Study(out / "sub-01", "voxplain", "0")
+    code, _, error = app(bids, out, "group")
+    assert code == 2
+    assert f"{out} holds no maps of participants; run the participant level first." in error
+    assert not (out / "explain-group.json").exists()

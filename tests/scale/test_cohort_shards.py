@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,14 +16,23 @@ import numpy as np
 import pytest
 from scale_tools import Forks
 
+from voxplain.cohort.find.sources import from_table
+from voxplain.cohort.prepare.recipe import Recipe
 from voxplain.cohort.store.journal import Journal
 from voxplain.cohort.store.reader import PLAN, open_store
+from voxplain.grid import Grid
+from voxplain.pipeline.cohort import parts
+from voxplain.pipeline.cohort.parts import cohort_part, whole_cohort
+from voxplain.pipeline.cohort.run import CohortOptions
+from voxplain.pipeline.shards.parts import Part
+from voxplain.progress import Silent
 from voxplain.study.locks import at_work
 
 Run = Callable[..., tuple[int, str, str]]
 AFFINE = np.array([[-6.0, 0, 0, 90], [0, 6, 0, -126], [0, 0, 6, -72], [0, 0, 0, 1]])
 SHAPE = (31, 37, 31)
 SCANS = 8
+GRID = Grid(SHAPE, AFFINE)
 
 
 def listed(folder: Path) -> Path:
@@ -115,7 +126,9 @@ def test_a_part_that_ends_early_loses_one_scan_at_most(
     part = (*asked(table, study), "--shard", "1/1")
     pid = forks.start(*part)
     end = time.monotonic() + 60
-    while not list((study / "cohort").glob("journal-0001-of-0001.jsonl")):
+    # The file is there before its first row is.
+    journal = study / "cohort/journal-0001-of-0001.jsonl"
+    while not (journal.exists() and journal.stat().st_size):
         assert time.monotonic() < end, forks.told(pid)
         time.sleep(0.001)
     os.kill(pid, sent)
@@ -181,3 +194,19 @@ def test_a_cohort_is_submitted_as_any_long_command(run: Run, table: Path, tmp_pa
         code, _, error = run("submit", *words, *asked(table, study), wrong, "1/2")
         assert code == 2
         assert "takes cohort or explain or fit or group or trust" in error
+
+
+def test_half_files_of_killed_parts_go_when_the_cohort_is_made(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not only those of the store: a part also tells how far it is."""
+    told = from_table(table, "sex"), CohortOptions(tmp_path / "study", Recipe("small", GRID), 1)
+    name = cohort_part(*told, Part(0, 1), Silent())
+    runs = tmp_path / "study/runs" / name
+    host = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())
+    # Process 1 is there, and the one of the largest number is not.
+    for pid in (1, 2**31 - 1):
+        (runs / f".{host}.{pid}.abc.partial").write_bytes(b"{")
+    monkeypatch.setattr(parts, "make_cohort", lambda *_: {"scans": SCANS})
+    assert whole_cohort(*told, Silent()) == {"scans": SCANS}
+    assert [path.name for path in runs.rglob("*.partial")] == [f".{host}.1.abc.partial"]

@@ -322,3 +322,28 @@ def test_a_damaged_map_in_a_store_is_told_in_a_sentence(study: Study, awkward_gr
             study.load_map(path)
         assert study.find_map("01", "grad-cam", one.request) is None
     assert json.loads(files["sub-01/sub-01_desc-GradCAMCase_statmap.json"])["Subject"] == "01"
+
+
+def test_a_late_batch_does_not_undo_what_replaced_it(stores: Stores) -> None:
+    stores.write(Batch("block", 0, 1), content_of(0, "b"), dict.fromkeys(content_of(0), 1))
+    stores.write(Batch("block", 0, 1), content_of(0) | content_of(1), {})
+    assert len(list(stores.folder.iterdir())) == 2
+    stores.tidy()
+    assert files_in(stores) == content_of(0, "b") | content_of(1)
+
+
+def test_what_is_damaged_in_a_block_is_left_out_when_a_batch_joins_it(stores: Stores) -> None:
+    stores.write(Batch("block", 0, 2), content_of(0), {})
+    stores.write(Batch("block", 1, 2), content_of(1), {})
+    (path,) = stores.folder.iterdir()
+    lost = "sub-1/sub-1_statmap.nii.gz"
+    with zipfile.ZipFile(path) as archive:
+        begin = archive.getinfo(lost).header_offset + 30 + len(lost)
+    content = bytearray(path.read_bytes())
+    assert content[begin : begin + 1] == b"1"
+    content[begin] ^= 1
+    path.write_bytes(content)
+    stores.write(Batch("block", 2, 3), content_of(2), {})
+    stores.tidy()
+    every = content_of(0) | content_of(1) | content_of(2)
+    assert files_in(stores) == {name: told for name, told in every.items() if name != lost}

@@ -137,3 +137,9 @@ def test_confounds_alarm_wrongly_in_5_percent() -> None:
         found = share_of_confounds(maps, size, ["a"] * 12 + ["b"] * 12, seed, draws=100)
         alarms += found.share > found.limit
     assert alarms <= 11
+
+
+def test_axes_of_one_length_may_be_swapped_too() -> None:
+    right = np.random.default_rng(0).normal(size=(6, 6, 6)).astype(np.float32)
+    for order in ((1, 0, 2), (0, 2, 1), (2, 0, 1)):
+        assert say_likeness(right.transpose(order), right, {}) == "with axes swapped"

@@ -38,6 +38,7 @@ def whole_cohort(found: Listing, options: CohortOptions, progress: Progress) -> 
         kept = find_manifest(study, _asked(options), None)
         if kept is not None:
             kept.require(_listed(found), study)
+        study.sweep()
         result = make_cohort(found, options, progress, stop)
         if kept is not None:
             kept.join(study)

@@ -17,7 +17,6 @@ import torch
 from voxplain.attribution import METHODS, Engine, iter_explain
 from voxplain.attribution.methods import make_method
 from voxplain.attribution.run import prepare_method
-from voxplain.errors import InputError
 from voxplain.group import RunningMean
 from voxplain.maps import AttributionMap
 from voxplain.pipeline.explain.gpus import gpu_ratio
@@ -65,9 +64,8 @@ def plan_study(options: ScanOptions, progress: Progress, gpu: str | None = None)
     with opened_run(options) as opened:
         open_seconds = time.perf_counter() - began
         run = opened.run
-        first = next((i for i, rows in enumerate(run.rows) if rows), None)
-        if first is None:
-            raise InputError(f"{options.out} has no scans to explain.")
+        # Every scan is in a fold, and a sample holds one or more.
+        first = next(i for i, rows in enumerate(run.rows) if rows)
         engine = Engine(
             device=options.device,
             precision=options.precision,  # type: ignore[arg-type]

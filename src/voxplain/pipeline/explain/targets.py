@@ -23,14 +23,13 @@ def sample_of(cohort: Cohort, count: int | None, seed: int) -> frozenset[int]:
     if count is None or count >= len(cohort):
         return frozenset(range(len(cohort)))
     order = np.random.default_rng(seed).permutation(len(cohort))
-    if cohort.class_names:
-        labels = cohort.labels[order]
-        # Each class in turn, so that every first part of the order has its share of each.
-        share = np.empty(len(order))
-        for label in np.unique(labels):
-            mine = np.flatnonzero(labels == label)
-            share[mine] = (np.arange(len(mine)) + 0.5) / len(mine)
-        order = order[np.argsort(share, kind="stable")]
+    labels = cohort.labels[order]
+    # Each class in turn, so that every first part of the order has its share of each.
+    share = np.empty(len(order))
+    for label in np.unique(labels):
+        mine = np.flatnonzero(labels == label)
+        share[mine] = (np.arange(len(mine)) + 0.5) / len(mine)
+    order = order[np.argsort(share, kind="stable")]
     return frozenset(order[:count].tolist())
 
 

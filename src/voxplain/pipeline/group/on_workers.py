@@ -8,7 +8,7 @@ from functools import partial
 
 from voxplain.pipeline.group.opening import open_group
 from voxplain.pipeline.group.options import GroupOptions
-from voxplain.pipeline.group.parts import group_part
+from voxplain.pipeline.group.parts import group_part, shared_setting
 from voxplain.pipeline.group.pieces import pieces_of
 from voxplain.pipeline.group.run import GroupFound, group_study
 from voxplain.pipeline.shards.cluster import make_parts
@@ -28,9 +28,8 @@ def group_on_workers(options: GroupOptions, workers: Workers, progress: Progress
     """
     options = replace(options, study=options.study.absolute())
     name = group_part(options, Part(0, 1), Silent())
-    asked, count = open_group(options, progress), 0
-    if asked.setting is not None:
-        count = asked.setting.ways.count(options.test.permutations)
+    asked = open_group(options, progress)
+    count = shared_setting(asked).ways.count(options.test.permutations)
     units = len(asked.chosen) * len(pieces_of(count))
     each = max((os.cpu_count() or 1) // max(workers.count, 1), 1)
     shared = replace(options, test=replace(options.test, threads=each))

@@ -20,7 +20,7 @@ from voxplain.pipeline.shards.stopping import stoppable
 from voxplain.progress import Progress
 from voxplain.study.locks import at_work
 
-__all__ = ["find_pieces", "group_part"]
+__all__ = ["find_pieces", "group_part", "shared_setting"]
 
 
 def group_part(
@@ -51,12 +51,7 @@ def group_part(
     busy = BUSY.format(options.study)
     with at_work(options.study / STORE, together=True, busy=busy), stoppable() as stop:
         asked = open_group(options, progress)
-        setting = asked.setting
-        if setting is None or options.null != "permutation":
-            raise InputError(
-                "--shard shares out arrangements of the subjects; leave it out with --means-only, "
-                "--null labels and --null untrained."
-            )
+        setting = shared_setting(asked)
         told, found = _asked(options), _found(asked, setting)
         manifest = find_manifest(asked.study, told, name)
         if manifest is None:
@@ -86,6 +81,22 @@ def group_part(
                     record.tell("running")
                     stop()
         return manifest.name
+
+
+def shared_setting(asked: AskedGroup) -> Setting:
+    """Return the setting of tests whose arrangements can be shared out.
+
+    Raises
+    ------
+    InputError
+        If nothing is tested, or not by arrangements of the subjects.
+    """
+    if asked.setting is None or asked.options.null != "permutation":
+        raise InputError(
+            "--shard and --workers share out arrangements of the subjects; leave them out with "
+            "--means-only, --null labels and --null untrained."
+        )
+    return asked.setting
 
 
 def find_pieces(asked: AskedGroup, setting: Setting) -> NullPieces | None:

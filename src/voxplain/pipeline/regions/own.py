@@ -53,17 +53,17 @@ class OwnRegions:
         self.cohort, self.origins, self.seed, self.progress = cohort, origins, seed, progress
         self.held: list[int] = []
         lacking: list[str] = []
-        first: InputError | None = None
+        reasons: list[InputError] = []
         for row, origin in enumerate(origins):
             try:
                 segmentation_of(origin.image)
             except InputError as error:
                 lacking.append(cohort.subjects[row])
-                first = first or error
+                reasons.append(error)
             else:
                 self.held.append(row)
         if not self.held:
-            raise first or InputError("The study has no scans.")
+            raise reasons[0]
         if lacking:
             self._say(f"beside {len(lacking)} scans ({shown(lacking)}) lies none; left out")
         self.lacking = lacking
