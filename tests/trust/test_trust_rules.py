@@ -53,6 +53,19 @@ def test_a_figure_is_judged(
     assert apply(Measurement(test, "gradient", value, "", limit=limit)).outcome == outcome
 
 
+@pytest.mark.parametrize("test", ["deletion", "faithfulness"])
+def test_deletion_is_judged_of_three_scans_or_more(test: str) -> None:
+    """One scan's map may lose against all random maps in a study in which nothing is wrong."""
+    lost = Measurement(test, "gradient", 0.98, "It costs less.", figures={"scans": 1})
+    found = apply(lost)
+    assert (found.outcome, found.measurement.value) == ("not tested", 0.98)
+    assert found.measurement.words == "It costs less. Of 1 scan; 3 are needed."
+    assert "Of 2 scans; 3" in apply(replace(lost, figures={"scans": 2})).measurement.words
+    assert apply(replace(lost, figures={"scans": 3})).outcome == "fail"
+    assert apply(replace(lost, figures={})).outcome == "fail"
+    assert str(RULES[test]).endswith(", of 3 scans or more")
+
+
 def test_every_rule_says_what_a_failure_means_and_what_to_do() -> None:
     for name, rule in RULES.items():
         assert rule.test == name

@@ -95,7 +95,8 @@ class Manifest:
         )
 
     def join(self, study: Study) -> None:
-        """Note that the run is done and joined, and drop what its parts told."""
+        """Note that the run is joined; drop what its parts told, and what killed ones left."""
+        study.sweep()
         study.write_json(f"runs/{self.name}/{_JOINED}", {"joined": time.time()})
         for name in study.list_names(f"runs/{self.name}/part-*.json"):
             study.remove(name)
