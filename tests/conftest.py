@@ -148,14 +148,25 @@ def shared_dir() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def _commands() -> Callable[..., object]:
+    """Build a tree of commands once: to read the options of all takes 40 ms."""
+    from typer.main import get_command
+
+    return cache(get_command)
+
+
 @pytest.fixture
 def call_main(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    _commands: Callable[..., object],
 ) -> Callable[..., tuple[int, str, str]]:
     """Run a command in this process: ``(exit code, output, errors)``."""
 
     def call(main: Callable[[], None], name: str, *arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+        monkeypatch.setattr("typer.main.get_command", _commands)
         capsys.readouterr()
         code = 0
         try:
