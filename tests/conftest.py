@@ -12,6 +12,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
+from forks import Forks
 from numpy.typing import ArrayLike, DTypeLike
 
 from voxplain.grid import Grid
@@ -146,6 +147,14 @@ def shared_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"{folder} is not there")
     return folder
+
+
+@pytest.fixture(scope="session")
+def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
+    """Commands in processes of their own; files of tests that use them share the group "forks"."""
+    made = Forks.served(tmp_path_factory.mktemp("forks"))
+    yield made
+    made.server.communicate()
 
 
 @pytest.fixture(scope="session")

@@ -60,7 +60,6 @@ def plan_study(options: ScanOptions, progress: Progress, gpu: str | None = None)
     VoxplainError
         As `explain_study`.
     """
-    start = _start_seconds()
     began = time.perf_counter()
     with opened_run(options) as opened:
         open_seconds = time.perf_counter() - began
@@ -68,6 +67,7 @@ def plan_study(options: ScanOptions, progress: Progress, gpu: str | None = None)
         first = next((i for i, rows in enumerate(run.rows) if rows), None)
         if first is None:
             raise InputError(f"{options.out} has no scans to explain.")
+        start = _start_seconds()
         engine = Engine(
             device=options.device,
             precision=options.precision,  # type: ignore[arg-type]
