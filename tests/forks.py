@@ -7,12 +7,16 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 LOADED = (
+    "PIL.PngImagePlugin",
+    "sklearn.linear_model",
     "torch._dynamo",
+    "typer._adapters",
     "voxplain.cli",
     "voxplain.pipeline.explain.study",
     "voxplain.pipeline.fit.run",
@@ -93,6 +97,9 @@ def serve(log: Path) -> None:
     """Start commands, and wait for their ends, as asked on the standard input."""
     for name in LOADED:
         import_module(name)
+    typer: Any = import_module("typer.main")
+    typer.get_command = cache(typer.get_command)
+    typer.get_command(sys.modules["voxplain.cli"].app)  # type: ignore[attr-defined]
     replies = os.fdopen(os.dup(1), "w")
     for line in sys.stdin:
         asked = json.loads(line)
