@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import select
+import signal
+import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 LOADED = (
     "PIL.PngImagePlugin",
@@ -22,6 +27,8 @@ LOADED = (
     "voxplain.pipeline.fit.run",
     "voxplain.report.figures.style",
 )
+LINE = "line"
+"""Socket on which other processes ask, in the folder of what commands say."""
 
 
 @dataclass(frozen=True)
@@ -73,44 +80,92 @@ class Forks:
         return self.wait(self.start(*arguments, **environment))
 
 
-def child(arguments: list[str], folder: str, environment: dict[str, str], log: Path) -> None:
-    """Be the command line."""
+def be(
+    arguments: list[str],
+    folder: str,
+    environment: dict[str, str],
+    streams: tuple[int, int],
+    end: Callable[[int], None],
+) -> NoReturn:
+    """Be the command line, and end with its exit code."""
     sys.modules["voxplain.report.figures.style"].DPI = 40  # type: ignore[attr-defined]
     os.chdir(folder)
     os.environ.update(environment)
     sys.argv = ["voxplain", *arguments]
-    for descriptor, what in ((1, "out"), (2, "err")):
-        written = os.open(log / f"{os.getpid()}.{what}", os.O_CREAT | os.O_WRONLY)
-        os.dup2(written, descriptor)
+    for descriptor, stream in zip((1, 2), streams, strict=True):
+        os.dup2(stream, descriptor)
     code = 0
     try:
         sys.modules["voxplain.cli"].main()
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else 1
+    except SystemExit as asked:
+        code = asked.code if isinstance(asked.code, int) else 1
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
+        end(code)
+
+
+def forked(asked: dict[str, Any], log: Path) -> int:
+    """Start a command whose output is kept in files."""
+    if pid := os.fork():
+        return pid
+    files = (log / f"{os.getpid()}.{what}" for what in ("out", "err"))
+    out, err = (os.open(file, os.O_CREAT | os.O_WRONLY) for file in files)
+    be(asked["start"], asked["folder"], asked["environment"], (out, err), os._exit)
+
+
+def forked_for(line: socket.socket) -> int:
+    """Start a command in the place of another process, ``stand_in.py``, and do as that is told."""
+    text, streams, _, _ = socket.recv_fds(line, 1 << 20, 2)
+    if pid := os.fork():
+        line.close()
+        for stream in streams:
+            os.close(stream)
+        return pid
+
+    def obey() -> None:
+        while told := line.recv(1):
+            os.kill(os.getpid(), told[0])
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def end(code: int) -> None:
+        line.send(bytes([code]))
         os._exit(code)
+
+    threading.Thread(target=obey, daemon=True).start()
+    asked = json.loads(text)
+    be(asked["start"], asked["folder"], asked["environment"], tuple(streams), end)
 
 
 def serve(log: Path) -> None:
-    """Start commands, and wait for their ends, as asked on the standard input."""
+    """Start commands, and wait for their ends, as asked on the standard input or a socket."""
     for name in LOADED:
         import_module(name)
     typer: Any = import_module("typer.main")
     typer.get_command = cache(typer.get_command)
     typer.get_command(sys.modules["voxplain.cli"].app)  # type: ignore[attr-defined]
-    replies = os.fdopen(os.dup(1), "w")
-    for line in sys.stdin:
-        asked = json.loads(line)
-        if "start" in asked:
-            answer = os.fork()
-            if answer == 0:
-                child(asked["start"], asked["folder"], asked["environment"], log)
-        else:
-            answer = os.waitstatus_to_exitcode(os.waitpid(asked["wait"], 0)[1])
-        replies.write(f"{answer}\n")
-        replies.flush()
+    replies, questions = os.fdopen(os.dup(1), "w"), os.fdopen(0, "rb", buffering=0)
+    lines = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    lines.bind(str(log / LINE))
+    lines.listen()
+    standing_in: list[int] = []
+    while True:
+        ready, _, _ = select.select([questions, lines], [], [])
+        if lines in ready:
+            standing_in.append(forked_for(lines.accept()[0]))
+        if questions in ready:
+            text = questions.readline()
+            if not text:
+                break
+            asked = json.loads(text)
+            if "start" in asked:
+                answer = forked(asked, log)
+            else:
+                answer = os.waitstatus_to_exitcode(os.waitpid(asked["wait"], 0)[1])
+            replies.write(f"{answer}\n")
+            replies.flush()
+    for pid in standing_in:
+        os.waitpid(pid, 0)
 
 
 if __name__ == "__main__":
