@@ -65,12 +65,16 @@ def make_study(
     n: int = 24,
     signal_: float = 3.0,
     names: tuple[str, str] = ("control", "case"),
+    air: int = 0,
     **columns: list[object],
 ) -> Path:
+    """Make a study of noise and a block; with air, of so many voxels, around a smaller brain."""
     rng = np.random.default_rng(0)
     labels = np.arange(n) % 2
     images = rng.normal(size=(n, *GRID.shape)).astype(np.float32)
     images[:, 8:14, 8:14, 8:14] += signal_ * labels[:, None, None, None]
+    if air:
+        images *= np.pad(np.ones([n - 2 * air for n in GRID.shape], np.float32), air)
     table = pd.DataFrame(
         {
             "participant_id": [f"sub-{i:02d}" for i in range(n)],

@@ -38,7 +38,7 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = np.random.default_rng(1)
     # Age and head size say nothing of the class.
     even = {"age": 40 + rng.normal(size=24), "brain_ml": 1200 + 60 * rng.normal(size=24)}
-    folder = make_study(tmp_path_factory.mktemp("trust") / "study", **even)
+    folder = make_study(tmp_path_factory.mktemp("trust") / "study", air=4, **even)
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(Path(__file__).parent)
         patched.syspath_prepend(str(Path(__file__).parent))
