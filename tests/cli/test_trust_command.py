@@ -315,8 +315,9 @@ def test_undecided_predictions_are_no_ground_to_make_maps_again(
 def test_a_reference_that_leaves_the_evidence_is_named(
     run: Run, study: Path, tmp_path: Path, blur: str | None, outcome: str
 ) -> None:
-    options = () if blur is None else (f"region-ablation:blur={blur}",)
-    options += ("region-ablation:reference=blur",) * (blur is not None)
+    options = ("region-ablation:cell=48",)
+    if blur is not None:
+        options += (f"region-ablation:blur={blur}", "region-ablation:reference=blur")
     given = [part for one in options for part in ("--option", one)]
     code, _, error = run("explain", study, *NET, "--method", "region-ablation", *given)
     assert code == 0, error
