@@ -4,10 +4,14 @@
 processes at once, with a network that sleeps a second a pass, so that processors are not what is
 shared; 2,560 scans take a quarter of an hour. ``real`` instead of ``efficiency`` does it with the
 paper's network on the paper's grid, where processors are shared; 96 scans take six minutes.
-``dask`` and ``dask-real`` do the same with ``--workers``, the joining included. ``python -m
-benchmarks.shards soak FOLDER COUNT ...`` explains studies of so many small scans by three methods,
-joins what was made once more, tests one method's maps and writes the report. FOLDER must be new;
-what is found is printed as JSON.
+``dask`` and ``dask-real`` do the same with ``--workers``, the joining included. ``whole`` explains
+1,113 stand-ins on the paper's grid by the paper's network, untrained but for an epoch, and three
+methods, in a part for each processor, and joins them. ``python -m
+benchmarks.shards soak FOLDER COUNT ...`` prepares so many small scans in two parts, trains,
+explains by three methods in two parts, joins what was made once more, tests one method's maps,
+classifies again under masks, judges with a budget of a minute, and writes the report. FOLDER must
+be new, but for ``whole``, which takes the study that it has made there; what is found is printed as
+JSON.
 """
 
 from __future__ import annotations
@@ -21,13 +25,20 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pandas as pd
 import torch
 from torch import nn
 
+from voxplain.cohort import from_table
+from voxplain.cohort.prepare.recipe import Recipe
 from voxplain.cohort.store.writer import write_store
+from voxplain.console import make_console, make_progress
 from voxplain.grid import KAN2020_GRID, Grid
+from voxplain.pipeline.cohort.parts import cohort_part, whole_cohort
+from voxplain.pipeline.cohort.run import CohortOptions
+from voxplain.pipeline.shards.parts import read_part
 from voxplain.study import Study
 from voxplain.volume import Cohort
 
@@ -36,6 +47,8 @@ SMALL = Grid((16, 16, 16), np.diag([-12.0, 12, 12, 1]))
 NETWORK = ("--network", "benchmarks.shards:build", "--device", "cpu")
 SOAKED = ("--network", "benchmarks.shards:build_small", "--device", "cpu")
 METHODS = ("gradient", "input-x-gradient", "recommended")
+WHOLE = ("recommended", "guided-backprop", "grad-cam")
+TRAINED = ("--cv", 2, "--epochs", 1, "--no-final", "--no-baselines")
 SLEEP = "VOXPLAIN_BENCH_SLEEP"
 
 
@@ -63,35 +76,63 @@ def build_small() -> nn.Module:
     )
 
 
+def image(index: int, grid: Grid) -> np.ndarray:
+    """Make a scan of noise, with a block that differs between the classes."""
+    part = slice(grid.shape[0] // 3, 7 * grid.shape[0] // 12)
+    values = np.random.default_rng(index).normal(size=grid.shape).astype(np.float32)
+    values[part, part, part] += 3 * (index % 2)
+    return values
+
+
+def listed(count: int) -> pd.DataFrame:
+    """Return a table of participants of two classes."""
+    names = np.array(["control", "case"])[np.arange(count) % 2]
+    return pd.DataFrame({"participant_id": [f"sub-{i:06d}" for i in range(count)], "label": names})
+
+
 def make_study(
     folder: Path, count: int, grid: Grid = GRID, network: tuple[object, ...] = NETWORK
 ) -> Path:
-    """Write a study of `count` scans of noise with a block that differs, and train on it."""
-    part = slice(grid.shape[0] // 3, 7 * grid.shape[0] // 12)
-
-    def image(index: int) -> np.ndarray:
-        values = np.random.default_rng(index).normal(size=grid.shape).astype(np.float32)
-        values[part, part, part] += 3 * (index % 2)
-        return values
-
-    names = np.array(["control", "case"])[np.arange(count) % 2]
-    table = pd.DataFrame({"participant_id": [f"sub-{i:06d}" for i in range(count)], "label": names})
+    """Write a study of `count` scans, and train on it."""
+    cohort = Cohort(listed(count), ("control", "case"), grid, lambda index: image(index, grid))
     Study(folder, "benchmark", "0")
-    write_store(folder / "cohort", Cohort(table, ("control", "case"), grid, image), "benchmark")
-    run("fit", folder, *network, "--cv", 2, "--epochs", 1, "--no-final", "--no-baselines")
+    write_store(folder / "cohort", cohort, "benchmark")
+    run("fit", folder, *network, *TRAINED)
     return folder
+
+
+def write_scans(folder: Path, count: int) -> Path:
+    """Write small scans as NIfTI files, and the table that lists them."""
+    folder.mkdir(parents=True)
+    for index in range(count):
+        values = image(index, SMALL) + 10
+        nib.save(nib.Nifti1Image(values, SMALL.affine), folder / f"{index:06d}.nii")
+    table = listed(count).assign(image=[f"{index:06d}.nii" for index in range(count)])
+    table.to_csv(folder / "scans.tsv", sep="\t", index=False)
+    return folder / "scans.tsv"
+
+
+def prepare(study: Path, table: Path, part: str) -> None:
+    """Do what ``voxplain cohort table`` does, on the grid of the small scans."""
+    recipe = Recipe("small", SMALL, intensity="zscore")
+    options, progress = CohortOptions(study, recipe, 1), make_progress(make_console())
+    if part == "all":
+        whole_cohort(from_table(table, "label"), options, progress)
+    else:
+        cohort_part(from_table(table, "label"), options, read_part(part), progress)
 
 
 def start(*words: object, sleep: float = 0.0) -> subprocess.Popen[bytes]:
     """Start a command."""
+    module = "benchmarks.shards" if words[0] == "prepare" else "voxplain"
     return subprocess.Popen(
-        [sys.executable, "-m", "voxplain", *map(str, words)],
+        [sys.executable, "-m", module, *map(str, words)],
         stdout=subprocess.DEVNULL,
         env={"OMP_NUM_THREADS": "1", **os.environ, SLEEP: str(sleep)},
     )
 
 
-def run(*words: object) -> dict[str, float]:
+def run(*words: object, right: tuple[int, ...] = (0,)) -> dict[str, float]:
     """Run a command; return its seconds, those of processors, and its peak of memory in MB.
 
     ``own_mb`` leaves out pages of mapped files, which the system takes back when it needs room.
@@ -105,7 +146,7 @@ def run(*words: object) -> dict[str, float]:
         own = max(own, _own_kilobytes(process.pid))
         time.sleep(0.1)
     process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
+    if process.returncode not in right:
         raise SystemExit(f"voxplain {' '.join(map(str, words))} ended with {process.returncode}")
     return {
         "seconds": round(time.perf_counter() - began, 1),
@@ -177,21 +218,54 @@ def efficiency(folder: Path, load: Load, dask: bool) -> dict[str, dict[str, floa
     return found
 
 
+def whole(folder: Path, scans: int) -> dict[str, object]:
+    """Explain a cohort as large as the paper's; say what each step took."""
+    network = ("--network", "mrinet", "--device", "cpu")
+    asked = (*network, *(word for name in WHOLE for word in ("--method", name)))
+    study, parts = folder / "study", os.cpu_count() or 1
+    if not (study / "summary.json").exists():
+        make_study(study, scans, KAN2020_GRID, network)
+    began = time.perf_counter()
+    fixed = run("explain", study, *asked, "--shard", f"0/{parts}")
+    started = [
+        start("explain", study, *asked, "--shard", f"{i}/{parts}") for i in range(1, parts + 1)
+    ]
+    if any(process.wait() for process in started):
+        raise SystemExit("a part failed")
+    made = time.perf_counter() - began - fixed["seconds"]
+    joined = run("explain", study, *asked)
+    return {
+        "scans": scans,
+        "methods": list(WHOLE),
+        "parts": parts,
+        "fixing": fixed["seconds"],
+        "parts_at_once": round(made, 1),
+        "joining": joined["seconds"],
+        "seconds": round(time.perf_counter() - began, 1),
+    }
+
+
 def soak(folder: Path, counts: list[int]) -> dict[str, dict[str, object]]:
     """Explain ever more scans in two parts, join, test, report, and look what it took and left."""
     asked = (*SOAKED, "--target", "case", *(w for name in METHODS for w in ("--method", name)))
     found: dict[str, dict[str, object]] = {}
     for count in counts:
-        study = make_study(folder / f"scans-{count}", count, SMALL, SOAKED)
+        study, table = folder / f"scans-{count}", write_scans(folder / f"nifti-{count}", count)
         test = ("--method", METHODS[0], "--permutations", 100, "--atlas", "none")
+        masked = ("--method", METHODS[0], "--cv", 2, "--epochs", 1)
         test += ("--statistic", "voxel", "--statistic", "mass")
         told: dict[str, object] = {
+            "cohort, part": run("prepare", study, table, "1/2"),
+            "cohort, rest and joining": run("prepare", study, table, "all"),
+            "fit": run("fit", study, *SOAKED, *TRAINED),
             "part": run("explain", study, *asked, "--shard", "1/2"),
             "rest and joining": run("explain", study, *asked),
             "joining alone": run("explain", study, *asked),
             "files": _count(study),
             "files_of_maps": _count(study / "maps"),
             "group": run("group", study, *test),
+            "reclassify": run("reclassify", study, *SOAKED, *masked),
+            "trust": run("trust", study, "--method", METHODS[0], "--budget", "1m", right=(0, 3, 4)),
             "report": run("report", study, "--atlas", "none", "--no-figures"),
         }
         maps = [path for path in (study / "maps").rglob("*") if path.is_file()]
@@ -213,11 +287,16 @@ def _count(folder: Path) -> int:
 def main() -> None:
     """Run what is asked for."""
     what, folder, *numbers = sys.argv[1:]
+    if what == "prepare":
+        prepare(Path(folder), Path(numbers[0]), numbers[1])
+        return
     place = Path(folder)
-    place.mkdir(parents=True)
+    place.mkdir(parents=True, exist_ok=what == "whole")
     counts = [int(number) for number in numbers]
     if what == "soak":
         found: object = soak(place, counts)
+    elif what == "whole":
+        found = whole(place, *counts or [1113])
     else:
         load = LOADS[what.removeprefix("dask-").replace("dask", "efficiency")]
         load = replace(load, scans=counts[0]) if counts else load

@@ -29,7 +29,7 @@ _HALF = ".partial"
 _LONG = 3600.0
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes, *, private: bool = False) -> None:
     """Write a file beside its place, and put it there by renaming.
 
     Parameters
@@ -37,24 +37,30 @@ def write_atomically(path: Path, content: bytes) -> None:
     path : pathlib.Path
         Its folder is made when it is missing.
     content : bytes
+    private : bool, default=False
+        Whether nobody but its owner may read it.
 
     Raises
     ------
     StudyError
         If it cannot be written, as on a full disk; what stood at the path before stays.
     """
-    with replacing(path) as file:
+    with replacing(path, private=private) as file:
         file.write(content)
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
+def replacing(path: Path, *, once: bool = False, private: bool = False) -> Iterator[IO[bytes]]:
     """Open a file beside a place, and put it there by renaming when all of it is written.
 
     Parameters
     ----------
     path : pathlib.Path
         Its folder is made when it is missing.
+    once : bool, default=False
+        Whether a file that somebody else has put there meanwhile stays.
+    private : bool, default=False
+        Whether nobody but its owner may read it.
 
     Yields
     ------
@@ -76,8 +82,9 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+        Path(temporary).chmod(0o600 if private else 0o644)
+        if not (once and _linked(Path(temporary), path)):
+            Path(temporary).replace(path)
         _settle(path.parent)
     except BaseException as error:
         if temporary:
@@ -85,6 +92,19 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         if isinstance(error, OSError):
             raise cannot_write(error, path) from error
         raise
+
+
+def _linked(file: Path, path: Path) -> bool:
+    """Give a file a second name, unless another file has it; False where links are unknown."""
+    try:
+        path.hardlink_to(file)
+    except FileExistsError:
+        pass
+    except OSError:
+        if not path.exists():
+            return False
+    file.unlink()
+    return True
 
 
 def on_disk(folder: Path, shape: tuple[int, int]) -> NDArray[np.float32]:

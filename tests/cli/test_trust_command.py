@@ -329,3 +329,43 @@ def test_a_reference_that_leaves_the_evidence_is_named(
     found = next(one for one in verdict["tests"] if one["test"] == "reference")
     assert found["outcome"] == outcome
     assert "when the whole scan is replaced by the reference" in found["words"]
+
+
+def test_parts_do_the_tests_of_an_unbroken_run(run: Run, study: Path, tmp_path: Path) -> None:
+    arguments = ("--method", "gradient", *planned(tmp_path, (*TRAINED, *OFF)))
+    whole = Path(shutil.copytree(study, tmp_path / "whole"))
+    assert run("trust", whole, *arguments)[0] == 0
+    assert not (whole / "runs").exists()
+    for number in (2, 1):
+        code, shown, error = run("trust", study, *arguments, "--shard", f"{number}/2")
+        assert (code, error) == (0, "")
+        assert "the same command without --shard joins all parts" in shown
+        assert not (study / "trust.json").exists()
+    names = {path.name for path in (whole / "trust").glob("*-*.json")}
+    assert {path.name for path in (study / "trust").glob("*-*.json")} == names
+    assert f"{len(names)} of {len(names)}" in run("status", study)[1]
+    code, shown, _ = run("trust", study, *arguments)
+    assert code == 0
+    assert f"{len(names)} of {len(names)} tests were done before" in shown
+    assert told(study)["methods"] == told(whole)["methods"]
+    assert "joined" in run("status", study)[1]
+
+
+def test_parts_of_a_verdict_hold_to_what_was_fixed(run: Run, study: Path, tmp_path: Path) -> None:
+    arguments = ("--method", "gradient", *planned(tmp_path, (*TRAINED, *OFF)))
+    code, shown, _ = run("trust", study, *arguments, "--shard", "0/2")
+    assert code == 0
+    assert "is fixed" in shown
+    edited(study, site=["a", "b"] * 12)
+    for more in (("--shard", "1/2"), ()):
+        code, _, error = run("trust", study, *arguments, *more)
+        assert code == 2
+        assert "The participants' table" in error
+        assert "changed after the run trust-" in error
+    for more, why in (
+        (("--replace",), "--replace measures all anew in one run"),
+        (("--weights", "a.pt", "--network", TINY), "share out the tests of a fitted study"),
+    ):
+        code, _, error = run("trust", study, *arguments, "--shard", "1/2", *more)
+        assert code == 2
+        assert why in error

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from voxplain.atlas import Atlas
-from voxplain.cohort import bases, build, read_atlas, read_volume
+from voxplain.cohort import bases, build, read_atlas, read_volume, workers
 from voxplain.cohort.atlases.fit import AtlasFit, _between, _swapped
 from voxplain.cohort.atlases.own import segmentation_of
 from voxplain.cohort.check.balance import matched_by_size
@@ -31,6 +31,7 @@ from voxplain.cohort.prepare.intensity import _template_landmarks, _to_landmarks
 from voxplain.cohort.prepare.recipe import Recipe
 from voxplain.cohort.read.probabilities import most_probable, read_probabilities
 from voxplain.cohort.read.region_names import read_region_names
+from voxplain.cohort.store.journal import Row
 from voxplain.cohort.store.reader import open_store
 from voxplain.cohort.store.writer import StoreWriter, write_row, write_store
 from voxplain.errors import InputError, StudyError, VoxplainWarning
@@ -193,14 +194,14 @@ def test_a_recipe_may_strip_the_skull_and_even_out_the_field(
         seen.append(float(above.sum()))
         return np.where(above, 50.0, 0.0).astype(np.float32)
 
-    monkeypatch.setattr(build, "find_brain", lambda volume: brain)
+    monkeypatch.setattr(workers, "find_brain", lambda volume: brain)
     monkeypatch.setattr(preprocess, "without_bias_field", flat)
     scan = Scan("1", ImageFile(write_nifti(head.values, head.grid, "sub-1_T1w.nii.gz")))
     recipe = replace(COARSE, skull_strip=True, bias_field=True, intensity="none")
     images = tmp_path / "images.npy"
     np.lib.format.open_memmap(images, "w+", np.float32, (1, *recipe.grid.shape))
-    task = build._Task(0, "stamp", scan, recipe, (0.0, -18.0, 9.0), images)
-    row = build._prepare(task)
+    task = workers._Task(0, "stamp", scan, recipe, (0.0, -18.0, 9.0), images)
+    row = workers._prepare(task)
     assert row.failure == ""
     assert seen == [brain.sum()]
     assert row.brain_ml == pytest.approx(brain.sum() * 20 * 24 * 20 / 1000, rel=1e-3)
@@ -363,15 +364,15 @@ def test_a_disk_that_is_full_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyP
     path = tmp_path / "images.npy"
     np.lib.format.open_memmap(path, "w+", np.float32, (2, *GRID.shape))
     writer = StoreWriter(tmp_path / "store", COARSE, ["a"])
-    row = build.Row(0, "stamp")
+    row = Row(0, "stamp")
     with monkeypatch.context() as patched:
         patched.setattr(np.lib.format, "open_memmap", full)
         with pytest.raises(StudyError, match=told):
             write_store(tmp_path / "other", cohort(), "test")
-        with pytest.raises(StudyError, match=told):
-            StoreWriter(tmp_path / "third", COARSE, ["a"])
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", full)
+        with pytest.raises(StudyError, match=told):
+            StoreWriter(tmp_path / "third", COARSE, ["a"])
         with pytest.raises(StudyError, match=told):
             write_row(path, 1, np.ones(GRID.shape, np.float32))
         with pytest.raises(StudyError, match=told):

@@ -16,7 +16,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from voxplain.atomic import cannot_write
-from voxplain.cohort import build, prepare, read_volume
+from voxplain.cohort import prepare, read_volume, workers
 from voxplain.cohort.build import Built, build_store
 from voxplain.cohort.check.balance import balance, matched_by_size
 from voxplain.cohort.find.listing import Listing
@@ -99,7 +99,7 @@ def test_a_rerun_goes_on_where_it_stopped(
             raise KeyboardInterrupt
         return prepare(volume, recipe, mask, centre)
 
-    monkeypatch.setattr(build, "prepare", counted)
+    monkeypatch.setattr(workers, "prepare", counted)
     with pytest.raises(KeyboardInterrupt):
         make(found, tmp_path / "store")
     with pytest.raises(StudyError, match="not finished; run the same command again"):
@@ -140,7 +140,7 @@ def test_while_scans_are_made_again_there_is_no_store(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(build, "prepare", stop)
+        patched.setattr(workers, "prepare", stop)
         with pytest.raises(KeyboardInterrupt):
             make(found, tmp_path / "store")
     with pytest.raises(StudyError, match="not finished"):
@@ -218,7 +218,7 @@ def test_a_full_disk_is_a_sentence(
     def full(path: Path, index: int, values: object) -> int:
         raise cannot_write(OSError(28, "No space left"), path)
 
-    monkeypatch.setattr(build, "write_row", full)
+    monkeypatch.setattr(workers, "write_row", full)
     with pytest.raises(StudyError, match="the disk is full; free some space and run the same"):
         make(found, tmp_path / "store")
 
@@ -335,7 +335,7 @@ def test_a_killed_worker_is_a_sentence(
         future.set_result(None)
         return future
 
-    monkeypatch.setattr(build.ProcessPoolExecutor, "submit", submit)
+    monkeypatch.setattr(workers.ProcessPoolExecutor, "submit", submit)
     with pytest.raises(StudyError, match="run the same command again with fewer --workers"):
         make(found, tmp_path / "store", workers=2)
 

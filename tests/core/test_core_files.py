@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,6 +14,7 @@ import pandas as pd
 import pytest
 
 from voxplain.atlas import Atlas
+from voxplain.atomic import replacing
 from voxplain.errors import GridError, InputError, StudyError
 from voxplain.grid import Grid
 from voxplain.maps import AttributionMap, GroupMap
@@ -237,3 +239,36 @@ def test_a_map_is_drawn_over_the_scan(
     with pytest.raises(InputError, match="Each volume must be a voxplain Volume"):
         a_map(grid).plot(VALUES)  # type: ignore[arg-type]
     plt.close("all")
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_who_comes_first_writes_a_file_that_is_written_once(
+    links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "no links here")
+
+    if not links:
+        monkeypatch.setattr(Path, "hardlink_to", unknown)
+    path = tmp_path / "plan.json"
+    with replacing(path, once=True) as late:
+        late.write(b"late")
+        with replacing(path, once=True) as early:
+            early.write(b"early")
+    assert path.read_bytes() == b"early"
+    assert [one.name for one in tmp_path.iterdir()] == ["plan.json"]
+    with replacing(path) as file:
+        file.write(b"anew")
+    assert path.read_bytes() == b"anew"
+
+
+def test_what_is_private_is_never_readable_to_others(tmp_path: Path) -> None:
+    study = Study(tmp_path / "study", "test", "0")
+    modes = []
+    with replacing(tmp_path / "key", private=True) as file:
+        file.write(b"secret")
+        modes += [one.stat().st_mode & 0o077 for one in tmp_path.glob(".*.partial")]
+    modes.append((tmp_path / "key").stat().st_mode & 0o077)
+    modes.append(study.write_private("key.tsv", "secret").stat().st_mode & 0o077)
+    assert modes == [0, 0, 0]
+    assert study.write_text("open.tsv", "known").stat().st_mode & 0o044 == 0o044

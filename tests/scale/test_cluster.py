@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -174,3 +175,42 @@ def test_single_scans_are_explained_here(run: Run) -> None:
     code, _, error = run("explain", *NET, *alone)
     assert code == 2
     assert "--workers and --dask are for a study; single scans are explained here." in error
+
+
+def test_tests_of_groups_and_verdicts_are_shared_out_too(
+    run: Run, fitted: Path, tmp_path: Path, threads: list[str]
+) -> None:
+    study = Path(shutil.copytree(fitted, tmp_path / "study"))
+    assert run("explain", study, *NET, "--method", "gradient", "--target", "case")[0] == 0
+    whole = Path(shutil.copytree(study, tmp_path / "whole"))
+    test = ("--permutations", 500, "--statistic", "voxel", "--atlas", "none")
+    off = (
+        *("sanity", "deletion", "faithfulness", "stability", "repeats", "agreement", "confounded"),
+        *("spike-in", "null-maps", "null-calls", "encoding", "layer", "reproduced"),
+    )
+    rules = tmp_path / "rules.toml"
+    rules.write_text("\n".join(f"[{name}]\noff = true" for name in off))
+    judge = ("--budget", "1m", "--rules", rules, "--device", "cpu")
+    assert run("group", whole, *test)[0] == 0
+    code, shown, error = run("group", study, *test, "--workers", 2)
+    assert (code, error) == (0, "")
+    assert "3 parts on 2 workers" in shown
+    assert len(threads) == 2
+    names = ("_stat-t_statmap.nii.gz", "_effects.tsv", "_clusters.tsv")
+    made = {
+        path.name: path.read_bytes()
+        for path in (study / "group").iterdir()
+        if path.name.endswith((".nii.gz", ".tsv"))
+    }
+    assert any(name.endswith(names) for name in made)
+    assert made == {name: (whole / "group" / name).read_bytes() for name in made}
+    code, _, _ = run("trust", whole, *judge)
+    found, shown, error = run("trust", study, *judge, "--workers", 2)
+    assert (found, error) == (code, "")
+    assert "parts on 2 workers" in shown
+    told = [json.loads((one / "trust.json").read_text()) for one in (whole, study)]
+    assert told[0]["methods"] == told[1]["methods"]
+    assert told[0]["study"] == told[1]["study"]
+    code, _, error = run("trust", study, "--weights", "a.pt", *NET[:2], "--workers", 2)
+    assert code == 2
+    assert "share out the tests of a fitted study" in error

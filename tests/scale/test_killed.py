@@ -8,7 +8,7 @@ import random
 import shutil
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -94,7 +94,7 @@ def schedule(seed: int, study: Path, forks: Forks, layout: Sequence[str]) -> dic
     of = rng.choice([1, 2, 3, 5])
     todo = [*range(1, of + 1), rng.randint(1, of)]
     rng.shuffle(todo)
-    told = {"kills": 0, "lost": 0, "commands": 0}
+    told = {"commands": 0, "kills": 0, "at once": 0}
     running: dict[int, tuple[int, float, int]] = {}
     assert forks.run("explain", study, *NET, *ONE, "--shard", f"0/{of}") == 0
     while todo or running:
@@ -116,6 +116,7 @@ def schedule(seed: int, study: Path, forks: Forks, layout: Sequence[str]) -> dic
         del running[pid]
         if code != 0:
             told["kills"] += 1
+            told["at once"] += code == -signal.SIGKILL
             todo.insert(0, number)
     return told
 
@@ -128,9 +129,16 @@ SCHEDULES = int(os.environ.get("VOXPLAIN_SCHEDULES", "1"))
 
 
 @pytest.mark.parametrize("seed", range(SCHEDULES))
-def test_schedules_of_kills(study: Path, explained: Path, forks: Forks, seed: int) -> None:
+def test_schedules_of_kills(
+    study: Path,
+    explained: Path,
+    forks: Forks,
+    seed: int,
+    record_property: Callable[[str, object], None],
+) -> None:
     layout = ("--maps", "store") if seed % 2 else ()
-    schedule(seed, study, forks, layout)
+    for what, count in schedule(seed, study, forks, layout).items():
+        record_property(what, count)
     pid = forks.start("explain", study, *NET, *ONE, *layout)
     assert forks.wait(pid) == 0
     assert forks.told(pid).count("22 of 22 maps are there already") == 2

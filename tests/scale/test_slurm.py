@@ -216,7 +216,7 @@ def test_what_slurm_refuses_is_told(run: Run, study: Path, cluster: Slurm) -> No
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("fly", "x"), "voxplain submit takes explain"),
+        (("fly", "x"), "voxplain submit takes cohort or explain or fit or group or trust"),
         (("explain", "x", "--shard", "1/2"), "without --shard and --manifest"),
         (("--parts", "1001", "explain", "x"), "--parts must be from 1 to 1000"),
         (("--cpus", "0", "explain", "x"), "--cpus must be 1 or more; 0 was given"),

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
+from voxplain.cli.cohort_told import tell_cohort
+from voxplain.cli.shards import ManifestOption, ShardOption, read_shard, tell_part
 from voxplain.cohort.find.listing import Listing
 from voxplain.console import make_console, make_progress
 
@@ -61,10 +62,13 @@ def _make(
         str | None, typer.Option(help="size: keep pairs of both classes of one brain size.")
     ] = None,
     workers: Annotated[int, typer.Option(help="Processes; 0 takes one for each processor.")] = 0,
-) -> None:
+    shard: ShardOption = None,
+    manifest: ManifestOption = None,
+) -> tuple[Path, str] | None:
     from voxplain.cohort import PRESETS
     from voxplain.errors import InputError, unknown_name
-    from voxplain.pipeline.cohort import CohortOptions, make_cohort
+    from voxplain.pipeline.cohort.parts import cohort_part, whole_cohort
+    from voxplain.pipeline.cohort.run import CohortOptions
 
     if preset not in PRESETS:
         raise unknown_name("preset", preset, PRESETS)
@@ -85,9 +89,15 @@ def _make(
         match_size=match == "size",
     )
     console = make_console()
-    _tell(console, make_cohort(listing, options, make_progress(console)))
+    progress = make_progress(console)
+    if part := read_shard(shard, manifest):
+        run = cohort_part(listing, options, part, progress, manifest)
+        tell_part(run, part, out, console)
+        return out, run
+    tell_cohort(console, whole_cohort(listing, options, progress))
     for name in ("cohort.json", "cohort.html"):
         console.print(f"Written: {out / name}", highlight=False, soft_wrap=True)
+    return None
 
 
 def _source(**defaults: str) -> Callable[[Callable[..., Listing]], None]:
@@ -107,7 +117,7 @@ def _source(**defaults: str) -> Callable[[Callable[..., Listing]], None]:
             for p in (*own, *shared)
         ]
 
-        def command(**values: Any) -> None:
+        def command(**values: Any) -> tuple[Path, str] | None:
             from voxplain.errors import remarks
 
             mine = {p.name: values.pop(p.name) for p in own}
@@ -115,7 +125,7 @@ def _source(**defaults: str) -> Callable[[Callable[..., Listing]], None]:
                 listing = read(**mine)
             for remark in said:
                 make_console().print(remark, highlight=False, soft_wrap=True)
-            _make(listing, **values)
+            return _make(listing, **values)
 
         command.__signature__ = inspect.Signature(given)  # type: ignore[attr-defined]
         command.__annotations__ = {p.name: p.annotation for p in given}
@@ -253,7 +263,7 @@ def openbhb(
 @app.command()
 def check(study: Annotated[Path, typer.Argument(help="Folder of the study.")]) -> None:
     """Read every volume of a study's cohort again, and compare it with its checksum."""
-    from voxplain.pipeline.cohort import check_cohort
+    from voxplain.pipeline.cohort.run import check_cohort
 
     make_console().print(check_cohort(study), highlight=False, soft_wrap=True)
 
@@ -262,35 +272,3 @@ def _coding(text: str | None) -> dict[str, str] | None:
     from voxplain.cohort.find.labels import parse_coding
 
     return None if text is None else parse_coding(text)
-
-
-def _tell(console: Console, result: dict[str, Any]) -> None:
-    from rich.table import Table
-
-    classes = ", ".join(f"{n} {name}" for name, n in result["classes"].items())
-    scans = f"{result['scans']} scans of " if result["scans"] != result["subjects"] else ""
-    console.print(f"{scans}{result['subjects']} participants: {classes}.", highlight=False)
-    if result["excluded"]:
-        reasons = "; ".join(f"{n} × {reason}" for reason, n in result["excluded"].items())
-        console.print(f"Left out, see exclusions.tsv: {reasons}.", highlight=False, soft_wrap=True)
-    for doubt in result["doubts"]:
-        console.print(f"! {doubt['sentence']}", highlight=False, markup=False, soft_wrap=True)
-    if result["outliers"]:
-        console.print(
-            f"Scans that stand out, see cohort.html: {', '.join(result['outliers'])}.",
-            highlight=False,
-            soft_wrap=True,
-        )
-    if not result["balance"]:
-        return
-    shown = Table(title="What tells the classes apart without a network")
-    for name in ("column", "AUC", "95 % interval", *result["classes"]):
-        shown.add_column(name, justify="left" if name == "column" else "right")
-    for one in result["balance"]:
-        low, high = one["interval"]
-        shown.add_row(
-            one["name"], f"{one['auc']:.3f}", f"{low:.2f} to {high:.2f}", *one["by_class"].values()
-        )
-    console.print(shown)
-    for warning in result["warnings"]:
-        console.print(f"• {warning}", highlight=False, soft_wrap=True)

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from voxplain.cli.modules import importable_here
-from voxplain.cli.shards import DaskOption, WorkersOption, read_workers, tell_part
+from voxplain.cli.shards import (
+    DaskOption,
+    ManifestOption,
+    ShardOption,
+    WorkersOption,
+    read_shard,
+    read_workers,
+    tell_part,
+)
 from voxplain.console import make_console, make_progress
 from voxplain.errors import InputError, VoxplainWarning
 
@@ -130,13 +138,8 @@ def explain(
             "store from 200 scans on. 'voxplain export' brings NIfTI out."
         ),
     ] = None,
-    shard: Annotated[
-        str | None,
-        typer.Option(help="Of a study, make part i of n, as 3/10; the command without it joins."),
-    ] = None,
-    manifest: Annotated[
-        str | None, typer.Option(help="Run that the part belongs to, as part 0/n names it.")
-    ] = None,
+    shard: ShardOption = None,
+    manifest: ManifestOption = None,
     workers: WorkersOption = None,
     dask: DaskOption = None,
 ) -> tuple[Path, str] | None:
@@ -146,7 +149,6 @@ def explain(
     from voxplain.pipeline.explain.options import ScanOptions
     from voxplain.pipeline.explain.scan import explain_scans
     from voxplain.pipeline.explain.study import explain_study
-    from voxplain.pipeline.shards.parts import read_part
 
     _one_of("--align", align, ("affine", "centre"))
     _one_of("--grid", grid or "input", ("input", "network"))
@@ -171,7 +173,7 @@ def explain(
         raise InputError("--sample draws scans of a study; of single scans, give those you want.")
     if (shard or manifest) and not (study and shard):
         raise InputError("--shard makes a part of a study, and --manifest belongs to it; give all.")
-    part, helpers = read_part(shard) if shard else None, read_workers(workers, dask, shard)
+    part, helpers = read_shard(shard, manifest), read_workers(workers, dask, shard)
     if helpers and not study:
         raise InputError("--workers and --dask are for a study; single scans are explained here.")
     console = make_console()

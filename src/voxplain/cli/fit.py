@@ -10,7 +10,15 @@ import typer
 from rich.console import Console
 
 from voxplain.cli.modules import importable_here
-from voxplain.cli.shards import DaskOption, WorkersOption, read_workers, tell_part
+from voxplain.cli.shards import (
+    DaskOption,
+    ManifestOption,
+    ShardOption,
+    WorkersOption,
+    read_shard,
+    read_workers,
+    tell_part,
+)
 from voxplain.console import make_console, make_progress
 
 if TYPE_CHECKING:
@@ -93,13 +101,8 @@ def fit(
     blocks: Annotated[
         str, typer.Option(help="Whose labels change places, as for 'voxplain group'.")
     ] = "auto",
-    shard: Annotated[
-        str | None,
-        typer.Option(help="Train part i of n, as 3/10; the command without it scores all."),
-    ] = None,
-    manifest: Annotated[
-        str | None, typer.Option(help="Run that the part belongs to, as part 0/n names it.")
-    ] = None,
+    shard: ShardOption = None,
+    manifest: ManifestOption = None,
     workers: WorkersOption = None,
     dask: DaskOption = None,
 ) -> tuple[Path, str] | None:
@@ -113,11 +116,8 @@ def fit(
     from voxplain.fit.training.schedule import PAPER_SCHEDULE, Schedule
     from voxplain.pipeline.fit.parts import fit_on_workers, fit_part, fit_study
     from voxplain.pipeline.fit.run import FitOptions
-    from voxplain.pipeline.shards.parts import read_part
 
-    if manifest and not shard:
-        raise InputError("--manifest belongs to --shard; give both.")
-    part, helpers = read_part(shard) if shard else None, read_workers(workers, dask, shard)
+    part, helpers = read_shard(shard, manifest), read_workers(workers, dask, shard)
     if blocks != "auto":
         raise InputError("--blocks goes with --permuted-labels; folds are cut by --group.")
     schedules = {"default": Schedule(), "kan2020": PAPER_SCHEDULE}

@@ -9,6 +9,15 @@ from typing import Annotated, Any
 import typer
 
 from voxplain.cli.modules import importable_here
+from voxplain.cli.shards import (
+    DaskOption,
+    ManifestOption,
+    ShardOption,
+    WorkersOption,
+    read_shard,
+    read_workers,
+    tell_part,
+)
 from voxplain.console import make_console, make_progress
 
 __all__ = ["group"]
@@ -114,12 +123,19 @@ def group(
         str,
         typer.Option(help="Of the null of single voxels, and of null networks: cpu, cuda, auto."),
     ] = "cpu",
-) -> None:
+    shard: ShardOption = None,
+    manifest: ManifestOption = None,
+    workers: WorkersOption = None,
+    dask: DaskOption = None,
+) -> tuple[Path, str] | None:
     """Test the maps of a study over its subjects, with p corrected for all voxels."""
     from voxplain.group.permutation import TestOptions
+    from voxplain.pipeline.group.on_workers import group_on_workers
     from voxplain.pipeline.group.options import GroupOptions
+    from voxplain.pipeline.group.parts import group_part
     from voxplain.pipeline.group.run import RECORD, group_study
 
+    part, helpers = read_shard(shard, manifest), read_workers(workers, dask, shard)
     console = make_console()
     chosen = tuple(dict.fromkeys(statistic or ("voxel", "mass", "tfce")))
     test = TestOptions(
@@ -155,7 +171,16 @@ def group(
         table,
     )
     with importable_here():
-        found = group_study(options, make_progress(console))
+        if part:
+            run = group_part(options, part, make_progress(console), manifest)
+            tell_part(run, part, study, console)
+            return study, run
+        progress = make_progress(console)
+        found = (
+            group_on_workers(options, helpers, progress)
+            if helpers
+            else group_study(options, progress)
+        )
     for start, one in found.tests.items():
         for line in _lines(one):
             console.print(line, highlight=False, markup=False, soft_wrap=True)
@@ -176,6 +201,7 @@ def group(
         )  # fmt: skip
     if found.tests:
         console.print(f"Written: {study / RECORD}", highlight=False, soft_wrap=True)
+    return None
 
 
 def _agreed(one: dict[str, Any]) -> list[str]:

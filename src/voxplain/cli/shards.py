@@ -15,14 +15,39 @@ if TYPE_CHECKING:
 
     from voxplain.pipeline.shards.parts import Part, Workers
 
-__all__ = ["DaskOption", "WorkersOption", "read_workers", "tell_part"]
+__all__ = [
+    "DaskOption", "ManifestOption", "ShardOption", "WorkersOption", "read_shard", "read_workers",
+    "tell_part",
+]  # fmt: skip
 
+ShardOption = Annotated[
+    str | None,
+    typer.Option(help="Make part i of n, as 3/10; the command without it joins."),
+]
+ManifestOption = Annotated[
+    str | None, typer.Option(help="Run that the part belongs to, as part 0/n names it.")
+]
 WorkersOption = Annotated[
     int | None, typer.Option(help="Of a study, make the parts in so many processes, with Dask.")
 ]
 DaskOption = Annotated[
     str | None, typer.Option(help="Of a study, make them on the workers of this Dask scheduler.")
 ]
+
+
+def read_shard(shard: str | None, manifest: str | None) -> Part | None:
+    """Read ``--shard``; None where it is not given.
+
+    Raises
+    ------
+    InputError
+        If there is no such part, or ``--manifest`` is given alone.
+    """
+    from voxplain.pipeline.shards.parts import read_part
+
+    if manifest and not shard:
+        raise InputError("--manifest belongs to --shard; give both.")
+    return read_part(shard) if shard else None
 
 
 def read_workers(count: int | None, address: str | None, shard: str | None) -> Workers | None:

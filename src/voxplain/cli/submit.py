@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from voxplain import __version__
+from voxplain.cli.cohort import app as cohort
 from voxplain.cli.explain import explain
 from voxplain.cli.fit import fit
+from voxplain.cli.group import group
+from voxplain.cli.trust import trust
 from voxplain.console import make_console
 from voxplain.errors import InputError
 
@@ -28,7 +31,9 @@ app = typer.Typer(
     name="submit", help="Give a long command to a cluster, in parts.", no_args_is_help=True
 )
 
-_IN_PARTS: dict[str, Callable[..., tuple[Path, str] | None]] = {"explain": explain, "fit": fit}
+_IN_PARTS: dict[str, Callable[..., tuple[Path, str] | None] | typer.Typer] = {
+    "cohort": cohort, "explain": explain, "fit": fit, "group": group, "trust": trust
+}  # fmt: skip
 _POLL, _SLOWEST = 30.0, 300.0
 
 
@@ -41,7 +46,9 @@ def _common() -> None:
 def slurm(
     command: Annotated[
         list[str],
-        typer.Argument(help="explain STUDY ... or fit STUDY ..., as it is typed after 'voxplain'."),
+        typer.Argument(
+            help="cohort, explain, fit, group or trust and its options, as typed after 'voxplain'."
+        ),
     ],
     parts: Annotated[int, typer.Option(help="Parts, each a task of the job array.")] = 10,
     at_once: Annotated[int | None, typer.Option(help="Most parts that run at once.")] = None,
@@ -83,7 +90,7 @@ def slurm(
     name, *words = command
     if name not in _IN_PARTS or any(word.split("=")[0] in _OWN for word in words):
         raise InputError(
-            f"voxplain submit takes {' or '.join(_IN_PARTS)} and its options without "
+            f"voxplain submit takes {' or '.join(_IN_PARTS)}, and its options without "
             f"{' and '.join(_OWN)}; {shlex.join(command)!r} was given."
         )
     if not 1 <= parts < array_limit:
@@ -152,8 +159,12 @@ def _fixed(name: str, words: list[str], parts: int) -> tuple[Path, str]:
     """Check the command, write its manifest, and return the study and the name of the run."""
     from typer.main import get_command
 
+    wanted = _IN_PARTS[name]
     only = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
-    only.command(name)(_IN_PARTS[name])
+    if isinstance(wanted, typer.Typer):
+        only = wanted
+    else:
+        only.command(name)(wanted)
     found = get_command(only).main(
         [*words, "--shard", f"0/{parts}"], prog_name=f"voxplain {name}", standalone_mode=False
     )

@@ -7,12 +7,21 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace as replaced
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
 from voxplain.cli.modules import importable_here
+from voxplain.cli.shards import (
+    DaskOption,
+    ManifestOption,
+    ShardOption,
+    WorkersOption,
+    read_shard,
+    read_workers,
+    tell_part,
+)
 from voxplain.console import make_console, make_progress
 from voxplain.errors import InputError
 
@@ -73,16 +82,23 @@ def trust(
     ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     seed: Annotated[int, typer.Option(help="Same seed, same figures.")] = 0,
-) -> None:
+    shard: ShardOption = None,
+    manifest: ManifestOption = None,
+    workers: WorkersOption = None,
+    dask: DaskOption = None,
+) -> tuple[Path, str]:
     """Say for each method whether its maps may be believed, and why.
 
     Exit code 0 where all may be believed, 3 where one may not, 4 where one was not tested.
     """
     from voxplain.pipeline.shards.alone import alone
     from voxplain.pipeline.trust.external import trust_weights
+    from voxplain.pipeline.trust.on_workers import trust_on_workers
     from voxplain.pipeline.trust.opening import TrustOptions
+    from voxplain.pipeline.trust.parts import trust_part
     from voxplain.pipeline.trust.run import run_trust
 
+    part, helpers = read_shard(shard, manifest), read_workers(workers, dask, shard)
     console = make_console()
     options = TrustOptions(
         study=study,
@@ -97,23 +113,33 @@ def trust(
         replace=replace,
     )
     if weights:
+        if part or helpers:
+            raise InputError(
+                "--shard, --workers and --dask share out the tests of a fitted study; --weights "
+                "has few."
+            )
         if power:
             raise InputError("--power trains networks, and --weights trains none; leave out one.")
         asked = _of_weights(network, weights, study, class_names, unit, bins)
         asked = replaced(asked, methods=options.methods, device=device, seed=seed)
         with importable_here(), alone(study):
-            judged = trust_weights(asked, options, make_progress(console), force)
-        _end(console, judged, study, "trust-weights")
-    with importable_here():
-        result = run_trust(options, make_progress(console))
-    _end(console, result, study, "trust")
-
-
-def _end(console: Console, result: TrustResult, study: Path, name: str) -> NoReturn:
-    """Show a verdict, where it was written, and leave with its exit code."""
+            result = trust_weights(asked, options, make_progress(console), force)
+    else:
+        with importable_here():
+            if part:
+                run = trust_part(options, part, make_progress(console), manifest)
+                tell_part(run, part, study, console)
+                return study, run
+            progress = make_progress(console)
+            result = (
+                trust_on_workers(options, helpers, progress)
+                if helpers
+                else run_trust(options, progress)
+            )
     _tell(console, result)
     for ending in ("html", "json"):
-        console.print(f"Written: {study / name}.{ending}", highlight=False, soft_wrap=True)
+        path = study / f"{'trust-weights' if weights else 'trust'}.{ending}"
+        console.print(f"Written: {path}", highlight=False, soft_wrap=True)
     raise typer.Exit(result.exit_code)
 
 

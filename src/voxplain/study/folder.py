@@ -88,6 +88,12 @@ class Folder(StudyReader):
         write_atomically(path, content)
         return path
 
+    def write_private(self, name: str, content: str) -> Path:
+        """Write a text that nobody but its owner may read."""
+        path = self.folder / name
+        write_atomically(path, content.encode("utf-8"), private=True)
+        return path
+
     def write_text(self, name: str, content: str) -> Path:
         """Write a text file in UTF-8."""
         return self.write_bytes(name, content.encode("utf-8"))

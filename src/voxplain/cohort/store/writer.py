@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from voxplain.atomic import cannot_write, read_json, write_atomically
+from voxplain.atomic import cannot_write, read_json, remove, replacing, write_atomically
+from voxplain.cohort.store.journal import Journal, Row
 from voxplain.cohort.store.reader import IMAGES, PLAN, STORE, TABLE, open_store
 from voxplain.errors import InputError, StudyError
 from voxplain.tables.formulas import plain_table
@@ -24,44 +26,9 @@ if TYPE_CHECKING:
 
     from voxplain.cohort.prepare.recipe import Recipe
 
-__all__ = ["Row", "StoreWriter", "write_row", "write_store"]
+__all__ = ["StoreWriter", "write_row", "write_store"]
 
 _PARTIAL = "images.partial.npy"
-_JOURNAL = "journal.jsonl"
-
-
-@dataclass(frozen=True)
-class Row:
-    """What is known of one scan when it has been worked on.
-
-    Parameters
-    ----------
-    index : int
-        Its place in the listing and in the array.
-    stamp : str
-        Sizes and times of the files that it was made from.
-    failure : str
-        Why it cannot be used, or ``""``.
-    brain_ml : float, mL
-        Volume of the brain.
-    checksum : int
-        CRC-32 of its bytes in the array.
-    notes : tuple of str
-        What was done or looks wrong, one sentence each.
-    flags : tuple of str
-        Kinds of what looks wrong, see `voxplain.cohort.check.doubts`.
-    origin : mapping, optional
-        Where the scan comes from, see `voxplain.cohort.store.origins.Origin`.
-    """
-
-    index: int
-    stamp: str
-    failure: str = ""
-    brain_ml: float = 0.0
-    checksum: int = 0
-    notes: tuple[str, ...] = ()
-    flags: tuple[str, ...] = ()
-    origin: Mapping[str, Any] | None = None
 
 
 class StoreWriter:
@@ -74,6 +41,8 @@ class StoreWriter:
     recipe : Recipe
     sources : sequence of str
         What each row is made of; a folder is kept for one recipe and one list.
+    part : str, default=""
+        Name of the part that is made, where others make other rows of the same store.
 
     Raises
     ------
@@ -81,7 +50,9 @@ class StoreWriter:
         If the folder holds a store of another recipe or list, or cannot be written to.
     """
 
-    def __init__(self, folder: Path, recipe: Recipe, sources: Sequence[str]) -> None:
+    def __init__(
+        self, folder: Path, recipe: Recipe, sources: Sequence[str], part: str = ""
+    ) -> None:
         self.folder, self.grid = folder, recipe.grid
         self.plan = {
             "recipe": recipe.name,
@@ -96,59 +67,60 @@ class StoreWriter:
                 f"{folder} holds a cohort made by {what}; give another folder, or the same options "
                 "to go on."
             )
-        _write_json(folder / PLAN, self.plan)
-        self.rows = {row.index: row for row in _read_journal(folder / _JOURNAL)}
+        if found is None:
+            _write_once(folder / PLAN, self.plan)
+        self._journal = Journal(folder, part)
         if not (folder / IMAGES).exists():
             self._allocate(len(sources))
+        self.rows = self._journal.read()
 
-    def pending(self, stamps: Sequence[str]) -> list[int]:
+    def pending(self, stamps: Mapping[int, str]) -> list[int]:
         """List the rows that are still to be made, failed, or were made from other files.
 
         Parameters
         ----------
-        stamps : sequence of str
-            Of each row's files as they are now.
+        stamps : mapping of int to str
+            Of the rows that are asked for, and their files as they are now.
         """
         return [
             i
-            for i, stamp in enumerate(stamps)
+            for i, stamp in stamps.items()
             if i not in self.rows or self.rows[i].failure or self.rows[i].stamp != stamp
         ]
 
+    def distrust(self) -> None:
+        """Forget the rows of parts whose bytes are not in the array, as after a lost disk."""
+        for index in self._journal.of_parts():
+            values = np.load(self._images(), mmap_mode="r")[index]
+            if zlib.crc32(values.tobytes()) != self.rows[index].checksum:
+                del self.rows[index]
+
     def begin(self) -> Path:
         """Name the file of the array to be filled; until `finish` the folder is no store."""
-        try:
-            (self.folder / STORE).unlink(missing_ok=True)
-        except OSError as error:
-            raise cannot_write(error, self.folder / STORE) from error
+        remove(self.folder / STORE)
+        return self._images()
+
+    def _images(self) -> Path:
         whole = self.folder / IMAGES
         return whole if whole.exists() else self.folder / _PARTIAL
 
     def _allocate(self, count: int) -> None:
-        path = self.folder / _PARTIAL
-        if path.exists() and self.rows:
+        """Make room for all rows, unless it is there; who comes first of several does it."""
+        path, shape = self.folder / _PARTIAL, (count, *self.grid.shape)
+        head = _head(shape)
+        size = len(head) + 4 * math.prod(shape)
+        if path.exists() and path.stat().st_size == size:
             return
-        self.rows = {}
-        try:
-            (self.folder / _JOURNAL).unlink(missing_ok=True)
+        self._journal.clear()
+        remove(path)
+        with replacing(path, once=True) as file:
+            file.write(head)
             # Holes take no room on the disk until a row is written.
-            np.lib.format.open_memmap(
-                path, mode="w+", dtype=np.float32, shape=(count, *self.grid.shape)
-            )
-        except OSError as error:
-            raise cannot_write(error, path) from error
+            file.truncate(size)
 
     def done(self, row: Row) -> None:
         """Remember that a row is in the array, or that its scan cannot be used."""
-        path = self.folder / _JOURNAL
-        try:
-            with path.open("a", encoding="utf-8") as file:
-                # The break comes first: a line that was cut short must not swallow this one.
-                file.write("\n" + json.dumps(asdict(row), ensure_ascii=False))
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise cannot_write(error, path) from error
+        self._journal.add(row)
         self.rows[row.index] = row
 
     def finish(self, participants: pd.DataFrame, used: Sequence[Row]) -> Cohort:
@@ -179,6 +151,7 @@ class StoreWriter:
             what = f"scans of {left[0]!r} alone" if left else "no scan"
             raise InputError(f"Of {len(self.rows)} scans there is {what} that can be used.{first}")
         table = table.assign(brain_ml=[round(row.brain_ml, 1) for row in used])
+        self._journal.gather(self.rows.values())
         if not (self.folder / IMAGES).exists():
             (self.folder / _PARTIAL).replace(self.folder / IMAGES)
         text = plain_table(table).to_csv(sep="\t", index=False, na_rep="n/a")
@@ -269,23 +242,22 @@ def write_row(path: Path, index: int, values: NDArray[np.float32]) -> int:
     return zlib.crc32(content)
 
 
+def _head(shape: tuple[int, ...]) -> bytes:
+    """Return how an array of float32 begins as a file of NumPy."""
+    head = BytesIO()
+    told = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(head, told)
+    return head.getvalue()
+
+
+def _write_once(path: Path, content: Mapping[str, Any]) -> None:
+    with replacing(path, once=True) as file:
+        file.write(_json(content))
+
+
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    text = json.dumps(content, indent=1, ensure_ascii=False)
-    write_atomically(path, (text + "\n").encode("utf-8"))
+    write_atomically(path, _json(content))
 
 
-def _read_journal(path: Path) -> list[Row]:
-    """Read the rows that are done; a last line that was cut short does not count."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return []
-    rows = []
-    for line in lines:
-        try:
-            content = json.loads(line)
-            told = {name: tuple(content.get(name, ())) for name in ("notes", "flags")}
-            rows.append(Row(**{**content, **told}))
-        except (ValueError, TypeError, KeyError):
-            continue
-    return rows
+def _json(content: Mapping[str, Any]) -> bytes:
+    return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode("utf-8")

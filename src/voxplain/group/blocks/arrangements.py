@@ -77,6 +77,10 @@ class Arrangements:
         mirrored = self.tree.coloured(self._colour(1.0)) == self.tree.coloured(self._colour(-1.0))
         return min((2 if mirrored else 1) / self.distinct, 1.0)
 
+    def count(self, wanted: int) -> int:
+        """Tell how many arrangements `rows` gives where so many are wanted."""
+        return wanted if self.distinct > wanted + 1 else self.distinct - 1
+
     def rows(self, count: int, seed: int) -> tuple[NDArray[np.float32], bool]:
         """Draw arrangements of the design, or list all where there are not more.
 
@@ -98,13 +102,13 @@ class Arrangements:
         if self.distinct > count + 1:
             return self._apply(columns, self._draw(count, rng)), False
         own = _key(self.design.regressor)
-        found: dict[bytes, NDArray[np.int64]] = {}
+        found: dict[bytes, NDArray[np.int32]] = {}
         while len(found) < self.distinct:
             for drawn in self._draw(_DRAWN, rng):
                 values = self._apply(columns[:, :1], drawn[None])[0, 0]
                 found.setdefault(_key(values), drawn)
         found.pop(own, None)
-        every = np.array(list(found.values()), dtype=np.int64).reshape(-1, len(columns))
+        every = np.array(list(found.values()), dtype=np.int32).reshape(-1, len(columns))
         return self._apply(columns, every), True
 
     @cached_property
@@ -125,18 +129,18 @@ class Arrangements:
         still = int((cosines > 1 - 1e-10).sum())
         return np.asarray(nuisance @ left[:, still:], dtype=np.float64)
 
-    def _draw(self, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    def _draw(self, count: int, rng: np.random.Generator) -> NDArray[np.int32]:
         scans = len(self.design.subjects)
         if self.design.flips:
-            signs = np.empty((count, scans), dtype=np.int64)
+            signs = np.empty((count, scans), dtype=np.int32)
             for rows in self.tree.units():
                 signs[:, rows] = (2 * rng.integers(0, 2, count) - 1)[:, None]
             return signs
-        out = np.empty((count, scans), dtype=np.int64)
+        out = np.empty((count, scans), dtype=np.int32)
         out[:, [leaf.row for leaf in self.tree.leaves]] = self.tree.draw(count, rng)
         return out
 
-    def _apply(self, columns: NDArray[np.float64], drawn: NDArray[np.int64]) -> NDArray[np.float32]:
+    def _apply(self, columns: NDArray[np.float64], drawn: NDArray[np.int32]) -> NDArray[np.float32]:
         out = np.empty((len(drawn), columns.shape[1], len(columns)), dtype=np.float32)
         values = columns.astype(np.float32)
         # One at a time: all together are several times as large as what comes out.

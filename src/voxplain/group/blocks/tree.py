@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 __all__ = ["Block", "Leaf"]
 
+_TOGETHER = 100
+
 
 @dataclass(frozen=True)
 class Leaf:
@@ -107,7 +109,7 @@ class Block:
                 found *= factorial(alike)
         return found
 
-    def draw(self, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    def draw(self, count: int, rng: np.random.Generator) -> NDArray[np.int32]:
         """Draw permutations, each of those permitted equally often.
 
         Parameters
@@ -117,25 +119,30 @@ class Block:
 
         Returns
         -------
-        array (count, N), int64
+        array (count, N), int32
             For each place, in the order of `leaves`, the row that comes there.
         """
         inner = [
-            child.draw(count, rng)
-            if isinstance(child, Block)
-            else np.full((count, 1), child.row, dtype=np.int64)
-            for child in self.ordered
+            child.draw(count, rng) if isinstance(child, Block) else None for child in self.ordered
         ]
-        if not self.exchange:
-            return np.concatenate(inner, axis=1)
         parts, start = [], 0
-        for alike in Counter(child.shape for child in self.ordered).values():
-            stacked = np.stack(inner[start : start + alike], axis=1)
-            order = rng.random((count, alike)).argsort(axis=1)[:, :, None] if alike > 1 else None
-            moved = stacked if order is None else np.take_along_axis(stacked, order, axis=1)
-            parts.append(moved.reshape(count, -1))
+        for alike in self._alike():
+            rows = [
+                leaf.row for child in self.ordered[start : start + alike] for leaf in child.leaves
+            ]
+            drawn = [one for one in inner[start : start + alike] if one is not None]
+            if drawn:
+                parts.append(_moved(np.stack(drawn, axis=1), rng))
+            else:
+                parts.append(_shuffled(np.array(rows, dtype=np.int32), count, rng))
             start += alike
         return np.concatenate(parts, axis=1)
+
+    def _alike(self) -> list[int]:
+        """Return how many children of one shape change places, shape by shape."""
+        if not self.exchange:
+            return [1] * len(self.ordered)
+        return list(Counter(child.shape for child in self.ordered).values())
 
     def orbits(self) -> list[NDArray[np.int64]]:
         """List the sets of rows whose scans can come to each other's places."""
@@ -171,6 +178,25 @@ class Block:
 
 def _coloured(node: Block | Leaf, colour: Callable[[Leaf], str]) -> str:
     return node.coloured(colour) if isinstance(node, Block) else f"{node.shape}{colour(node)}"
+
+
+def _moved(blocks: NDArray[np.int32], rng: np.random.Generator) -> NDArray[np.int32]:
+    """Let blocks (count, blocks, scans) change places, each whole."""
+    count, alike, _ = blocks.shape
+    if alike > 1:
+        order = rng.random((count, alike)).argsort(axis=1)[:, :, None]
+        blocks = np.take_along_axis(blocks, order, axis=1)
+    return blocks.reshape(count, -1)
+
+
+def _shuffled(rows: NDArray[np.int32], count: int, rng: np.random.Generator) -> NDArray[np.int32]:
+    """Let scans change places; some draws at a time, as the numbers that order them take room."""
+    out = np.empty((count, len(rows)), dtype=np.int32)
+    out[:] = rows
+    if len(rows) > 1:
+        for some in np.split(out, range(_TOGETHER, count, _TOGETHER)):
+            some[:] = rows[rng.random(some.shape).argsort(axis=1)]
+    return out
 
 
 def _rows(rows: tuple[int, ...]) -> NDArray[np.int64]:

@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
-from threadpoolctl import threadpool_limits
 
 from voxplain.errors import InputError, unknown_name
 from voxplain.group.blocks import Arrangements
-from voxplain.group.permutation.discoveries import (
-    Discoveries,
-    permuted_discoveries,
-    smallest_ratio,
-)
+from voxplain.group.permutation.discoveries import Discoveries, permuted_discoveries
+from voxplain.group.permutation.null import Null, Whole, find_null
 from voxplain.group.permutation.residuals import Allocate, Residuals, in_memory
 from voxplain.group.permutation.spatial import Cluster, Space, find_clusters
-from voxplain.group.permutation.voxels import TIES, NullOfVoxels, fitted, null_maxima, t_of
-from voxplain.progress import Progress, Silent, adding
+from voxplain.group.permutation.voxels import TIES, NullOfVoxels, null_maxima
+from voxplain.progress import Progress, Silent
 
-__all__ = ["STATISTICS", "Inference", "TestOptions", "permutation_test"]
+__all__ = ["STATISTICS", "Inference", "PreparedTest", "TestOptions", "permutation_test"]
 
 STATISTICS = ("voxel", "size", "mass", "tfce")
 """Single voxels, clusters by extent and by mass, threshold-free cluster enhancement."""
 
-_TOGETHER = 32
-_MOST_RATIOS = 1000
 _SMALLEST_FIT = 1e-5
 _ROUNDING, _MOST_ROUNDING = 1e-6, 1e-2
 
@@ -153,107 +145,125 @@ def permutation_test(
         around zero where their mean is tested.
     """
     options, progress = options or TestOptions(), progress or Silent()
-    if maps.shape[1:] != (int(mask.sum()),):
-        raise InputError(
-            f"The maps have {maps.shape[1:]} voxels, the mask {int(mask.sum())}; give a column "
-            "per voxel of the mask."
-        )
-    residuals = Residuals.of(maps, arrangements.design, allocate)
-    rows, complete = arrangements.rows(options.permutations, options.seed)
-    with progress.step("Single voxels", maps.shape[1]) as advance:
-        maxima, surpassed = null_of_voxels(residuals, rows, options.threads, adding(advance))
-    run = _Spatial(residuals, Space(mask), options)
-    with progress.step("Whole maps", len(rows)) as advance:
-        null, ratios = run.null(rows, adding(advance))
-    null["voxel"] = maxima
-    t, space = residuals.t, run.space
-    observed = t.astype(np.float32)
-    clusters = find_clusters(observed, space, run.threshold)
-    tail = _fitted if options.fast and not complete else _counted
-    p: dict[str, NDArray[np.float64]] = {}
-    by_cluster: dict[str, NDArray[np.float64]] = {}
-    enhanced = space.tfce(observed) if "tfce" in options.statistics else None
-    # Correlations of the null are in float32, and the nearer they are to 1, the more of t it costs.
-    rounding = np.minimum(_ROUNDING * (1 + t**2 / residuals.df), _MOST_ROUNDING)
-    of_maps = 1 - 3 * rounding.max()
-    for name in options.statistics:
-        if name == "voxel":
-            p[name] = tail(np.abs(t) * (1 - rounding), null[name])
-        elif name == "tfce" and enhanced is not None:
-            p[name] = tail(np.abs(enhanced).astype(np.float64) * of_maps, null[name])
-        else:
-            values = np.array([float(getattr(one, name)) for one in clusters]) * of_maps
-            by_cluster[name] = tail(values, null[name])
-            p[name] = np.ones(len(t))
-            for cluster, value in zip(clusters, by_cluster[name], strict=True):
-                p[name][cluster.voxels] = value
-    return Inference(
-        t=t,
-        p=p,
-        uncorrected=(surpassed + 1) / (len(rows) + 1),
-        clusters=clusters,
-        cluster_p=by_cluster,
-        threshold=run.threshold,
-        null={name: null[name] for name in options.statistics},
-        discoveries=permuted_discoveries(t, residuals.df, ratios, options.alpha),
-        permutations=len(rows),
-        complete=complete,
-        tfce=enhanced,
-        df=residuals.df,
-    )
+    test = PreparedTest.of(maps, arrangements, mask, options, allocate)
+    return test.inference(test.null(progress, null_of_voxels))
 
 
 @dataclass(frozen=True, eq=False)
-class _Spatial:
-    """Whole maps of arrangements, a few at a time."""
+class PreparedTest:
+    """A test whose arrangements are drawn, and whose null is still to be found: whole or in parts.
+
+    Parameters
+    ----------
+    residuals : Residuals
+    rows : array (B, 1 + Q, N), float32
+        Of `Arrangements.rows`.
+    complete : bool
+        Whether these are all that there are.
+    space : Space
+    options : TestOptions
+    """
 
     residuals: Residuals
+    rows: NDArray[np.float32]
+    complete: bool
     space: Space
     options: TestOptions
-    threshold: float = field(init=False)
 
-    def __post_init__(self) -> None:
-        threshold = float(stats.t.isf(self.options.cluster_p / 2, self.residuals.df))
-        object.__setattr__(self, "threshold", threshold)
+    @classmethod
+    def of(
+        cls,
+        maps: NDArray[np.float32],
+        arrangements: Arrangements,
+        mask: NDArray[np.bool_],
+        options: TestOptions,
+        allocate: Allocate = in_memory,
+    ) -> PreparedTest:
+        """Take the nuisance out of maps, and draw arrangements; see `permutation_test`.
+
+        Raises
+        ------
+        InputError
+            As `permutation_test`.
+        """
+        if maps.shape[1:] != (int(mask.sum()),):
+            raise InputError(
+                f"The maps have {maps.shape[1:]} voxels, the mask {int(mask.sum())}; give a column "
+                "per voxel of the mask."
+            )
+        residuals = Residuals.of(maps, arrangements.design, allocate)
+        rows, complete = arrangements.rows(options.permutations, options.seed)
+        return cls(residuals, rows, complete, Space(mask), options)
+
+    @property
+    def threshold(self) -> float:
+        """The t beyond which voxels form clusters."""
+        return float(stats.t.isf(self.options.cluster_p / 2, self.residuals.df))
 
     def null(
-        self, rows: NDArray[np.float32], advance: Callable[[float], None]
-    ) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.float64]]:
-        """Find the largest of each statistic, and the ratios that bound true discoveries."""
-        wanted = [name for name in self.options.statistics if name != "voxel"]
-        count = len(rows) if wanted else min(len(rows), _MOST_RATIOS)
-        found: list[tuple[float, float, float, float]] = []
-        threads = self.options.threads
-        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
-            for first in range(0, count, _TOGETHER):
-                together = rows[first : min(first + _TOGETHER, count)]
-                t = np.empty((len(together), len(self.residuals.correlation)), dtype=np.float32)
-                pieces = zip(self.residuals.starts, self.residuals.pieces, strict=True)
-                list(pool.map(lambda piece: self._fill(t, together, *piece), pieces))  # noqa: B023
-                ranked = range(first, first + len(together))
-                found += pool.map(self._measure, t, [i < _MOST_RATIOS for i in ranked])
-                advance(len(together))
-        values = np.array(found, dtype=np.float64).reshape(-1, 4)
-        null = dict(zip(("size", "mass", "tfce"), values[:, :3].T, strict=True))
-        return null, values[:_MOST_RATIOS, 3]
-
-    def _fill(
         self,
-        t: NDArray[np.float32],
-        rows: NDArray[np.float32],
-        start: int,
-        values: NDArray[np.float32],
-    ) -> None:
-        t[:, start : start + len(values)] = t_of(fitted(rows, values), self.residuals.df)
+        progress: Progress,
+        null_of_voxels: NullOfVoxels = null_maxima,
+        part: range | None = None,
+    ) -> Null:
+        """Find what chance does.
 
-    def _measure(self, t: NDArray[np.float32], ranked: bool) -> tuple[float, float, float, float]:
-        asked = self.options.statistics
-        size = mass = enhanced = 0.0
-        if "size" in asked or "mass" in asked:
-            size, mass = self.space.largest(t, self.threshold)
-        if "tfce" in asked:
-            enhanced = float(np.abs(self.space.tfce(t)).max())
-        return size, mass, enhanced, smallest_ratio(t, self.residuals.df) if ranked else np.nan
+        Parameters
+        ----------
+        progress : Progress
+        null_of_voxels : NullOfVoxels
+        part : range, optional
+            Of the arrangements; all by default. For the same digits as those of an unbroken run
+            parts begin at multiples of `voxplain.group.permutation.null.UNIT`.
+
+        Returns
+        -------
+        Null
+        """
+        part = range(len(self.rows)) if part is None else part
+        asked = Whole(self.residuals, self.space, self.options.statistics, self.threshold)
+        return find_null(asked, self.rows, part, self.options.threads, progress, null_of_voxels)
+
+    def inference(self, null: Null) -> Inference:
+        """Hold the maps against what chance does with all arrangements."""
+        options, residuals, space = self.options, self.residuals, self.space
+        t = residuals.t
+        observed = t.astype(np.float32)
+        clusters = find_clusters(observed, space, self.threshold)
+        tail = _fitted if options.fast and not self.complete else _counted
+        p: dict[str, NDArray[np.float64]] = {}
+        by_cluster: dict[str, NDArray[np.float64]] = {}
+        enhanced = space.tfce(observed) if "tfce" in options.statistics else None
+        # Correlations of the null are in float32, and the nearer they are to 1, the more of t it
+        # costs.
+        rounding = np.minimum(_ROUNDING * (1 + t**2 / residuals.df), _MOST_ROUNDING)
+        of_maps = 1 - 3 * rounding.max()
+        for name in options.statistics:
+            if name == "voxel":
+                p[name] = tail(np.abs(t) * (1 - rounding), null.largest[name])
+            elif name == "tfce" and enhanced is not None:
+                shown = np.abs(enhanced).astype(np.float64) * of_maps
+                p[name] = tail(shown, null.largest[name])
+            else:
+                values = np.array([float(getattr(one, name)) for one in clusters]) * of_maps
+                by_cluster[name] = tail(values, null.largest[name])
+                p[name] = np.ones(len(t))
+                for cluster, value in zip(clusters, by_cluster[name], strict=True):
+                    p[name][cluster.voxels] = value
+        return Inference(
+            t=t,
+            p=p,
+            uncorrected=(null.surpassed + 1) / (len(self.rows) + 1),
+            clusters=clusters,
+            cluster_p=by_cluster,
+            threshold=self.threshold,
+            null={name: null.largest[name] for name in options.statistics},
+            discoveries=permuted_discoveries(t, residuals.df, null.ratios, options.alpha),
+            permutations=len(self.rows),
+            complete=self.complete,
+            tfce=enhanced,
+            df=residuals.df,
+        )
 
 
 def _counted(values: NDArray[np.float64], null: NDArray[np.float64]) -> NDArray[np.float64]:

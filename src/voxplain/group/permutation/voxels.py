@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from voxplain.group.permutation.residuals import Residuals
 
-__all__ = ["TIES", "NullOfVoxels", "fitted", "null_maxima", "t_of"]
+__all__ = ["TIES", "UNIT", "NullOfVoxels", "fitted", "null_maxima", "t_of"]
 
 TIES = 1 - 1e-5
 """What comes so near to the observed value counts as reaching it, whatever rounding does."""
@@ -29,7 +29,9 @@ NullOfVoxels = Callable[
 ]
 """As `null_maxima`, which another device may stand in for."""
 
-_BLOCK = 255  # counts of a block fit into 8 bits
+UNIT = 224
+"""Arrangements in one product: their counts fit into 8 bits."""
+
 _MANY = 100
 _MISSED = 1e-9
 
@@ -74,8 +76,8 @@ def null_maxima(
         values, start = residuals.pieces[piece], residuals.starts[piece]
         here = slice(start, start + len(values))
         limit = observed[here] * np.float32(1 - expected)
-        for first in range(0, len(rows), _BLOCK):
-            block = slice(first, first + _BLOCK)
+        for first in range(0, len(rows), UNIT):
+            block = slice(first, first + UNIT)
             if few or not moved:
                 squares = regressors[block] @ values.T
                 np.square(squares, out=squares)

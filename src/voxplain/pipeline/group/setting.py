@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from voxplain import __version__
 from voxplain.group import regions_of_rows
 from voxplain.group.blocks import Arrangements
-from voxplain.group.permutation import Inference, permutation_test
+from voxplain.group.permutation import Inference, PreparedTest
 from voxplain.maps import GroupMap
 from voxplain.pipeline.fit.permuted import permuted_studies
 from voxplain.pipeline.group.device import null_on
@@ -22,6 +23,7 @@ from voxplain.pipeline.group.maps import MapsOfScans, Scans
 from voxplain.pipeline.group.null_networks import explained_by_null_networks
 from voxplain.pipeline.group.nulls import QUESTIONS, against_studies
 from voxplain.pipeline.group.options import GroupOptions
+from voxplain.pipeline.group.pieces import NullPieces
 from voxplain.pipeline.group.tables import Places, cluster_table, region_tests
 from voxplain.pipeline.regions.tables import write_regions
 from voxplain.progress import Progress
@@ -102,25 +104,19 @@ class Setting:
         maps: MapsOfScans,
         start: str,
         request: dict[str, Any],
-        mask: NDArray[np.bool_],
         places: Places,
+        pieces: NullPieces | None = None,
     ) -> dict[str, Any]:
         """Test the maps of a method, then write what was found."""
         began, options, design = time.perf_counter(), self.options, self.ways.design
+        mask = places.mask
         scans, folders = self.scans, dict.fromkeys(options.null_studies, "")
         if options.null != "permutation" and not folders:
             made = explained_by_null_networks(options, self.study, maps, scans, self.progress)
             folders = dict.fromkeys(made, scans.network)
-        values = maps.array(mask, options.fwhm, self.progress, scans.units)
-        found = permutation_test(
-            values,
-            self.ways,
-            mask,
-            options.test,
-            self.progress,
-            null_on(options.device),
-            maps.allocate(len(values), mask),
-        )
+        values, test = self.prepared(maps, mask)
+        ask = partial(test.null, self.progress, null_on(options.device))
+        found = test.inference(ask() if pieces is None else pieces.null(start, len(test.rows), ask))
         if folders:
             found = against_studies(
                 found, maps, design, mask, options.fwhm, folders, scans, self.progress
@@ -176,6 +172,15 @@ class Setting:
         }
         self.study.write_json(f"{start}_test.json", told)
         return told
+
+    def prepared(
+        self, maps: MapsOfScans, mask: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.float32], PreparedTest]:
+        """Read the maps of a method, array (N, V), and draw arrangements of the design."""
+        options = self.options
+        values = maps.array(mask, options.fwhm, self.progress, self.scans.units)
+        allocate = maps.allocate(len(values), mask)
+        return values, PreparedTest.of(values, self.ways, mask, options.test, allocate)
 
     def _write_regions(
         self,

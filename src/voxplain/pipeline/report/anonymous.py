@@ -76,8 +76,7 @@ def pseudonyms_of(study: Study, cohort: Cohort, found: StudyFound) -> Pseudonyms
         if scan not in names:
             names[scan] = f"{names[person]}_scan-{counts[names[person]]}"
             counts[names[person]] += 1
-    study.write_text(KEY, plain_lines([("label", "name"), *names.items()]))
-    (study.folder / KEY).chmod(0o600)
+    study.write_private(KEY, plain_lines([("label", "name"), *names.items()]))
     return Pseudonyms(names)
 
 

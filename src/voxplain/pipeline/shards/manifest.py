@@ -104,7 +104,9 @@ class Manifest:
 _WORDS = {
     "table_sha256": "The participants' table",
     "store_sha256": "The store of images",
+    "listing_sha256": "The list of scans, or the table that comes with it,",
     "version": "The version of voxplain",
+    "tests_sha256": "A map, or what a test is asked,",
     "folds": "A network, or the scans that it held out,",
     "asked": "What is asked",
 }

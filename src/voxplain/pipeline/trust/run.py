@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,19 +11,15 @@ import torch
 from voxplain import __version__
 from voxplain.pipeline.made import write_page
 from voxplain.pipeline.shards.alone import works_alone
-from voxplain.pipeline.trust.budget import MOST_FOLDS
-from voxplain.pipeline.trust.case import Case
 from voxplain.pipeline.trust.knowledge import first_line
-from voxplain.pipeline.trust.opening import TrustOptions, edition_of, open_case
-from voxplain.pipeline.trust.order import TESTS
-from voxplain.pipeline.trust.power import require_numbers
-from voxplain.pipeline.trust.registry import Test
+from voxplain.pipeline.trust.opening import TrustOptions, edition_of
+from voxplain.pipeline.trust.parts import asked_tests, find_trust_run
 from voxplain.pipeline.trust.steps import Budget, findings_of, own_findings, run_tests
 from voxplain.progress import Progress
 from voxplain.report.pages.trust import power_figure, trust_page
 from voxplain.results.summary import trust_json
-from voxplain.results.trust import Rule, TrustResult
-from voxplain.trust.rules import RULES, judge_method, read_rules
+from voxplain.results.trust import TrustResult
+from voxplain.trust.rules import RULES, judge_method
 
 __all__ = ["run_trust"]
 
@@ -52,10 +47,8 @@ def run_trust(options: TrustOptions, progress: Progress) -> TrustResult:
         If the study cannot be judged, or the file of rules cannot be used.
     """
     began = time.perf_counter()
-    rules = RULES if options.rules is None else read_rules(options.rules)
-    case = open_case(options)
-    require_numbers(options.power, len(case.cohort), min(len(case.fits), MOST_FOLDS))
-    tests = [one for one in TESTS if _asked(one, rules, case)]
+    case, rules, tests = asked_tests(options)
+    kept = find_trust_run(options, case, tests)
     measured = run_tests(case, tests, Budget(options.budget, began), options.replace, progress)
     findings = findings_of(measured, rules)
     of_study = tuple(one for one in findings if one.rule.scope == "study")
@@ -82,9 +75,6 @@ def run_trust(options: TrustOptions, progress: Progress) -> TrustResult:
         if drawn := power_figure(aside):
             case.study.write_bytes("figures/trust-power.svg", drawn.svg)
     case.study.write_json("trust.json", trust_json(result))
+    if kept is not None:
+        kept.join(case.study)
     return result
-
-
-def _asked(test: Test, rules: Mapping[str, Rule], case: Case) -> bool:
-    """Tell whether a test is wanted: a rule judges it, or it is the power curve, asked for."""
-    return any(name in rules for name in test.rules) or (not test.rules and bool(case.power))

@@ -43,7 +43,12 @@ class Budget:
 
 
 def run_tests(
-    case: Case, tests: Sequence[Test], budget: Budget, anew: bool, progress: Progress
+    case: Case,
+    tests: Sequence[Test],
+    budget: Budget,
+    anew: bool,
+    progress: Progress,
+    only: Sequence[Test] | None = None,
 ) -> list[Measurement]:
     """Plan tests within the time, say what they take, and do them in their order.
 
@@ -55,6 +60,8 @@ def run_tests(
     anew : bool
         Whether what an earlier run has measured is measured again.
     progress : Progress
+    only : sequence of Test, optional
+        Those that are done, where the others are done elsewhere.
 
     Returns
     -------
@@ -62,6 +69,7 @@ def run_tests(
         Also of what was not measured, with the reason.
     """
     steps = _planned(case, tests, budget_seconds(budget.name), anew)
+    steps = [one for one in steps if only is None or one.test in only]
     _tell_cost(steps, budget.name, progress)
     measured: list[Measurement] = []
     for step in steps:

@@ -4,45 +4,31 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from voxplain import __version__
 from voxplain.cohort.build import Built, build_store
 from voxplain.cohort.check.balance import Balance, balance
-from voxplain.cohort.check.quality import measure_quality
 from voxplain.cohort.find.listing import Listing
 from voxplain.cohort.prepare.recipe import Recipe
 from voxplain.cohort.store.reader import check_store, open_store
 from voxplain.errors import StudyError
-from voxplain.pipeline.made import write_page
+from voxplain.pipeline.cohort.quality import write_quality
 from voxplain.progress import Progress
-from voxplain.report.figures import contact_sheet, covariates, intensities
-from voxplain.report.pages.cohort import cohort_page
 from voxplain.study import Study
-from voxplain.tables.columns import read_numbers
 from voxplain.tables.formulas import plain_lines, plain_table
-from voxplain.volume import Cohort
 
-__all__ = ["CohortOptions", "check_cohort", "make_cohort"]
+__all__ = ["COHORT", "CohortOptions", "check_cohort", "make_cohort"]
 
-_FOLDER = "cohort"
-_PICTURED = 60
-# The midline itself shows the gap between the halves of the brain.
-_OFF_MIDLINE_MM = 6.0
+COHORT = "cohort"
 _GROUPS = {
     "was not fetched": "not fetched (datalad get, git annex get or git lfs pull)",
     "contradicts itself on left and right": "left and right contradictory (--orientation)",
     "The mask ": "the mask cannot be used",
     "of the brain lies in the network's field": "outside the field of view (--align centre)",
-}
-_DRAWN = {
-    "brain volume, mL": {"brain_ml"},
-    "age, years": {"age", "age_in_yrs", "age_at_scan"},
 }
 
 
@@ -67,7 +53,12 @@ class CohortOptions:
     match_size: bool = False
 
 
-def make_cohort(found: Listing, options: CohortOptions, progress: Progress) -> dict[str, Any]:
+def make_cohort(
+    found: Listing,
+    options: CohortOptions,
+    progress: Progress,
+    stop: Callable[[], None] | None = None,
+) -> dict[str, Any]:
     """Prepare and store the scans of a listing, and tell what could mislead a network.
 
     Writes below ``options.out`` the store (``cohort/``), the participants' table, the exclusions
@@ -78,6 +69,8 @@ def make_cohort(found: Listing, options: CohortOptions, progress: Progress) -> d
     found : Listing
     options : CohortOptions
     progress : Progress
+    stop : callable, optional
+        Called after each scan; what it raises ends the work, and the same call goes on.
 
     Returns
     -------
@@ -95,10 +88,11 @@ def make_cohort(found: Listing, options: CohortOptions, progress: Progress) -> d
     built = build_store(
         found,
         options.recipe,
-        options.out / _FOLDER,
+        options.out / COHORT,
         options.workers,
         progress,
         match_size=options.match_size,
+        stop=stop,
     )
     _write_tables(study, built)
     told = balance(built.cohort)
@@ -120,7 +114,7 @@ def make_cohort(found: Listing, options: CohortOptions, progress: Progress) -> d
         "versions": {"voxplain": __version__},
     }
     with progress.step("Quality page", len(built.cohort)):
-        result["outliers"] = _write_quality(study, built, result)
+        result["outliers"] = write_quality(study, built, result)
     result["seconds"] = time.perf_counter() - began
     study.write_json("cohort.json", result)
     return result
@@ -143,7 +137,7 @@ def check_cohort(study: Path) -> str:
     StudyError
         If there is no cohort, or a volume has changed.
     """
-    folder = study / _FOLDER
+    folder = study / COHORT
     changed = check_store(folder)
     if changed:
         raise StudyError(
@@ -160,55 +154,6 @@ def _write_tables(study: Study, built: Built) -> None:
     rows = [("participant_id", "found", "reason")]
     rows += [(f"sub-{one.subject}", one.what, one.reason) for one in built.exclusions]
     study.write_text("exclusions.tsv", plain_lines(rows))
-
-
-def _write_quality(study: Study, built: Built, summary: dict[str, Any]) -> dict[str, str]:
-    """Write ``cohort.html``, and return what stands out by participant."""
-    cohort = built.cohort
-    quality = measure_quality(cohort)
-    odd = {i: cohort.subjects[i] for i in quality.outliers}
-    shown = _shown(len(cohort), quality.outliers)
-    middle = _middle(quality.mean, cohort)
-    pictures = {
-        "sheet": contact_sheet(
-            [(cohort.subjects[i], cohort.load(i), i in odd) for i in shown], cohort.grid, middle
-        ),
-        "intensities": intensities(quality.edges, quality.histograms, odd),
-    }
-    labels = cohort.participants["label"].tolist()
-    pictures["covariates"] = covariates(_numbers(cohort), labels, cohort.class_names)
-    rows = quality.table.iloc[quality.outliers].to_dict("records")
-    told = [{str(name): value for name, value in row.items()} for row in rows]
-    exclusions = [(one.subject, one.what, one.reason) for one in built.exclusions]
-    page = cohort_page(summary, pictures, told, exclusions)
-    write_page(study, "cohort.html", page)
-    return dict(zip(odd.values(), (row["outlier"] for row in told), strict=True))
-
-
-def _shown(count: int, outliers: list[int]) -> list[int]:
-    """Choose the scans for the picture: all that stand out, and others evenly spread."""
-    others = [i for i in range(count) if i not in set(outliers)]
-    room = max(0, _PICTURED - len(outliers))
-    step = max(1, -(-len(others) // room)) if room else count + 1
-    return sorted([*outliers[:_PICTURED], *others[::step][:room]])
-
-
-def _middle(mean: NDArray[np.float32], cohort: Cohort) -> list[float]:
-    """Find the centre of the mean brain, a little right of the midline, mm."""
-    at = cohort.grid.to_world(np.argwhere(np.abs(mean) > 0.25 * np.abs(mean).max()).mean(axis=0))
-    at[0] += _OFF_MIDLINE_MM
-    return [float(x) for x in at]
-
-
-def _numbers(cohort: Cohort) -> dict[str, NDArray[np.float64]]:
-    table = cohort.participants
-    found = {}
-    for words, names in _DRAWN.items():
-        name = next((n for n in table.columns if n.lower() in names), None)
-        numbers = None if name is None else read_numbers(table[name]).values
-        if numbers is not None and np.isfinite(numbers).sum() > len(table) / 2:
-            found[words] = numbers
-    return found
 
 
 def _short(reason: str) -> str:

@@ -1,0 +1,1 @@
+"""``voxplain cohort``: a listing of scans prepared, checked and described."""
