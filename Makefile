@@ -6,7 +6,10 @@ DEMO_OUT ?= demo
 # Compiled files are kept, whatever the shell says: tests start many processes. Values of failed
 # assertions are shown when what failed is run again; to prepare all for that takes 15 seconds.
 # Three processes keep two processors busy: some tests wait for processes of their own.
-PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
+# Memory of arrays that are gone is kept for the next: to give it back to the system and to ask for
+# it again, page by page, is half of the system's time (glibc; others pass these over).
+KEEP := MALLOC_MMAP_THRESHOLD_=33554432 MALLOC_TRIM_THRESHOLD_=536870912 MALLOC_TOP_PAD_=16777216
+PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(KEEP) $(BIN)/python -m pytest
 
 .PHONY: help setup demo test browser cases coverage mutants mutation check format bench scoreboard docs clean
 

@@ -135,6 +135,7 @@ def rules() -> str:
     drawn, clean = read("false_alarms.json"), read("mutation.json")["failed_of_tested"]
     for rule in RULES.values():
         limit = "its null's limit" if rule.threshold is None else f"{rule.threshold:g}"
+        limit += f", of {rule.scans} scans or more" * (rule.scans > 1)
         cells = (f"`{rule.test}`", rule.statistic, f"{rule.direction} {limit}", rule.weight)
         alarms = _COUNTED.get(rule.test, "not measured")
         if rule.test in drawn:

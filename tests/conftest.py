@@ -12,6 +12,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
+from forks import Forks
 from numpy.typing import ArrayLike, DTypeLike
 
 from voxplain.grid import Grid
@@ -148,14 +149,33 @@ def shared_dir() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
+    """Commands in processes of their own; files of tests that use them share the group "forks"."""
+    made = Forks.served(tmp_path_factory.mktemp("forks"))
+    yield made
+    made.server.communicate()
+
+
+@pytest.fixture(scope="session")
+def _commands() -> Callable[..., object]:
+    """Build a tree of commands once: to read the options of all takes 40 ms."""
+    from typer.main import get_command
+
+    return cache(get_command)
+
+
 @pytest.fixture
 def call_main(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    _commands: Callable[..., object],
 ) -> Callable[..., tuple[int, str, str]]:
     """Run a command in this process: ``(exit code, output, errors)``."""
 
     def call(main: Callable[[], None], name: str, *arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+        monkeypatch.setattr("typer.main.get_command", _commands)
         capsys.readouterr()
         code = 0
         try:

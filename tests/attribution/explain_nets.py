@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+from functools import cache
+
 import numpy as np
 import torch
 from torch import nn
@@ -62,13 +65,23 @@ def paper_like(
     shape: tuple[int, int, int] = SHAPE,
     seed: int = 0,
 ) -> PaperLike:
+    """Copy one, which takes a third of the time of making it, and leave torch's seed as made."""
+    net, state = _made(outputs, inplace, shape, seed)
+    torch.set_rng_state(state)
+    return copy.deepcopy(net)
+
+
+@cache
+def _made(
+    outputs: int, inplace: bool, shape: tuple[int, int, int], seed: int
+) -> tuple[PaperLike, torch.Tensor]:
     net = PaperLike(outputs, inplace, seed).eval()
     with torch.no_grad():
         net(torch.zeros(1, 1, *shape))
         net.classifier[-1].weight.mul_(-5)
         # So that the predicted classes of the test's volumes differ.
         net.classifier[-1].bias -= net(batch(volumes(6, shape))).mean(0)
-    return net
+    return net, torch.get_rng_state()
 
 
 class Rectified(nn.Module):

@@ -91,7 +91,8 @@ def test_provenance_is_plain_and_complete(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_batch_equals_one_by_one(name: str) -> None:
     model, items = paper_like(), volumes(4)
-    alone = [explain(model, item, name, engine=EXACT) for item in items]
+    with EXACT.run() as engine:
+        alone = [explain(model, item, name, engine=engine) for item in items]
     for size in (1, 3, 8):
         together = explain(model, items, name, engine=Engine("cpu", "exact", size))
         for item, made, wanted in zip(items, together, alone, strict=True):
@@ -104,19 +105,21 @@ def test_targets_of_one_batch_are_kept_apart(name: str) -> None:
     model, items = paper_like(3), volumes(4)
     targets = [0, 2, 1, 2]
     together = explain(model, items, name, targets, engine=EXACT)
-    for item, target, made in zip(items, targets, together, strict=True):
-        alone = explain(model, item, name, target, engine=EXACT)
-        assert made.target == f"class {target}"
-        assert np.allclose(made.values, alone.values, atol=1e-4 * np.abs(alone.values).max())
+    with EXACT.run() as engine:
+        for item, target, made in zip(items, targets, together, strict=True):
+            alone = explain(model, item, name, target, engine=engine)
+            assert made.target == f"class {target}"
+            assert np.allclose(made.values, alone.values, atol=1e-4 * np.abs(alone.values).max())
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_predicted_is_the_class_of_the_largest_logit(name: str) -> None:
     model, items = paper_like(3), volumes(6)
-    winners = EXACT.logits(model, items).argmax(1).tolist()
-    assert len(set(winners)) > 1
-    told = explain(model, items, name, winners, engine=EXACT)
-    found = explain(model, items, name, "predicted", engine=EXACT)
+    with EXACT.run() as engine:
+        winners = engine.logits(model, items).argmax(1).tolist()
+        assert len(set(winners)) > 1
+        told = explain(model, items, name, winners, engine=engine)
+        found = explain(model, items, name, "predicted", engine=engine)
     for a, b in zip(found, told, strict=True):
         assert np.array_equal(a.values, b.values)
         assert a.provenance.target == f"{b.provenance.target}, the predicted class"
@@ -218,12 +221,13 @@ def test_one_logit_speaks_for_class_one(name: str) -> None:
             both[1] = getattr(one.classifier[-1], part)[0]
     item = volumes(4)[3]
     of_two = explain(two, item, name, 1, engine=EXACT)
-    of_one = explain(one, item, name, 1, engine=EXACT)
+    with EXACT.run() as engine:
+        of_one = explain(one, item, name, 1, engine=engine)
+        free = explain(one, item, name, engine=engine)
+        against = explain(one, item, name, 0, engine=engine)
     assert np.allclose(of_one.values, of_two.values, atol=1e-4 * np.abs(of_two.values).max())
-    free = explain(one, item, name, engine=EXACT)
     assert np.array_equal(free.values, of_one.values)
     assert free.target == "output"
-    against = explain(one, item, name, 0, engine=EXACT)
     assert not np.array_equal(against.values, of_one.values)
     if name == "gradient":
         assert np.array_equal(against.values, -of_one.values)

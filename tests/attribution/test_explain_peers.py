@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -72,6 +73,13 @@ def monai_case(request: pytest.FixtureRequest) -> tuple[nn.Module, Volume, str]:
     return net, volumes(1, (18, 20, 22))[0], "layer4.1.act"
 
 
+@pytest.fixture(scope="module")
+def engines() -> Iterator[tuple[Engine, Engine]]:
+    """All methods share the examination of a network, and its faster copies."""
+    with Engine().run() as auto, EXACT.run() as exact:
+        yield auto, exact
+
+
 FEW_PASSES: dict[str, dict[str, object]] = {
     "occlusion": {"block": 100.0, "stride": 100.0},
     "region-ablation": {"cell": 150.0},
@@ -94,21 +102,23 @@ ALSO_DEEP = ("gradient", "grad-cam", "guided-backprop", "lrp", "meaningful-pertu
     + [("resnet18", name) for name in sorted(METHODS) if name != "pattern"],
     indirect=["monai_case"],
 )
-def test_monai_networks(monai_case: tuple[nn.Module, Volume, str], name: str) -> None:
-    model, item, layer = monai_case
+def test_monai_networks(
+    monai_case: tuple[nn.Module, Volume, str], engines: tuple[Engine, Engine], name: str
+) -> None:
+    (model, item, layer), (auto, bare) = monai_case, engines
     few = {
         "meaningful-perturbation": {"optimiser": {"iterations": 2}},
         "extremal-perturbation": {"iterations": 2},
     }
     if name in few:
-        made = explain(model, item, name, **few[name])
+        made = explain(model, item, name, engine=auto, **few[name])
         assert 0 <= made.values.min() <= made.values.max() <= 1
         return
     options = FEW_PASSES.get(name, {})
-    made = explain(model, item, name, **options)
+    made = explain(model, item, name, engine=auto, **options)
     assert "batch norm folded" in made.provenance.precision
     assert made.provenance.layer == (layer if METHODS[name].needs.layer else None)
-    exact = explain(model, item, name, engine=EXACT, **options).values
+    exact = explain(model, item, name, engine=bare, **options).values
     assert np.abs(exact).max() > 0
     # In float32 a unit here and there lies so near zero that rounding decides its ReLU.
     assert np.linalg.norm(made.values - exact) < 1e-2 * np.linalg.norm(exact)

@@ -20,7 +20,8 @@ SHAPE = (20, 24, 22)
 
 
 @pytest.fixture
-def ask(tmp_path: Path):
+def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("voxplain.report.figures.style.DPI", 40)
     torch.manual_seed(0)
     (tmp_path / "w.safetensors").write_bytes(serialise(SliceNet(SHAPE)))
 

@@ -7,7 +7,9 @@ Heads as published: SFCN gives a list of one (N, K, 1, 1, 1), brain-age networks
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
+import numpy as np
 import pytest
 import torch
 from case_material import AUTO, EXACT, correlation, scan, tensor
@@ -40,6 +42,13 @@ POSTS: dict[str, Callable[[torch.Tensor], object]] = {
 }
 
 
+@cache
+def of_the_bare_head(outputs: int, count: int) -> tuple[np.ndarray, list[voxplain.AttributionMap]]:
+    bare, scans = Net(outputs, lambda z: z).eval(), [scan(i) for i in range(count)]
+    logits = bare(torch.cat([tensor(s) for s in scans])).detach().numpy()
+    return logits, voxplain.explain(bare, scans, "gradient", engine=EXACT)
+
+
 @pytest.mark.parametrize("engine", [AUTO, EXACT], ids=["auto", "exact"])
 @pytest.mark.parametrize("count", [1, 2, 3])
 @pytest.mark.parametrize("outputs", [1, 2, 3])
@@ -47,12 +56,10 @@ POSTS: dict[str, Callable[[torch.Tensor], object]] = {
 def test_logits_and_maps_are_those_of_the_bare_head(
     name: str, outputs: int, count: int, engine: Engine
 ) -> None:
-    net, bare = Net(outputs, POSTS[name]).eval(), Net(outputs, lambda z: z).eval()
-    scans = [scan(i) for i in range(count)]
-    wanted = bare(torch.cat([tensor(s) for s in scans])).detach().numpy()
+    net, scans = Net(outputs, POSTS[name]).eval(), [scan(i) for i in range(count)]
+    wanted, plain = of_the_bare_head(outputs, count)
     assert abs(engine.logits(net, scans) - wanted).max() < 1e-2 * abs(wanted).max()
     made = voxplain.explain(net, scans, "gradient", engine=engine)
-    plain = voxplain.explain(bare, scans, "gradient", engine=EXACT)
     for one, other in zip(made, plain, strict=True):
         assert correlation(one.values, other.values) > 0.95
 

@@ -51,7 +51,7 @@ def _coarse(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> 
     for name in ("judgement", "singly"):
         monkeypatch.setattr(f"voxplain.trust.truth.{name}.CHANCE_DRAWS", 100)
     for place in ("asking.DRAWS", "between._DRAWS"):
-        monkeypatch.setattr(f"voxplain.pipeline.trust.{place}", 25)
+        monkeypatch.setattr(f"voxplain.pipeline.trust.{place}", 20)
     monkeypatch.setattr("voxplain.pipeline.trust.asking._SCANS", 4)
 
 

@@ -108,6 +108,7 @@ def test_options_reach_the_method(run: Run, asked, tmp_path: Path) -> None:
 
 
 def test_grid_network_and_a_rerun_that_keeps(run: Run, asked, tmp_path: Path) -> None:
+    asked += ["--option", "recommended:samples=2"]
     code, _, _ = run(*asked, "--grid", "network")
     assert code == 0
     (path,) = (tmp_path / "out/maps").rglob("*.nii.gz")

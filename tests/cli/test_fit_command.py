@@ -7,8 +7,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +14,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+from forks import Forks
 from safetensors.torch import load_file
 
 from voxplain.cohort.store.reader import open_store
@@ -26,6 +25,7 @@ from voxplain.study import Study
 from voxplain.volume import Cohort
 
 Run = Callable[..., tuple[int, str, str]]
+pytestmark = pytest.mark.xdist_group("forks")
 GRID = Grid((24, 24, 24), np.diag([-8.0, 8, 8, 1]))
 QUICK = ("--cv", 3, "--epochs", 2, "--no-final", "--device", "cpu")
 
@@ -65,12 +65,16 @@ def make_study(
     n: int = 24,
     signal_: float = 3.0,
     names: tuple[str, str] = ("control", "case"),
+    air: int = 0,
     **columns: list[object],
 ) -> Path:
+    """Make a study of noise and a block; with air, of so many voxels, around a smaller brain."""
     rng = np.random.default_rng(0)
     labels = np.arange(n) % 2
     images = rng.normal(size=(n, *GRID.shape)).astype(np.float32)
     images[:, 8:14, 8:14, 8:14] += signal_ * labels[:, None, None, None]
+    if air:
+        images *= np.pad(np.ones([n - 2 * air for n in GRID.shape], np.float32), air)
     table = pd.DataFrame(
         {
             "participant_id": [f"sub-{i:02d}" for i in range(n)],
@@ -83,6 +87,11 @@ def make_study(
     Study(folder, "test", "0")
     write_store(folder / "cohort", Cohort(table, names, GRID, lambda i: images[i]), "test")
     return folder
+
+
+@pytest.fixture(scope="session")
+def forks(forks: Forks) -> Forks:
+    return forks.at(Path(__file__).parent)
 
 
 @pytest.fixture
@@ -179,22 +188,17 @@ def mortal() -> object:
     )  # fmt: skip
 
 
-def test_killed_in_the_middle_of_an_epoch_it_ends_as_if_unbroken(run: Run, study: Path) -> None:
+def test_killed_in_the_middle_of_an_epoch_it_ends_as_if_unbroken(
+    run: Run, study: Path, forks: Forks
+) -> None:
     """kill -9 in the middle of the second epoch of a fold; the second run goes on from there."""
     network = "test_fit_command:mortal"
     options = ["--network", network, "--cv", "2", "--epochs", "4", "--no-final", "--no-baselines"]
     options += ["--device", "cpu", "--batch-size", "2", "--patience", "4"]
     fold = "model/test-fit-command-mortal/repeat-01/fold-{:02d}"
     checkpoint = study / fold.format(1) / "checkpoint.pt"
-    command = [sys.executable, "-m", "voxplain", "fit", str(study), *options]
-    done = subprocess.run(
-        command,
-        env={**os.environ, "KILLED_AFTER": str(checkpoint)},
-        stdout=subprocess.DEVNULL,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == -signal.SIGKILL
+    pid = forks.start("fit", study, *options, KILLED_AFTER=str(checkpoint))
+    assert forks.wait(pid) == -signal.SIGKILL
     assert checkpoint.exists()
     assert not (study / "summary.json").exists()
     code, shown, _ = run("fit", study, *options)
@@ -380,40 +384,33 @@ def test_a_training_that_cannot_go_on_says_why(run: Run, study: Path) -> None:
     assert "Traceback" not in error
 
 
-def side_by_side(run: Run, *arguments: object) -> list[tuple[int, str, str]]:
+def side_by_side(run: Run, forks: Forks, *arguments: object) -> list[tuple[int, str]]:
     """Run a command in two processes as torchrun does, and return what each says.
 
-    The first is this one and none is torchrun's own, which saves two of three starts.
+    The first is this one, and the second starts from a process that has loaded voxplain.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     together = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    second = subprocess.Popen(
-        [sys.executable, "-m", "voxplain", *map(str, arguments)],
-        env={**os.environ, **together, "RANK": "1", "LOCAL_RANK": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    second = forks.start(*arguments, **together, RANK="1", LOCAL_RANK="1")
     with pytest.MonkeyPatch.context() as patched:
         for name, value in {**together, "RANK": "0", "LOCAL_RANK": "0"}.items():
             patched.setenv(name, value)
-        first = run(*arguments)
-    shown, error = second.communicate(timeout=120)
-    return [first, (second.returncode, shown, error)]
+        code, shown, error = run(*arguments)
+    return [(code, shown + error), (forks.wait(second), forks.told(second))]
 
 
 @pytest.mark.filterwarnings("ignore:torch.distributed.nn.functional:FutureWarning")
-def test_two_processes_train_as_one(run: Run, study: Path) -> None:
+def test_two_processes_train_as_one(run: Run, study: Path, forks: Forks) -> None:
     """Over gloo: the losses, weights and statistics of one process, up to rounding."""
     options = ["--network", "test_fit_command:normed", "--cv", "2", "--epochs", "4"]
     options += ["--batch-size", "6", "--no-final", "--no-baselines", "--device", "cpu"]
     other = make_study(study.parent / "two")
     assert run("fit", study, *options)[0] == 0
-    told = side_by_side(run, "fit", other, *options)
-    assert [code for code, _, _ in told] == [0, 0], told
-    shown = "".join(words for _, words, _ in told)
+    told = side_by_side(run, forks, "fit", other, *options)
+    assert [code for code, _ in told] == [0, 0], told
+    shown = "".join(words for _, words in told)
     assert shown.count("Written:") == 2
     assert shown.count("12 control and 12 case") == 1
     for number in (1, 2):
@@ -432,11 +429,11 @@ def test_two_processes_train_as_one(run: Run, study: Path) -> None:
             assert float(gap) <= 0.02 * float(tensor.float().norm()) + 1e-3, name
 
 
-def test_more_processes_than_scans_in_a_batch(run: Run, study: Path) -> None:
+def test_more_processes_than_scans_in_a_batch(run: Run, study: Path, forks: Forks) -> None:
     asked = ("--network", TINY, "--batch-size", 1, "--cv", 2, "--device", "cpu")
-    told = side_by_side(run, "fit", study, *asked)
-    assert all(code != 0 for code, _, _ in told)
-    assert any("2 processes need batches of 2 scans or more" in error for _, _, error in told)
+    told = side_by_side(run, forks, "fit", study, *asked)
+    assert all(code != 0 for code, _ in told)
+    assert any("2 processes need batches of 2 scans or more" in words for _, words in told)
 
 
 def cut() -> object:

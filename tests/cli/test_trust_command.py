@@ -38,7 +38,7 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = np.random.default_rng(1)
     # Age and head size say nothing of the class.
     even = {"age": 40 + rng.normal(size=24), "brain_ml": 1200 + 60 * rng.normal(size=24)}
-    folder = make_study(tmp_path_factory.mktemp("trust") / "study", **even)
+    folder = make_study(tmp_path_factory.mktemp("trust") / "study", air=4, **even)
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(Path(__file__).parent)
         patched.syspath_prepend(str(Path(__file__).parent))
@@ -315,8 +315,9 @@ def test_undecided_predictions_are_no_ground_to_make_maps_again(
 def test_a_reference_that_leaves_the_evidence_is_named(
     run: Run, study: Path, tmp_path: Path, blur: str | None, outcome: str
 ) -> None:
-    options = () if blur is None else (f"region-ablation:blur={blur}",)
-    options += ("region-ablation:reference=blur",) * (blur is not None)
+    options = ("region-ablation:cell=48",)
+    if blur is not None:
+        options += (f"region-ablation:blur={blur}", "region-ablation:reference=blur")
     given = [part for one in options for part in ("--option", one)]
     code, _, error = run("explain", study, *NET, "--method", "region-ablation", *given)
     assert code == 0, error

@@ -17,7 +17,7 @@ def test_a_verdict_without_training(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(Path(__file__).parent)
-    study = make_study(tmp_path / "study")
+    study = make_study(tmp_path / "study", air=4)
     torch.manual_seed(0)
     torch.save(tiny().state_dict(), tmp_path / "w.pt")
     code, _, error = run("trust", study, "--weights", tmp_path / "w.pt")
@@ -51,7 +51,7 @@ def test_what_needs_no_training_is_tested(
 ) -> None:
     """The study's own network, given as somebody's weights, gets the tests that train nothing."""
     monkeypatch.chdir(Path(__file__).parent)
-    study = make_study(tmp_path / "study")
+    study = make_study(tmp_path / "study", air=4)
     code, _, error = run(
         "fit", study, "--network", TINY, "--cv", "3", "--epochs", "8", "--device", "cpu",
         "--no-final", "--no-baselines",

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
-from scale_tools import HERE, NET, Forks, make_study
+from forks import Forks
+from scale_tools import HERE, NET, make_study
 
 from voxplain.cli import main
 
@@ -21,10 +23,8 @@ def run(call_main: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 @pytest.fixture(scope="session")
-def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
-    made = Forks(tmp_path_factory.mktemp("forks"))
-    yield made
-    made.server.communicate()
+def forks(forks: Forks) -> Forks:
+    return forks.at(HERE)
 
 
 @pytest.fixture(scope="session")
@@ -34,5 +34,14 @@ def fitted(tmp_path_factory: pytest.TempPathFactory, forks: Forks) -> Path:
     pid = forks.start(
         *("fit", study, *NET, "--cv", 2, "--epochs", 1, "--no-final", "--no-baselines")
     )
+    assert forks.wait(pid) == 0, forks.told(pid)
+    return study
+
+
+@pytest.fixture(scope="session")
+def explained(tmp_path_factory: pytest.TempPathFactory, fitted: Path, forks: Forks) -> Path:
+    """The same, explained by one method at once."""
+    study = Path(shutil.copytree(fitted, tmp_path_factory.mktemp("unbroken") / "study"))
+    pid = forks.start("explain", study, *NET, "--method", "gradient")
     assert forks.wait(pid) == 0, forks.told(pid)
     return study

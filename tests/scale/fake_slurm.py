@@ -87,7 +87,7 @@ class Slurm:
                 task = tasks.pop()
                 self.ran.append(task)
                 running[self._start(script, text, job, task, restarts.get(task, 0))] = task
-            time.sleep(rng.uniform(0, 3) if self.kills < most_kills else 0.1)
+            time.sleep(rng.uniform(0.5, 1.5) if self.kills < most_kills else 0.1)
             if self.kills < most_kills:
                 self._disturb(rng.choice(list(running)), rng)
             for process in [one for one in running if one.poll() is not None]:

@@ -1,13 +1,9 @@
-"""What the tests of long runs share: a small study, its results, and processes in no time."""
+"""What the tests of long runs share: a small study, and its results."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -53,42 +49,3 @@ def results(study: Path) -> dict[str, bytes]:
             told.pop("Seconds", None)
             found[name] = json.dumps(told).encode()
     return found
-
-
-class Forks:
-    """Processes of the command line, each born in no time of one that has loaded all modules."""
-
-    def __init__(self, log: Path) -> None:
-        self.log = log
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-        self.server = subprocess.Popen(
-            [sys.executable, str(HERE / "forks.py"), str(log)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=HERE,
-            env=environment,
-        )
-
-    def _ask(self, **what: object) -> Any:
-        assert self.server.stdin is not None
-        assert self.server.stdout is not None
-        self.server.stdin.write(json.dumps(what) + "\n")
-        self.server.stdin.flush()
-        return json.loads(self.server.stdout.readline())
-
-    def start(self, *arguments: object, **environment: str) -> int:
-        """Start a command, and return its process id."""
-        return int(self._ask(start=[str(one) for one in arguments], environment=environment))
-
-    def wait(self, pid: int) -> int:
-        """Wait for its end; return the exit code, or the signal that killed it as a negative."""
-        return int(self._ask(wait=pid))
-
-    def told(self, pid: int) -> str:
-        """Return what a process wrote."""
-        return (self.log / f"{pid}.txt").read_text()
-
-    def run(self, *arguments: object, **environment: str) -> int:
-        """Run a command to its end."""
-        return self.wait(self.start(*arguments, **environment))

@@ -14,7 +14,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from scale_tools import Forks
+from forks import Forks
 
 from voxplain.cohort.find.sources import from_table
 from voxplain.cohort.prepare.recipe import Recipe
@@ -29,6 +29,7 @@ from voxplain.progress import Silent
 from voxplain.study.locks import at_work
 
 Run = Callable[..., tuple[int, str, str]]
+pytestmark = pytest.mark.xdist_group("forks")
 AFFINE = np.array([[-6.0, 0, 0, 90], [0, 6, 0, -126], [0, 0, 6, -72], [0, 0, 0, 1]])
 SHAPE = (31, 37, 31)
 SCANS = 8

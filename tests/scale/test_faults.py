@@ -9,9 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from scale_tools import NET, Forks, results
+from scale_tools import NET, results
 
 Run = Callable[..., tuple[int, str, str]]
+pytestmark = pytest.mark.xdist_group("forks")
 FAULTS = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "your quota is used up",
@@ -23,11 +24,9 @@ FAULTS = {
 
 
 def test_a_disk_that_fails_again_and_again_costs_time_alone(
-    run: Run, fitted: Path, tmp_path: Path, forks: Forks, monkeypatch: pytest.MonkeyPatch
+    run: Run, fitted: Path, explained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = ("explain", *NET, "--method", "gradient")
-    plain = Path(shutil.copytree(fitted, tmp_path / "plain"))
-    assert forks.run(*asked, plain) == 0
     study = Path(shutil.copytree(fitted, tmp_path / "study"))
     assert run(*asked, study, "--shard", "1/1")[0] == 0
     shutil.rmtree(study / "maps")
@@ -54,7 +53,7 @@ def test_a_disk_that_fails_again_and_again_costs_time_alone(
     code, shown, error = run(*asked, study)
     assert (code, error) == (0, "")
     assert f"{min(made, 22)} of 22 maps are there already" in shown
-    assert results(study) == results(plain)
+    assert results(study) == results(explained)
 
 
 def test_a_map_that_is_not_to_be_seen_yet_is_made_again_and_equal(

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scale_tools import Forks, make_study
+from forks import Forks
+from scale_tools import make_study
 
 Run = Callable[..., tuple[int, str, str]]
+pytestmark = pytest.mark.xdist_group("forks")
 ASKED = (
     *("--network", "sleepy:build", "--network", "sleepy:narrow", "--device", "cpu"),
     *("--cv", 2, "--epochs", 3, "--no-baselines"),

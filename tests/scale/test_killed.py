@@ -1,4 +1,4 @@
-"""Parts that are killed, preempted, run twice: the results are those of an unbroken run."""
+"""Parts that are killed, preempted, run twice: the results are those of an explained run."""
 
 from __future__ import annotations
 
@@ -12,16 +12,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from scale_tools import NET, Forks, results
+from forks import Forks
+from scale_tools import NET, results
 
 ONE = ("--method", "gradient")
-
-
-@pytest.fixture(scope="module")
-def unbroken(tmp_path_factory: pytest.TempPathFactory, fitted: Path, forks: Forks) -> Path:
-    study = Path(shutil.copytree(fitted, tmp_path_factory.mktemp("unbroken") / "study"))
-    assert forks.run("explain", study, *NET, *ONE) == 0
-    return study
+pytestmark = pytest.mark.xdist_group("forks")
 
 
 @pytest.fixture
@@ -51,7 +46,7 @@ def wait_for_maps(study: Path, count: int) -> None:
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1"])
 def test_a_request_to_end_finishes_the_batch(
-    study: Path, unbroken: Path, forks: Forks, name: str
+    study: Path, explained: Path, forks: Forks, name: str
 ) -> None:
     part = ("explain", study, *NET, *ONE, "--shard", "1/1")
     pid = forks.start(*part, SLEEPY="0.1")
@@ -68,7 +63,7 @@ def test_a_request_to_end_finishes_the_batch(
     assert forks.wait(pid) == 0
     assert f"{min(made, 22)} of 22 maps are there already" in forks.told(pid)
     assert forks.run("explain", study, *NET, *ONE) == 0
-    assert results(study) == results(unbroken)
+    assert results(study) == results(explained)
 
 
 def test_a_second_request_ends_at_once(study: Path, forks: Forks) -> None:
@@ -136,7 +131,7 @@ SCHEDULES = int(os.environ.get("VOXPLAIN_SCHEDULES", "1"))
 @pytest.mark.parametrize("seed", range(SCHEDULES))
 def test_schedules_of_kills(
     study: Path,
-    unbroken: Path,
+    explained: Path,
     forks: Forks,
     seed: int,
     record_property: Callable[[str, object], None],
@@ -152,4 +147,4 @@ def test_schedules_of_kills(
         assert len(list((study / "maps/stores").iterdir())) == 2
         assert forks.run("export", study) == 0
         shutil.rmtree(study / "maps/stores")
-    assert results(study) == results(unbroken)
+    assert results(study) == results(explained)

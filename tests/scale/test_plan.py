@@ -22,6 +22,7 @@ from voxplain.pipeline.shards.plan import MethodPlan, Plan
 
 ROOT = Path(__file__).parents[2]
 Run = Callable[..., tuple[int, str, str]]
+pytestmark = pytest.mark.xdist_group("forks")
 GRADIENT = MethodPlan("gradient", "Gradient", "1", fold_seconds=3, map_seconds=0.5)
 PLAN = Plan(
     (GRADIENT,), (20, 12), 8, start_seconds=5, open_seconds=7, again_seconds=3, end_seconds=1,
@@ -98,6 +99,7 @@ def test_a_sample_is_planned_as_it_is_explained(
     run: Run, fitted: Path, tmp_path: Path, sample: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("voxplain.pipeline.explain.plan.gpu_ratio", lambda name, engine: 1e-6)
+    monkeypatch.setattr("voxplain.pipeline.explain.plan._start_seconds", lambda: 4.0)
     study = Path(shutil.copytree(fitted, tmp_path / "study"))
     code, shown, _ = run(
         "plan", study, *NET, "--method", "gradient", "--sample", sample, "--gpu", "h100"

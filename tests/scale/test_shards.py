@@ -27,6 +27,7 @@ from voxplain.study import Study
 from voxplain.volume import Volume
 
 Run = Callable[..., tuple[int, str, str]]
+pytestmark = pytest.mark.xdist_group("forks")
 MANY = (
     *("--method", "gradient", "--method", "recommended", "--method", "meaningful-perturbation"),
     *("--option", "meaningful-perturbation:optimiser.iterations=2"),

@@ -15,11 +15,13 @@ from pathlib import Path
 
 import pytest
 from fake_slurm import Slurm, install
-from scale_tools import HERE, NET, Forks, results
+from forks import LINE, Forks
+from scale_tools import HERE, NET, results
 
 from voxplain.pipeline.shards import slurm as jobs
 
 Run = Callable[..., tuple[int, str, str]]
+pytestmark = pytest.mark.xdist_group("forks")
 ONE = ("--method", "gradient")
 RESOURCES = jobs.Resources(("voxplain",), "/home/me")
 
@@ -45,8 +47,19 @@ def only_run(study: Path) -> Path:
 
 
 def test_what_is_submitted_gives_the_bytes_of_an_unbroken_run(
-    run: Run, study: Path, cluster: Slurm, forks: Forks, tmp_path: Path, fitted: Path
+    run: Run,
+    study: Path,
+    cluster: Slurm,
+    explained: Path,
+    forks: Forks,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    python = tmp_path / "python"
+    python.write_text(f"#!{sys.executable} -SE\n" + (HERE / "stand_in.py").read_text())
+    python.chmod(0o755)
+    monkeypatch.setenv("FORKS", str(forks.log / LINE))
+    monkeypatch.setattr(sys, "executable", str(python))
     asked = ("explain", study, *NET, *ONE)
     code, shown, error = run("submit", "slurm", "--parts", 2, "--time", "1:00:00", *asked)
     assert (code, error) == (0, "")
@@ -56,11 +69,9 @@ def test_what_is_submitted_gives_the_bytes_of_an_unbroken_run(
     assert Path(script) == only_run(study) / "parts.sh"
     code, shown, _ = run("status", study)
     assert "2 parts waiting" in re.sub(r"\s+", " ", shown)
-    os.environ["SLEEPY"] = "0.05"
-    try:
-        codes = cluster.run("100", most_kills=1)
-    finally:
-        del os.environ["SLEEPY"]
+    monkeypatch.setenv("SLEEPY", "0.2")
+    codes = cluster.run("100", most_kills=1)
+    monkeypatch.delenv("SLEEPY")
     logs = "".join(path.read_text() for path in only_run(study).glob("part-*.log"))
     assert codes == [0] * 3, logs
     assert cluster.kills == 1
@@ -68,9 +79,7 @@ def test_what_is_submitted_gives_the_bytes_of_an_unbroken_run(
     code, shown, _ = run("status", study)
     assert "2 parts done 44 of 44" in re.sub(r"\s+", " ", shown)
     assert cluster.run("101", most_kills=1) == [0], (only_run(study) / "join.log").read_text()
-    plain = Path(shutil.copytree(fitted, tmp_path / "plain"))
-    assert forks.run("explain", plain, *NET, *ONE) == 0
-    found, wanted = results(study), results(plain)
+    found, wanted = results(study), results(explained)
     assert {*found} == {*wanted}
     # Jobs draw at full resolution, the tests do not.
     assert all(found[name] == wanted[name] for name in wanted if not name.endswith(".png"))

@@ -22,6 +22,7 @@ from voxplain.progress import Silent
 from voxplain.study import Study
 
 Run = Callable[..., tuple[int, str, str]]
+pytestmark = pytest.mark.xdist_group("forks")
 MANY = ("--method", "gradient", "--method", "input-x-gradient", "--target", "case")
 STORE = ("--maps", "store")
 BLOCK = 16

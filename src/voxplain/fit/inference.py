@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from voxplain.errors import InputError
-from voxplain.fit.metrics import Score, measures
+from voxplain.fit.metrics import Score, scorer
 from voxplain.fit.outcome import Outcome
 
 __all__ = [
@@ -200,11 +200,11 @@ def _resampled(
     only: str | None = None,
 ) -> dict[str, Score]:
     """Score predictions, with the percentile interval and the spread of samples of the rows."""
-    whole = measures(outcome, output, only)
+    score = scorer(outcome, output, only)
+    whole = score(outcome.values)
     drawn: dict[str, list[float]] = {name: [] for name in whole}
     for rows in samples:
-        part = Outcome(outcome.name, outcome.values[rows], outcome.class_names)
-        for name, value in measures(part, output[rows], only).items():
+        for name, value in score(outcome.values[rows], rows).items():
             if np.isfinite(value):
                 drawn[name].append(value)
     found = {}
@@ -246,12 +246,9 @@ def permutation_p(
     sign = -1.0 if measure in ("brier", "mae", "rmse") else 1.0
     shuffle = shuffler(outcome, groups, np.random.default_rng(seed))
 
-    def score(values: NDArray[np.float64] | NDArray[np.int64]) -> float:
-        shuffled = Outcome(outcome.name, values, outcome.class_names)
-        return sign * measures(shuffled, output, measure)[measure]
-
-    found = score(outcome.values)
-    as_good = sum(score(shuffle()) >= found - 1e-12 for _ in range(draws))
+    score = scorer(outcome, output, measure)
+    found = sign * score(outcome.values)[measure]
+    as_good = sum(sign * score(shuffle())[measure] >= found - 1e-12 for _ in range(draws))
     return (1 + as_good) / (1 + draws)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +20,22 @@ __all__ = [
     "calibration",
     "measures",
     "probabilities_of",
+    "scorer",
 ]
+
+_Values = NDArray[np.int64] | NDArray[np.float64]
+_Rows = NDArray[np.int64] | slice
+_ALL = slice(None)
 
 _BINS = 10
 _Z = 1.96
+
+
+class Scorer(Protocol):
+    """See `scorer`."""
+
+    def __call__(self, values: _Values, rows: _Rows = ...) -> dict[str, float]:
+        """Give the measures of some predictions."""
 
 
 @dataclass(frozen=True)
@@ -106,27 +119,56 @@ def measures(
     InputError
         If the output has another shape than the outcome asks for, or is not finite.
     """
+    return scorer(outcome, output, only)(outcome.values)
+
+
+def scorer(outcome: Outcome, output: NDArray[np.floating], only: str | None = None) -> Scorer:
+    """Make what scores predictions, or some of them, against the truth or a shuffled one.
+
+    What a thousand samples of the same predictions have in common is worked out once.
+
+    Parameters
+    ----------
+    outcome : Outcome
+    output : array (N, K), logit; or array (N, 1), in the unit of the outcome
+    only : str, optional
+        See `measures`.
+
+    Returns
+    -------
+    callable
+        From the values of an outcome, array (n,), and the rows of the output that they belong to,
+        array (n,), or all of them, to `measures`.
+
+    Raises
+    ------
+    InputError
+        As `measures`.
+    """
     wanted = (len(outcome), outcome.outputs)
     if output.shape != wanted or not np.isfinite(output).all():
         raise InputError(
             f"Predictions of {outcome.counts()} must be finite and of shape {wanted}; shape "
             f"{output.shape} was given."
         )
+    numbers = output.astype(np.float64)
     if not outcome.class_names:
-        return _number_measures(output[:, 0].astype(np.float64), outcome.values.astype(np.float64))
-    labels = outcome.values.astype(np.int64)
-    if only == "roc_auc":
-        return {only: _roc_auc(np.asarray(output, dtype=np.float64), labels)}
+        return lambda values, rows=_ALL: _number_measures(numbers[rows, 0], values.astype(float))
     chances = probabilities_of(output)
     predicted = chances.argmax(axis=1)
-    truth = np.eye(outcome.outputs)[labels]
-    ways: dict[str, Callable[[], float]] = {
-        "accuracy": lambda: float(np.mean(predicted == labels)),
-        "balanced_accuracy": lambda: _balanced_accuracy(predicted, labels),
-        "roc_auc": lambda: _roc_auc(np.asarray(output, dtype=np.float64), labels),
-        "brier": lambda: float(np.mean(((chances - truth) ** 2).sum(axis=1) / 2)),
-    }
-    return {name: way() for name, way in ways.items() if only in (None, name)}
+    certain = np.eye(outcome.outputs)
+
+    def score(values: _Values, rows: _Rows = _ALL) -> dict[str, float]:
+        labels, chance = values.astype(np.int64), chances[rows]
+        ways: dict[str, Callable[[], float]] = {
+            "accuracy": lambda: float(np.mean(predicted[rows] == labels)),
+            "balanced_accuracy": lambda: _balanced_accuracy(predicted[rows], labels),
+            "roc_auc": lambda: _roc_auc(numbers[rows], labels),
+            "brier": lambda: float(np.mean(((chance - certain[labels]) ** 2).sum(axis=1) / 2)),
+        }
+        return {name: way() for name, way in ways.items() if only in (None, name)}
+
+    return score
 
 
 def _number_measures(

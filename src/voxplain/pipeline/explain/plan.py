@@ -59,13 +59,13 @@ def plan_study(options: ScanOptions, progress: Progress, gpu: str | None = None)
     VoxplainError
         As `explain_study`.
     """
-    start = _start_seconds()
     began = time.perf_counter()
     with opened_run(options) as opened:
         open_seconds = time.perf_counter() - began
         run = opened.run
         # Every scan is in a fold, and a sample holds one or more.
         first = next(i for i, rows in enumerate(run.rows) if rows)
+        start = _start_seconds()
         engine = Engine(
             device=options.device,
             precision=options.precision,  # type: ignore[arg-type]
