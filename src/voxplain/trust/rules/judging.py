@@ -43,8 +43,8 @@ def apply(measurement: Measurement, rules: Mapping[str, Rule] = RULES) -> Findin
     value = measurement.value
     if value is None or threshold is None or not math.isfinite(value + threshold):
         return Finding(rule, measurement, threshold, "not tested")
-    asked = (measurement.figures or {}).get("scans")
-    if asked is not None and asked < rule.scans:
+    asked = (measurement.figures or {}).get("scans", rule.scans) if rule.scans > 1 else 1
+    if asked < rule.scans:
         few = f"{measurement.words} Of {asked} scan{'s' * (asked > 1)}; {rule.scans} are needed."
         return Finding(rule, replace(measurement, words=few), threshold, "not tested")
     slack = _ROUNDING * max(1.0, abs(threshold))
