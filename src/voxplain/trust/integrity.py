@@ -11,6 +11,7 @@ from scipy.ndimage import binary_erosion
 __all__ = ["coarse", "copies", "jumps", "sides", "wrapped"]
 
 _COPY = 0.97
+_TOGETHER = 1024
 _EDGE_MM = 6.0
 _JUMP = 0.8
 _FAINTEST, _FAR = 0.005, 8.0
@@ -30,7 +31,9 @@ def coarse(values: NDArray[np.float32], voxel_size: Sequence[float]) -> NDArray[
     return np.asarray(values, dtype=np.float32)
 
 
-def copies(scans: NDArray[np.float32]) -> list[tuple[int, int, float]]:
+def copies(
+    scans: NDArray[np.float32], inside: NDArray[np.bool_] | None = None
+) -> list[tuple[int, int, float]]:
     """Find scans that are the same brain.
 
     Two brains are alike because both are brains; what is left once the mean of all scans is taken
@@ -39,21 +42,37 @@ def copies(scans: NDArray[np.float32]) -> list[tuple[int, int, float]]:
     Parameters
     ----------
     scans : array (N, V)
-        Voxels of the brain, coarse.
+        Coarse; it may lie on a disk, and is read some rows at a time.
+    inside : array (V,), bool, optional
+        Voxels of the brain; all by default.
 
     Returns
     -------
     list of (int, int, float)
         Pairs, and the correlation of what is their own, where it exceeds .97.
     """
-    own = scans - scans.mean(axis=0)
-    own = own - own.mean(axis=1, keepdims=True)
-    length = np.linalg.norm(own, axis=1, keepdims=True)
-    own = own / np.where(length > 0, length, 1)
-    alike = own @ own.T
-    # With few scans, the mean holds a part of each, and copies a share of it more.
-    first, second = np.nonzero(np.triu(alike > _COPY, k=1))
-    return [(int(i), int(j), float(alike[i, j])) for i, j in zip(first, second, strict=True)]
+    columns = np.ones(scans.shape[1], dtype=bool) if inside is None else inside
+    mean = scans.mean(axis=0)[columns]
+
+    def own(start: int) -> NDArray[np.float32]:
+        left = scans[start : start + _TOGETHER, columns] - mean
+        left -= left.mean(axis=1, keepdims=True)
+        length = np.linalg.norm(left, axis=1, keepdims=True)
+        return np.asarray(left / np.where(length > 0, length, 1))
+
+    found = []
+    starts = range(0, len(scans), _TOGETHER)
+    for i in starts:
+        some = own(i)
+        for j in starts[i // _TOGETHER :]:
+            alike = some @ (some if j == i else own(j)).T
+            # With few scans, the mean holds a part of each, and copies a share of it more.
+            first, second = np.nonzero(np.triu(alike > _COPY, k=1) if j == i else alike > _COPY)
+            found += [
+                (int(a) + i, int(b) + j, float(alike[a, b]))
+                for a, b in zip(first, second, strict=True)
+            ]
+    return sorted(found)
 
 
 def jumps(values: NDArray[np.float32], brain: NDArray[np.bool_]) -> float:
@@ -114,10 +133,12 @@ def sides(scans: Sequence[NDArray[np.float32]], axis: int) -> NDArray[np.bool_] 
     array (N,), bool, or None
         None where brains are too symmetric, or too different in their asymmetry, to tell.
     """
-    differences = np.stack([(s - np.flip(s, axis)).ravel() for s in scans])
     alike = np.empty(len(scans))
-    total = differences.sum(axis=0)
-    for i, own in enumerate(differences):
+    total = np.zeros(scans[0].size, dtype=np.float32)
+    for scan in scans:
+        total += (scan - np.flip(scan, axis)).ravel()
+    for i, scan in enumerate(scans):
+        own = (scan - np.flip(scan, axis)).ravel()
         others = total - own
         size = np.linalg.norm(own) * np.linalg.norm(others)
         alike[i] = float(own @ others) / size if size > 0 else 0.0

@@ -21,6 +21,8 @@ __all__ = ["BETWEEN"]
 _FEWEST, _DRAWS = 10, 100
 # Larger heads have their edges elsewhere, so that all maps follow size a little.
 _NOTICEABLE = 0.02
+# Maps whose differences are looked at: of large studies a sample, so that memory stays.
+_LEAST, _MOST, _MOST_VALUES = 40, 1000, 50_000_000
 
 
 def _run(case: Case, plan: Plan, progress: Progress) -> Sequence[Measurement]:
@@ -85,20 +87,26 @@ def _agreement(
 
 def _confounded(case: Case, maps: MethodMaps) -> Measurement:
     """Measure how much of what differs between maps follows the confounds."""
-    kept = [one for one in maps.maps if one.load().values.shape == case.brain.shape]
-    if len(kept) < _FEWEST:
-        reason = f"{_FEWEST} maps or more are needed; there are {len(kept)}."
+    most = min(_MOST, max(_LEAST, _MOST_VALUES // int(case.brain.sum())))
+    held = []
+    for one in (maps.maps[i] for i in case.sample(len(maps.maps), most)):
+        values = one.load().values
+        if values.shape == case.brain.shape:
+            held.append((one, values[case.brain]))
+    if len(held) < _FEWEST:
+        reason = f"{_FEWEST} maps or more are needed; there are {len(held)}."
         return Measurement("confounded", maps.method, None, reason)
-    values = np.stack([one.load().values[case.brain] for one in kept])
-    rows = np.array([one.row for one in kept])
-    blocks = [f"{one.fold} {one.sidecar['Target']}" for one in kept]
+    rows = np.array([one.row for one, _ in held])
+    blocks = [f"{one.fold} {one.sidecar['Target']}" for one, _ in held]
+    values = np.stack([values for _, values in held])
     found = share_of_confounds(values, case.confounding.all[rows], blocks, case.seed)
     if found is None:
         reason = "No network explained three scans for one target."
         return Measurement("confounded", maps.method, None, reason)
     names = ", ".join(case.confounding.names)
+    some = f"{len(held)} scans" if len(held) < len(maps.maps) else "scans"
     words = (
-        f"{found.share:.0%} of the variance of maps over scans follows {names}; shuffled, "
+        f"{found.share:.0%} of the variance of maps over {some} follows {names}; shuffled, "
         f"{found.chance:.0%} on average and at most {found.limit:.0%}."
     )
     limit = max(found.limit, found.chance + _NOTICEABLE)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from nibabel.orientations import io_orientation
+from numpy.typing import NDArray
 
 from voxplain.errors import InputError
 from voxplain.fit import find_groups
@@ -21,20 +23,21 @@ __all__ = ["SCANS"]
 _SITES = ("site", "site_id", "scanner", "scanner_id")
 _FEWEST = 8
 _SHOWN = 3
+_IN_MEMORY = 1 << 27
 
 
 def _run(case: Case, plan: Plan, progress: Progress) -> Sequence[Measurement]:
     del plan
     found = [_split(case), *_masks(case)]
     grid, brain = case.cohort.grid, case.brain
-    small, shares = [], []
+    inside = coarse(brain.astype(np.float32), grid.voxel_size) > 0.5
+    small, shares = _room(case, inside.shape), []
     with progress.step("Looking for faults of the scans", len(case.cohort)) as advance:
         for done, volume in enumerate(case.cohort, start=1):
-            small.append(coarse(volume.values, grid.voxel_size))
+            small[done - 1] = coarse(volume.values, grid.voxel_size)
             shares.append(jumps(volume.values, brain))
             advance(done)
-    inside = coarse(brain.astype(np.float32), grid.voxel_size) > 0.5
-    found.append(_duplicates(case, np.stack([one[inside] for one in small])))
+    found.append(_duplicates(case, small.reshape(len(small), -1), inside.ravel()))
     far = np.flatnonzero(wrapped(np.asarray(shares)))
     words = (
         f"Neighbours jump in {_named(case, far)} in {max(shares):.0%} of pairs, in others in "
@@ -47,7 +50,7 @@ def _run(case: Case, plan: Plan, progress: Progress) -> Sequence[Measurement]:
         words = f"{_FEWEST} scans or more are needed to know the sides of a brain."
         return [*found, Measurement("left-right", None, None, words)]
     axis = int(np.flatnonzero(io_orientation(grid.affine)[:, 0] == 0)[0])
-    swapped = sides(small, axis)
+    swapped = sides([*small], axis)
     if swapped is None:
         words = "These brains are too symmetric for telling their sides apart."
         return [*found, Measurement("left-right", None, None, words)]
@@ -94,9 +97,17 @@ def _masks(case: Case) -> list[Measurement]:
     return [Measurement("masks", None, int(leaky), words)]
 
 
-def _duplicates(case: Case, scans: np.ndarray[Any, np.dtype[np.float32]]) -> Measurement:
+def _room(case: Case, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Give an array for a coarse copy of each scan: in memory, or on the disk of the study."""
+    count, size = len(case.cohort), math.prod(shape)
+    if 4 * count * size > _IN_MEMORY:
+        return case.study.scratch((count, size)).reshape(count, *shape)
+    return np.zeros((count, *shape), dtype=np.float32)
+
+
+def _duplicates(case: Case, scans: NDArray[np.float32], inside: NDArray[np.bool_]) -> Measurement:
     people = case.cohort.participants["participant_id"].astype(str).tolist()
-    pairs = [(i, j, r) for i, j, r in copies(scans) if people[i] != people[j]]
+    pairs = [(i, j, r) for i, j, r in copies(scans, inside) if people[i] != people[j]]
     rows = sorted({j for _, j, _ in pairs})
     names = case.cohort.subjects
     words = "No scan is another participant's."
