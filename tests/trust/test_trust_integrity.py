@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from voxplain.trust import integrity
 from voxplain.trust.following import share_of_confounds
 from voxplain.trust.integrity import coarse, copies, jumps, sides, wrapped
 from voxplain.trust.likeness import correlation, say_likeness
@@ -41,6 +42,19 @@ def test_copies_are_found_and_different_brains_are_not() -> None:
     (pair,) = copies(flat)
     assert pair[:2] == (2, 7)
     assert pair[2] > 0.99
+
+
+def test_many_scans_are_compared_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    flat = some(13).reshape(13, -1)
+    flat[11], flat[4] = flat[3] + 0.01, flat[9] + 0.01
+    inside = np.random.default_rng(0).random(flat.shape[1]) < 0.7
+    whole = copies(flat[:, inside])
+    assert [pair[:2] for pair in whole] == [(3, 11), (4, 9)]
+    for together in (1024, 5):
+        monkeypatch.setattr(integrity, "_TOGETHER", together)
+        found = copies(flat, inside)
+        assert [pair[:2] for pair in found] == [(3, 11), (4, 9)]
+        assert np.allclose([pair[2] for pair in found], [pair[2] for pair in whole], atol=1e-6)
 
 
 def test_wrapped_intensities_jump() -> None:
