@@ -89,6 +89,7 @@ def be(
 ) -> NoReturn:
     """Be the command line, and end with its exit code."""
     sys.modules["voxplain.report.figures.style"].DPI = 40  # type: ignore[attr-defined]
+    sys.modules["voxplain.report.figures.brain.planes"]._PIXEL_MM = 3.0  # type: ignore[attr-defined]
     os.chdir(folder)
     os.environ.update(environment)
     sys.argv = ["voxplain", *arguments]

@@ -41,7 +41,8 @@ def _drawn_once(
 def _coarse(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """Draw coarse figures and few samples; tests/report, trust and fit have their proof."""
     style = import_module("voxplain.report.figures.style")
-    monkeypatch.setattr(style, "DPI", 60)
+    monkeypatch.setattr(style, "DPI", 40)
+    monkeypatch.setattr("voxplain.report.figures.brain.planes._PIXEL_MM", 3.0)
     if "report" not in request.module.__name__:
         monkeypatch.setattr(style, "_saved", partial(_drawn_once, save=style._saved))
     for place, draws in DRAWN.items():

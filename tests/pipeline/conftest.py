@@ -14,6 +14,7 @@ from voxplain.pipeline.demo import summary as summary_facts
 from voxplain.pipeline.demo.run import DemoOptions, run_demo
 from voxplain.progress import Silent
 from voxplain.report.figures import style
+from voxplain.report.figures.brain import planes
 from voxplain.results.demo import DemoResult
 from voxplain.results.summary import demo_json
 
@@ -52,6 +53,7 @@ def make_small(patched: pytest.MonkeyPatch) -> None:
     for name in ("demo_pictures", "demo_viewer"):
         patched.setattr(run, name, drawn(name))
     patched.setattr(style, "DPI", COARSE)
+    patched.setattr(planes, "_PIXEL_MM", 3.0)
     for name in ("chance_of", "chance_interval", "agreement"):
         patched.setattr(judge, name, partial(getattr(judge, name), draws=DRAWS))
     scores = partial(summary_facts.classification_scores, draws=200)
