@@ -19,6 +19,7 @@ def run(call_main: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run the command line in the folder of the stand-in network."""
     monkeypatch.chdir(HERE)
     monkeypatch.setattr("voxplain.report.figures.style.DPI", 40)
+    monkeypatch.setattr("voxplain.report.figures.brain.planes._PIXEL_MM", 3.0)
     return partial(call_main, main, "voxplain")
 
 
