@@ -13,7 +13,7 @@ from voxplain.cohort.find.listing import Listing
 from voxplain.cohort.store.reader import PLAN
 from voxplain.pipeline.cohort.run import COHORT, CohortOptions, make_cohort
 from voxplain.pipeline.shards.alone import alone
-from voxplain.pipeline.shards.manifest import BUSY, Manifest, find_manifest
+from voxplain.pipeline.shards.manifest import BUSY, find_manifest, fixed_run
 from voxplain.pipeline.shards.parts import Part, PartRecord
 from voxplain.pipeline.shards.stopping import Stop, stoppable
 from voxplain.progress import Progress
@@ -72,11 +72,7 @@ def cohort_part(
         As `voxplain.cohort.build_store`; and if the listing changed since the run was fixed.
     """
     with _held(found, options, together=True) as (study, stop):
-        manifest = find_manifest(study, _asked(options), name)
-        if manifest is None:
-            manifest = Manifest({"command": "cohort", "asked": _asked(options), **_listed(found)})
-            manifest.write(study)
-        manifest.require(_listed(found), study)
+        manifest = fixed_run(study, "cohort", _asked(options), _listed(found), name)
         if part.number:
             mine = part.cut(range(len(found)))
             record = PartRecord(study, manifest.name, part, len(mine))

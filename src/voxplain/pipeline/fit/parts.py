@@ -16,13 +16,7 @@ from voxplain.fit.training.processes import joined
 from voxplain.pipeline.fit.learner import Learner
 from voxplain.pipeline.fit.run import FitOptions, ready_learners, run_fit, setting_of
 from voxplain.pipeline.shards.cluster import make_parts
-from voxplain.pipeline.shards.manifest import (
-    BUSY,
-    STORE,
-    Manifest,
-    cohort_hashes,
-    find_manifest,
-)
+from voxplain.pipeline.shards.manifest import BUSY, STORE, cohort_hashes, find_manifest, fixed_run
 from voxplain.pipeline.shards.parts import Part, PartRecord, Workers
 from voxplain.pipeline.shards.stopping import stoppable
 from voxplain.progress import Progress, Silent
@@ -87,12 +81,7 @@ def fit_part(options: FitOptions, part: Part, progress: Progress, name: str | No
         setting, _ = setting_of(options, progress)
         study = Study(options.out, "voxplain study", __version__)
         found = cohort_hashes(StudyReader(options.study))
-        manifest = find_manifest(study, _asked(options), name)
-        if manifest is None:
-            content = {"command": "fit", "asked": _asked(options), **found}
-            manifest = Manifest(json.loads(json.dumps(content)))
-            manifest.write(study)
-        manifest.require(found, study)
+        manifest = fixed_run(study, "fit", _asked(options), found, name)
         device = Engine(device=options.device).resolve_device().type
         with joined(device) as processes:
             learners = ready_learners(options, study, setting, processes, stop)

@@ -14,7 +14,7 @@ from voxplain.pipeline.group.opening import AskedGroup, open_group
 from voxplain.pipeline.group.options import GroupOptions
 from voxplain.pipeline.group.pieces import NullPieces, pieces_of
 from voxplain.pipeline.group.setting import Setting
-from voxplain.pipeline.shards.manifest import BUSY, STORE, Manifest, cohort_hashes, find_manifest
+from voxplain.pipeline.shards.manifest import BUSY, STORE, cohort_hashes, find_manifest, fixed_run
 from voxplain.pipeline.shards.parts import Part, PartRecord
 from voxplain.pipeline.shards.stopping import stoppable
 from voxplain.progress import Progress
@@ -52,12 +52,7 @@ def group_part(
     with at_work(options.study / STORE, together=True, busy=busy), stoppable() as stop:
         asked = open_group(options, progress)
         setting = shared_setting(asked)
-        told, found = _asked(options), _found(asked, setting)
-        manifest = find_manifest(asked.study, told, name)
-        if manifest is None:
-            manifest = Manifest({"command": "group", "asked": told, **found})
-            manifest.write(asked.study)
-        manifest.require(found, asked.study)
+        manifest = fixed_run(asked.study, "group", _asked(options), _found(asked, setting), name)
         every = pieces_of(setting.ways.count(options.test.permutations))
         mine = part.cut([(maps, piece) for maps in asked.chosen for piece in every])
         if not part.number:

@@ -14,7 +14,8 @@ from voxplain.errors import StudyError
 from voxplain.study import Study, StudyReader
 
 __all__ = [
-    "BUSY", "STORE", "Manifest", "cohort_hashes", "find_manifest", "kept_manifest", "unjoined",
+    "BUSY", "STORE", "Manifest", "cohort_hashes", "find_manifest", "fixed_run", "kept_manifest",
+    "unjoined",
 ]  # fmt: skip
 
 STORE = "cohort/store.json"
@@ -180,6 +181,36 @@ def find_manifest(
         )
     found.require({"asked": asked}, study)
     return found
+
+
+def fixed_run(
+    study: Study, command: str, asked: Mapping[str, Any], found: Mapping[str, Any], name: str | None
+) -> Manifest:
+    """Find the manifest of a run, or fix the run; what it is about is what is found now.
+
+    Parameters
+    ----------
+    study : Study
+    command : str
+    asked : mapping
+        What is asked of the run.
+    found : mapping
+        By hash, what is read.
+    name : str, optional
+        As for `find_manifest`.
+
+    Raises
+    ------
+    StudyError
+        If the run of that name is not there, or something changed since the run was fixed.
+    """
+    manifest = find_manifest(study, asked, name)
+    if manifest is None:
+        content = {"command": command, "asked": asked, **found}
+        manifest = Manifest(json.loads(json.dumps(content)))
+        manifest.write(study)
+    manifest.require(found, study)
+    return manifest
 
 
 def _sha256(content: Mapping[str, Any]) -> str:

@@ -10,7 +10,14 @@ from dataclasses import asdict
 from typing import Any
 
 from voxplain.errors import InputError
-from voxplain.pipeline.shards.manifest import BUSY, STORE, Manifest, cohort_hashes, find_manifest
+from voxplain.pipeline.shards.manifest import (
+    BUSY,
+    STORE,
+    Manifest,
+    cohort_hashes,
+    find_manifest,
+    fixed_run,
+)
 from voxplain.pipeline.shards.parts import Part, PartRecord
 from voxplain.pipeline.trust.budget import MOST_FOLDS
 from voxplain.pipeline.trust.case import Case
@@ -72,12 +79,7 @@ def trust_part(
         raise InputError("--replace measures all anew in one run; leave it out, or --shard.")
     with at_work(options.study / STORE, together=True, busy=BUSY.format(options.study)):
         case, _, tests = asked_tests(options)
-        told, found = _asked(options), _found(case, tests)
-        manifest = find_manifest(case.study, told, name)
-        if manifest is None:
-            manifest = Manifest({"command": "trust", "asked": told, **found})
-            manifest.write(case.study)
-        manifest.require(found, case.study)
+        manifest = fixed_run(case.study, "trust", _asked(options), _found(case, tests), name)
         if part.number:
             mine = _dealt(tests, part)
             record = PartRecord(case.study, manifest.name, part, len(mine))
