@@ -109,10 +109,11 @@ class StoreWriter:
         path, shape = self.folder / _PARTIAL, (count, *self.grid.shape)
         head = _head(shape)
         size = len(head) + 4 * math.prod(shape)
-        if path.exists() and path.stat().st_size == size:
-            return
+        if path.exists():
+            if path.stat().st_size == size:
+                return
+            remove(path)
         self._journal.clear()
-        remove(path)
         with replacing(path, once=True) as file:
             file.write(head)
             # Holes take no room on the disk until a row is written.
