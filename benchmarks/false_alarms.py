@@ -26,8 +26,8 @@ from voxplain.atlas import Atlas
 from voxplain.cohort import load_atlas, mni152_template
 from voxplain.cohort.prepare.templates import mni152_brain_mask
 from voxplain.grid import Grid
-from voxplain.pipeline.trust.plausibility import implausible_outputs
-from voxplain.pipeline.trust.reference import share_left
+from voxplain.pipeline.trust.maps.reference import share_left
+from voxplain.pipeline.trust.weights.plausibility import implausible_outputs
 from voxplain.results.trust import Measurement
 from voxplain.trust import FWHM_MM, Comparison, chance_of, localise, strength
 from voxplain.trust.displacement import displacement

@@ -27,7 +27,7 @@ from scipy.ndimage import gaussian_filter
 from voxplain.group.blocks import Arrangements, read_blocks
 from voxplain.group.design import make_design
 from voxplain.group.permutation import Residuals, TestOptions, permutation_test
-from voxplain.pipeline.group.device import null_on
+from voxplain.pipeline.group.null.device import null_on
 
 HERE = Path(__file__).parent
 SHAPE = (58, 70, 58)

@@ -32,7 +32,7 @@ from voxplain.errors import VoxplainError
 from voxplain.fit import Schedule
 from voxplain.phantom import make_scenario
 from voxplain.pipeline.explain.options import ScanOptions
-from voxplain.pipeline.explain.study import explain_study
+from voxplain.pipeline.explain.study.run import explain_study
 from voxplain.pipeline.fit.fitted import Fitted, networks_of_folds
 from voxplain.pipeline.fit.run import FitOptions, run_fit
 from voxplain.pipeline.phantom import PhantomOptions, make_phantom_study

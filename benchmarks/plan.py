@@ -23,7 +23,7 @@ from benchmarks.shards import run
 from voxplain.cohort.store.writer import write_store
 from voxplain.grid import KAN2020_GRID, Grid
 from voxplain.pipeline.explain.options import ScanOptions
-from voxplain.pipeline.explain.plan import plan_study
+from voxplain.pipeline.explain.study.plan import plan_study
 from voxplain.progress import Silent
 from voxplain.study import Study
 from voxplain.volume import Cohort

@@ -3,9 +3,10 @@
 For each cell (scenario, base, subjects, seed, network) it makes the phantom, trains five folds,
 explains every held-out scan by every method, and holds the maps against the truth as
 ``voxplain explain STUDY`` does. What is made stays in ``out/bench/scoreboard``, so that a rerun
-goes on; ``--part 1/4`` takes every fourth cell, for several nights or machines, ``--jobs 8`` makes
-eight at once, and ``--short`` is a battery of a quarter of an hour. Then all cells that are there
-are gathered into ``docs/scoreboard.json``, ``docs/scoreboard.md`` and its figure.
+goes on; what stands in ``docs/scoreboard.json`` already is made only with ``--again``.
+``--part 1/4`` takes every fourth cell, for several nights or machines, ``--jobs 8`` makes eight at
+once, and ``--short`` is a battery of a quarter of an hour. Then all cells are gathered into
+``docs/scoreboard.json``, ``docs/scoreboard.md`` and its figure.
 
 No choice that the recommended method makes was made on these seeds: it was tuned on seed 100.
 """
@@ -26,8 +27,9 @@ import torch
 from rich.console import Console
 
 from benchmarks.material import FOLDER
+from benchmarks.scoreboard_cells import place_of
 from benchmarks.scoreboard_null import called_better
-from benchmarks.scoreboard_pages import write_pages
+from benchmarks.scoreboard_pages import DOCS, write_pages
 from voxplain.attribution.methods import make_method
 from voxplain.cohort import read_volume
 from voxplain.cohort.store.reader import open_store
@@ -36,7 +38,7 @@ from voxplain.fit.training.schedule import Schedule
 from voxplain.maps import AttributionMap
 from voxplain.phantom import make_scenario
 from voxplain.pipeline.explain.options import ScanOptions
-from voxplain.pipeline.explain.study import explain_study
+from voxplain.pipeline.explain.study.run import explain_study
 from voxplain.pipeline.fit.run import FitOptions, run_fit
 from voxplain.pipeline.phantom import PhantomOptions, make_phantom_study
 from voxplain.pipeline.truth import read_truth
@@ -131,6 +133,7 @@ def main() -> None:
     parser.add_argument("--network", default="", help="cells of this network")
     parser.add_argument("--jobs", type=int, default=1, help="cells at once")
     parser.add_argument("--short", action="store_true", help="a quarter of an hour")
+    parser.add_argument("--again", action="store_true", help="also what is in docs already")
     parser.add_argument("--gather", action="store_true", help="only write what is there")
     asked = parser.parse_args()
     number, parts = (int(word) for word in asked.part.split("/"))
@@ -142,7 +145,13 @@ def main() -> None:
     cells = list(SHORT) if asked.short else cells[number - 1 :: parts]
     console = Console(width=110)
     # Networks of one phantom share its folder, and are made one after the other.
-    todo = [] if asked.gather else [cell for cell in cells if not cell.record.exists()]
+    before = json.loads((DOCS / "scoreboard.json").read_text("utf-8"))["cells"]
+    known = set() if asked.again else {place_of(one) for one in before}
+    todo = [
+        cell
+        for cell in cells
+        if not (asked.gather or cell.record.exists() or place_of(asdict(cell)) in known)
+    ]
     together = [
         [one for one in todo if one.study == study] for study in {one.study: 1 for one in todo}
     ]

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.scoreboard_published import beside_se3d
+from benchmarks.scoreboard_cells import joined
+from benchmarks.scoreboard_published import Means, beside_se3d, single_means
 from voxplain.attribution.methods import METHODS
 from voxplain.report.figures.style import (
     BLUE,
@@ -23,7 +24,7 @@ from voxplain.report.figures.style import (
     png_bytes,
 )
 
-__all__ = ["write_pages"]
+__all__ = ["DOCS", "write_pages"]
 
 DOCS = Path(__file__).parents[1] / "docs"
 _MUTATION = Path(__file__).with_name("mutation.json")
@@ -38,7 +39,6 @@ _CANCELS = ("interaction",)
 _USUAL = {"epochs": 12, "batch_size": 4}
 _VOXEL_SIZE = 4.0
 Record = Mapping[str, Any]
-_CONTROLS = ("edges", "t-map-train", "t-map-all")
 
 
 def write_pages(records: Sequence[Record]) -> None:
@@ -47,38 +47,31 @@ def write_pages(records: Sequence[Record]) -> None:
     Parameters
     ----------
     records : sequence of mapping
-        What `benchmarks.scoreboard.run` gave of each cell.
+        What `benchmarks.scoreboard.run` gave of cells that are made; those that are in
+        ``docs/scoreboard.json`` already stay, unless they are made anew.
     """
-    told = [one for one in records if "methods" in one]
-    null = [one for one in records if "null" in one]
+    before = json.loads((DOCS / "scoreboard.json").read_text("utf-8"))
+    cells = joined(before["cells"], records)
+    told = [one for one in cells if "methods" in one]
+    usual = [
+        one
+        for one in told
+        if (one["scenario"], one["subjects"], one["network"]) == ("additive", 120, "mrinet")
+        and _is_usual(one)
+    ]
+    single = single_means(usual, before["beside_se3d"])
+    null = [one for one in cells if "null" in one]
     content = {
         "methods": list(told[0]["methods"]) if told else [],
         "recommended": {"method": SINGLE, "group_method": GROUP, **_recommended(told, null)},
         "mutation": json.loads(_MUTATION.read_text("utf-8")) if _MUTATION.exists() else None,
-        "cells": [_short(one) for one in records],
+        "beside_se3d": single,
+        "cells": cells,
     }
     (DOCS / "scoreboard.json").write_text(json.dumps(content, indent=1) + "\n", "utf-8")
-    (DOCS / "scoreboard.md").write_text(_page(told, null), "utf-8")
+    (DOCS / "scoreboard.md").write_text(_page(told, null, single), "utf-8")
     if told:
         (DOCS / "images" / "scoreboard.png").write_bytes(_figure(told))
-
-
-def _short(record: Record) -> dict[str, Any]:
-    """Keep of a cell what is quoted; its study holds the rest."""
-    made = {key: value for key, value in record.items() if key != "methods"}
-    for name, judged in record.get("methods", {}).items():
-        told = {}
-        for whose in ("group", "subjects"):
-            found, beside = judged[whose], judged[whose]["controls"]
-            ap = found["found"]["average_precision"]
-            told[whose] = {
-                "ap": [ap["value"], ap["low"], ap["high"]],
-                "chance_ap_95": found["chance_ap_95"],
-                "ceiling_ap": found["ceiling"]["average_precision"]["value"],
-                **{f"{n}_ap": beside[n]["average_precision"]["value"] for n in _CONTROLS},
-            }
-        made.setdefault("methods", {})[name] = told
-    return made
 
 
 def _alike(records: Iterable[Record]) -> dict[tuple[Any, ...], list[Record]]:
@@ -120,8 +113,11 @@ def _mean(records: Sequence[Record], *path: str) -> float | None:
     return float(np.mean(values))
 
 
-def _ap(records: Sequence[Record], method: str, whose: str, *of: str) -> float | None:
-    return _mean(records, "methods", method, whose, *of, "average_precision", "value")
+def _ap(records: Sequence[Record], method: str, whose: str, of: str = "") -> float | None:
+    """Average the average precision of a method's maps, or of what it is held against."""
+    if of:
+        return _mean(records, "methods", method, whose, f"{of}_ap")
+    return float(np.mean([one["methods"][method][whose]["ap"][0] for one in records]))
 
 
 def _recommended(told: Sequence[Record], null: Sequence[Record]) -> dict[str, Any]:
@@ -135,12 +131,12 @@ def _recommended(told: Sequence[Record], null: Sequence[Record]) -> dict[str, An
         made[scenario if base == "template" else f"{scenario}_{base}"] = {
             "group_ap": _mean(cells, "magnitude_ap", GROUP)
             if scenario in _CANCELS
-            else _ap(cells, GROUP, "group", "found"),
+            else _ap(cells, GROUP, "group"),
             "group_statistic": "mean magnitude" if scenario in _CANCELS else "mean",
-            "signed_group_ap": _ap(cells, GROUP, "group", "found"),
+            "signed_group_ap": _ap(cells, GROUP, "group"),
             "group_ap_intervals": [_interval(one, GROUP) for one in cells],
-            "subject_ap": _ap(cells, SINGLE, "subjects", "found"),
-            "t_map_ap": _ap(cells, GROUP, "group", "controls", "t-map-all"),
+            "subject_ap": _ap(cells, SINGLE, "subjects"),
+            "t_map_ap": _ap(cells, GROUP, "group", "t-map-all"),
             "ceiling_ap": _ap(cells, GROUP, "group", "ceiling"),
             "accuracy": _mean(cells, "accuracy"),
             "networks": sum(one["folds"] for one in cells),
@@ -165,11 +161,10 @@ def _recommended(told: Sequence[Record], null: Sequence[Record]) -> dict[str, An
 
 
 def _interval(one: Record, method: str) -> list[float]:
-    found = one["methods"][method]["group"]["found"]["average_precision"]
-    return [found["low"], found["high"]]
+    return list(one["methods"][method]["group"]["ap"][1:])
 
 
-def _page(told: Sequence[Record], null: Sequence[Record]) -> str:
+def _page(told: Sequence[Record], null: Sequence[Record], single: Means) -> str:
     lines = [
         "# Scoreboard",
         "",
@@ -189,13 +184,13 @@ def _page(told: Sequence[Record], null: Sequence[Record]) -> str:
         lines += _row([*heads, *labels, "t-map", "ceiling"])
         lines += _row(["---"] * (len(heads) + len(names) + 2))
         for (scenario, base, subjects, network, training), cells in _alike(told).items():
-            cell = [f"{_two(_ap(cells, n, 'group', 'found'))} / "
-                    f"{_two(_ap(cells, n, 'subjects', 'found'))}" for n in names]  # fmt: skip
+            cell = [f"{_two(_ap(cells, n, 'group'))} / "
+                    f"{_two(_ap(cells, n, 'subjects'))}" for n in names]  # fmt: skip
             seeds = ", ".join(str(one["seed"]) for one in cells)
             start = [scenario, base, str(subjects), seeds, network, training]
             start.append(_two(_mean(cells, "accuracy")))
             end = [
-                _two(_ap(cells, GROUP, "group", "controls", "t-map-all")),
+                _two(_ap(cells, GROUP, "group", "t-map-all")),
                 _two(_ap(cells, GROUP, "group", "ceiling")),
             ]
             lines += _row([*start, *cell, *end])
@@ -241,14 +236,8 @@ def _page(told: Sequence[Record], null: Sequence[Record]) -> str:
             ]
             lines += _row([one["base"], str(one["subjects"]), str(one["seed"]), *cell])
         lines.append("")
-    usual = [
-        one
-        for one in told
-        if (one["scenario"], one["subjects"], one["network"]) == ("additive", 120, "mrinet")
-        and _is_usual(one)
-    ]
-    if usual:
-        lines += beside_se3d(usual)
+    if single:
+        lines += beside_se3d(single)
     return "\n".join(lines)
 
 
@@ -274,12 +263,12 @@ def _figure(told: Sequence[Record]) -> bytes:
             for place, cells in enumerate(groups.values()):
                 axes.axhline(place, color=FAINT, lw=0.5)
                 for name in names:
-                    value = _ap(cells, name, whose, "found")
+                    value = _ap(cells, name, whose)
                     best = name == (GROUP if whose == "group" else SINGLE)
                     axes.plot(value, place, "o", color=BLUE if best else GREY, ms=6 if best else 4)
-                bars = (("controls", "t-map-all"), "|"), (("ceiling",), "D")
+                bars = ("t-map-all", "|"), ("ceiling", "D")
                 for of, marker in bars:
-                    value = _ap(cells, GROUP, whose, *of)
+                    value = _ap(cells, GROUP, whose, of)
                     axes.plot(value, place, marker, color=INK, ms=8 if marker == "|" else 4)
             axes.set_title(title)
             axes.set(xlim=(-0.02, 1.02), xlabel="average precision")

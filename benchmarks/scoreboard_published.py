@@ -9,7 +9,7 @@ import numpy as np
 
 from voxplain.attribution.methods import METHODS
 
-__all__ = ["beside_se3d"]
+__all__ = ["beside_se3d", "single_means"]
 
 # VxAP, MaxF1 and Max3DBoxAcc of SE3D (ICIP 2024) on BraTS.
 _PUBLISHED = {
@@ -18,16 +18,48 @@ _PUBLISHED = {
     "HiResCAM": (0.09, 0.18, 0.0),
     "Saliency Tubes": (0.12, 0.21, 0.19),
 }
-_MEASURES = ("average_precision", "max_f1", "box_found")
+Means = Mapping[str, Mapping[str, Sequence[float]]]
 
 
-def beside_se3d(records: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Write lines of the page.
+def single_means(records: Sequence[Mapping[str, Any]], kept: Means) -> dict[str, Any]:
+    """Average over seeds what SE3D measures, of maps of single scans.
 
     Parameters
     ----------
     records : sequence of mapping
-        What `benchmarks.scoreboard.run` gave of cells of the additive effect.
+        Of cells of the additive effect, by `benchmarks.scoreboard_cells.shortened`.
+    kept : mapping
+        What this gave before, for bases of which a cell was kept without these figures.
+
+    Returns
+    -------
+    dict
+        By base and method: average precision, MaxF1, Max3DBoxAcc.
+    """
+    made: dict[str, Any] = {}
+    for base in ("template", "ixi30"):
+        cells = [one["methods"] for one in records if one["base"] == base]
+        if not all("max_f1" in judged["subjects"] for one in cells for judged in one.values()):
+            made[base] = kept[base]
+        elif cells:
+            made[base] = {
+                name: _means([one[name]["subjects"] for one in cells]) for name in cells[0]
+            }
+    return made
+
+
+def _means(found: Sequence[Mapping[str, Any]]) -> list[float]:
+    rows = [(one["ap"][0], one["max_f1"], one["box_found"]) for one in found]
+    return [float(value) for value in np.mean(rows, axis=0)]
+
+
+def beside_se3d(means: Means) -> list[str]:
+    """Write lines of the page.
+
+    Parameters
+    ----------
+    means : mapping
+        See `single_means`.
 
     Returns
     -------
@@ -49,11 +81,8 @@ def beside_se3d(records: Sequence[Mapping[str, Any]]) -> list[str]:
     for name, values in _PUBLISHED.items():
         cells = " | ".join(f"{value:.2f}".removeprefix("0") for value in values)
         lines.append(f"| {name} | BraTS, as SE3D published | {cells} |")
-    for base in ("template", "ixi30"):
-        alike = [one for one in records if one["base"] == base]
-        for name in alike[0]["methods"] if alike else ():
-            found = [one["methods"][name]["subjects"]["found"] for one in alike]
-            means = [float(np.mean([one[key]["value"] for one in found])) for key in _MEASURES]
-            cells = " | ".join(f"{value:.2f}".removeprefix("0") for value in means)
+    for base, found in means.items():
+        for name, figures in found.items():
+            cells = " | ".join(f"{value:.2f}".removeprefix("0") for value in figures)
             lines.append(f"| {METHODS[name].info.label} | additive, {base} | {cells} |")
     return [*lines, ""]

@@ -27,7 +27,7 @@ from voxplain.attribution.methods import make_method
 from voxplain.attribution.scoring import scan_score
 from voxplain.cohort.store.reader import open_store
 from voxplain.console import make_progress
-from voxplain.pipeline.explain.variation import with_scans
+from voxplain.pipeline.explain.study.variation import with_scans
 from voxplain.pipeline.fit.fitted import networks_of_folds
 from voxplain.pipeline.truth import OwnTruths, read_truth
 from voxplain.study import Study

@@ -5,8 +5,8 @@ for sex and for an effect planted in them; the weights published with the paper 
 a power curve; and what each budget takes. Each is a cell: what was made stays in
 ``out/bench/trust``, so that a rerun goes on. ``--part 1/4`` takes every fourth cell, for several
 machines, ``--jobs 12`` makes twelve at once, the longest first, and ``--budget 5m`` gives all of
-them that budget in place of their own. Then all cells that are there are gathered into
-``benchmarks/trust.json`` and printed.
+them that budget in place of their own. Then all cells that are there take their place in
+``benchmarks/trust.json``, beside those of other machines, and all are printed.
 
 For a machine with one GPU and 16 cores, in a quarter of an hour:
 ``python -m benchmarks.trust --jobs 12 --budget 5m --device cuda``.
@@ -38,13 +38,13 @@ from voxplain.fit import Schedule
 from voxplain.phantom import PRESETS as LIKE_MEASURED
 from voxplain.phantom import SCENARIOS, make_scenario
 from voxplain.pipeline.explain.options import ScanOptions
-from voxplain.pipeline.explain.study import explain_study
+from voxplain.pipeline.explain.study.run import explain_study
 from voxplain.pipeline.fit.run import FitOptions, run_fit
 from voxplain.pipeline.phantom import PhantomOptions, make_phantom_study
 from voxplain.pipeline.spike import SpikeOptions, make_spiked_study
-from voxplain.pipeline.trust.external import trust_weights
 from voxplain.pipeline.trust.opening import TrustOptions
 from voxplain.pipeline.trust.run import run_trust
+from voxplain.pipeline.trust.weights.external import trust_weights
 from voxplain.progress import Progress, Silent
 from voxplain.results.trust import TrustResult
 from voxplain.study import Study
@@ -269,9 +269,11 @@ def main() -> None:
     else:
         for name in todo:
             _make(name, Asked(asked.device, asked.budget, make_progress(console)))
-    told = {one.name: json.loads(one.record.read_text()) for one in _cells() if one.record.exists()}
+    made = {one.name: json.loads(one.record.read_text()) for one in _cells() if one.record.exists()}
+    path = HERE / "trust.json"
+    told = json.loads(path.read_text("utf-8")) | made
     _print(console, told)
-    (HERE / "trust.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
 
 
 def _make(name: str, asked: Asked) -> None:

@@ -23,7 +23,7 @@ LOADED = (
     "torch._dynamo",
     "typer._adapters",
     "voxplain.cli",
-    "voxplain.pipeline.explain.study",
+    "voxplain.pipeline.explain.study.run",
     "voxplain.pipeline.fit.run",
     "voxplain.report.figures.style",
 )

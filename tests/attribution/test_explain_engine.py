@@ -267,7 +267,7 @@ ORDERS = (
     "import voxplain.attribution",
     "import voxplain.attribution.methods; import voxplain",
     "from voxplain import explain; import voxplain",
-    "import voxplain, voxplain.attribution.run, voxplain.pipeline.explain.scan",
+    "import voxplain, voxplain.attribution.run, voxplain.pipeline.explain.scans.run",
 )
 EACH = """
 import os, sys, numpy, scipy.stats, pandas, nibabel, matplotlib.figure, torch

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from voxplain.pipeline.explain.options import ScanOptions
-from voxplain.pipeline.explain.scan import explain_scans
+from voxplain.pipeline.explain.scans.run import explain_scans
 from voxplain.progress import Silent
 
 NETWORK = """

@@ -13,7 +13,7 @@ import torch
 from voxplain.errors import InputError
 from voxplain.nets import SliceNet, serialise
 from voxplain.pipeline.explain.options import ScanOptions
-from voxplain.pipeline.explain.scan import explain_scans
+from voxplain.pipeline.explain.scans.run import explain_scans
 from voxplain.progress import Silent
 
 SHAPE = (20, 24, 22)

@@ -14,7 +14,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 DRAWN = {
-    "voxplain.pipeline.explain.judging.judge": 100,
+    "voxplain.pipeline.explain.study.judging.judge": 100,
     "voxplain.pipeline.fit.scores.bootstrap": 200,
     "voxplain.pipeline.fit.scores.permutation_p": 200,
 }
@@ -52,8 +52,8 @@ def _coarse(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> 
     for name in ("judgement", "singly"):
         monkeypatch.setattr(f"voxplain.trust.truth.{name}.CHANCE_DRAWS", 100)
     for place in ("asking.DRAWS", "between._DRAWS"):
-        monkeypatch.setattr(f"voxplain.pipeline.trust.{place}", 20)
-    monkeypatch.setattr("voxplain.pipeline.trust.asking._SCANS", 4)
+        monkeypatch.setattr(f"voxplain.pipeline.trust.maps.{place}", 20)
+    monkeypatch.setattr("voxplain.pipeline.trust.maps.asking._SCANS", 4)
 
 
 @pytest.fixture

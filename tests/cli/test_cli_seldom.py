@@ -19,10 +19,11 @@ from voxplain.errors import StudyError, VoxplainWarning
 from voxplain.grid import Grid
 from voxplain.maps import AttributionMap
 from voxplain.pipeline.demo.judge import group_maps
-from voxplain.pipeline.explain import networks, tables
-from voxplain.pipeline.explain import study as explaining
 from voxplain.pipeline.explain.options import ScanOptions
 from voxplain.pipeline.explain.outputs import OutputRecord
+from voxplain.pipeline.explain.scans import networks
+from voxplain.pipeline.explain.study import run as explaining
+from voxplain.pipeline.explain.study import tables
 from voxplain.pipeline.report.options import ReportOptions
 from voxplain.pipeline.report.run import Reported, _read, write_report
 from voxplain.progress import Silent

@@ -29,7 +29,7 @@ TEST = ("--model", "class", "--permutations", 49, "--atlas", "none", "--statisti
 @pytest.fixture(autouse=True)
 def _few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three networks that learnt nothing, so that tests are quick."""
-    for place in ("options", "null_networks"):
+    for place in ("options", "null.networks"):
         monkeypatch.setattr(f"voxplain.pipeline.group.{place}.FEWEST_NULL_STUDIES", COUNT)
 
 

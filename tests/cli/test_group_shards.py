@@ -12,7 +12,7 @@ from test_group_command import _maps, _study, _write
 
 from voxplain.group.permutation import UNIT, PreparedTest
 from voxplain.pipeline.group import parts
-from voxplain.pipeline.group.pieces import pieces_of
+from voxplain.pipeline.group.null.pieces import pieces_of
 from voxplain.study import Study
 from voxplain.study.locks import at_work
 

@@ -11,7 +11,7 @@ SRC = Path(__file__).parents[2] / "src/voxplain"
 
 ALLOWED = (
     *("images/", "cohort/", "study/", "cli/", "nets/checkpoint.py", "nets/record.py"),
-    *("report/html/render.py", "atomic.py", "pointers.py"),
+    *("report/html/render.py", "files/atomic.py", "files/pointers.py"),
 )
 METHODS = {
     *("open", "read_text", "read_bytes", "write_text", "write_bytes", "exists", "is_file"),

@@ -31,7 +31,7 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study in which nothing is wrong, fitted and explained once for all tests."""
     from voxplain.fit import Schedule
     from voxplain.pipeline.explain.options import ScanOptions
-    from voxplain.pipeline.explain.study import explain_study
+    from voxplain.pipeline.explain.study.run import explain_study
     from voxplain.pipeline.fit.run import FitOptions, run_fit
     from voxplain.progress import Silent
 

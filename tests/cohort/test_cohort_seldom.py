@@ -35,11 +35,11 @@ from voxplain.cohort.store.journal import Row
 from voxplain.cohort.store.reader import open_store
 from voxplain.cohort.store.writer import StoreWriter, write_row, write_store
 from voxplain.errors import InputError, StudyError, VoxplainWarning
+from voxplain.files.pointers import require_content
 from voxplain.grid import Grid
 from voxplain.images.archives import open_archive
 from voxplain.images.files import ImageFile
 from voxplain.images.names import subject_labels
-from voxplain.pointers import require_content
 from voxplain.progress import Silent
 from voxplain.volume import Cohort, Volume
 

@@ -15,7 +15,6 @@ import pandas as pd
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from voxplain.atomic import cannot_write
 from voxplain.cohort import prepare, read_volume, workers
 from voxplain.cohort.build import Built, build_store
 from voxplain.cohort.check.balance import balance, matched_by_size
@@ -26,6 +25,7 @@ from voxplain.cohort.store.origins import read_origins
 from voxplain.cohort.store.reader import check_store, open_store
 from voxplain.cohort.store.writer import write_store
 from voxplain.errors import InputError, StudyError
+from voxplain.files.atomic import cannot_write
 from voxplain.grid import Grid
 from voxplain.volume import Cohort
 

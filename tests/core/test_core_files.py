@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 
 from voxplain.atlas import Atlas
-from voxplain.atomic import replacing
 from voxplain.errors import GridError, InputError, StudyError
+from voxplain.files.atomic import replacing
 from voxplain.grid import Grid
 from voxplain.maps import AttributionMap, GroupMap
 from voxplain.provenance import Provenance

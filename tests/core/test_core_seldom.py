@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxplain.atomic import cannot_write
 from voxplain.errors import StudyError, VoxplainWarning, remarks
+from voxplain.files.atomic import cannot_write
 from voxplain.tables.numerals import TIMES, decimal_mark, parse, value_of
 
 

@@ -11,7 +11,7 @@ from voxplain.errors import InputError
 from voxplain.group.blocks import Arrangements, read_blocks
 from voxplain.group.design import make_design
 from voxplain.group.permutation import Residuals, null_maxima
-from voxplain.pipeline.group.device import null_in_torch, null_on
+from voxplain.pipeline.group.null.device import null_in_torch, null_on
 
 SCANS, VOXELS = 24, 5_000
 

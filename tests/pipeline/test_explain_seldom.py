@@ -21,14 +21,15 @@ from voxplain.cohort.store.origins import Origin
 from voxplain.errors import InputError, NetworkError, StoppedError, StudyError, VoxplainWarning
 from voxplain.images.files import ImageFile
 from voxplain.maps import AttributionMap
-from voxplain.pipeline.explain import parts, plan, scan_regions
-from voxplain.pipeline.explain.parts import Opened, StudyRun, opened_run
-from voxplain.pipeline.explain.reading import Scan
-from voxplain.pipeline.explain.targets import rule_of
+from voxplain.pipeline.explain.scans import regions as scan_regions
+from voxplain.pipeline.explain.scans.reading import Scan
+from voxplain.pipeline.explain.study import parts, plan
+from voxplain.pipeline.explain.study.parts import Opened, StudyRun, opened_run
+from voxplain.pipeline.explain.study.targets import rule_of
 from voxplain.pipeline.export import ExportOptions, export_maps
 from voxplain.pipeline.fit import run as fitting
 from voxplain.pipeline.fit.permuted import PermutedOptions, train_permuted
-from voxplain.pipeline.group.table import with_columns
+from voxplain.pipeline.group.sample.participants import with_columns
 from voxplain.pipeline.maps import Question, voxels_sha256
 from voxplain.pipeline.regions import own
 from voxplain.pipeline.report.regions import regions_of
@@ -150,7 +151,7 @@ def test_a_map_of_a_scan_that_has_left_the_cohort_has_no_grid(
 ) -> None:
     study = study_of(tmp_path, cohort_of())
     study.write_map(a_map("gone"), "Gradient", {}, 0.1, "n")
-    monkeypatch.setattr("voxplain.pipeline.explain.own_grid.read_origins", lambda _: [])
+    monkeypatch.setattr("voxplain.pipeline.explain.study.own_grid.read_origins", lambda _: [])
     with pytest.raises(InputError, match=r"has no scan gone, so that nobody knows its grid; "):
         export_maps(ExportOptions(tmp_path, grid="input"), Silent())
 

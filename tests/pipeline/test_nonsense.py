@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from voxplain.errors import InputError
-from voxplain.pipeline.explain.networks import Predicted
-from voxplain.pipeline.explain.nonsense import require_sense
 from voxplain.pipeline.explain.outputs import Outputs
+from voxplain.pipeline.explain.scans.networks import Predicted
+from voxplain.pipeline.explain.scans.nonsense import require_sense
 from voxplain.progress import Silent
 
 

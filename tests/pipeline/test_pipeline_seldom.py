@@ -31,20 +31,22 @@ from voxplain.nets import WeightsRecord
 from voxplain.phantom import division
 from voxplain.phantom.patterns import Interaction, Suppression
 from voxplain.pipeline.brain import brain_of
-from voxplain.pipeline.explain.judging import StudyJudge
-from voxplain.pipeline.explain.networks import _require_one_size
 from voxplain.pipeline.explain.options import ScanOptions
 from voxplain.pipeline.explain.outputs import OutputRecord, Outputs, read_output_record
 from voxplain.pipeline.explain.record import with_earlier_groups, with_earlier_scans
 from voxplain.pipeline.explain.regions import with_regions
-from voxplain.pipeline.explain.variation import options_again
+from voxplain.pipeline.explain.scans.networks import _require_one_size
+from voxplain.pipeline.explain.study.judging import StudyJudge
+from voxplain.pipeline.explain.study.variation import options_again
 from voxplain.pipeline.features import FeatureOptions, compare_features
 from voxplain.pipeline.fit import baselines, fitted
 from voxplain.pipeline.fit.kept import TrainingRecord
 from voxplain.pipeline.fit.learner import Learner
 from voxplain.pipeline.fit.permuted import PermutedOptions, train_permuted
-from voxplain.pipeline.group import device, null_networks, nulls
-from voxplain.pipeline.group.table import scan_table
+from voxplain.pipeline.group.null import device
+from voxplain.pipeline.group.null import largest as nulls
+from voxplain.pipeline.group.null import networks as null_networks
+from voxplain.pipeline.group.sample.participants import scan_table
 from voxplain.pipeline.phantom import PhantomOptions
 from voxplain.pipeline.planting import find_region
 from voxplain.pipeline.reclassify import run as reclassify

@@ -23,31 +23,20 @@ from voxplain.cohort.store.writer import write_store
 from voxplain.errors import InputError, NetworkError, StudyError
 from voxplain.fit import Outcome
 from voxplain.grid import KAN2020_GRID, Grid
-from voxplain.pipeline.trust import (
-    atlas,
-    between,
-    knowledge,
-    layers,
-    null,
-    origin,
-    own,
-    power,
-    reference,
-    reproduce,
-    scans,
-    trainings,
-)
 from voxplain.pipeline.trust import opening as opened
-from voxplain.pipeline.trust.again import Maker
-from voxplain.pipeline.trust.beside import Beside, beside, comparison_of
 from voxplain.pipeline.trust.case import Case, MethodMaps
 from voxplain.pipeline.trust.confounding import Confounding
-from voxplain.pipeline.trust.encoding import EncodingFinding
-from voxplain.pipeline.trust.measured import encoding_measurements, null_measurements
+from voxplain.pipeline.trust.data import atlas, knowledge, origin, scans
+from voxplain.pipeline.trust.maps import between, reference, reproduce
+from voxplain.pipeline.trust.maps.again import Maker
 from voxplain.pipeline.trust.opening import TrustOptions, budget_seconds
-from voxplain.pipeline.trust.own import kept, read_own_study
 from voxplain.pipeline.trust.registry import Plan
-from voxplain.pipeline.trust.trainings import OwnMaps
+from voxplain.pipeline.trust.training import layers, null, own, power, trainings
+from voxplain.pipeline.trust.training.beside import Beside, beside, comparison_of
+from voxplain.pipeline.trust.training.encoding import EncodingFinding
+from voxplain.pipeline.trust.training.measured import encoding_measurements, null_measurements
+from voxplain.pipeline.trust.training.own import kept, read_own_study
+from voxplain.pipeline.trust.training.trainings import OwnMaps
 from voxplain.pipeline.truth import Truth
 from voxplain.progress import Silent
 from voxplain.results.trust import Measurement

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from voxplain.pipeline.trust.knowledge import first_line
+from voxplain.pipeline.trust.data.knowledge import first_line
 
 CASE: Any = SimpleNamespace(
     network="mrinet", outcome=SimpleNamespace(class_names=("control", "case"))

@@ -8,7 +8,7 @@ import pytest
 
 from voxplain.errors import InputError
 from voxplain.phantom import dprime_of
-from voxplain.pipeline.trust.budget import (
+from voxplain.pipeline.trust.training.budget import (
     Costs,
     SpikeSize,
     choose_spike,
@@ -16,16 +16,16 @@ from voxplain.pipeline.trust.budget import (
     smallest_spike,
     split_numbers,
 )
-from voxplain.pipeline.trust.layers import LayerFinding, LayerScore
-from voxplain.pipeline.trust.measured import (
+from voxplain.pipeline.trust.training.layers import LayerFinding, LayerScore
+from voxplain.pipeline.trust.training.measured import (
     layer_measurement,
     power_measurement,
     spike_measurements,
 )
-from voxplain.pipeline.trust.planted import Planted
-from voxplain.pipeline.trust.power import PowerFinding
-from voxplain.pipeline.trust.spike import finding_of
-from voxplain.pipeline.trust.trial import Trial, TrialMap
+from voxplain.pipeline.trust.training.planted import Planted
+from voxplain.pipeline.trust.training.power import PowerFinding
+from voxplain.pipeline.trust.training.spike import finding_of
+from voxplain.pipeline.trust.training.trial import Trial, TrialMap
 from voxplain.report.figures import power_curves
 from voxplain.report.pages.trust import power_figure, trust_sections
 from voxplain.report.words.numbers import MISSING, share

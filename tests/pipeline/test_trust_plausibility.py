@@ -19,19 +19,19 @@ from voxplain.cohort.store.writer import write_store
 from voxplain.errors import InputError
 from voxplain.grid import Grid
 from voxplain.pipeline.explain.options import ScanOptions
-from voxplain.pipeline.trust import plausibility
-from voxplain.pipeline.trust.external import _of_size, trust_weights
-from voxplain.pipeline.trust.head_size import mask_scans, reads_head_size
-from voxplain.pipeline.trust.measured import plausibility_measurement
 from voxplain.pipeline.trust.opening import TrustOptions
-from voxplain.pipeline.trust.plausibility import (
+from voxplain.pipeline.trust.weights import plausibility
+from voxplain.pipeline.trust.weights.asked import ask_weights
+from voxplain.pipeline.trust.weights.external import _of_size, trust_weights
+from voxplain.pipeline.trust.weights.head_size import mask_scans, reads_head_size
+from voxplain.pipeline.trust.weights.plausibility import (
     implausible_numbers,
     implausible_outputs,
     judge_weights,
+    plausibility_measurement,
     require_plausible,
     unlike_training,
 )
-from voxplain.pipeline.trust.weights import ask_weights
 from voxplain.progress import Silent
 from voxplain.study import Study
 from voxplain.volume import Cohort

@@ -22,26 +22,27 @@ from voxplain.grid import Grid
 from voxplain.nets import load_into, read_weights
 from voxplain.phantom import dprime_of
 from voxplain.pipeline.explain.options import ScanOptions
-from voxplain.pipeline.explain.study import explain_study
+from voxplain.pipeline.explain.study.run import explain_study
 from voxplain.pipeline.fit.learner import Learner
 from voxplain.pipeline.fit.run import FitOptions, run_fit
-from voxplain.pipeline.trust import null, reproduce, spike, trial
-from voxplain.pipeline.trust.again import Maker
-from voxplain.pipeline.trust.beside import brain_of
-from voxplain.pipeline.trust.budget import SpikeSize, read_costs
-from voxplain.pipeline.trust.encoding import encoding_test, inverted_cohort
-from voxplain.pipeline.trust.layers import layer_sweep, layers_of
-from voxplain.pipeline.trust.null import null_test, shuffled_outcome
+from voxplain.pipeline.trust.maps import reproduce
+from voxplain.pipeline.trust.maps.again import Maker
 from voxplain.pipeline.trust.opening import TrustOptions, open_case
-from voxplain.pipeline.trust.own import OwnStudy, read_own_study
-from voxplain.pipeline.trust.places import regions_within
-from voxplain.pipeline.trust.planted import Planted, find_planted, next_dprime
-from voxplain.pipeline.trust.power import nested_rows, passes_from, power_curve
 from voxplain.pipeline.trust.registry import Plan
-from voxplain.pipeline.trust.retrained import RETRAINED, SPIKE_IN
-from voxplain.pipeline.trust.spike import spike_in
-from voxplain.pipeline.trust.trainings import own_maps
-from voxplain.pipeline.trust.trial import Trial
+from voxplain.pipeline.trust.training import null, spike, trial
+from voxplain.pipeline.trust.training.beside import brain_of
+from voxplain.pipeline.trust.training.budget import SpikeSize, read_costs
+from voxplain.pipeline.trust.training.encoding import encoding_test, inverted_cohort
+from voxplain.pipeline.trust.training.layers import layer_sweep, layers_of
+from voxplain.pipeline.trust.training.null import null_test, shuffled_outcome
+from voxplain.pipeline.trust.training.own import OwnStudy, read_own_study
+from voxplain.pipeline.trust.training.places import regions_within
+from voxplain.pipeline.trust.training.planted import Planted, find_planted, next_dprime
+from voxplain.pipeline.trust.training.power import nested_rows, passes_from, power_curve
+from voxplain.pipeline.trust.training.retrained import RETRAINED, SPIKE_IN
+from voxplain.pipeline.trust.training.spike import spike_in
+from voxplain.pipeline.trust.training.trainings import own_maps
+from voxplain.pipeline.trust.training.trial import Trial
 from voxplain.pipeline.truth import read_truth
 from voxplain.progress import Silent
 from voxplain.study import Study
@@ -147,7 +148,7 @@ def test_a_rerun_trains_nothing(own: OwnStudy, planted: object, monkeypatch: obj
     def refuse(*args: object, **kwargs: object) -> None:
         raise AssertionError("A network was trained again.")
 
-    monkeypatch.setattr("voxplain.pipeline.trust.trial.learner_of", refuse)
+    monkeypatch.setattr("voxplain.pipeline.trust.training.trial.learner_of", refuse)
     assert spike_in(own, Silent(), SpikeSize(1, 3, 3), [PLACE], dprime=6.0) == planted
 
 
@@ -250,7 +251,7 @@ def test_a_network_trained_on_true_labels_again_does_not_differ(
     def unshuffled(outcome: Outcome, groups: object, seed: int) -> tuple[Outcome, float]:
         return outcome, 1.0
 
-    monkeypatch.setattr("voxplain.pipeline.trust.null.shuffled_outcome", unshuffled)
+    monkeypatch.setattr("voxplain.pipeline.trust.training.null.shuffled_outcome", unshuffled)
     alone = replace(own, methods=("gradient",))
     found = null_test(alone, Silent(), folds=4, number=9)
     assert found.value > 0.8
@@ -429,7 +430,9 @@ def test_what_a_training_takes_is_tried_where_nobody_timed_it(
     Study(tmp_path, "voxplain study", "0").write_json("summary.json", summary)
     # A clock that goes on by a second whenever it is looked at: one a method, for two scans.
     ticks = iter(range(1000))
-    monkeypatch.setattr("voxplain.pipeline.trust.budget.perf_counter", lambda: float(next(ticks)))
+    monkeypatch.setattr(
+        "voxplain.pipeline.trust.training.budget.perf_counter", lambda: float(next(ticks))
+    )
     bare = replace(own, folder=tmp_path)
     costs = read_costs(bare)
     assert costs.source == "a short trial"
@@ -461,7 +464,7 @@ def test_layers_and_power_are_measured_on_the_planted_effect(
     case = open_case(TrustOptions(own.folder, power=(32,), device="cpu"))
     # Other tests have planted there since, in vain.
     there = [*planted.planted, None]
-    found_by = "voxplain.pipeline.trust.retrained.find_planted"
+    found_by = "voxplain.pipeline.trust.training.retrained.find_planted"
     monkeypatch.setattr(found_by, lambda _, number: there[number - 1])
     tests = {one.name: one for one in RETRAINED}
     (found,) = tests["layers"].run(case, tests["layers"].plan(case, 3600.0), Silent())
@@ -488,7 +491,7 @@ def test_what_cannot_be_trained_or_looked_at_says_so(
         tests["null"].plan(few, 3600.0)
     )
     looking = open_case(TrustOptions(own.folder, methods=("grad-cam",), device="cpu"))
-    monkeypatch.setattr("voxplain.pipeline.trust.retrained.find_planted", lambda *_: None)
+    monkeypatch.setattr("voxplain.pipeline.trust.training.retrained.find_planted", lambda *_: None)
     with pytest.raises(StudyError, match="networks of the spike-in, which was not tested"):
         tests["layers"].run(looking, Plan(), Silent())
     with pytest.raises(StudyError, match=f"has no maps of {NET} by lrp; run 'voxplain explain"):

@@ -16,15 +16,17 @@ from test_trust_planned import COSTS, TRAINING, region
 from torch import nn
 
 from voxplain.errors import InputError, NetworkError, StudyError
-from voxplain.pipeline.trust import between, by_layer, networks, planted, retrained, trainings
 from voxplain.pipeline.trust import run as whole
-from voxplain.pipeline.trust.budget import SpikeSize
 from voxplain.pipeline.trust.case import Case
+from voxplain.pipeline.trust.maps import between, networks
 from voxplain.pipeline.trust.opening import TrustOptions
 from voxplain.pipeline.trust.registry import Plan, Test
-from voxplain.pipeline.trust.retrained import SPIKE_IN
 from voxplain.pipeline.trust.steps import Budget, own_findings, run_tests
-from voxplain.pipeline.trust.weights import WeightsCase
+from voxplain.pipeline.trust.training import planted, retrained, trainings
+from voxplain.pipeline.trust.training.budget import SpikeSize
+from voxplain.pipeline.trust.training.retrained import SPIKE_IN
+from voxplain.pipeline.trust.weights import by_layer
+from voxplain.pipeline.trust.weights.asked import WeightsCase
 from voxplain.progress import Silent
 from voxplain.results.trust import Finding, Measurement
 from voxplain.study import Study
@@ -111,7 +113,7 @@ def test_layers_that_give_no_map_are_told(tmp_path: Path, monkeypatch: pytest.Mo
     )
     assert by_layer.BY_LAYER.plan(given, 0.0) == "The budget has no time for it."
     # More than a verdict of years may take for a single scan.
-    monkeypatch.setattr("voxplain.pipeline.trust.asking.scoring", lambda *_: 1e10)
+    monkeypatch.setattr("voxplain.pipeline.trust.maps.asking.scoring", lambda *_: 1e10)
     assert by_layer.BY_LAYER.plan(given, 1e12) == "The budget has no time for it."
 
 

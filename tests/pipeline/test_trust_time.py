@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from voxplain.pipeline.trust.counts import comparing, counts_within, scoring
+from voxplain.pipeline.trust.data.origin import _rectifiers
+from voxplain.pipeline.trust.data.scans import _masks
+from voxplain.pipeline.trust.maps.counts import comparing, counts_within, scoring
+from voxplain.pipeline.trust.maps.reference import share_left
 from voxplain.pipeline.trust.order import TESTS
-from voxplain.pipeline.trust.origin import _rectifiers
-from voxplain.pipeline.trust.reference import share_left
 from voxplain.pipeline.trust.registry import Plan, Test
-from voxplain.pipeline.trust.scans import _masks
 from voxplain.pipeline.trust.steps import Budget, run_tests
 from voxplain.progress import Silent
 from voxplain.results.trust import Measurement

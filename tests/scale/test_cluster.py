@@ -19,9 +19,9 @@ from scale_tools import NET, results
 
 from voxplain.attribution import Engine
 from voxplain.errors import StoppedError, StudyError
-from voxplain.pipeline.explain import in_parts
-from voxplain.pipeline.explain.in_hand import NetworkInHand
-from voxplain.pipeline.explain.parts import StudyRun
+from voxplain.pipeline.explain.study import in_parts
+from voxplain.pipeline.explain.study.in_hand import NetworkInHand
+from voxplain.pipeline.explain.study.parts import StudyRun
 from voxplain.pipeline.shards import cluster
 from voxplain.pipeline.shards.parts import Part, Workers
 from voxplain.progress import Silent
@@ -164,7 +164,7 @@ def test_mistakes(run: Run, tmp_path: Path, words: tuple[object, ...], said: str
 def test_without_dask_one_sentence(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("voxplain.cli.shards.find_spec", lambda name: None)
+    monkeypatch.setattr("voxplain.cli.options.shards.find_spec", lambda name: None)
     code, _, error = run("explain", tmp_path, *NET, "--workers", 2)
     assert code == 2
     assert error.startswith("voxplain: --workers and --dask need Dask; install it with: pip inst")

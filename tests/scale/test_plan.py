@@ -16,8 +16,8 @@ from scale_tools import NET
 from voxplain.attribution import Engine
 from voxplain.errors import InputError
 from voxplain.grid import KAN2020_GRID
-from voxplain.pipeline.explain import gpus, plan
 from voxplain.pipeline.explain.options import ScanOptions
+from voxplain.pipeline.explain.study import gpus, plan
 from voxplain.pipeline.shards.plan import MethodPlan, Plan
 
 ROOT = Path(__file__).parents[2]
@@ -98,8 +98,8 @@ def test_mistakes(run: Run, tmp_path: Path) -> None:
 def test_a_sample_is_planned_as_it_is_explained(
     run: Run, fitted: Path, tmp_path: Path, sample: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("voxplain.pipeline.explain.plan.gpu_ratio", lambda name, engine: 1e-6)
-    monkeypatch.setattr("voxplain.pipeline.explain.plan._start_seconds", lambda: 4.0)
+    monkeypatch.setattr("voxplain.pipeline.explain.study.plan.gpu_ratio", lambda name, engine: 1e-6)
+    monkeypatch.setattr("voxplain.pipeline.explain.study.plan._start_seconds", lambda: 4.0)
     study = Path(shutil.copytree(fitted, tmp_path / "study"))
     code, shown, _ = run(
         "plan", study, *NET, "--method", "gradient", "--sample", sample, "--gpu", "h100"

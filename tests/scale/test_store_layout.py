@@ -15,7 +15,7 @@ from scale_tools import GRID, NET, results
 
 from voxplain.images.writing import nifti_bytes
 from voxplain.pipeline.explain.options import ScanOptions
-from voxplain.pipeline.group.maps import catalogue
+from voxplain.pipeline.group.sample.maps import catalogue
 from voxplain.pipeline.group.setting import _digits
 from voxplain.pipeline.trust.opening import TrustOptions, open_case
 from voxplain.progress import Silent
@@ -80,7 +80,7 @@ def test_both_layouts_give_the_same(
     arrays = [one.array(np.ones(GRID.shape, bool), 4.0, Silent()) for one in found]
     np.testing.assert_array_equal(*arrays)
     # What is too large for memory lies on the disk of the study.
-    monkeypatch.setattr("voxplain.pipeline.group.maps._IN_MEMORY", 0)
+    monkeypatch.setattr("voxplain.pipeline.group.sample.maps._IN_MEMORY", 0)
     spilled = found[0].array(np.ones(GRID.shape, bool), 4.0, Silent())
     assert not spilled.flags.owndata
     np.testing.assert_array_equal(spilled, arrays[0])

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from voxplain import __version__
 from voxplain.cli import guarded
-from voxplain.cli.modules import importable_here
+from voxplain.cli.options.modules import importable_here
 from voxplain.console import make_console, make_progress
 from voxplain.errors import InputError
 

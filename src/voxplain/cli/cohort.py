@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from voxplain.cli.cohort_told import tell_cohort
-from voxplain.cli.shards import ManifestOption, ShardOption, read_shard, tell_part
+from voxplain.cli.options.shards import ManifestOption, ShardOption, read_shard, tell_part
 from voxplain.cohort.find.listing import Listing
 from voxplain.console import make_console, make_progress
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from voxplain.cli.modules import importable_here
-from voxplain.cli.shards import (
+from voxplain.cli.options.modules import importable_here
+from voxplain.cli.options.shards import (
     DaskOption,
     ManifestOption,
     ShardOption,
@@ -145,10 +145,10 @@ def explain(
 ) -> tuple[Path, str] | None:
     """Explain what a network makes of real scans."""
     from voxplain.attribution.methods import DEFAULT_METHOD
-    from voxplain.pipeline.explain.in_parts import explain_on_workers, explain_part
     from voxplain.pipeline.explain.options import ScanOptions
-    from voxplain.pipeline.explain.scan import explain_scans
-    from voxplain.pipeline.explain.study import explain_study
+    from voxplain.pipeline.explain.scans.run import explain_scans
+    from voxplain.pipeline.explain.study.in_parts import explain_on_workers, explain_part
+    from voxplain.pipeline.explain.study.run import explain_study
 
     _one_of("--align", align, ("affine", "centre"))
     _one_of("--grid", grid or "input", ("input", "network"))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from voxplain.cli.modules import importable_here
+from voxplain.cli.options.modules import importable_here
 from voxplain.console import make_console, make_progress
 
 __all__ = ["features"]

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from voxplain.cli.modules import importable_here
-from voxplain.cli.shards import (
+from voxplain.cli.options.modules import importable_here
+from voxplain.cli.options.shards import (
     DaskOption,
     ManifestOption,
     ShardOption,

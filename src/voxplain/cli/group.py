@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from voxplain.cli.modules import importable_here
-from voxplain.cli.shards import (
+from voxplain.cli.options.modules import importable_here
+from voxplain.cli.options.shards import (
     DaskOption,
     ManifestOption,
     ShardOption,

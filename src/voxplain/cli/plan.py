@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voxplain.cli.modules import importable_here
+from voxplain.cli.options.modules import importable_here
 from voxplain.console import make_console, make_progress
 from voxplain.errors import InputError
 
@@ -42,7 +42,7 @@ def plan(
 ) -> None:
     """Tell passes, time, memory and disk of 'voxplain explain STUDY' from a short measurement."""
     from voxplain.pipeline.explain.options import ScanOptions
-    from voxplain.pipeline.explain.plan import plan_study
+    from voxplain.pipeline.explain.study.plan import plan_study
 
     if any(count < 1 for count in machines or ()):
         raise InputError("--machines must be 1 or more.")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from voxplain.cli.modules import importable_here
+from voxplain.cli.options.modules import importable_here
 from voxplain.console import make_console, make_progress
 
 __all__ = ["reclassify"]

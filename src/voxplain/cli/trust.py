@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from voxplain.cli.modules import importable_here
-from voxplain.cli.shards import (
+from voxplain.cli.options.modules import importable_here
+from voxplain.cli.options.shards import (
     DaskOption,
     ManifestOption,
     ShardOption,
@@ -92,11 +92,11 @@ def trust(
     Exit code 0 where all may be believed, 3 where one may not, 4 where one was not tested.
     """
     from voxplain.pipeline.shards.alone import alone
-    from voxplain.pipeline.trust.external import trust_weights
     from voxplain.pipeline.trust.on_workers import trust_on_workers
     from voxplain.pipeline.trust.opening import TrustOptions
     from voxplain.pipeline.trust.parts import trust_part
     from voxplain.pipeline.trust.run import run_trust
+    from voxplain.pipeline.trust.weights.external import trust_weights
 
     part, helpers = read_shard(shard, manifest), read_workers(workers, dask, shard)
     console = make_console()

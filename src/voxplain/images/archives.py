@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from voxplain.errors import InputError
-from voxplain.pointers import require_content
+from voxplain.files.pointers import require_content
 
 __all__ = ["Archive", "open_archive"]
 

@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, TypeAlias, TypeGuard, Union
 
 from voxplain.errors import InputError
+from voxplain.files.pointers import require_content
 from voxplain.images.archives import open_archive
-from voxplain.pointers import require_content
 
 if TYPE_CHECKING:
     from nibabel.spatialimages import SpatialImage

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxplain.atomic import json_bytes, read_json, remove, write_atomically
 from voxplain.errors import InputError
+from voxplain.files.atomic import json_bytes, read_json, remove, write_atomically
 from voxplain.grid import Grid, require_same_grid
 from voxplain.images.reading import read_image
 from voxplain.images.writing import nifti_bytes

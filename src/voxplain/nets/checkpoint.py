@@ -15,8 +15,8 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from voxplain.errors import InputError, NetworkError, VoxplainWarning
+from voxplain.files.pointers import require_content
 from voxplain.nets.matching import match_names
-from voxplain.pointers import require_content
 
 __all__ = ["load_into", "pack", "read_weights", "serialise", "unpack"]
 

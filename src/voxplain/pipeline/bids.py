@@ -15,7 +15,7 @@ from voxplain.errors import InputError, unknown_name
 from voxplain.group import RunningMean
 from voxplain.maps import AttributionMap
 from voxplain.pipeline.explain.options import ScanOptions
-from voxplain.pipeline.explain.scan import explain_scans
+from voxplain.pipeline.explain.scans.run import explain_scans
 from voxplain.progress import Progress
 from voxplain.study import Study, StudyReader
 

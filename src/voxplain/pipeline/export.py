@@ -10,7 +10,7 @@ from pathlib import Path
 from voxplain import __version__
 from voxplain.cohort.store.reader import open_store
 from voxplain.errors import InputError, unknown_name
-from voxplain.pipeline.explain.own_grid import OwnGrids
+from voxplain.pipeline.explain.study.own_grid import OwnGrids
 from voxplain.pipeline.shards.manifest import BUSY, STORE
 from voxplain.progress import Progress
 from voxplain.study import OWN_GRIDS, Study, StudyReader

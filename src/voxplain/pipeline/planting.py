@@ -13,9 +13,9 @@ from scipy.ndimage import label as components
 from voxplain.cohort import load_atlas, read_volume
 from voxplain.cohort.store.reader import read_steps
 from voxplain.errors import InputError, VoxplainWarning
+from voxplain.files.pointers import is_named
 from voxplain.grid import Grid
 from voxplain.phantom import background_of
-from voxplain.pointers import is_named
 from voxplain.volume import Cohort, resample, smooth
 
 __all__ = ["find_region"]

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from voxplain.atomic import replacing
+from voxplain.files.atomic import replacing
 
 __all__ = ["Held", "read_contents", "write_archive"]
 

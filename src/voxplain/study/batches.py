@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from voxplain.atomic import plain
+from voxplain.files.atomic import plain
 from voxplain.study.names import described, spelled
 from voxplain.study.requests import LOGITS
 

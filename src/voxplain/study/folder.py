@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxplain.atomic import cannot_write, json_bytes, on_disk, remove, sweep, write_atomically
 from voxplain.errors import StudyError
+from voxplain.files.atomic import cannot_write, json_bytes, on_disk, remove, sweep, write_atomically
 from voxplain.grid import Grid
 from voxplain.images.writing import nifti_bytes
 from voxplain.study.reading import StudyReader

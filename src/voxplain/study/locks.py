@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from errno import EACCES, EAGAIN, EROFS
 from pathlib import Path
 
-from voxplain.atomic import alive
 from voxplain.errors import StudyError
+from voxplain.files.atomic import alive
 
 try:
     import fcntl

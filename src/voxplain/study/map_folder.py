@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from voxplain.atomic import read_json, write_atomically
 from voxplain.errors import StudyError
+from voxplain.files.atomic import read_json, write_atomically
 from voxplain.images.sidecars import map_from_bytes
 from voxplain.maps import AttributionMap
 from voxplain.study.folder import Folder

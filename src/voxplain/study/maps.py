@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from voxplain.atomic import plain
+from voxplain.files.atomic import plain
 from voxplain.images.sidecars import image_from_bytes, map_files, write_map
 from voxplain.maps import AttributionMap
 from voxplain.study.batches import Batch

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from voxplain.atomic import plain, read_json
+from voxplain.files.atomic import plain, read_json
 from voxplain.study.requests import same_request
 
 __all__ = ["StudyReader"]

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from voxplain.atomic import remove
+from voxplain.files.atomic import remove
 from voxplain.study.archives import Held, read_contents, write_archive
 from voxplain.study.batches import Batch
 

@@ -9,8 +9,8 @@ from voxplain.cohort.atlases.fetched import FETCHED, fetch_atlas, is_fetched
 from voxplain.cohort.atlases.files import names_beside, read_atlas
 from voxplain.cohort.atlases.shipped import ATLASES, load_atlas
 from voxplain.errors import InputError, unknown_name
+from voxplain.files.pointers import is_named
 from voxplain.images.orientation import ORIENTATIONS
-from voxplain.pointers import is_named
 
 __all__ = ["find_atlas", "require_atlas"]
 

@@ -11,8 +11,8 @@ import numpy as np
 from voxplain.cohort.read.masks import read_mask
 from voxplain.cohort.read.volumes import read_volume
 from voxplain.errors import InputError
+from voxplain.files.pointers import is_named
 from voxplain.grid import Grid
-from voxplain.pointers import is_named
 from voxplain.volume import Volume
 
 __all__ = ["find_brains", "read_brain"]

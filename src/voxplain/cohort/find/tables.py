@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voxplain.errors import InputError, VoxplainWarning
-from voxplain.pointers import require_content
+from voxplain.files.pointers import require_content
 from voxplain.tables.cells import fold, missing
 
 if TYPE_CHECKING:

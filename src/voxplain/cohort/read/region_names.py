@@ -9,7 +9,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from voxplain.errors import InputError
-from voxplain.pointers import require_content
+from voxplain.files.pointers import require_content
 
 __all__ = ["NamedLabel", "read_region_names"]
 

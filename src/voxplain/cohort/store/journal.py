@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from voxplain.atomic import cannot_write, remove
+from voxplain.files.atomic import cannot_write, remove
 
 __all__ = ["Journal", "Row"]
 

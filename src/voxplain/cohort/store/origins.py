@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from voxplain.atomic import read_json
 from voxplain.cohort.prepare.prepared import Prepared
 from voxplain.cohort.store.reader import STORE
 from voxplain.errors import StudyError
+from voxplain.files.atomic import read_json
 from voxplain.grid import Grid
 from voxplain.images.files import ImageFile
 from voxplain.volume import Volume

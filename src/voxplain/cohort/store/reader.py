@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxplain.atomic import read_json
 from voxplain.errors import InputError, StudyError
+from voxplain.files.atomic import read_json
 from voxplain.grid import Grid
 from voxplain.tables.formulas import given_table
 from voxplain.volume import Cohort

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxplain.atomic import cannot_write, read_json, remove, replacing, write_atomically
 from voxplain.cohort.store.journal import Journal, Row
 from voxplain.cohort.store.reader import IMAGES, PLAN, STORE, TABLE, open_store
 from voxplain.errors import InputError, StudyError
+from voxplain.files.atomic import cannot_write, read_json, remove, replacing, write_atomically
 from voxplain.tables.formulas import plain_table
 from voxplain.volume import Cohort
 

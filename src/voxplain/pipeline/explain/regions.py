@@ -14,8 +14,8 @@ from voxplain.atlas import Atlas
 from voxplain.cohort import ATLASES, Prepared, load_atlas
 from voxplain.cohort.atlases import read_label_image
 from voxplain.errors import InputError, VoxplainWarning, unknown_name
+from voxplain.files.pointers import is_named
 from voxplain.grid import Grid
-from voxplain.pointers import is_named
 from voxplain.volume import Volume
 
 __all__ = ["require_regions", "with_regions"]

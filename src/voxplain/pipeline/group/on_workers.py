@@ -6,10 +6,10 @@ import os
 from dataclasses import replace
 from functools import partial
 
+from voxplain.pipeline.group.null.pieces import pieces_of
 from voxplain.pipeline.group.opening import open_group
 from voxplain.pipeline.group.options import GroupOptions
 from voxplain.pipeline.group.parts import group_part, shared_setting
-from voxplain.pipeline.group.pieces import pieces_of
 from voxplain.pipeline.group.run import GroupFound, group_study
 from voxplain.pipeline.shards.cluster import make_parts
 from voxplain.pipeline.shards.parts import Part, Workers

@@ -11,12 +11,12 @@ from voxplain import __version__
 from voxplain.cohort.store.reader import open_store
 from voxplain.group.blocks import Arrangements, read_blocks
 from voxplain.group.design import make_design
-from voxplain.pipeline.group.agreement import require_several
-from voxplain.pipeline.group.folds import by_fold
-from voxplain.pipeline.group.maps import MapsOfScans, Scans, catalogue
+from voxplain.pipeline.group.found.agreement import require_several
 from voxplain.pipeline.group.options import GroupOptions
+from voxplain.pipeline.group.sample.folds import by_fold
+from voxplain.pipeline.group.sample.maps import MapsOfScans, Scans, catalogue
+from voxplain.pipeline.group.sample.participants import rows_of, scan_table, with_columns
 from voxplain.pipeline.group.setting import Setting
-from voxplain.pipeline.group.table import rows_of, scan_table, with_columns
 from voxplain.progress import Progress
 from voxplain.study import Study
 from voxplain.volume import Cohort

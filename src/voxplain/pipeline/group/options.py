@@ -59,9 +59,9 @@ class GroupOptions:
     null_networks : int
         How many untrained networks explain the scans.
     transform : str or None
-        See `voxplain.pipeline.group.carrying.transform_of`.
+        See `voxplain.pipeline.group.sample.carrying.transform_of`.
     fold_means : bool
-        See `voxplain.pipeline.group.folds.by_fold`.
+        See `voxplain.pipeline.group.sample.folds.by_fold`.
     conjunction : bool
         Whether it is also asked where all methods agree.
     means_only : bool

@@ -9,10 +9,10 @@ from typing import Any
 
 from voxplain.errors import InputError
 from voxplain.pipeline.brain import brain_of
-from voxplain.pipeline.group.device import null_on
+from voxplain.pipeline.group.null.device import null_on
+from voxplain.pipeline.group.null.pieces import NullPieces, pieces_of
 from voxplain.pipeline.group.opening import AskedGroup, open_group
 from voxplain.pipeline.group.options import GroupOptions
-from voxplain.pipeline.group.pieces import NullPieces, pieces_of
 from voxplain.pipeline.group.setting import Setting
 from voxplain.pipeline.shards.manifest import BUSY, STORE, cohort_hashes, find_manifest, fixed_run
 from voxplain.pipeline.shards.parts import Part, PartRecord

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from voxplain import __version__
 from voxplain.errors import remarks
 from voxplain.pipeline.brain import brain_of
-from voxplain.pipeline.group.agreement import write_conjunction
-from voxplain.pipeline.group.means import write_means
+from voxplain.pipeline.group.found.agreement import write_conjunction
+from voxplain.pipeline.group.found.tables import Places
 from voxplain.pipeline.group.opening import AskedGroup, open_group
 from voxplain.pipeline.group.options import GroupOptions
 from voxplain.pipeline.group.parts import find_pieces
-from voxplain.pipeline.group.tables import Places
+from voxplain.pipeline.group.sample.means import write_means
 from voxplain.pipeline.regions.placing import place_atlases
 from voxplain.pipeline.shards.alone import works_alone
 from voxplain.progress import Progress

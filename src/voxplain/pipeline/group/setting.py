@@ -17,14 +17,14 @@ from voxplain.group.blocks import Arrangements
 from voxplain.group.permutation import Inference, PreparedTest
 from voxplain.maps import GroupMap
 from voxplain.pipeline.fit.permuted import permuted_studies
-from voxplain.pipeline.group.device import null_on
-from voxplain.pipeline.group.effects import effect_table
-from voxplain.pipeline.group.maps import MapsOfScans, Scans
-from voxplain.pipeline.group.null_networks import explained_by_null_networks
-from voxplain.pipeline.group.nulls import QUESTIONS, against_studies
+from voxplain.pipeline.group.found.effects import effect_table
+from voxplain.pipeline.group.found.tables import Places, cluster_table, region_tests
+from voxplain.pipeline.group.null.device import null_on
+from voxplain.pipeline.group.null.largest import QUESTIONS, against_studies
+from voxplain.pipeline.group.null.networks import explained_by_null_networks
+from voxplain.pipeline.group.null.pieces import NullPieces
 from voxplain.pipeline.group.options import GroupOptions
-from voxplain.pipeline.group.pieces import NullPieces
-from voxplain.pipeline.group.tables import Places, cluster_table, region_tests
+from voxplain.pipeline.group.sample.maps import MapsOfScans, Scans
 from voxplain.pipeline.regions.tables import write_regions
 from voxplain.progress import Progress
 from voxplain.report.figures import design_picture

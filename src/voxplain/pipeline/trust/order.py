@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from voxplain.pipeline.trust.atlas import ATLAS
-from voxplain.pipeline.trust.between import BETWEEN
-from voxplain.pipeline.trust.knowledge import KNOWLEDGE
-from voxplain.pipeline.trust.networks import FAITHFULNESS, SANITY, STABILITY
-from voxplain.pipeline.trust.origin import ORIGIN
-from voxplain.pipeline.trust.reference import REFERENCE
+from voxplain.pipeline.trust.data.atlas import ATLAS
+from voxplain.pipeline.trust.data.knowledge import KNOWLEDGE
+from voxplain.pipeline.trust.data.origin import ORIGIN
+from voxplain.pipeline.trust.data.scans import SCANS
+from voxplain.pipeline.trust.maps.between import BETWEEN
+from voxplain.pipeline.trust.maps.networks import FAITHFULNESS, SANITY, STABILITY
+from voxplain.pipeline.trust.maps.reference import REFERENCE
+from voxplain.pipeline.trust.maps.reproduce import REPRODUCED
 from voxplain.pipeline.trust.registry import Test
-from voxplain.pipeline.trust.reproduce import REPRODUCED
-from voxplain.pipeline.trust.retrained import RETRAINED, SPIKE_IN
-from voxplain.pipeline.trust.scans import SCANS
+from voxplain.pipeline.trust.training.retrained import RETRAINED, SPIKE_IN
 
 __all__ = ["TESTS"]
 

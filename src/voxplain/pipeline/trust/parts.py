@@ -19,14 +19,14 @@ from voxplain.pipeline.shards.manifest import (
     fixed_run,
 )
 from voxplain.pipeline.shards.parts import Part, PartRecord
-from voxplain.pipeline.trust.budget import MOST_FOLDS
 from voxplain.pipeline.trust.case import Case
 from voxplain.pipeline.trust.opening import TrustOptions, open_case
 from voxplain.pipeline.trust.order import TESTS
-from voxplain.pipeline.trust.power import require_numbers
 from voxplain.pipeline.trust.registry import Test
-from voxplain.pipeline.trust.retrained import RETRAINED, SPIKE_IN
 from voxplain.pipeline.trust.steps import Budget, run_tests
+from voxplain.pipeline.trust.training.budget import MOST_FOLDS
+from voxplain.pipeline.trust.training.power import require_numbers
+from voxplain.pipeline.trust.training.retrained import RETRAINED, SPIKE_IN
 from voxplain.progress import Progress
 from voxplain.results.trust import Rule
 from voxplain.study.locks import at_work

@@ -11,7 +11,7 @@ import torch
 from voxplain import __version__
 from voxplain.pipeline.made import write_page
 from voxplain.pipeline.shards.alone import works_alone
-from voxplain.pipeline.trust.knowledge import first_line
+from voxplain.pipeline.trust.data.knowledge import first_line
 from voxplain.pipeline.trust.opening import TrustOptions, edition_of
 from voxplain.pipeline.trust.parts import asked_tests, find_trust_run
 from voxplain.pipeline.trust.steps import Budget, findings_of, own_findings, run_tests

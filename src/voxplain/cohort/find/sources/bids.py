@@ -14,8 +14,8 @@ from voxplain.cohort.find.participants import plain_label, some_of
 from voxplain.cohort.find.sessions import PLACED, entities
 from voxplain.cohort.find.tables import read_table
 from voxplain.errors import InputError, VoxplainWarning
+from voxplain.files.pointers import is_named
 from voxplain.images.files import ImageFile
-from voxplain.pointers import is_named
 
 __all__ = ["bids_scans", "from_bids"]
 

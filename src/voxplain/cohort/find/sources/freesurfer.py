@@ -11,8 +11,8 @@ from voxplain.cohort.find.sessions import read_names
 from voxplain.cohort.find.sources.choice import one_each
 from voxplain.cohort.find.tables import read_table
 from voxplain.errors import InputError
+from voxplain.files.pointers import is_named
 from voxplain.images.files import ImageFile
-from voxplain.pointers import is_named
 
 __all__ = ["from_freesurfer"]
 

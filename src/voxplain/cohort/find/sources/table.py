@@ -10,8 +10,8 @@ from voxplain.cohort.find.participants import given_label, plain_label, session_
 from voxplain.cohort.find.sessions import with_sessions
 from voxplain.cohort.find.tables import read_table
 from voxplain.errors import InputError
+from voxplain.files.pointers import is_named
 from voxplain.images.files import ImageFile
-from voxplain.pointers import is_named
 from voxplain.tables.cells import missing
 from voxplain.volume import scan_name
 

@@ -38,7 +38,7 @@ def power_curves(
     Parameters
     ----------
     points : sequence of mapping
-        The fields of `voxplain.pipeline.trust.trial.Trial`, fewest scans first.
+        The fields of `voxplain.pipeline.trust.training.trial.Trial`, fewest scans first.
     labels : mapping of str to str
         By method, how it is called.
     passes_from : mapping of str to int or None

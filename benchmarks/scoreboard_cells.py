@@ -1,0 +1,86 @@
+"""What is kept of the scoreboard's cells: short, one a phantom and network, committed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+__all__ = ["joined", "place_of", "shortened"]
+
+Record = Mapping[str, Any]
+# What cells were before these were told of them.
+_USUAL = {
+    "repeats": 1,
+    "voxel_size_mm": 4.0,
+    "schedule": {"epochs": 12, "batch_size": 4, "learning_rate": 1e-3},
+}
+_CONTROLS = ("edges", "t-map-train", "t-map-all")
+# Beside average precision, of maps of single scans.
+_SINGLE = ("max_f1", "box_found")
+
+
+def shortened(record: Record) -> dict[str, Any]:
+    """Keep of a cell what is quoted; its study holds the rest.
+
+    Parameters
+    ----------
+    record : mapping
+        What `benchmarks.scoreboard.run` gave, or what this function made of it.
+
+    Returns
+    -------
+    dict
+        For each method "group" and "subjects", each with "ap" [value, low, high], "chance_ap_95",
+        "ceiling_ap" and those of the controls; "subjects" also with "max_f1" and "box_found".
+    """
+    made = {key: value for key, value in record.items() if key != "methods"}
+    for name, judged in record.get("methods", {}).items():
+        told = {whose: _told(judged[whose], whose) for whose in ("group", "subjects")}
+        made.setdefault("methods", {})[name] = told
+    return made
+
+
+def _told(judged: Record, whose: str) -> dict[str, Any]:
+    if "ap" in judged:
+        return dict(judged)
+    found, beside = judged["found"], judged["controls"]
+    ap = found["average_precision"]
+    return {
+        "ap": [ap["value"], ap["low"], ap["high"]],
+        "chance_ap_95": judged["chance_ap_95"],
+        "ceiling_ap": judged["ceiling"]["average_precision"]["value"],
+        **{f"{name}_ap": beside[name]["average_precision"]["value"] for name in _CONTROLS},
+        **{key: found[key]["value"] for key in _SINGLE if whose == "subjects"},
+    }
+
+
+def place_of(record: Record) -> tuple[Any, ...]:
+    """Tell one cell from another.
+
+    Parameters
+    ----------
+    record : mapping
+        Of a cell, or the cell as a dict.
+
+    Returns
+    -------
+    tuple
+    """
+    whole = _USUAL | dict(record)
+    names = ("scenario", "base", "subjects", "seed", "network", "repeats", "voxel_size_mm")
+    return tuple(whole[name] for name in names)
+
+
+def joined(before: Iterable[Record], new: Iterable[Record]) -> list[dict[str, Any]]:
+    """Put cells that were just made in the place of, or beside, those that are committed.
+
+    Parameters
+    ----------
+    before, new : iterable of mapping
+
+    Returns
+    -------
+    list of dict
+    """
+    found = {place_of(one): shortened(one) for one in [*before, *new]}
+    return [found[place] for place in sorted(found)]

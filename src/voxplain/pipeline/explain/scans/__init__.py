@@ -1,0 +1,1 @@
+"""Scans given as files, through weights given as files."""

@@ -1,0 +1,1 @@
+"""Every scan of a study, through the networks that were fitted on it."""

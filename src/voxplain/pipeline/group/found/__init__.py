@@ -1,0 +1,1 @@
+"""What was found: clusters, regions, effects, and where methods agree."""

@@ -1,0 +1,1 @@
+"""What chance does as well: permutations and networks that learnt nothing."""

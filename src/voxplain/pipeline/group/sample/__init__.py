@@ -1,0 +1,1 @@
+"""What is tested: maps of participants, and the table that a model reads."""

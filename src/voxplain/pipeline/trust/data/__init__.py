@@ -1,0 +1,1 @@
+"""Tests of scans, predictions and files: nothing is asked of a network."""

@@ -1,0 +1,1 @@
+"""Somebody's weights on a study's scans, without any training."""
