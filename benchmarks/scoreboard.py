@@ -27,9 +27,9 @@ import torch
 from rich.console import Console
 
 from benchmarks.material import FOLDER
-from benchmarks.scoreboard_cells import place_of
+from benchmarks.scoreboard_cells import committed_places, place_of
 from benchmarks.scoreboard_null import called_better
-from benchmarks.scoreboard_pages import DOCS, write_pages
+from benchmarks.scoreboard_pages import write_pages
 from voxplain.attribution.methods import make_method
 from voxplain.cohort import read_volume
 from voxplain.cohort.store.reader import open_store
@@ -145,13 +145,9 @@ def main() -> None:
     cells = list(SHORT) if asked.short else cells[number - 1 :: parts]
     console = Console(width=110)
     # Networks of one phantom share its folder, and are made one after the other.
-    before = json.loads((DOCS / "scoreboard.json").read_text("utf-8"))["cells"]
-    known = set() if asked.again else {place_of(one) for one in before}
-    todo = [
-        cell
-        for cell in cells
-        if not (asked.gather or cell.record.exists() or place_of(asdict(cell)) in known)
-    ]
+    known = set() if asked.again else committed_places()
+    lacking = [one for one in cells if not one.record.exists()]
+    todo = [] if asked.gather else [one for one in lacking if place_of(asdict(one)) not in known]
     together = [
         [one for one in todo if one.study == study] for study in {one.study: 1 for one in todo}
     ]

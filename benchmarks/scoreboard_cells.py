@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
-__all__ = ["joined", "place_of", "shortened"]
+__all__ = ["COMMITTED", "committed_places", "joined", "place_of", "shortened"]
+
+COMMITTED = Path(__file__).parents[1] / "docs/scoreboard.json"
 
 Record = Mapping[str, Any]
 # What cells were before these were told of them.
@@ -69,6 +73,16 @@ def place_of(record: Record) -> tuple[Any, ...]:
     whole = _USUAL | dict(record)
     names = ("scenario", "base", "subjects", "seed", "network", "repeats", "voxel_size_mm")
     return tuple(whole[name] for name in names)
+
+
+def committed_places() -> set[tuple[Any, ...]]:
+    """List cells that were made before, wherever.
+
+    Returns
+    -------
+    set of tuple
+    """
+    return {place_of(one) for one in json.loads(COMMITTED.read_text("utf-8"))["cells"]}
 
 
 def joined(before: Iterable[Record], new: Iterable[Record]) -> list[dict[str, Any]]:

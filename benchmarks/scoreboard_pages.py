@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.scoreboard_cells import joined
+from benchmarks.scoreboard_cells import COMMITTED, joined
 from benchmarks.scoreboard_published import Means, beside_se3d, single_means
 from voxplain.attribution.methods import METHODS
 from voxplain.report.figures.style import (
@@ -24,7 +24,7 @@ from voxplain.report.figures.style import (
     png_bytes,
 )
 
-__all__ = ["DOCS", "write_pages"]
+__all__ = ["write_pages"]
 
 DOCS = Path(__file__).parents[1] / "docs"
 _MUTATION = Path(__file__).with_name("mutation.json")
@@ -50,7 +50,7 @@ def write_pages(records: Sequence[Record]) -> None:
         What `benchmarks.scoreboard.run` gave of cells that are made; those that are in
         ``docs/scoreboard.json`` already stay, unless they are made anew.
     """
-    before = json.loads((DOCS / "scoreboard.json").read_text("utf-8"))
+    before = json.loads(COMMITTED.read_text("utf-8"))
     cells = joined(before["cells"], records)
     told = [one for one in cells if "methods" in one]
     usual = [
@@ -68,7 +68,7 @@ def write_pages(records: Sequence[Record]) -> None:
         "beside_se3d": single,
         "cells": cells,
     }
-    (DOCS / "scoreboard.json").write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+    COMMITTED.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
     (DOCS / "scoreboard.md").write_text(_page(told, null, single), "utf-8")
     if told:
         (DOCS / "images" / "scoreboard.png").write_bytes(_figure(told))
