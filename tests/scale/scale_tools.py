@@ -49,3 +49,12 @@ def results(study: Path) -> dict[str, bytes]:
             told.pop("Seconds", None)
             found[name] = json.dumps(told).encode()
     return found
+
+
+def leftovers(study: Path) -> list[str]:
+    """Half files and locks."""
+    return [
+        str(path)
+        for path in study.rglob("*")
+        if path.name.endswith(".partial") or "lock" in path.name or path.name.startswith(".nfs")
+    ]

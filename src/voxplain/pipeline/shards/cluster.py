@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from os import cpu_count, getenv
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,15 +50,13 @@ def make_parts(
     failed: dict[Part, list[_Made]] = {Part(i, count): [] for i in range(1, count + 1)}
     with _connected(workers) as client, stoppable() as stop:
         gpus, here = _gpus(client), str(Path.cwd())
-
         running: dict[Future, tuple[Part, set[str]]] = {}
 
         def submit(part: Part) -> None:
-            tried = {worker for worker, _ in failed[part]}
-            others = _at_work(client) - tried if tried else set()
-            where = sorted(others) or None
-            future = client.submit(_make, make, part, here, gpus, pure=False, workers=where)
-            running[future] = part, others
+            there, tried = client.scheduler_info()["workers"], dict(failed[part])
+            others = {*there} - {*tried} if tried else set()
+            only = {"workers": sorted(others)} if others else {}
+            running[client.submit(_make, make, part, here, gpus, pure=False, **only)] = part, others
 
         with progress.step(f"{count} part{'s' * (count > 1)} on {workers}", count) as advance:
             for part in failed:
@@ -71,17 +69,16 @@ def make_parts(
                         progress.say(f"Part {part} failed on {worker}: {why}")
                         if len(failed[part]) < _TRIES:
                             submit(part)
-                there = _at_work(client)
                 for future, (part, others) in list(running.items()):
-                    if others and not others & there and not future.done():
+                    if others and others.isdisjoint(client.scheduler_info()["workers"]):
                         del running[future]
                         submit(part)
                 advance(count - len(running))
                 if stop.asked:
                     raise StoppedError(f"ended by {stop.asked}; {_GO_ON}")
-    if lost := {part: told[-1] for part, told in failed.items() if len(told) == _TRIES}:
-        told = "; ".join(f"{part} on {worker}: {why}" for part, (worker, why) in lost.items())
-        raise StudyError(f"{len(lost)} of {count} parts failed {_TRIES} times each: {told}.")
+    if lost := [(part, *told[-1]) for part, told in failed.items() if len(told) == _TRIES]:
+        which = "; ".join(f"{part} on {worker}: {why}" for part, worker, why in lost)
+        raise StudyError(f"{len(lost)} of {count} parts failed {_TRIES} times each: {which}.")
 
 
 def _make(make: Callable[[Part], object], part: Part, here: str, gpus: dict[str, int]) -> _Made:
@@ -91,8 +88,7 @@ def _make(make: Callable[[Part], object], part: Part, here: str, gpus: dict[str,
 
     worker = get_worker().address
     with _ONE_AT_A_TIME:
-        if here not in sys.path:  # where a user's own network may lie
-            sys.path.insert(0, here)
+        sys.path[:] = dict.fromkeys([here, *sys.path])  # where a user's own network may lie
         try:
             if count := torch.cuda.device_count():
                 torch.cuda.set_device(gpus.get(worker, 0) % count)
@@ -104,35 +100,25 @@ def _make(make: Callable[[Part], object], part: Part, here: str, gpus: dict[str,
 
 def _gpus(client: Client) -> dict[str, int]:
     """Give workers of one machine that see the same GPUs a number each."""
-    last: dict[tuple[str, str | None], int] = {}
-    found = {}
-    for worker, sees in sorted(client.run(getenv, "CUDA_VISIBLE_DEVICES").items()):
-        key = worker.rpartition(":")[0], sees
-        found[worker] = last[key] = last.get(key, -1) + 1
-    return found
-
-
-def _at_work(client: Client) -> set[str]:
-    return {*client.scheduler_info()["workers"]}
+    sees = sorted(client.run(getenv, "CUDA_VISIBLE_DEVICES").items())
+    places = [(worker.rpartition(":")[0], gpus) for worker, gpus in sees]
+    return {worker: places[:i].count(places[i]) for i, (worker, _) in enumerate(sees)}
 
 
 def _ended(client: Client, futures: list[Future]) -> list[Future]:
     """Wait a second for parts that end; see that somebody is at work."""
     from distributed import wait
 
-    try:
+    with suppress(TimeoutError):
         wait(futures, timeout=1, return_when="FIRST_COMPLETED")
-    except TimeoutError:
-        _require_workers(client)
+    _require_workers(client)
     return [future for future in futures if future.done()]
 
 
 def _outcome(future: Future) -> _Made:
-    if future.status == "finished":
-        made: _Made = future.result()
-        return made
     dead = getattr(future.exception(), "last_worker", None)
-    return (dead.address, "its worker died") if dead else ("Dask", f"{future.exception()}")
+    lost = (dead.address, "its worker died") if dead else ("Dask", f"{future.exception()}")
+    return future.result() if future.status == "finished" else lost
 
 
 def _require_workers(client: Client) -> None:
