@@ -137,14 +137,15 @@ def rules() -> str:
         limit = "its null's limit" if rule.threshold is None else f"{rule.threshold:g}"
         limit += f", of {rule.scans} scans or more" * (rule.scans > 1)
         cells = (f"`{rule.test}`", rule.statistic, f"{rule.direction} {limit}", rule.weight)
-        alarms = _COUNTED.get(rule.test, "not measured")
+        alarms = [_COUNTED[rule.test]] if rule.test in _COUNTED else []
         if rule.test in drawn:
             one = drawn[rule.test]
-            alarms = f"{one['failed']} of {one['draws']} drawn"
-        elif rule.test in clean:
+            alarms.append(f"{one['failed']} of {one['draws']} drawn")
+        if rule.test in clean:
             failed, tested = clean[rule.test]
-            alarms = f"{failed} of {tested} clean"
-        lines.append(f"| {' | '.join(cells)} | {rule.failure} | {alarms} |")
+            alarms.append(f"{failed} of {tested} clean")
+        told = ", ".join(alarms) or "not measured"
+        lines.append(f"| {' | '.join(cells)} | {rule.failure} | {told} |")
     return f"Edition {EDITION}.\n\n" + "\n".join(lines)
 
 

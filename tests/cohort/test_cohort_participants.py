@@ -241,6 +241,15 @@ def test_sessions_in_the_names_of_a_table(tmp_path: Path) -> None:
     assert list(found.participants["session_id"]) == ["ses-1", "ses-2", "ses-1"]
 
 
+def test_rows_of_a_table_without_an_image_are_left_out(tmp_path: Path) -> None:
+    for name in "ab":
+        touch(tmp_path / f"{name}.nii")
+    text = "participant_id\timage\tsex\n01\ta.nii\tM\n02\t\tF\n03\tb.nii\tF\n"
+    found = from_table(table(tmp_path, text), "sex")
+    assert [scan.name for scan in found.scans] == ["01", "03"]
+    assert [(one.subject, one.reason) for one in found.exclusions] == [("02", "no image is named")]
+
+
 class TestBids:
     def scans(self, folder: Path, *labels: str) -> None:
         for label in labels:

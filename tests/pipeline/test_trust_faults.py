@@ -148,6 +148,15 @@ def test_intensities_that_wrapped_round_are_named(tmp_path: Path) -> None:
     assert found.words.startswith("Neighbours jump in 04 in 100% of pairs, in others in 0.0%")
 
 
+def test_scans_are_read_alike_where_memory_is_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = case_of(tmp_path, cohort_of(brains(4)))
+    held = run(scans, case)
+    monkeypatch.setattr(scans, "_IN_MEMORY", 0)
+    assert run(scans, case) == held
+
+
 def test_one_scan_has_no_copies(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="Two scans or more are needed"):
         scans._reads(case_of(tmp_path, cohort_of(brains(1))))
@@ -231,6 +240,11 @@ def test_maps_that_follow_head_size(tmp_path: Path) -> None:
     case = case_of(tmp_path, cohort, methods={"gradient": maps_of("gradient", *apart)})
     found = run(between, case)["confounded", "gradient"]
     assert found.words == "No network explained three scans for one target."
+    # Of another shape, maps are left out.
+    odd = [a_map(i, np.ones((3, 3, 3)), "ab"[i % 2]) for i in range(3)]
+    case = case_of(tmp_path, cohort, methods={"gradient": maps_of("gradient", *odd, *rows[3:])})
+    found = run(between, case)["confounded", "gradient"]
+    assert found.words == "10 maps or more are needed; there are 9."
 
 
 def replace_target(one: Any, target: str) -> Any:

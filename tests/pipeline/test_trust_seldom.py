@@ -156,14 +156,15 @@ def test_a_curve_of_power_is_drawn_beside_the_verdict(
 ) -> None:
     case = case_of(tmp_path, cohort_of(brains(4)))
     aside = Measurement("power", None, None, "From 100 scans on.")
+    other = Measurement("power", None, None, "Not tested within the budget: 50, 100.")
     drawn = SimpleNamespace(svg=b"<svg/>")
     monkeypatch.setattr(whole, "asked_tests", lambda _: (case, RULES, []))
     monkeypatch.setattr(whole, "find_trust_run", lambda *_: None)
-    monkeypatch.setattr(whole, "run_tests", lambda *_: [aside])
+    monkeypatch.setattr(whole, "run_tests", lambda *_: [other, aside])
     monkeypatch.setattr(whole, "first_line", lambda *_: "It knows.")
     monkeypatch.setattr(whole, "power_figure", lambda one: drawn if one == aside else None)
     found = whole.run_trust(TrustOptions(tmp_path, power=(50, 100)), Silent())
-    assert found.asides == (aside,)
+    assert found.asides == (other, aside)
     assert (tmp_path / "figures/trust-power.svg").read_bytes() == drawn.svg
 
 

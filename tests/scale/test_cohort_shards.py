@@ -163,6 +163,17 @@ def test_a_row_that_is_not_what_a_part_wrote_is_made_again(
     assert np.array_equal(np.load(study / "cohort/images.npy"), wanted)
 
 
+def test_an_array_of_another_size_is_begun_anew(run: Run, table: Path, tmp_path: Path) -> None:
+    whole, study = tmp_path / "whole", tmp_path / "study"
+    run(*asked(table, study), "--shard", "1/2")
+    array = study / "cohort/images.partial.npy"
+    array.write_bytes(array.read_bytes()[:-4])
+    _, shown, _ = run(*asked(table, study))
+    assert "Preparing 8 scans" in shown
+    run(*asked(table, whole))
+    assert kept(study) == kept(whole)
+
+
 def test_parts_work_together_and_who_joins_works_alone(
     run: Run, table: Path, tmp_path: Path
 ) -> None:
