@@ -23,13 +23,14 @@ from voxplain.pipeline.report.reading import method_told
 from voxplain.progress import Silent
 from voxplain.report import figures
 from voxplain.report.html.render import render
-from voxplain.report.html.sections import Item, NotRun, Page, Section, Table
+from voxplain.report.html.sections import Findings, Item, NotRun, Page, Section, Table
 from voxplain.report.pages.explain import _table
 from voxplain.report.pages.study import belief, maps, methods, models, opening, repeat, subjects
 from voxplain.report.pages.study.captions import caption_of
 from voxplain.report.pages.study.page import PARTS, study_page
 from voxplain.report.pages.study.regions import regions
 from voxplain.report.pages.study.shown import Shown
+from voxplain.report.pages.trust import trust_sections
 from voxplain.report.words.cards import cards_of
 from voxplain.report.words.judgement import JUDGED_COLUMNS, judged_rows
 from voxplain.report.words.references import bibtex
@@ -218,6 +219,29 @@ def verdict(*methods_: tuple[str, str, dict[str, Any]]) -> TrustResult:
     return TrustResult(
         "net", "It knows.", (), judged_, (), "3", (), 24, 5, "10m", 1.0, {"seed": 2}, {}
     )
+
+
+def test_what_holds_for_all_methods_is_said_once() -> None:
+    trust = verdict(("a", "do not believe", {}), ("b", "do not believe", {}))
+    why = "It reads head size (so it does; rule: at most 0.05)."
+    methods_ = (
+        replace(
+            trust.methods[0], sentence=f"A: do not believe. {why} It is inverted.", of_study=why
+        ),
+        replace(trust.methods[1], sentence=f"B: do not believe. {why}", of_study=why),
+    )
+    cards = trust_sections(replace(trust, methods=methods_))[0].items[0]
+    assert isinstance(cards, Findings)
+    assert [(one.label, one.sentence, one.standing) for one in cards.findings[1:]] == [
+        ("All methods", why, "chance"),
+        ("A", "What holds for all methods. It is inverted.", "chance"),
+        ("B", "What holds for all methods.", "chance"),
+    ]
+    careful = verdict(("a", "believe with care", {}))
+    one = replace(careful.methods[0], sentence=f"A: believe with care. {why}", of_study=why)
+    cards = trust_sections(replace(careful, methods=(one,)))[0].items[0]
+    assert isinstance(cards, Findings)
+    assert cards.findings[1].standing == "weak"
 
 
 def test_a_verdict_with_care_is_weak() -> None:

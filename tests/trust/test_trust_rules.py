@@ -82,6 +82,12 @@ def test_one_decisive_failure_of_the_method_or_the_study_is_enough() -> None:
     lost = verdict(good | {"sanity": "fail", "stability": "fail"}, {})
     assert lost.call == "do not believe"
     assert RULES["sanity"].failure.rstrip(".") in lost.sentence
+    assert lost.of_study == ""
+    both = verdict(good | {"sanity": "fail"}, {"knowledge-chance": "fail"})
+    begin, _, own = both.sentence.partition(both.of_study)
+    assert begin.endswith(": do not believe. ")
+    assert RULES["knowledge-chance"].failure.rstrip(".") in both.of_study
+    assert own.strip().startswith(RULES["sanity"].failure.rstrip("."))
 
 
 def test_what_was_not_tested_is_never_passed() -> None:

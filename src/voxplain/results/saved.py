@@ -90,6 +90,7 @@ def trust_of(told: Told) -> TrustResult:
             one["verdict"],
             one["sentence"],
             tuple(_finding(test, rules, method) for test in one["tests"]),
+            one.get("of_study", ""),
         )
         for method, one in told["methods"].items()
     )

@@ -121,6 +121,7 @@ def trust_json(result: TrustResult) -> dict[str, Any]:
                 "label": one.label,
                 "verdict": one.call,
                 "sentence": one.sentence,
+                "of_study": one.of_study,
                 "tests": [_finding_json(finding) for finding in one.findings],
             }
             for one in result.methods

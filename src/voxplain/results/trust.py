@@ -140,6 +140,8 @@ class MethodVerdict:
         The verdict with its main reasons, for a reviewer.
     findings : tuple of Finding
         Of the method, in the order of the rules.
+    of_study : str
+        The reasons in `sentence` that hold for every method, with which they begin.
     """
 
     method: str
@@ -147,6 +149,7 @@ class MethodVerdict:
     call: Call
     sentence: str
     findings: tuple[Finding, ...]
+    of_study: str = ""
 
 
 @dataclass(frozen=True)

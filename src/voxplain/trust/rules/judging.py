@@ -103,7 +103,9 @@ def judge_method(
     if left and own_done:
         names = ", ".join(one.rule.test for one in left)
         why = f"{why} Not tested: {names}.".strip()
-    return MethodVerdict(method, label, call, f"{label}: {call}. {why}", tuple(own))
+    shared = " ".join(_reason(one) for one in lost or care if one in study)
+    of_study = shared if why.startswith(shared) else ""
+    return MethodVerdict(method, label, call, f"{label}: {call}. {why}", tuple(own), of_study)
 
 
 def _reason(finding: Finding) -> str:
