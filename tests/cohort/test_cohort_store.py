@@ -125,7 +125,7 @@ def test_a_scan_that_changed_is_made_again(found: Listing, tmp_path: Path) -> No
     path.write_bytes(found.scans[3].image.path.read_bytes())
     quiet = Quiet()
     built = make(found, tmp_path / "store", progress=quiet)
-    assert "Preparing 1 scans" in quiet.said
+    assert "Preparing 1 scan" in quiet.said
     np.testing.assert_array_equal(built.cohort[2].values, built.cohort[3].values)
     assert check_store(tmp_path / "store") == []
 

@@ -159,7 +159,7 @@ def test_a_row_that_is_not_what_a_part_wrote_is_made_again(
     images[2] = 0
     images.flush()
     _, shown, _ = run(*asked(table, study))
-    assert "Preparing 1 scans" in shown
+    assert "Preparing 1 scan" in shown
     assert np.array_equal(np.load(study / "cohort/images.npy"), wanted)
 
 

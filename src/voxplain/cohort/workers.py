@@ -74,7 +74,8 @@ class Work:
             )
         if not pending:
             return
-        with self.progress.step(f"Preparing {len(pending)} scans", len(pending)) as advance:
+        count = len(pending)
+        with self.progress.step(f"Preparing {count} scan{'s' * (count > 1)}", count) as advance:
             # Worked out once: nilearn takes seconds to import in every worker.
             centre, images = mni152_centre(), writer.begin()
             tasks = [_Task(i, stamps[i], scans[i], self.recipe, centre, images) for i in pending]
