@@ -63,7 +63,7 @@ METHODS = (
 NETWORK, FOLDS, VOXEL_SIZE, SCANS, DPRIME = "mrinet", 5, 8.0, 120, 3.0
 DEMO_SCANS = 120
 NUMBERS = (40, 80, 120, 240)
-BUDGETS = ("10m", "1h", "night")
+BUDGETS = ("1m", "3m", "10m", "1h")
 # As many steps on 24 scans as the usual schedule takes on 96.
 FEW = Schedule(epochs=48)
 # A planted effect that a network can learn of 24 brains.
@@ -239,7 +239,7 @@ def _cells() -> list[Cell]:
     made = [Cell(f"phantom-{one}", 5, phantom(one)) for one in (*SCENARIOS, *LIKE_MEASURED)]
     curve = phantom("additive", scans=max(NUMBERS), power=NUMBERS)
     made += [Cell("phantom-power", 20, curve), Cell("demo", 12, demo)]
-    made += [Cell(f"budget-{one}", 4, phantom("additive", one)) for one in BUDGETS[:2]]
+    made += [Cell(f"budget-{one}", 4, phantom("additive", one)) for one in BUDGETS]
     if IXI.exists():
         made += [Cell("ixi30", 10, ixi), Cell("ixi30-spike", 10, spiked)]
         made += [Cell("ixi30-published", 1, published)] if WEIGHTS.exists() else []

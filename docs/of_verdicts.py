@@ -11,6 +11,8 @@ from voxplain.attribution.methods import METHODS
 __all__ = ["OF_VERDICTS"]
 
 _SPIKE = "spike-in"
+_BUDGETS, _POWER = "budget-", "phantom-power"
+Rows = list[Mapping[str, Any]]
 
 
 def verdicts() -> str:
@@ -19,27 +21,75 @@ def verdicts() -> str:
         "| study | method | verdict | precision of the planted effect | failed | not tested |",
         "|---|---|---|---|---|---|",
     ]
-    for study, found in read("trust.json").items():
-        for name, one in found.get("methods", {}).items():
+    for study, found in _studies().items():
+        for name, one in found["methods"].items():
             rows = one["findings"]
-            named = {
-                outcome: ", ".join(f"`{row['test']}`" for row in rows if row["outcome"] == outcome)
-                for outcome in ("fail", "not tested")
-            }
             cells = (
                 study,
                 METHODS[name].info.label,
                 one["call"],
                 _planted(rows),
-                named["fail"] or "–",
-                named["not tested"] or "–",
+                _named(rows, "fail"),
+                _named(rows, "not tested"),
             )
             lines.append(f"| {' | '.join(cells)} |")
-    told = [f"- **{study}**: {found['first']}" for study, found in read("trust.json").items()]
-    return "\n".join([*lines, "", "Their first lines:", "", *told])
+    return "\n".join(lines)
 
 
-def _planted(rows: list[Mapping[str, Any]]) -> str:
+def first_lines() -> str:
+    """Say of each study what its network knows, with the time and the exit code."""
+    told = [
+        f"- **{study}** ({found['trust_seconds']:.0f} s of {found['budget']}, exit code "
+        f"{found['exit_code']}): {found['first']}"
+        for study, found in _studies().items()
+    ]
+    return "\n".join(told)
+
+
+def budgets() -> str:
+    """List what each budget took, and what it had no time for, of one phantom."""
+    lines = ["| budget | taken | not tested of Recommended | its verdict |", "|---|---|---|---|"]
+    for study, found in read("trust.json").items():
+        if study.startswith(_BUDGETS) or study == "phantom-additive":
+            one = found["methods"]["recommended"]
+            cells = (
+                f"`{found['budget']}`",
+                f"{found['trust_seconds']:.0f} s",
+                _named(one["findings"], "not tested"),
+                one["call"],
+            )
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def power() -> str:
+    """List how well a planted effect is learnt and found, by the number of scans."""
+    (told,) = read("trust.json")[_POWER]["kept"]["power"]
+    figures = told["figures"]
+    names = list(figures["labels"])
+    heads = ["scans", "accuracy", "t-map", *figures["labels"].values()]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for point in figures["points"]:
+        maps = point["maps"]
+        t_map = next((short(one["t_map"], 3) for one in maps.values()), "–")
+        cells = [str(point["scans"]), short(point["accuracy"], 3), t_map]
+        for name in names:
+            one = maps.get(name)
+            cells.append("–" if one is None else short(one["average_precision"], 3))
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, "", told["words"]])
+
+
+def _studies() -> dict[str, Mapping[str, Any]]:
+    every = read("trust.json")
+    return {name: one for name, one in every.items() if not name.startswith((_BUDGETS, _POWER))}
+
+
+def _named(rows: Rows, outcome: str) -> str:
+    return ", ".join(f"`{row['test']}`" for row in rows if row["outcome"] == outcome) or "–"
+
+
+def _planted(rows: Rows) -> str:
     spike = next((row for row in rows if row["test"] == _SPIKE), None)
     if spike is None or spike["value"] is None:
         return "–"
@@ -47,4 +97,9 @@ def _planted(rows: list[Mapping[str, Any]]) -> str:
     return f"{value} (random maps below {limit})"
 
 
-OF_VERDICTS: dict[str, Callable[[], str]] = {"verdicts": verdicts}
+OF_VERDICTS: dict[str, Callable[[], str]] = {
+    "verdicts": verdicts,
+    "first_lines": first_lines,
+    "budgets": budgets,
+    "power": power,
+}
