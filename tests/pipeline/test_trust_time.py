@@ -118,6 +118,41 @@ def test_time_that_was_not_needed_is_used(tmp_path: Path) -> None:
     assert (left.value, left.words) == (None, "needs 900 s.")
 
 
+@pytest.mark.parametrize(
+    ("scan", "last", "asked"),
+    [
+        # Of 600 s the first foretells 300, so that .9 of the rest are planned for two scans. It
+        # takes none: .9 of 600 s are five scans, and the last one's time is left.
+        (100, 90, 5),
+        # Five would take 515 s, and leave less than the 94 that the last needs.
+        (103, 94, 2),
+    ],
+)
+def test_more_scans_are_asked_where_time_was_not_needed(
+    tmp_path: Path, scan: float, last: float, asked: int
+) -> None:
+    case: Any = SimpleNamespace(study=Study(tmp_path, "voxplain study", "0"))
+    sizes: list[float] = []
+
+    def plan(case: Any, left: float) -> Plan | str:
+        scans = int(0.9 * left / scan)
+        return Plan(scans, scans * scan)
+
+    def run(case: Any, plan: Plan, progress: Any) -> list[Measurement]:
+        sizes.append(plan.size)
+        return [Measurement("grid", "gradient", 0.0, "So it is.")]
+
+    growing = Test("growing", ("grid",), "Growing", run, lambda case: {}, plan)
+    done: list[str] = []
+    tests = [one_test("first", 300, done), growing, one_test("last", last, done)]
+    run_tests(case, tests, Budget("10m", time.perf_counter()), True, Silent())
+    assert sizes == [asked]
+    assert done == ["first", "last"]
+    # Parts are planned in the whole budget, and stay as they were planned.
+    run_tests(case, tests, Budget("10m", time.perf_counter()), True, Silent(), [growing])
+    assert sizes == [asked, 2]
+
+
 def test_what_no_rule_judges_says_why_it_was_left_out(tmp_path: Path) -> None:
     case: Any = SimpleNamespace(study=Study(tmp_path, "voxplain study", "0"))
     one = one_test("power", 900, [])

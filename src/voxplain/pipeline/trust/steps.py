@@ -72,8 +72,10 @@ def run_tests(
     steps = [one for one in steps if only is None or one.test in only]
     _tell_cost(steps, budget.name, progress)
     measured: list[Measurement] = []
-    for step in steps:
-        measured += _measured(step, case, budget.left, progress)
+    for number, step in enumerate(steps):
+        # What all tests together leave; parts know only of their own.
+        spare = budget.left - _foretold(steps[number:]) if only is None else 0.0
+        measured += _measured(step, case, budget.left, spare, progress)
     return measured
 
 
@@ -131,10 +133,15 @@ def _planned(case: Case, tests: Sequence[Test], budget: float, anew: bool) -> li
     return steps
 
 
+def _foretold(steps: Sequence[_Step]) -> float:
+    plans = (one.plan for one in steps if one.kept is None)
+    return sum(plan.seconds for plan in plans if isinstance(plan, Plan))
+
+
 def _tell_cost(steps: Sequence[_Step], budget: str, progress: Progress) -> None:
     asked = [one for one in steps if one.kept is None]
     todo = [(one, one.plan) for one in asked if isinstance(one.plan, Plan)]
-    seconds = sum(plan.seconds for _, plan in todo)
+    seconds = _foretold(steps)
     if len(asked) < len(steps):
         progress.say(f"{len(steps) - len(asked)} of {len(steps)} tests were done before.")
     costly = [f"{one.test.title.lower()}: {plan.words}" for one, plan in todo if plan.words]
@@ -154,7 +161,9 @@ def _duration(seconds: float) -> str:
     return f"{seconds / _HOUR:.1f} h"
 
 
-def _measured(step: _Step, case: Case, left: float, progress: Progress) -> list[Measurement]:
+def _measured(
+    step: _Step, case: Case, left: float, spare: float, progress: Progress
+) -> list[Measurement]:
     """Do a test, or say why it was not done; what was measured is kept."""
     test, plan = step.test, step.plan
     if step.kept is not None:
@@ -162,6 +171,10 @@ def _measured(step: _Step, case: Case, left: float, progress: Progress) -> list[
     if isinstance(plan, str) or plan.seconds > max(left, _MINUTE):
         # Tests before it took less time than was foretold, or more.
         plan = test.plan(case, max(left, 0.0))
+    elif spare > 0:
+        more = test.plan(case, left)
+        if isinstance(more, Plan) and plan.size < more.size and more.seconds < plan.seconds + spare:
+            plan = more
     if isinstance(plan, str):
         return _without(test, plan)
     try:
