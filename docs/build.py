@@ -7,6 +7,7 @@ from pathlib import Path
 
 from docs.measured import PAGES as MEASURED
 from docs.measured import filled
+from docs.of_verdicts import power_png
 from docs.reference import MODULES, pages
 from voxplain.attribution import METHODS
 
@@ -80,6 +81,7 @@ def main() -> None:
     for path, text in made.items():
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
+    (HERE / "images" / "power.png").write_bytes(power_png())
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ from typing import Any
 
 from docs.figures import read, short
 from voxplain.attribution.methods import METHODS
+from voxplain.report.figures import power_curves
 
-__all__ = ["OF_VERDICTS"]
+__all__ = ["OF_VERDICTS", "power_png"]
 
 _SPIKE = "spike-in"
 _BUDGETS, _POWER = "budget-", "phantom-power"
@@ -64,7 +65,7 @@ def budgets() -> str:
 
 def power() -> str:
     """List how well a planted effect is learnt and found, by the number of scans."""
-    (told,) = read("trust.json")[_POWER]["kept"]["power"]
+    told = _power()
     figures = told["figures"]
     names = list(figures["labels"])
     heads = ["scans", "accuracy", "t-map", *figures["labels"].values()]
@@ -78,6 +79,18 @@ def power() -> str:
             cells.append("–" if one is None else short(one["average_precision"], 3))
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, "", told["words"]])
+
+
+def power_png() -> bytes:
+    """Draw the same as curves."""
+    figures = _power()["figures"]
+    return power_curves(figures["points"], figures["labels"], figures["passes_from"])
+
+
+def _power() -> Mapping[str, Any]:
+    (told,) = read("trust.json")[_POWER]["kept"]["power"]
+    found: Mapping[str, Any] = told
+    return found
 
 
 def _studies() -> dict[str, Mapping[str, Any]]:
@@ -101,5 +114,5 @@ OF_VERDICTS: dict[str, Callable[[], str]] = {
     "verdicts": verdicts,
     "first_lines": first_lines,
     "budgets": budgets,
-    "power": power,
+    "power_of_spikes": power,
 }

@@ -11,6 +11,7 @@ from report_results import agreement_result, typed_row
 from report_scenes import head_on, slab_on
 from test_study_figures import ROWS, drawn  # noqa: F401 - a fixture
 
+from voxplain.attribution import METHODS
 from voxplain.grid import Grid
 from voxplain.report.figures.brain import cohort, quality
 from voxplain.report.figures.brain.head import head_mask
@@ -71,6 +72,23 @@ def test_power_without_maps_and_intervals_is_drawn(drawn: Draw) -> None:  # noqa
     assert [tuple(one.get_ydata()) for one in spans] == [(0.6, 0.9)]
     assert middle.lines[:] == []
     assert left.figure.legends == []
+
+
+def test_the_key_of_power_lies_in_the_figure_below_the_axes(drawn: Draw) -> None:  # noqa: F811
+    names = ("recommended", "gradient", "smoothgrad", "pattern", "grad-cam", "guided-backprop")
+    found = {"average_precision": 0.5, "stable": 0.4, "chance_95": 0.1, "t_map": 0.9}
+    points = [
+        {"scans": n, "accuracy": 0.8, "low": 0.7, "high": 0.9, "maps": dict.fromkeys(names, found)}
+        for n in (50, 100)
+    ]
+    labels = {name: METHODS[name].info.label for name in names}
+    figure = drawn(power, "power_curves", points, labels, dict.fromkeys(names, 100))
+    figure.draw_without_rendering()
+    (key,) = figure.legends
+    box = key.get_window_extent()
+    assert 0 <= box.x0 < box.x1 <= figure.bbox.x1
+    assert 0 <= box.y0 < box.y1 <= min(one.get_tightbbox().y0 for one in figure.axes)
+    assert len(key.get_texts()) == 8
 
 
 def test_a_chart_of_regions_needs_no_title(drawn: Draw) -> None:  # noqa: F811

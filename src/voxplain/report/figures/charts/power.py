@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -24,6 +25,8 @@ __all__ = ["power_curves"]
 
 _COLOURS: Final = (BLUE, ACCENT, "#009e73", "#cc79a7", "#e69f00", "#56b4e9", INK)
 _CHANCE: Final = 0.5
+_COLUMNS: Final = 3
+"""Of the legend: as many as fit beside each other with the longest labels."""
 
 
 def power_curves(
@@ -57,7 +60,8 @@ def power_curves(
     if not points:
         raise InputError("A figure of power needs one number of scans at least; none was given.")
     with house_style():
-        figure = new_figure(PAGE_WIDTH, 2.7, constrained=True)
+        rows = math.ceil((len(labels) + 2) / _COLUMNS)
+        figure = new_figure(PAGE_WIDTH, 2.3 + 0.17 * rows, constrained=True)
         left, middle, right = figure.subplots(1, 3)
         _accuracy(left, points)
         for colour, (name, label) in zip(_COLOURS * len(labels), labels.items(), strict=False):
@@ -84,7 +88,7 @@ def power_curves(
             axes.set_axisbelow(True)
         handles, names = middle.get_legend_handles_labels()
         if handles:
-            figure.legend(handles, names, loc="outside lower center", ncols=min(len(names), 5))
+            figure.legend(handles, names, loc="outside lower center", ncols=_COLUMNS)
         return png_bytes(figure)
 
 
