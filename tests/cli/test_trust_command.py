@@ -168,6 +168,8 @@ def test_a_network_that_reads_the_site_is_told_so(run: Run, study: Path, tmp_pat
     assert code == 3
     assert "it reads site, and maps explain site." in shown
     assert {"knowledge-confounds", "class-confounds"} <= set(failed(study))
+    assert "• All methods. What the network knows of the outcome is what head size, age" in shown
+    assert "• Gradient: do not believe. As for all methods." in shown
 
 
 def test_a_network_that_knows_nothing_is_told_so(run: Run, study: Path, tmp_path: Path) -> None:

@@ -230,12 +230,14 @@ def test_what_holds_for_all_methods_is_said_once() -> None:
         ),
         replace(trust.methods[1], sentence=f"B: do not believe. {why}", of_study=why),
     )
-    cards = trust_sections(replace(trust, methods=methods_))[0].items[0]
+    rule = Rule("d", "study", "D", "p", "at most", 0.05, "Bad.", "Look.", "decisive")
+    tested = (Finding(rule, Measurement("d", None, 0.5, "So it is."), 0.05, "fail"),)
+    cards = trust_sections(replace(trust, methods=methods_, study=tested))[0].items[0]
     assert isinstance(cards, Findings)
     assert [(one.label, one.sentence, one.standing) for one in cards.findings[1:]] == [
         ("All methods", why, "chance"),
-        ("A", "What holds for all methods. It is inverted.", "chance"),
-        ("B", "What holds for all methods.", "chance"),
+        ("A", "As for all methods. It is inverted.", "chance"),
+        ("B", "As for all methods.", "chance"),
     ]
     careful = verdict(("a", "believe with care", {}))
     one = replace(careful.methods[0], sentence=f"A: believe with care. {why}", of_study=why)

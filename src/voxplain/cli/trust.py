@@ -194,8 +194,9 @@ def _tell(console: Console, result: TrustResult) -> None:
     console.print(table)
     for aside in result.asides:
         console.print(f"• {aside.words}", highlight=False, markup=False, soft_wrap=True)
-    for one in result.methods:
-        console.print(f"• {one.sentence}", highlight=False, markup=False, soft_wrap=True)
+    told = [f"All methods. {why}" for why in result.of_study]
+    for line in (*told, *(one.apart for one in result.methods)):
+        console.print(f"• {line}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _rows(table: Table, findings: Sequence[Finding]) -> None:

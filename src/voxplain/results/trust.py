@@ -151,6 +151,13 @@ class MethodVerdict:
     findings: tuple[Finding, ...]
     of_study: str = ""
 
+    @property
+    def apart(self) -> str:
+        """`sentence`, where the reasons that hold for every method are said elsewhere."""
+        if not self.of_study:
+            return self.sentence
+        return self.sentence.replace(self.of_study, "As for all methods.", 1)
+
 
 @dataclass(frozen=True)
 class TrustResult:
@@ -191,6 +198,11 @@ class TrustResult:
     seconds: float
     options: Mapping[str, Any]
     versions: Mapping[str, str]
+
+    @property
+    def of_study(self) -> tuple[str, ...]:
+        """Reasons that hold for every method, each once."""
+        return tuple(dict.fromkeys(one.of_study for one in self.methods if one.of_study))
 
     @property
     def exit_code(self) -> int:

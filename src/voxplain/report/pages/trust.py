@@ -86,7 +86,7 @@ def trust_sections(result: TrustResult) -> list[Section]:
     list of Section
     """
     first = Finding("What the network knows", result.first, _first_standing(result))
-    verdicts = [*_of_all(result.methods), *(_verdict(one) for one in result.methods)]
+    verdicts = [*_of_all(result), *(_verdict(one) for one in result.methods)]
     study: list[Item] = [_tests(result.study)] if result.study else [Text(("Nothing was tested.",))]
     methods: list[Item] = []
     for one in result.methods:
@@ -149,18 +149,14 @@ def _first_standing(result: TrustResult) -> Standing:
     return "good" if outcomes and set(outcomes) == {"pass"} else "plain"
 
 
-def _of_all(methods: Sequence[MethodVerdict]) -> list[Finding]:
+def _of_all(result: TrustResult) -> list[Finding]:
     """Say once what holds for all methods; where it is decisive, none is believed."""
-    shared = dict.fromkeys(one.of_study for one in methods if one.of_study)
-    lost = any(one.call == "do not believe" for one in methods)
-    return [Finding("All methods", why, "chance" if lost else "weak") for why in shared]
+    lost = any(one.outcome == "fail" and one.rule.weight == "decisive" for one in result.study)
+    return [Finding("All methods", why, "chance" if lost else "weak") for why in result.of_study]
 
 
 def _verdict(one: MethodVerdict) -> Finding:
-    why = one.sentence.removeprefix(f"{one.label}: {one.call}. ")
-    if one.of_study:
-        own = why.removeprefix(one.of_study).strip()
-        why = f"What holds for all methods. {own}".strip()
+    why = one.apart.removeprefix(f"{one.label}: {one.call}. ")
     return Finding(one.label, why, _STANDING[one.call], one.call)
 
 
