@@ -61,6 +61,14 @@ def test_each_method_is_asked_once_before_one_is_asked_twice(
     assert counts_within(methods(slow=9, quick=9), seconds, costs, 6) == found
 
 
+def test_no_method_is_left_out_by_rounding() -> None:
+    """One scan of each method fits exactly; their sum minus all but the last is a little less."""
+    costs = {"a": 13.574042765875694, "b": 5.335855753054643, "c": 12.29655446429944,
+             "d": 6.75655620602559, "e": 13.631789223498865, "f": 10.414612202490918}  # fmt: skip
+    found = counts_within(methods(**dict.fromkeys(costs, 9)), 3 * sum(costs.values()), costs, 6)
+    assert found == dict.fromkeys(costs, 1)
+
+
 def test_a_test_that_needs_several_scans_asks_so_many_or_none() -> None:
     costs = {"slow": 10.0, "quick": 1.0}
 
