@@ -13,11 +13,7 @@ COMMITTED = Path(__file__).parents[1] / "docs/scoreboard.json"
 
 Record = Mapping[str, Any]
 # What cells were before these were told of them.
-_USUAL = {
-    "repeats": 1,
-    "voxel_size_mm": 4.0,
-    "schedule": {"epochs": 12, "batch_size": 4, "learning_rate": 1e-3},
-}
+_USUAL = {"repeats": 1, "voxel_size_mm": 4.0}
 _CONTROLS = ("edges", "t-map-train", "t-map-all")
 # Beside average precision, of maps of single scans.
 _SINGLE = ("max_f1", "box_found")

@@ -146,6 +146,28 @@ def test_a_worker_takes_a_gpu_of_its_own() -> None:
     }  # fmt: skip
 
 
+def test_workers_are_missed_only_where_nothing_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers that leave with their last part are not waited for."""
+
+    class Client:
+        def wait_for_workers(self, count: int, timeout: float) -> None:
+            del count, timeout
+            raise TimeoutError
+
+    client: Any = Client()
+    monkeypatch.setattr("distributed.wait", lambda *_, **__: SimpleNamespace(done={"a part"}))
+    assert cluster._ended(client, []) == ["a part"]
+
+    def nothing_ends(*_: object, **__: object) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr("distributed.wait", nothing_ends)
+    with pytest.raises(StudyError, match=r"^Dask has no workers there; start some"):
+        cluster._ended(client, [])
+    monkeypatch.setattr(Client, "wait_for_workers", lambda *_, **__: None)
+    assert cluster._ended(client, []) == []
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

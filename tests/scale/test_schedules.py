@@ -42,11 +42,11 @@ def tell(record_property: Tell) -> Tell:
     return record_property
 
 
-def play(seed: int, forks: Forks, words: Words, longest: float, tell: Tell) -> None:
-    """Run parts two at a time, end some at random, run some twice, until all are done.
+def play(seed: int, forks: Forks, words: Words, study: Path, longest: float, tell: Tell) -> str:
+    """Run parts two at a time, end some at random, run some twice, until all are done; join them.
 
     A part gets up to `longest` seconds: so many that it may be done, and few enough for some not
-    to be.
+    to be. Returns what joining said; it leaves no half file and no lock.
     """
     rng = random.Random(seed)
     of = rng.choice([1, 2, 3, 5]) if ASKED_FOR else 2
@@ -76,6 +76,10 @@ def play(seed: int, forks: Forks, words: Words, longest: float, tell: Tell) -> N
             todo.insert(0, number)
     for what, count in told.items():
         tell(what, count)
+    pid = forks.start(*words)
+    assert forks.wait(pid) == 0, forks.told(pid)
+    assert leftovers(study) == []
+    return forks.told(pid)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -84,11 +88,8 @@ def test_explain(
 ) -> None:
     study = Path(shutil.copytree(fitted, tmp_path / "study"))
     words = ("explain", study, *NET, *ONE, *(("--maps", "store") if seed % 2 else ()))
-    play(seed, forks, words, 2.5, tell)
-    pid = forks.start(*words)
-    assert forks.wait(pid) == 0
-    assert forks.told(pid).count("22 of 22 maps are there already") == 2
-    assert leftovers(study) == []
+    said = play(seed, forks, words, study, 2.5, tell)
+    assert said.count("22 of 22 maps are there already") == 2
     if seed % 2:
         assert len(list((study / "maps/stores").iterdir())) == 2
         assert forks.run("export", study) == 0
@@ -112,12 +113,9 @@ def prepared(scans: Path, forks: Forks) -> Path:
 def test_cohort(
     tmp_path: Path, scans: Path, prepared: Path, forks: Forks, seed: int, tell: Tell
 ) -> None:
-    words = cohort_asked(scans, tmp_path / "study")
-    play(seed, forks, words, 1.5, tell)
-    pid = forks.start(*words)
-    assert forks.wait(pid) == 0
-    assert leftovers(tmp_path / "study") == []
-    assert kept(tmp_path / "study") == kept(prepared)
+    study = tmp_path / "study"
+    play(seed, forks, cohort_asked(scans, study), study, 1.5, tell)
+    assert kept(study) == kept(prepared)
 
 
 @pytest.fixture(scope="module")
@@ -137,9 +135,7 @@ def test_fit(
     tmp_path: Path, bare: Path, trained: Path, forks: Forks, seed: int, tell: Tell
 ) -> None:
     study = Path(shutil.copytree(bare, tmp_path / "study"))
-    play(seed, forks, ("fit", study, *FIT), 4.0, tell)
-    assert forks.run("fit", study, *FIT) == 0
-    assert leftovers(study) == []
+    play(seed, forks, ("fit", study, *FIT), study, 4.0, tell)
     assert made(study) == made(trained)
 
 
@@ -174,7 +170,5 @@ def test_group(
     tmp_path: Path, aimed: Path, tested: Path, forks: Forks, seed: int, tell: Tell
 ) -> None:
     study = Path(shutil.copytree(aimed, tmp_path / "study"))
-    play(seed, forks, ("group", study, *GROUP), 2.5, tell)
-    assert forks.run("group", study, *GROUP) == 0
-    assert leftovers(study) == []
+    play(seed, forks, ("group", study, *GROUP), study, 2.5, tell)
     assert statistics(study) == statistics(tested)
