@@ -118,7 +118,12 @@ def _cells() -> list[Cell]:
         others = ("head-size-and-effect", "families", "shortcut")
         made += [Cell(name, "template", 120, seed) for name in others]
         made.append(Cell("additive", "template", 120, seed, repeats=2))
+    # Cohorts differ more than scans do: what is compared with the t-map is drawn more often.
+    made += [Cell("additive", "template", 120, seed) for seed in (4, 5, 6)]
     made.append(Cell("additive", "template", 120, 1, voxel_size_mm=FINE))
+    # Half the scans of seed 2's interaction, in as many steps.
+    schedule = Schedule(epochs=60, batch_size=8, learning_rate=1e-3)
+    made.append(Cell("interaction", "template", 450, 2, folds=3, schedule=schedule))
     return made
 
 
