@@ -75,7 +75,7 @@ class Cell:
     schedule : Schedule
         Of the training: the usual one, unless a scenario needs more.
     repeats : int
-        Of the folds, each time divided anew.
+        Of the folds, each time divided anew; a map is the mean over one network of each.
     voxel_size_mm : float
     """
 
@@ -204,6 +204,7 @@ def run(cell: Cell, progress: Progress) -> dict[str, Any]:
             target=TARGET,
             sample=EXPLAINED,
             maps="nifti",
+            repeats=cell.repeats,
         ),
         progress,
     )

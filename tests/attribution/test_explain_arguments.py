@@ -231,6 +231,16 @@ def test_the_same_goes_for_prepare_method(changed: dict[str, Any], words: str) -
         prepare_method(cohort=True, **given)
 
 
+def test_what_looks_at_scans_alone_is_prepared_once_for_several_networks() -> None:
+    networks = [NET, paper_like(seed=1)]
+    ready = prepare_method(networks, ITEMS, DEFAULT_METHOD, 1)
+    made = list(iter_explain(networks, ITEMS, ready, 1))
+    for row, one in enumerate(made):
+        each = [explain(network, ITEMS, DEFAULT_METHOD, 1)[row].values for network in networks]
+        np.testing.assert_allclose(one.values, np.mean(each, 0), atol=1e-6)
+    assert len(made) == 2
+
+
 AFFINE = np.eye(4)
 
 

@@ -249,7 +249,8 @@ def prepare_method(
         return made
     names = read_class_names(class_names)
     chosen = make_target(target, len(seen), names or None)
-    (network,) = _models(model, made)
+    # A method that looks at the volumes alone is the same for all networks.
+    network = _models(model, made)[0]
     job = Job(network, made, chosen, "auto", names, read_engine(engine), read_seed(seed), len(seen))
     return job.prepared(seen).method
 

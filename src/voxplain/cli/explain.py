@@ -116,6 +116,9 @@ def explain(
     sample: Annotated[
         int | None, typer.Option(help="Of a study, explain so many scans, drawn from each class.")
     ] = None,
+    repeats: Annotated[
+        int, typer.Option(help="Of a study, mean maps over a network of each of so many repeats.")
+    ] = 1,
     force: Annotated[
         bool, typer.Option("--force", help="Explain scans whose predictions cannot be meant.")
     ] = False,
@@ -171,6 +174,8 @@ def explain(
         raise InputError("--maps is for a study; maps of single scans are files of their own.")
     if sample is not None and not study:
         raise InputError("--sample draws scans of a study; of single scans, give those you want.")
+    if repeats != 1 and not study:
+        raise InputError("--repeats is for a study; of single scans, give several --weights.")
     if (shard or manifest) and not (study and shard):
         raise InputError("--shard makes a part of a study, and --manifest belongs to it; give all.")
     part, helpers = read_shard(shard, manifest), read_workers(workers, dask, shard)
@@ -205,6 +210,7 @@ def explain(
         latex=latex,
         move_atlas=move_atlas,
         maps=maps,
+        repeats=repeats,
     )
     with importable_here():
         if part:

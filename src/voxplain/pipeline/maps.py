@@ -18,7 +18,11 @@ from voxplain.attribution.network.target import TargetLike
 from voxplain.study import LOGITS
 from voxplain.volume import Volume
 
-__all__ = ["Known", "Question", "Request", "identity_of", "requests_of", "voxels_sha256"]
+__all__ = [
+    "Known", "Question", "Request", "identity_of", "of_several", "requests_of", "voxels_sha256",
+]  # fmt: skip
+
+_BETWEEN = ", "
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +147,7 @@ def requests_of(
         "output_unit": question.output_unit,
         "seed": question.seed,
         "precision": engine.precision,
-        "weights_sha256": ", ".join(weights_sha256(one) for one in networks),
+        "weights_sha256": _BETWEEN.join(weights_sha256(one) for one in networks),
         "version": __version__,
         **({} if LOGITS in context or shape is None else identity_of(networks, shape)),
         **context,
@@ -155,6 +159,11 @@ def requests_of(
         Request(subject, common | {"target": target, "input_sha256": sha256, **image})
         for subject, sha256, target, image in zip(subjects, hashes, targets, own, strict=True)
     ]
+
+
+def of_several(request: Mapping[str, Any]) -> bool:
+    """Tell whether a map is the mean over several networks, by the request in its sidecar."""
+    return _BETWEEN in str(request["weights_sha256"])
 
 
 def _joint(hashes: Sequence[str], targets: Sequence[int | str]) -> str:

@@ -71,6 +71,9 @@ class ScanOptions:
     maps : {"nifti", "store"}, optional
         How the maps of a study are written: each as a file of its own, or many in one; by default
         the latter from 200 scans on.
+    repeats : int, default=1
+        Of a study whose folds were divided anew several times, how many networks explain each scan:
+        one of each of the first so many repeats. The map is their mean.
     latex, move_atlas : bool
         Whether tables are written for LaTeX too, and atlases moved to where they fit best.
     """
@@ -102,6 +105,7 @@ class ScanOptions:
     latex: bool = False
     move_atlas: bool = False
     maps: str | None = None
+    repeats: int = 1
 
     def __post_init__(self) -> None:
         if self.grid is None:
@@ -121,6 +125,8 @@ class ScanOptions:
             )
         if self.sample is not None and self.sample < 1:
             raise InputError(f"--sample must be 1 or more scans; {self.sample} was given.")
+        if self.repeats < 1:
+            raise InputError(f"--repeats must be 1 or more; {self.repeats} was given.")
         if self.maps not in (None, "nifti", "store"):
             raise InputError(f"--maps must be nifti or store; {self.maps!r} was given.")
         if self.classes is not None and self.classes < 1:

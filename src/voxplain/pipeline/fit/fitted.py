@@ -15,7 +15,7 @@ from voxplain.nets import build_network
 from voxplain.pipeline.fit.kept import TrainingRecord, load_weights, same_identity
 from voxplain.pipeline.fit.places import FOLDS, place_of
 from voxplain.pipeline.maps import identity_of
-from voxplain.study import StudyReader
+from voxplain.study import LOGITS, StudyReader
 from voxplain.volume import Cohort
 
 __all__ = ["Fitted", "find_fitted", "folds_of", "held_out", "networks_of_folds"]
@@ -44,6 +44,8 @@ class Fitted:
         Empty for numbers.
     scale : tuple of 2 floats
         A number is the first plus so many times the second as the output says.
+    others : tuple of Fitted
+        Networks of further repeats that have not seen these scans either.
     """
 
     study: StudyReader
@@ -55,6 +57,18 @@ class Fitted:
     outcome: str
     class_names: tuple[str, ...]
     scale: tuple[float, float]
+    others: tuple[Fitted, ...] = ()
+
+    @property
+    def together(self) -> tuple[Fitted, ...]:
+        """The network, and those of further repeats."""
+        return (self, *self.others)
+
+    @property
+    def identities(self) -> dict[str, Any]:
+        """Tell all networks from others; see `voxplain.pipeline.maps.identity_of`."""
+        told = [one.identity for one in self.together]
+        return {**self.identity, LOGITS: [logits for one in told for logits in one[LOGITS]]}
 
     def load(self) -> nn.Module:
         """Return the network, in eval mode."""
@@ -107,8 +121,10 @@ def find_fitted(
     )
 
 
-def networks_of_folds(study: StudyReader, name: str, cohort: Cohort) -> list[Fitted]:
-    """Find the network of each fold of the first repeat, and try each, one after the other.
+def networks_of_folds(
+    study: StudyReader, name: str, cohort: Cohort, repeats: int = 1
+) -> list[Fitted]:
+    """Find the network of each fold, and try each, one after the other.
 
     Parameters
     ----------
@@ -117,6 +133,9 @@ def networks_of_folds(study: StudyReader, name: str, cohort: Cohort) -> list[Fit
         Of the network.
     cohort : Cohort
         The study's.
+    repeats : int, default=1
+        Of how many repeats of the folds. Of several, scans that the same networks have not seen
+        are taken together: of five folds there are up to 25 such sets in two repeats.
 
     Returns
     -------
@@ -126,14 +145,40 @@ def networks_of_folds(study: StudyReader, name: str, cohort: Cohort) -> list[Fit
     Raises
     ------
     StudyError
-        If a scan of the cohort was not held out by one of them, or as `find_fitted`.
+        If there are fewer repeats, a scan of the cohort was not held out by one network of each,
+        or as `find_fitted`.
     """
+    there = _repeats(study)
+    if repeats > there > 0:
+        raise StudyError(
+            f"{study.folder} has folds of {there} repeat{'s' * (there > 1)}, and networks of "
+            f"{repeats} were asked for; run 'voxplain fit' on it with --repeats {repeats}, or give "
+            f"--repeats {there}."
+        )
+    each = [_of_repeat(study, name, cohort, repeat) for repeat in range(1, repeats + 1)]
+    return each[0] if repeats == 1 else _together(each)
+
+
+def _together(repeats: Sequence[Sequence[Fitted]]) -> list[Fitted]:
+    """Name, for each set of scans that the same networks have not seen, these networks."""
+    holds = [{row: n for n, fold in enumerate(folds) for row in fold.rows} for folds in repeats]
+    found: dict[tuple[int, ...], list[int]] = {}
+    for row in sorted(holds[0]):
+        found.setdefault(tuple(one[row] for one in holds), []).append(row)
+    made = []
+    for which, rows in sorted(found.items()):
+        first, *others = (folds[n] for folds, n in zip(repeats, which, strict=True))
+        made.append(replace(first, rows=rows, others=tuple(others)))
+    return made
+
+
+def _of_repeat(study: StudyReader, name: str, cohort: Cohort, repeat: int) -> list[Fitted]:
     position = {subject: i for i, subject in enumerate(cohort.subjects)}
     folds: dict[int, list[int]] = {}
-    for subject, number in held_out(study):
+    for subject, number in held_out(study, repeat):
         folds.setdefault(number, []).append(position.get(subject, -1))
     whole = sorted(i for rows in folds.values() for i in rows) == [*position.values()]
-    records = {n: TrainingRecord.read(study, place_of(name, (1, n))) for n in sorted(folds)}
+    records = {n: TrainingRecord.read(study, place_of(name, (repeat, n))) for n in sorted(folds)}
     for number, told in records.items():
         seen = {*told.train, *told.validation} if told else set()
         whole = whole and bool(seen) and not any(cohort.subjects[i] in seen for i in folds[number])
@@ -143,7 +188,7 @@ def networks_of_folds(study: StudyReader, name: str, cohort: Cohort) -> list[Fit
             f"with --network {name} first, to the end."
         )
     return [
-        replace(find_fitted(study, name, (1, number), cohort), rows=folds[number])
+        replace(find_fitted(study, name, (repeat, number), cohort), rows=folds[number])
         for number in records
     ]
 
@@ -156,11 +201,22 @@ def _load(
     return network.eval()
 
 
-def held_out(study: StudyReader) -> list[tuple[str, int]]:
-    """Read each scan and its fold in the first repeat of the last fit, if there was any."""
-    lines = (study.read_text(FOLDS) or "").splitlines()[1:]
-    rows = [line.split("\t") for line in lines]
-    return [(who.removeprefix("sub-"), int(fold)) for who, repeat, fold in rows if repeat == "1"]
+def held_out(study: StudyReader, repeat: int = 1) -> list[tuple[str, int]]:
+    """Read each scan and its fold in one repeat of the last fit, if there was any."""
+    return [
+        (who.removeprefix("sub-"), int(fold))
+        for who, number, fold in _fold_rows(study)
+        if number == str(repeat)
+    ]
+
+
+def _repeats(study: StudyReader) -> int:
+    """Count the repeats of the last fit."""
+    return max((int(number) for _, number, _ in _fold_rows(study)), default=0)
+
+
+def _fold_rows(study: StudyReader) -> list[list[str]]:
+    return [line.split("\t") for line in (study.read_text(FOLDS) or "").splitlines()[1:]]
 
 
 def folds_of(study: StudyReader, cohort: Cohort) -> list[Fold]:

@@ -17,6 +17,7 @@ from voxplain.errors import InputError, StudyError, unknown_name
 from voxplain.fit import Outcome, find_groups, outcome_of
 from voxplain.pipeline.fit.fitted import networks_of_folds
 from voxplain.pipeline.fit.places import folder_of
+from voxplain.pipeline.maps import of_several
 from voxplain.pipeline.trust.case import Case, MethodMaps, StudyMap
 from voxplain.study import Study
 from voxplain.trust.rules import EDITION
@@ -222,6 +223,12 @@ def _of_rule(
         rule = max(sets, key=lambda name: (len(sets[name]), name == "own"))
     newest = {one.row: one for one in sorted(sets[rule], key=lambda one: one.path.name)}
     first = sets[rule][0].sidecar["request"]
+    if of_several(first):
+        raise StudyError(
+            f"The maps of {method} in {maps[0].study.folder} are means over several networks, and "
+            "the verdict is on maps of one network a scan; run 'voxplain explain' on the study "
+            "without --repeats, which makes these maps anew, or leave the method out with --method."
+        )
     kept = tuple(newest[row] for row in sorted(newest))
     return MethodMaps(
         method, first["options"], first["layer"], rule, int(first["seed"]), kept, tuple(strangers)

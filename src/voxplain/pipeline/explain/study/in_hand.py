@@ -19,14 +19,14 @@ class NetworkInHand:
 
     def __init__(self) -> None:
         self._key: tuple[object, ...] = ()
-        self._held: tuple[nn.Module, Engine] | None = None
+        self._held: tuple[list[nn.Module], Engine] | None = None
         self._open = ExitStack()
 
     @contextmanager
     def of(
         self, run: StudyRun, number: int, fold: Fitted, engine: Engine
-    ) -> Iterator[tuple[nn.Module, Engine]]:
-        """Give a fold's network, and an engine that remembers what it found out about it.
+    ) -> Iterator[tuple[list[nn.Module], Engine]]:
+        """Give a fold's networks, and an engine that remembers what it found out about them.
 
         Parameters
         ----------
@@ -38,20 +38,21 @@ class NetworkInHand:
 
         Yields
         ------
-        network : torch.nn.Module
+        networks : list of torch.nn.Module
+            One of each repeat.
         shared : Engine
             See `voxplain.attribution.Engine.run`.
 
         Raises
         ------
         StudyError
-            If the network is not the one that the run was fixed with.
+            If a network is not the one that the run was fixed with.
         """
         key = run.study.folder, run.manifest.name, number, engine, engine.resolve_device()
         if self._held is None or self._key != key:
             self.drop()
-            network = run.load(number, fold)
-            self._held = network, self._open.enter_context(engine.run())
+            networks = run.load(number, fold)
+            self._held = networks, self._open.enter_context(engine.run())
             self._key = key
         try:
             yield self._held

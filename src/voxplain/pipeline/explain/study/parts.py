@@ -130,18 +130,21 @@ class StudyRun:
         """Give the scans of a fold, each compared with its hash whenever it is loaded."""
         return _Checked(self, Some(self.cohort, self.rows[fold - 1]), self.known(fold))
 
-    def load(self, fold: int, fitted: Fitted) -> nn.Module:
-        """Load the network of a fold, and compare it with its hash.
+    def load(self, fold: int, fitted: Fitted) -> list[nn.Module]:
+        """Load the network of a fold, one of each repeat, and compare them with their hashes.
 
         Raises
         ------
         StudyError
-            If it is another.
+            If one is another.
         """
-        network = fitted.load()
-        if weights_sha256(network) != self.manifest.content["weights"][fold - 1]:
-            self.manifest.refuse(f"The network in {fitted.place}", self.study)
-        return network
+        networks = [one.load() for one in fitted.together]
+        for one, network, told in zip(
+            fitted.together, networks, self.manifest.content["weights"][fold - 1], strict=True
+        ):
+            if weights_sha256(network) != told:
+                self.manifest.refuse(f"The network in {one.place}", self.study)
+        return networks
 
     def took(self) -> None:
         """Count a map that is there."""
@@ -223,7 +226,7 @@ def opened_run(
             enough = len(cohort) >= FEWEST_SCANS
             options = replace(options, methods=(DEFAULT_METHOD, *[GROUP_METHOD] * enough))
         if folds is None:
-            folds = networks_of_folds(study, options.network, cohort)
+            folds = networks_of_folds(study, options.network, cohort, options.repeats)
             if options.layer != "auto":
                 layer_name(folds[0].load(), options.layer)
         rule = rule_of(options, folds[0])
@@ -246,7 +249,10 @@ def _fixed(
     rows = [[row for row in fold.rows if row in chosen] for fold in folds]
     found = {
         **cohort_hashes(study),
-        "folds": [{"place": f.place, "rows": r} for f, r in zip(folds, rows, strict=True)],
+        "folds": [
+            {"places": [one.place for one in fold.together], "rows": mine}
+            for fold, mine in zip(folds, rows, strict=True)
+        ],
     }
     plain_options = {
         method: with_regions(options.options_of(method), [cohort[0]]) for method in options.methods
@@ -263,7 +269,7 @@ def _fixed(
         **found,
         "batch": Engine().batch_size,
         "components": components_of(given),
-        "weights": [weights_sha256(fold.load()) for fold in folds],
+        "weights": [[weights_sha256(one.load()) for one in fold.together] for fold in folds],
         "scans": [
             [[one.subject, voxels_sha256(one)] for one in Some(cohort, mine)] for mine in rows
         ],
@@ -285,5 +291,6 @@ def _asked(options: ScanOptions) -> dict[str, Any]:
         "unit": options.unit,
         "precision": options.precision,
         "sample": options.sample,
+        "repeats": options.repeats,
         "seed": options.seed,
     }

@@ -72,7 +72,7 @@ def plan_study(options: ScanOptions, progress: Progress, gpu: str | None = None)
             batch_size=run.batch,
         )
         began = time.perf_counter()
-        networks_of_folds(run.study, options.network, run.cohort)
+        networks_of_folds(run.study, options.network, run.cohort, options.repeats)
         try_seconds = time.perf_counter() - began
         timed, once = _methods(opened, first, engine, progress)
         example = timed[0].example
@@ -151,7 +151,7 @@ def _methods(
     fitted = opened.folds[first]
     scans, rows = run.scans(first + 1), run.rows[first]
     began = time.perf_counter()
-    network = run.load(first + 1, fitted)
+    networks = run.load(first + 1, fitted)
     loading = time.perf_counter() - began
     targets = target_of(options, run.cohort, fitted)
     if isinstance(targets, Sequence) and not isinstance(targets, str):
@@ -161,7 +161,7 @@ def _methods(
 
     def stream(name: str, shared: Engine, count: int) -> Iterator[AttributionMap]:
         ready = prepare_method(
-            network,
+            networks,
             scans,
             make_method(name, run.given[name]),
             targets,
@@ -170,7 +170,7 @@ def _methods(
             seed=options.seed,
         )
         return iter_explain(
-            network,
+            networks,
             scans,
             ready,
             targets,
@@ -184,8 +184,9 @@ def _methods(
 
     with engine.run() as shared:
         began = time.perf_counter()
-        engine.logits(network, [scans[0]], numbers=not names)
-        shared.place(network, scans[0])
+        engine.logits(networks[0], [scans[0]], numbers=not names)
+        for network in networks:
+            shared.place(network, scans[0])
         once = time.perf_counter() - began
         cold = [
             _timed(name, partial(stream, name, shared), min(run.batch, len(rows)), 0, progress)
@@ -193,7 +194,8 @@ def _methods(
         ]
     with engine.run() as shared:
         began = time.perf_counter()
-        shared.place(network, scans[0])
+        for network in networks:
+            shared.place(network, scans[0])
         examined = time.perf_counter() - began
         found = []
         for first_time in cold:

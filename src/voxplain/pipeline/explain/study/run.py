@@ -83,7 +83,8 @@ def explain_study(options: ScanOptions, progress: Progress) -> StudyExplained:
             progress.say(f"{count} maps lie on the grids of their scans too: {OWN_GRIDS}/.")
         result = {
             "network": options.network,
-            "folds": len(folds),
+            "folds": len({fold.place for fold in folds}),
+            "repeats": options.repeats,
             "scans": sum(len(rows) for rows in run.rows),
             "outcome": folds[0].outcome,
             "target": options.target,
@@ -134,6 +135,7 @@ class StudyMeans:
         self.found: dict[str, dict[str, RunningMean]] = {name: {} for name in options.methods}
         self.made: dict[tuple[str, str], list[MadeMap]] = {}
         self.fold_of = [0] * len(self.cohort)
+        self.first: dict[str, int] = {}
         self.own_grids = OwnGrids(self.study, self.cohort) if options.grid == "input" else None
         self.judged: list[JudgedMap] = []
         self.pictures: dict[str, bytes] = {}
@@ -141,13 +143,14 @@ class StudyMeans:
     def take_fold(self, number: int, fold: Fitted, progress: Progress) -> None:
         """Write the maps of the scans that a fold held out, and add them to the means."""
         options, run = self.options, self.run
+        first = self.first.setdefault(fold.place, len(self.first) + 1)
         for row in fold.rows:
-            self.fold_of[row] = number
+            self.fold_of[row] = first
         fold = replace(fold, rows=run.rows[number - 1])
         wanted = {name: run.wanted(number, name) for name in options.methods}
         if not any(wanted.values()):
             return
-        with self.network.of(run, number, fold, self.engine) as (network, shared):
+        with self.network.of(run, number, fold, self.engine) as (networks, shared):
             for name in options.methods:
                 question = Question(
                     name,
@@ -156,13 +159,13 @@ class StudyMeans:
                     fold.class_names or None,
                     self.given[name],
                     options.seed,
-                    fold.identity,
+                    fold.identities,
                     unit_for(options, fold),
                     options.network,
                 )
                 writer = MapWriter(
                     self.study,
-                    network,
+                    networks,
                     run.scans(number),
                     question,
                     shared,
@@ -172,7 +175,7 @@ class StudyMeans:
                     between=run.after_batch,
                     stored=options.stored(len(self.cohort)),
                 )
-                writer.write(partial(self._add, name, number, fold.rows))
+                writer.write(partial(self._add, name, first, fold.rows))
 
     def _add(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from voxplain.attribution.network.numbers import Output
+from voxplain.attribution.network.numbers import Output, PerNetwork
 from voxplain.attribution.network.target import TargetLike
 from voxplain.errors import InputError
 from voxplain.fit import unit_of
@@ -60,7 +60,8 @@ def rule_of(options: ScanOptions, fitted: Fitted) -> str:
 def target_of(options: ScanOptions, cohort: Cohort, fitted: Fitted) -> TargetLike:
     """Return what is explained in the scans that a fold held out."""
     if not fitted.class_names:
-        return Output(fitted.outcome, *fitted.scale)
+        members = tuple(Output(fitted.outcome, *one.scale) for one in fitted.together)
+        return PerNetwork(members) if len(members) > 1 else members[0]
     if options.target == OWN:
         return [int(cohort.labels[i]) for i in fitted.rows]
     return options.target

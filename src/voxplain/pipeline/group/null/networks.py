@@ -23,7 +23,7 @@ from voxplain.pipeline.fit.permuted import permuted_studies
 from voxplain.pipeline.fit.places import null_place
 from voxplain.pipeline.group.options import FEWEST_NULL_STUDIES, GroupOptions
 from voxplain.pipeline.group.sample.maps import MapsOfScans, Scans
-from voxplain.pipeline.maps import Question
+from voxplain.pipeline.maps import Question, of_several
 from voxplain.pipeline.streams import Some
 from voxplain.pipeline.writing import MapWriter
 from voxplain.progress import Progress, Silent, adding
@@ -76,9 +76,16 @@ def explained_by_null_networks(
     Raises
     ------
     VoxplainError
-        If the study has no fit, or fewer than 19 networks on permuted labels.
+        If the study has no fit, or fewer than 19 networks on permuted labels, or the maps are
+        means over several networks.
     """
     cohort, network, request = scans.cohort, scans.network, maps.sidecar["request"]
+    if of_several(request):
+        raise InputError(
+            f"The maps of {maps.label} are means over several networks, and --null {options.null} "
+            "makes maps of one network a scan, which vary more; run 'voxplain explain' on the "
+            "study without --repeats, which makes these maps anew, or leave --null out."
+        )
     found = _networks(options, study, cohort, network)
     every = len(found) * len(scans.rows)
     missing = every - sum(_there(one.study, maps, scans) for one in found)

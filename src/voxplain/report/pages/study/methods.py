@@ -135,9 +135,14 @@ def _maps(found: StudyFound) -> str:
     for one in found.methods.values():
         options = _options(one.options)
         each.append(f"{one.label} [@{one.name}]" + (f" ({options})" if options else ""))
-    seed = found.explain.get("seed", "unknown")
+    seed, repeats = found.explain.get("seed", "unknown"), found.explain.get("repeats", 1)
+    by = "the network of the fold that had held it out"
+    if repeats > 1:
+        by = (
+            f"{repeats} networks, one of each repeat, that had not seen it, whose maps are averaged"
+        )
     return (
-        f"Maps. Each scan was explained by the network of the fold that had held it out, for "
+        f"Maps. Each scan was explained by {by}, for "
         f"{target}, by {'; '.join(each)}; seed {seed}. Maps are signed and raw; mean maps are "
         "averages over the scans of a class."
     )
