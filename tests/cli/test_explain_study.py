@@ -24,8 +24,10 @@ from voxplain.cohort.store.reader import open_store
 from voxplain.errors import VoxplainWarning
 from voxplain.maps import AttributionMap
 from voxplain.nets import load_into, read_weights
+from voxplain.pipeline.explain.study.untrained import untrained_network
 from voxplain.pipeline.fit import fitted
 from voxplain.pipeline.truth import read_truth
+from voxplain.study import StudyReader
 from voxplain.trust import localise, strength
 
 Run = Callable[..., tuple[int, str, str]]
@@ -247,9 +249,46 @@ def test_the_t_map_of_training_scans_has_not_seen_the_scan(run: Run, study: Path
     controls = told["judgement"]["group"]["controls"]
     assert controls["t-map-train"]["average_precision"]["value"] == pytest.approx(by_hand, rel=1e-3)
     assert set(controls) == {
-        *("edges", "image", "cohort-mean", "random", "t-map-train", "t-map-all")
+        *("edges", "image", "cohort-mean", "random", "untrained", "t-map-train", "t-map-all")
     }
     assert told["judgement"]["subjects"]["controls"]["t-map-all"]["box_found"] is None
+
+
+def test_networks_that_were_not_trained_stand_beside(run: Run, study: Path) -> None:
+    """Of one scan in five, by the network of its fold as it was before training."""
+    run("fit", study, "--network", TINY, *QUICK, "--no-baselines")
+    write_block_truth(study)
+    cohort, asked = open_store(study / "cohort"), ("--method", "gradient", "--target", "case")
+    code, _, error = run("explain", study, *NET, *asked)
+    assert (code, error) == (0, "")
+    (told,) = json.loads((study / "explain.json").read_text())["group"]["gradient"]
+    reader = StudyReader(study)
+    folds = fitted.networks_of_folds(reader, TINY, cohort)
+    paths = sorted((study / "null/untrained-01/maps").rglob("*.nii.gz"))
+    assert len(paths) == 24 // 5
+    total = np.zeros(cohort.grid.shape)
+    for path in paths:
+        row = cohort.subjects.index(path.parent.name.removeprefix("sub-"))
+        which = next(n for n, fold in enumerate(folds, start=1) if row in fold.rows)
+        network = untrained_network(folds[which - 1], which)
+        trained = folds[which - 1].load().state_dict()
+        assert not any(torch.equal(v, trained[k]) for k, v in network.state_dict().items())
+        made = explain(network, cohort[row], "gradient", 1, engine=Engine("cpu")).values
+        near = 1e-4 * np.abs(made).max()
+        np.testing.assert_allclose(nib.load(path).get_fdata(), made, atol=near)
+        total += made / len(paths)
+    truth = read_truth(study)
+    assert truth is not None
+    score = strength(total.astype(np.float32), cohort.grid, 8.0)
+    by_hand = localise(score, truth.support, truth.brain).average_precision
+    control = told["judgement"]["group"]["controls"]["untrained"]["average_precision"]["value"]
+    assert control == pytest.approx(by_hand, rel=1e-3)
+    before = [path.stat().st_mtime_ns for path in paths]
+    run("explain", study, *NET, *asked)
+    assert [path.stat().st_mtime_ns for path in paths] == before
+    code, _, error = run("group", study, "--null", "untrained", "--null-networks", 19)
+    assert (code, error) == (0, "")
+    assert [path.stat().st_mtime_ns for path in paths] == before
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -128,6 +128,19 @@ def test_ceiling_and_controls_stand_beside(judged: Judgements) -> None:
     assert told.low is None
 
 
+@pytest.mark.parametrize("smooth_mm", [0.0, FWHM])
+def test_maps_of_untrained_networks_are_smoothed_as_the_maps_are(smooth_mm: float) -> None:
+    made = [
+        SubjectMaps(one.maps, one.image, one.own, {"untrained": one.maps[""]})
+        for one in people(3, 5)
+    ]
+    found = judge(made, KNOWN, GRID, fwhm=FWHM, smooth_mm=smooth_mm, draws=20)
+    for one in (found.group, found.subjects):
+        assert one is not None
+        control = one.controls["untrained"].average_precision.value
+        assert control == pytest.approx(one.found.average_precision.value, rel=1e-6)
+
+
 def test_without_a_change_or_own_truths_there_is_no_ceiling(sample: list[SubjectMaps]) -> None:
     bare = [SubjectMaps(one.maps, one.image) for one in sample]
     found = judge(bare, KnownTruth(TRUTH, BRAIN), GRID, fwhm=FWHM, draws=20)

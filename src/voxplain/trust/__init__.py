@@ -38,13 +38,14 @@ from voxplain.trust.stability.subjects import Retest, SplitHalf, retest, split_h
 from voxplain.trust.surrogates import Envelope, surrogates
 from voxplain.trust.truth.chance import ChanceInterval, chance_interval, chance_of
 from voxplain.trust.truth.controls import EDGE_SIGMA_MM, TMap, edge_filter
-from voxplain.trust.truth.figures import KnownTruth, SubjectMaps
+from voxplain.trust.truth.figures import UNTRAINED, KnownTruth, SubjectMaps
 from voxplain.trust.truth.judgement import judge
 from voxplain.trust.truth.localisation import FWHM_MM, Localisation, localise, strength
 from voxplain.trust.truth.places import Places, find_places
 from voxplain.trust.truth.verdict import Verdict, say
 
 __all__ = [
+    "UNTRAINED",
     "EDGE_SIGMA_MM",
     "FWHM_MM",
     "Agreement",

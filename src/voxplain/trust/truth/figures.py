@@ -21,6 +21,7 @@ from voxplain.trust.truth.resampling import interval_about
 __all__ = [
     "CHANCE_DRAWS",
     "FIGURES",
+    "UNTRAINED",
     "Asked",
     "KnownTruth",
     "Numbers",
@@ -34,6 +35,9 @@ __all__ = [
 
 CHANCE_DRAWS = 200
 """Random maps that make a chance level."""
+
+UNTRAINED = "untrained"
+"""Name of the maps of networks that were not trained."""
 
 FIGURES: Final = tuple(one.name for one in fields(Found))
 """Names of the measures, in the order of `figures_of`."""
@@ -118,6 +122,10 @@ class Asked:
     own_fwhm: float
     seed: int
     draws: int
+
+    def width_of(self, control: str) -> float:
+        """Return by how many mm a control is smoothed; maps of untrained networks as the maps."""
+        return self.own_fwhm if control == UNTRAINED else self.fwhm
 
     def require_known(self, one: SubjectMaps) -> None:
         """Refuse a subject without maps, or with those of a network that was not named."""

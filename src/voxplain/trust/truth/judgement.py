@@ -150,7 +150,9 @@ class _Group:
         )
         random = [figures_of(np.abs(field), truth, asked.grid) for field in fields]
         own = {name: (v / n).astype(np.float32) for name, (n, v) in self.blind.items()}
-        ready = {n: strength(v, asked.grid, asked.fwhm) for n, v in own.items()} | dict(controls)
+        ready = {n: strength(v, asked.grid, asked.width_of(n)) for n, v in own.items()} | dict(
+            controls
+        )
         ceiling = truth.ceiling(asked.grid, asked.fwhm)
         return Judgement(
             found=found_of(

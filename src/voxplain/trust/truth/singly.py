@@ -78,7 +78,7 @@ class Singly:
             self.beside.setdefault("ceiling", []).append(ceiling)
         field = next(random_fields(gaussian_amplitude(grid, self.widths[-1]), 1, seed))
         ready = {"random": np.abs(field)}
-        ready |= {name: strength(values, grid, fwhm) for name, values in blind.items()}
+        ready |= {n: strength(v, grid, self.asked.width_of(n)) for n, v in blind.items()}
         for name, score in (ready | dict(self.controls)).items():
             self.beside.setdefault(name, []).append(rank_figures_of(score, own))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -10,11 +10,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from voxplain.maps import AttributionMap
 from voxplain.pipeline.truth import OwnTruths, Truth
 from voxplain.progress import Progress
 from voxplain.results.judgement import Judgements
 from voxplain.study import Study
-from voxplain.trust import SubjectMaps, TMap, judge
+from voxplain.trust import UNTRAINED, SubjectMaps, TMap, judge
 from voxplain.volume import Cohort
 
 __all__ = ["MadeMap", "StudyJudge"]
@@ -62,7 +63,12 @@ class StudyJudge:
         self.people = cohort.participants["participant_id"].astype(str).tolist()
 
     def judge(
-        self, maps: Sequence[MadeMap], name: str, smooth_mm: float, progress: Progress
+        self,
+        maps: Sequence[MadeMap],
+        name: str,
+        smooth_mm: float,
+        untrained: Mapping[int, Path],
+        progress: Progress,
     ) -> Judgements:
         """Judge the maps of one method and target.
 
@@ -74,6 +80,8 @@ class StudyJudge:
             Of the method.
         smooth_mm : float, mm
             By which it smooths its maps itself.
+        untrained : mapping of int to path
+            Maps of untrained networks of some of the scans, by row.
         progress : Progress
         """
         order = np.random.default_rng(self.seed).permutation(len(maps))
@@ -84,7 +92,7 @@ class StudyJudge:
 
             def each() -> Iterator[SubjectMaps]:
                 for done, i in enumerate(order, start=1):
-                    yield self._subject(maps[int(i)])
+                    yield self._subject(maps[int(i)], untrained)
                     advance(done)
 
             return judge(
@@ -97,14 +105,17 @@ class StudyJudge:
                 seed=self.seed,
             )
 
-    def _subject(self, made: MadeMap) -> SubjectMaps:
+    def _subject(self, made: MadeMap, untrained: Mapping[int, Path]) -> SubjectMaps:
         image = self.cohort.load(made.row)
         t_map = self._t_map_of_training(made.fold)
+        beside = {} if t_map is None else {"t-map-train": t_map}
+        if made.row in untrained:
+            beside[UNTRAINED] = AttributionMap.load(untrained[made.row]).values
         return SubjectMaps(
             {str(made.fold): self.study.load_map(made.path).values},
             image,
             self.own.of(made.row, image),
-            {} if t_map is None else {"t-map-train": t_map},
+            beside,
             self.people[made.row],
         )
 

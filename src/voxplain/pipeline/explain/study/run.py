@@ -26,6 +26,7 @@ from voxplain.pipeline.explain.study.own_grid import OwnGrids
 from voxplain.pipeline.explain.study.parts import StudyRun, opened_run
 from voxplain.pipeline.explain.study.tables import StudyRegions
 from voxplain.pipeline.explain.study.targets import target_of, unit_for
+from voxplain.pipeline.explain.study.untrained import untrained_maps
 from voxplain.pipeline.fit.fitted import Fitted
 from voxplain.pipeline.made import write_page
 from voxplain.pipeline.maps import Question
@@ -136,6 +137,7 @@ class StudyMeans:
         self.made: dict[tuple[str, str], list[MadeMap]] = {}
         self.fold_of = [0] * len(self.cohort)
         self.first: dict[str, int] = {}
+        self.folds: dict[int, Fitted] = {}
         self.own_grids = OwnGrids(self.study, self.cohort) if options.grid == "input" else None
         self.judged: list[JudgedMap] = []
         self.pictures: dict[str, bytes] = {}
@@ -144,6 +146,7 @@ class StudyMeans:
         """Write the maps of the scans that a fold held out, and add them to the means."""
         options, run = self.options, self.run
         first = self.first.setdefault(fold.place, len(self.first) + 1)
+        self.folds[first] = fold
         for row in fold.rows:
             self.fold_of[row] = first
         fold = replace(fold, rows=run.rows[number - 1])
@@ -247,7 +250,12 @@ class StudyMeans:
     ) -> dict[str, Any]:
         label, target = METHODS[method].info.label, told["target"]
         smooth_mm = make_method(method, self.given[method]).smooth_mm
-        found = judge.judge(self.made[method, target], f"{label} for {target}", smooth_mm, progress)
+        made = self.made[method, target]
+        of_method, of_target = (method, self.given[method]), (target, made)
+        untrained = untrained_maps(
+            self.options, self.cohort, of_method, of_target, self.folds, self.engine, progress
+        )
+        found = judge.judge(made, f"{label} for {target}", smooth_mm, untrained, progress)
         self.judged.append(JudgedMap(label, target, told["map"], told["scans"], found))
         return {
             "average_precision": found.group.found.average_precision.value,

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from voxplain import __version__
 from voxplain.attribution import Engine
-from voxplain.attribution.network.numbers import Output
-from voxplain.attribution.network.target import TargetLike
 from voxplain.errors import InputError
 from voxplain.maps import AttributionMap
-from voxplain.nets import build_network
+from voxplain.pipeline.explain.study.untrained import fixed_target, untrained_network
 from voxplain.pipeline.explain.study.variation import options_again
 from voxplain.pipeline.fit.fitted import Fitted, networks_of_folds
 from voxplain.pipeline.fit.permuted import permuted_studies
@@ -32,8 +30,6 @@ from voxplain.study import SCANS_OF_A_STORE, Study
 from voxplain.volume import Cohort
 
 __all__ = ["explained_by_null_networks"]
-
-_SEEDS = 100_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +112,7 @@ def explained_by_null_networks(
                     continue
                 question = Question(
                     maps.method,
-                    _target(fold, maps.target),
+                    fixed_target(fold, maps.target),
                     request["layer"],
                     fold.class_names or None,
                     given,
@@ -165,22 +161,9 @@ def _networks(
             for own in kept
         ]
     folds = networks_of_folds(study, network, cohort)
-    return [
-        _untrained(study, number, folds, cohort) for number in range(1, options.null_networks + 1)
-    ]
+    return [_untrained(study, number, folds) for number in range(1, options.null_networks + 1)]
 
 
-def _untrained(study: Study, number: int, folds: Sequence[Fitted], cohort: Cohort) -> _NullNetwork:
-    def build(fold: Fitted, which: int) -> nn.Module:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(_SEEDS * number + which)
-            return build_network(fold.name, cohort.grid.shape, len(fold.class_names) or 1).eval()
-
+def _untrained(study: Study, number: int, folds: Sequence[Fitted]) -> _NullNetwork:
     own = Study(study.folder / null_place("untrained", number), "voxplain study", __version__)
-    return _NullNetwork(own, folds, build)
-
-
-def _target(fold: Fitted, target: str) -> TargetLike:
-    if fold.class_names:
-        return fold.class_names.index(target)
-    return Output(fold.outcome, *fold.scale)
+    return _NullNetwork(own, folds, partial(untrained_network, number=number))
