@@ -14,7 +14,8 @@ COMMITTED = Path(__file__).parents[1] / "docs/scoreboard.json"
 Record = Mapping[str, Any]
 # What cells were before these were told of them.
 _USUAL = {"repeats": 1, "voxel_size_mm": 4.0}
-_CONTROLS = ("edges", "t-map-train", "t-map-all")
+# Methods of all scans that were explained, and of some.
+_JUDGED = ("methods", "of_some")
 # Beside average precision, of maps of single scans.
 _SINGLE = ("max_f1", "box_found")
 
@@ -33,10 +34,11 @@ def shortened(record: Record) -> dict[str, Any]:
         For each method "group" and "subjects", each with "ap" [value, low, high], "chance_ap_95",
         "ceiling_ap" and those of the controls; "subjects" also with "max_f1" and "box_found".
     """
-    made = {key: value for key, value in record.items() if key != "methods"}
-    for name, judged in record.get("methods", {}).items():
-        told = {whose: _told(judged[whose], whose) for whose in ("group", "subjects")}
-        made.setdefault("methods", {})[name] = told
+    made = {key: value for key, value in record.items() if key not in _JUDGED}
+    for which in _JUDGED:
+        for name, judged in record.get(which, {}).items():
+            told = {whose: _told(judged[whose], whose) for whose in ("group", "subjects")}
+            made.setdefault(which, {})[name] = told
     return made
 
 
@@ -49,7 +51,7 @@ def _told(judged: Record, whose: str) -> dict[str, Any]:
         "ap": [ap["value"], ap["low"], ap["high"]],
         "chance_ap_95": judged["chance_ap_95"],
         "ceiling_ap": judged["ceiling"]["average_precision"]["value"],
-        **{f"{name}_ap": beside[name]["average_precision"]["value"] for name in _CONTROLS},
+        **{f"{name}_ap": one["average_precision"]["value"] for name, one in beside.items()},
         **{key: found[key]["value"] for key in _SINGLE if whose == "subjects"},
     }
 

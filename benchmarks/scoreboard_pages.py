@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.scoreboard_beside import above_t_map, of_controls, of_t_map, pooled_interval, short
 from benchmarks.scoreboard_cells import COMMITTED, joined
 from benchmarks.scoreboard_published import Means, beside_se3d, single_means
 from voxplain.attribution.methods import METHODS
@@ -36,6 +37,7 @@ _SCANS = {"interaction": 900, "suppressor": 480}
 _LEARNT = 0.6
 # Where signs differ from case to case, the mean magnitude is the map of the group.
 _CANCELS = ("interaction",)
+_SEVERAL = 3
 _USUAL = {"epochs": 12, "batch_size": 4}
 _VOXEL_SIZE = 4.0
 Record = Mapping[str, Any]
@@ -89,6 +91,16 @@ def _base(one: Record) -> str:
     return one["base"] + f", {size:g} mm" * (size != _VOXEL_SIZE)
 
 
+def _against(told: Sequence[Record]) -> dict[str, list[Record]]:
+    """Take cells whose effect adds up, and is not hidden behind another, of three seeds or more."""
+    found = {}
+    for (scenario, base, subjects, network, training), cells in _alike(told).items():
+        if scenario in ("additive", "suppressor", "families") and len(cells) >= _SEVERAL:
+            usual = "" if training == "12 × 4" else f", {training.partition(', ')[2]}"
+            found[f"{scenario}, {base}, {subjects} scans, {network}{usual}"] = cells
+    return found
+
+
 def _training(one: Record) -> str:
     """Write epochs and batch size, and how often the folds were divided anew."""
     told = one.get("schedule", _USUAL)
@@ -134,7 +146,9 @@ def _recommended(told: Sequence[Record], null: Sequence[Record]) -> dict[str, An
             else _ap(cells, GROUP, "group"),
             "group_statistic": "mean magnitude" if scenario in _CANCELS else "mean",
             "signed_group_ap": _ap(cells, GROUP, "group"),
+            "group_ap_interval": pooled_interval(cells, GROUP),
             "group_ap_intervals": [_interval(one, GROUP) for one in cells],
+            "above_t_map": above_t_map(cells, GROUP),
             "subject_ap": _ap(cells, SINGLE, "subjects"),
             "t_map_ap": _ap(cells, GROUP, "group", "t-map-all"),
             "ceiling_ap": _ap(cells, GROUP, "group", "ceiling"),
@@ -184,17 +198,19 @@ def _page(told: Sequence[Record], null: Sequence[Record], single: Means) -> str:
         lines += _row([*heads, *labels, "t-map", "ceiling"])
         lines += _row(["---"] * (len(heads) + len(names) + 2))
         for (scenario, base, subjects, network, training), cells in _alike(told).items():
-            cell = [f"{_two(_ap(cells, n, 'group'))} / "
-                    f"{_two(_ap(cells, n, 'subjects'))}" for n in names]  # fmt: skip
+            cell = [f"{short(_ap(cells, n, 'group'))} / "
+                    f"{short(_ap(cells, n, 'subjects'))}" for n in names]  # fmt: skip
             seeds = ", ".join(str(one["seed"]) for one in cells)
             start = [scenario, base, str(subjects), seeds, network, training]
-            start.append(_two(_mean(cells, "accuracy")))
+            start.append(short(_mean(cells, "accuracy")))
             end = [
-                _two(_ap(cells, GROUP, "group", "t-map-all")),
-                _two(_ap(cells, GROUP, "group", "ceiling")),
+                short(_ap(cells, GROUP, "group", "t-map-all")),
+                short(_ap(cells, GROUP, "group", "ceiling")),
             ]
             lines += _row([*start, *cell, *end])
         lines.append("")
+        lines += of_t_map(_against(told), GROUP)
+        lines += of_controls(told)
     magnitudes = [one for one in told if one["scenario"] == "interaction"]
     if magnitudes:
         lines += [
@@ -206,8 +222,8 @@ def _page(told: Sequence[Record], null: Sequence[Record], single: Means) -> str:
             *_row(["---"] * (4 + len(magnitudes[0]["magnitude_ap"]))),
         ]
         for one in magnitudes:
-            start = [str(one["subjects"]), str(one["seed"]), _training(one), _two(one["accuracy"])]
-            lines += _row([*start, *(_two(v) for v in one["magnitude_ap"].values())])
+            start = [str(one["subjects"]), str(one["seed"]), _training(one), short(one["accuracy"])]
+            lines += _row([*start, *(short(v) for v in one["magnitude_ap"].values())])
         lines.append("")
     shares = [one for one in told if one.get("suppressor")]
     if shares:
@@ -243,10 +259,6 @@ def _page(told: Sequence[Record], null: Sequence[Record], single: Means) -> str:
 
 def _row(cells: Sequence[str]) -> list[str]:
     return [f"| {' | '.join(cells)} |"]
-
-
-def _two(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}".removeprefix("0")
 
 
 def _figure(told: Sequence[Record]) -> bytes:
