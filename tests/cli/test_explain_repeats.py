@@ -10,7 +10,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from test_explain_study import NET
-from test_fit_command import QUICK, TINY, make_study, tiny
+from test_fit_command import QUICK, TINY, make_study, tiny, write_block_truth
 
 from voxplain.attribution import Engine
 from voxplain.attribution.run import explain
@@ -65,8 +65,10 @@ def test_a_map_is_the_mean_over_the_networks_that_have_not_seen_the_scan(
     _, shown, _ = run("explain", study, *NET, *OWN, *TWICE)
     assert "volumes" not in shown
     assert "made anew" not in shown
+    assert "repeats. With" not in shown
     _, shown, _ = run("explain", study, *NET, *OWN)
     assert "made otherwise" in shown
+    assert "The study has networks of 2 repeats. With --repeats 2 each scan is" in shown
 
 
 def test_scans_that_the_same_networks_have_not_seen_are_taken_together(study: Path) -> None:
@@ -81,6 +83,19 @@ def test_scans_that_the_same_networks_have_not_seen_are_taken_together(study: Pa
         for one in fold.together:
             told = json.loads((study / one.place / "training.json").read_text())
             assert not {cohort.subjects[row] for row in fold.rows} & set(told["train"])
+
+
+def test_maps_are_judged_and_told_as_those_of_both_repeats(run: Run, study: Path) -> None:
+    write_block_truth(study)
+    code, _, error = run("explain", study, *NET, *OWN, *TWICE)
+    assert (code, error) == (0, "")
+    told = json.loads((study / "explain.json").read_text())
+    for one in told["group"]["gradient"]:
+        assert one["judgement"]["group"]["networks"] == 6
+    assert "6 networks" in (study / "explain.html").read_text()
+    run("report", study)
+    shown = (study / "report.html").read_text()
+    assert "by 2 networks, one of each repeat, that had not seen it, whose maps are" in shown
 
 
 def test_parts_are_joined_as_an_unbroken_run(run: Run, study: Path) -> None:

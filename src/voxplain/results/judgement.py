@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 __all__ = ["Found", "JudgedMap", "Judgement", "Judgements", "Measured", "StudyExplained"]
@@ -109,6 +109,17 @@ class Judgements:
     group: Judgement
     subjects: Judgement | None
     fwhm_mm: float = field(default=8.0)
+
+    def of_several(self, repeats: int) -> Judgements:
+        """Count the networks of maps that are each a mean over one of every repeat.
+
+        Those of the first repeat are drawn for the intervals, each with the others of its maps.
+        """
+        group = replace(self.group, networks=self.group.networks * repeats)
+        subjects = self.subjects and replace(
+            self.subjects, networks=self.subjects.networks * repeats
+        )
+        return replace(self, group=group, subjects=subjects)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from voxplain.pipeline.maps import identity_of
 from voxplain.study import LOGITS, StudyReader
 from voxplain.volume import Cohort
 
-__all__ = ["Fitted", "find_fitted", "folds_of", "held_out", "networks_of_folds"]
+__all__ = ["Fitted", "find_fitted", "folds_of", "held_out", "networks_of_folds", "repeats_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +148,7 @@ def networks_of_folds(
         If there are fewer repeats, a scan of the cohort was not held out by one network of each,
         or as `find_fitted`.
     """
-    there = _repeats(study)
+    there = repeats_of(study)
     if repeats > there > 0:
         raise StudyError(
             f"{study.folder} has folds of {there} repeat{'s' * (there > 1)}, and networks of "
@@ -210,7 +210,7 @@ def held_out(study: StudyReader, repeat: int = 1) -> list[tuple[str, int]]:
     ]
 
 
-def _repeats(study: StudyReader) -> int:
+def repeats_of(study: StudyReader) -> int:
     """Count the repeats of the last fit."""
     return max((int(number) for _, number, _ in _fold_rows(study)), default=0)
 

@@ -27,7 +27,7 @@ from voxplain.pipeline.explain.study.parts import StudyRun, opened_run
 from voxplain.pipeline.explain.study.tables import StudyRegions
 from voxplain.pipeline.explain.study.targets import target_of, unit_for
 from voxplain.pipeline.explain.study.untrained import untrained_maps
-from voxplain.pipeline.fit.fitted import Fitted
+from voxplain.pipeline.fit.fitted import Fitted, repeats_of
 from voxplain.pipeline.made import write_page
 from voxplain.pipeline.maps import Question
 from voxplain.pipeline.truth import Truth, read_truth
@@ -116,6 +116,11 @@ def explain_study(options: ScanOptions, progress: Progress) -> StudyExplained:
         before = study.read_json("explain.json")
         study.write_json("explain.json", with_earlier_groups(before, result))
         run.join()
+        if (there := repeats_of(study)) > options.repeats:
+            progress.say(
+                f"The study has networks of {there} repeats. With --repeats {there} each scan is "
+                f"explained by {there} of them, and the mean of their maps is steadier."
+            )
     return StudyExplained(result, tuple(means.judged))
 
 
@@ -256,6 +261,7 @@ class StudyMeans:
             self.options, self.cohort, of_method, of_target, self.folds, self.engine, progress
         )
         found = judge.judge(made, f"{label} for {target}", smooth_mm, untrained, progress)
+        found = found.of_several(self.options.repeats)
         self.judged.append(JudgedMap(label, target, told["map"], told["scans"], found))
         return {
             "average_precision": found.group.found.average_precision.value,
