@@ -108,7 +108,13 @@ class Cell:
         return self.study / f"scoreboard-{self.network}.json"
 
 
-def _cells() -> list[Cell]:
+def all_cells() -> list[Cell]:
+    """List all that the scoreboard is made of.
+
+    Returns
+    -------
+    list of Cell
+    """
     made = []
     # Two regions together are learnt by more steps of larger batches, or not at all.
     trainings = [(20, 4, 3e-4, 3), (60, 16, 1e-3, 3), (60, 8, 3e-4, 2), (100, 16, 3e-4, 2)]
@@ -148,16 +154,16 @@ def main() -> None:
     parser.add_argument("--gather", action="store_true", help="only write what is there")
     asked = parser.parse_args()
     number, parts = (int(word) for word in asked.part.split("/"))
-    cells = [
+    chosen = [
         one
-        for one in _cells()
+        for one in all_cells()
         if asked.only in one.study.name and asked.network in ("", one.network)
     ]
-    cells = list(SHORT) if asked.short else cells[number - 1 :: parts]
+    chosen = list(SHORT) if asked.short else chosen[number - 1 :: parts]
     console = Console(width=110)
     # Networks of one phantom share its folder, and are made one after the other.
     known = set() if asked.again else committed_places()
-    lacking = [one for one in cells if not one.record.exists()]
+    lacking = [one for one in chosen if not one.record.exists()]
     todo = [] if asked.gather else [one for one in lacking if place_of(asdict(one)) not in known]
     together = [
         [one for one in todo if one.study == study] for study in {one.study: 1 for one in todo}
