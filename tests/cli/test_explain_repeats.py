@@ -131,12 +131,8 @@ def test_numbers_of_each_network_are_read_in_its_own_way(
     np.testing.assert_allclose(nib.load(path).get_fdata(), np.mean(made, 0), atol=near)
 
 
-def test_what_asks_for_one_network_a_scan_says_so(run: Run, study: Path) -> None:
+def test_a_null_of_single_networks_is_refused(run: Run, study: Path) -> None:
     run("explain", study, *NET, "--method", "gradient", "--target", 1, *TWICE)
-    code, _, error = run("trust", study, "--network", TINY)
-    assert code == 2
-    assert "The maps of gradient in" in error
-    assert "run 'voxplain explain' on the study without --repeats" in error
     code, _, error = run("group", study, "--null", "untrained")
     assert code == 2
     assert "The maps of Gradient are means over several networks" in error

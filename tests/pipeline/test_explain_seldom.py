@@ -100,7 +100,7 @@ def test_a_method_that_takes_long_is_measured_once(
     cohort = cohort_of(2)
     run: Any = SimpleNamespace(
         cohort=cohort, rows=[[0, 1]], batch=1, given={"gradient": {}},
-        scans=lambda fold: [cohort[0], cohort[1]], load=lambda fold, fitted: network(),
+        scans=lambda fold: [cohort[0], cohort[1]], load=lambda fold, fitted: [network()],
     )  # fmt: skip
     options = replace(asked(methods=("gradient",)), target="own")
     opened = Opened(options, run, [a_fold(rows=[0, 1])], "own")

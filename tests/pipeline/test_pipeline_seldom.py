@@ -37,6 +37,7 @@ from voxplain.pipeline.explain.record import with_earlier_groups, with_earlier_s
 from voxplain.pipeline.explain.regions import with_regions
 from voxplain.pipeline.explain.scans.networks import _require_one_size
 from voxplain.pipeline.explain.study.judging import StudyJudge
+from voxplain.pipeline.explain.study.untrained import fixed_target
 from voxplain.pipeline.explain.study.variation import options_again
 from voxplain.pipeline.features import FeatureOptions, compare_features
 from voxplain.pipeline.fit import baselines, fitted
@@ -45,7 +46,6 @@ from voxplain.pipeline.fit.learner import Learner
 from voxplain.pipeline.fit.permuted import PermutedOptions, train_permuted
 from voxplain.pipeline.group.null import device
 from voxplain.pipeline.group.null import largest as nulls
-from voxplain.pipeline.group.null import networks as null_networks
 from voxplain.pipeline.group.sample.participants import scan_table
 from voxplain.pipeline.phantom import PhantomOptions
 from voxplain.pipeline.planting import find_region
@@ -438,9 +438,9 @@ def test_a_scan_s_row_has_what_the_fit_wrote_and_the_table_lacks(tmp_path: Path)
 
 def test_null_networks_of_numbers_are_asked_for_the_number() -> None:
     fold: Any = SimpleNamespace(class_names=(), outcome="age", scale=(40.0, 2.0))
-    assert null_networks._target(fold, "age") == Output("age", 40.0, 2.0)
+    assert fixed_target(fold, "age") == Output("age", 40.0, 2.0)
     fold.class_names = ("a", "b")
-    assert null_networks._target(fold, "b") == 1
+    assert fixed_target(fold, "b") == 1
 
 
 def test_the_null_of_voxels_may_be_found_on_another_device(

@@ -58,13 +58,20 @@ def cohort_of(images: Sequence[np.ndarray], grid: Grid = GRID, **columns: object
     return Cohort(table, ("a", "b"), grid, lambda i: np.asarray(images[i], np.float32))
 
 
+class Fit(SimpleNamespace):
+    """A network of a fold, alone."""
+
+    @property
+    def together(self) -> tuple[Fit, ...]:
+        return (self,)
+
+
 def case_of(folder: Path, cohort: Cohort, **changes: object) -> Case:
     """A study of two folds, even and odd pairs of scans, that predicts every class."""
     labels = np.arange(len(cohort)) % 2
     halves = [np.flatnonzero(np.arange(len(cohort)) // 2 % 2 == k).tolist() for k in (0, 1)]
     fits = [
-        SimpleNamespace(rows=rows, class_names=("a", "b"), outcome="label", scale=(0.0, 1.0))
-        for rows in halves
+        Fit(rows=rows, class_names=("a", "b"), outcome="label", scale=(0.0, 1.0)) for rows in halves
     ]
     told: dict[str, Any] = {
         "study": Study(folder, "voxplain study", "0"),
@@ -84,7 +91,7 @@ def case_of(folder: Path, cohort: Cohort, **changes: object) -> Case:
 def numbers_case(folder: Path, cohort: Cohort, outputs: np.ndarray) -> Case:
     """The same of a number, which is 40 and 2 times the output."""
     fits = [
-        SimpleNamespace(rows=rows, class_names=(), outcome="age", scale=(40.0, 2.0))
+        Fit(rows=rows, class_names=(), outcome="age", scale=(40.0, 2.0))
         for rows in (list(range(6)), list(range(6, 12)))
     ]
     outcome = Outcome("age", NUMBERS)
@@ -268,7 +275,8 @@ def test_head_size_is_measured_where_the_table_has_none() -> None:
 def test_a_map_of_another_class_or_network_is_named() -> None:
     case: Any = SimpleNamespace(
         weights_sha256=("one", "two"),
-        fits=[SimpleNamespace(class_names=("a", "b"))] * 2,
+        fits=[Fit(class_names=("a", "b"))] * 2,
+        explainers=[Fit(place="one"), Fit(place="two")],
         cohort=SimpleNamespace(labels=np.array([0, 1]), subjects=["s0", "s1"]),
         outputs=np.array([[2.0, 1.0], [3.0, 1.0]]),
         sure=lambda row: row == 0,
@@ -395,9 +403,7 @@ class Mean(nn.Module):
 
 def test_a_reference_is_judged_by_scans_that_have_the_target(tmp_path: Path) -> None:
     fits = [
-        SimpleNamespace(
-            rows=rows, class_names=("a", "b"), outcome="label", scale=(0.0, 1.0), load=Mean().eval
-        )
+        Fit(rows=rows, class_names=("a", "b"), outcome="label", scale=(0.0, 1.0), load=Mean().eval)
         for rows in ([0, 1], [2, 3])
     ]
     told = {"path": "straight", "steps": 4, "reference": "zero"}
@@ -545,7 +551,7 @@ def test_a_sweep_over_layers_names_those_that_fail(
         number=1, dprime=2.0, trial=SimpleNamespace(maps={"gradient": None}, folds=2)
     )
     assert layers.layer_sweep(asked, planted, Silent()) == {}
-    folds = [SimpleNamespace(load=nn.Identity, rows=[0, 1, 2, 3]), SimpleNamespace(rows=[4, 6])]
+    folds = [Fit(load=nn.Identity, rows=[0, 1, 2, 3]), Fit(rows=[4, 6])]
     monkeypatch.setattr(layers, "networks_of_trial", lambda *_: folds)
     planted.trial.maps = {"grad-cam": None}
     assert layers.layer_sweep(asked, planted, Silent()) == {}
@@ -575,7 +581,7 @@ def test_a_mean_over_folds_leaves_out_those_without_a_case(monkeypatch: pytest.M
     cohort = cohort_of(brains(4))
     made = [SimpleNamespace(values=blobs(i), provenance=SimpleNamespace(layer="5")) for i in (1, 2)]
     monkeypatch.setattr(layers, "explained", lambda *_: made)
-    folds: Any = [SimpleNamespace(load=nn.Identity)] * 2
+    folds: Any = [Fit(load=nn.Identity)] * 2
     asked: Any = SimpleNamespace(device="cpu")
     mean, path = layers._mean(asked, "grad-cam", "auto", folds, [[], [1, 3]], cohort, {})
     np.testing.assert_allclose(mean, (blobs(1) + blobs(2)) / 2, atol=1e-6)
@@ -603,9 +609,7 @@ def test_guided_methods_tell_how_many_rectifiers_they_reached(
 def test_maps_of_methods_that_look_at_all_scans_are_made_again(tmp_path: Path) -> None:
     """A mask that all scans of a fold share does not change with those that are asked for."""
     fits = [
-        SimpleNamespace(
-            rows=rows, class_names=("a", "b"), outcome="label", scale=(0.0, 1.0), load=Mean().eval
-        )
+        Fit(rows=rows, class_names=("a", "b"), outcome="label", scale=(0.0, 1.0), load=Mean().eval)
         for rows in ([0, 1, 2, 3], [4, 5, 6, 7])
     ]
     cohort = cohort_of(brains(8))
@@ -643,21 +647,21 @@ def test_predictions_and_maps_of_other_networks_are_not_taken(tmp_path: Path) ->
     rows = ("sub-00\t1\t1\t0.5\t2\n", "sub-01\t2\t1\t9\t9\n", "sub-01\t1\t1\t3\t4\n")
     study.write_text("model/net/predictions.tsv", "".join([head, *rows[:2]]))
     with pytest.raises(StudyError, match=r"has no prediction for 1 of 2 scans, such as 01; run"):
-        opened._predictions(study, "net", cohort, outcome)
+        opened._predictions(study, "net", cohort, outcome, 1)
     study.write_text("model/net/predictions.tsv", "".join([head, *rows[::-1]]))
-    found = opened._predictions(study, "net", cohort, outcome)
+    found = opened._predictions(study, "net", cohort, outcome, 1)
     np.testing.assert_array_equal(found, [[0.5, 2], [3, 4]])
     told = {"Method": "gradient", "Network": "other", "Subject": "00"}
     held: Any = SimpleNamespace(
         all_maps=lambda: [(tmp_path, told)], folder=tmp_path, require_whole_maps=lambda: None
     )
-    assert opened._methods(held, "net", cohort, np.zeros(2, np.int64), ()) == {}
+    assert opened._methods(held, "net", cohort, ()) == {}
     with pytest.raises(StudyError, match=r"has no maps of net by gradient; run 'voxplain explain'"):
-        opened._methods(held, "net", cohort, np.zeros(2, np.int64), ("gradient",))
+        opened._methods(held, "net", cohort, ("gradient",))
 
 
 def test_the_width_of_a_reference_may_be_told_in_voxels(tmp_path: Path) -> None:
-    fit = SimpleNamespace(
+    fit = Fit(
         rows=[0, 1], class_names=("a", "b"), outcome="label", scale=(0.0, 1.0), load=Mean().eval
     )
     maps = maps_of("meaningful-perturbation", a_map(1, blobs(0), "b"), rule="b")

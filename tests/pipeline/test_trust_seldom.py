@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from test_pipeline_seldom import Heard
-from test_trust_faults import GRID, a_map, blobs, brains, case_of, cohort_of, maps_of, run
+from test_trust_faults import GRID, Fit, a_map, blobs, brains, case_of, cohort_of, maps_of, run
 from test_trust_planned import COSTS, TRAINING, region
 from torch import nn
 
@@ -43,7 +43,7 @@ class Deaf(nn.Module):
 
 def asking(folder: Path, values: np.ndarray, network: nn.Module | None = None) -> Case:
     """A case of one map by gradients, of scan 0 for class a."""
-    fit = SimpleNamespace(
+    fit = Fit(
         rows=[0, 1, 2, 3], class_names=("a", "b"), outcome="label", scale=(0.0, 1.0),
         load=(network or Deaf()).eval,
     )  # fmt: skip

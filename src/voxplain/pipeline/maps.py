@@ -19,7 +19,7 @@ from voxplain.study import LOGITS
 from voxplain.volume import Volume
 
 __all__ = [
-    "Known", "Question", "Request", "identity_of", "of_several", "requests_of", "voxels_sha256",
+    "Known", "Question", "Request", "identity_of", "networks_of", "requests_of", "voxels_sha256",
 ]  # fmt: skip
 
 _BETWEEN = ", "
@@ -161,9 +161,9 @@ def requests_of(
     ]
 
 
-def of_several(request: Mapping[str, Any]) -> bool:
-    """Tell whether a map is the mean over several networks, by the request in its sidecar."""
-    return _BETWEEN in str(request["weights_sha256"])
+def networks_of(request: Mapping[str, Any]) -> int:
+    """Count the networks over which a map is the mean, by the request in its sidecar."""
+    return len(str(request["weights_sha256"]).split(_BETWEEN))
 
 
 def _joint(hashes: Sequence[str], targets: Sequence[int | str]) -> str:

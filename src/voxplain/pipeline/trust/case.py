@@ -27,6 +27,13 @@ __all__ = ["Case", "Held", "MethodMaps", "StudyMap"]
 _MOST_SCANS = 50
 
 
+def _whose(networks: Sequence[Held], scans: int) -> NDArray[np.int64]:
+    found = np.zeros(scans, dtype=np.int64)
+    for number, one in enumerate(networks):
+        found[one.rows] = number
+    return found
+
+
 def _hash(*arrays: NDArray[Any]) -> str:
     digest = hashlib.sha256()
     for array in arrays:
@@ -47,7 +54,7 @@ class StudyMap:
     row : int
         Position of its scan in the cohort.
     fold : int
-        Index, in `Case.fits`, of the network that held the scan out.
+        Index, in `Case.explainers`, of the networks that held the scan out.
     path : path
     study : Study
     """
@@ -126,6 +133,10 @@ class Held(Protocol):
     def place(self) -> str:
         """Its folder in the study; empty of somebody's weights."""
 
+    @property
+    def together(self) -> Sequence[Held]:
+        """The network, and those whose maps of these scans are averaged with its own."""
+
     def load(self) -> nn.Module:
         """Return the network, in eval mode."""
 
@@ -155,6 +166,9 @@ class Case:
     seed : int
     power : tuple of int
         Numbers of scans for the power curve; empty where none is asked for.
+    ensembles : sequence of Held
+        Where maps are means over networks of several repeats: for each set of scans that the same
+        networks held out, these networks.
     """
 
     study: Study
@@ -169,14 +183,22 @@ class Case:
     engine: Engine
     seed: int = 0
     power: tuple[int, ...] = ()
+    ensembles: Sequence[Held] = ()
+
+    @property
+    def explainers(self) -> Sequence[Held]:
+        """The networks that made the maps."""
+        return self.ensembles or self.fits
+
+    @cached_property
+    def explained_by(self) -> NDArray[np.int64]:
+        """Index, in `explainers`, of the networks that held each scan out, array (N,)."""
+        return _whose(self.explainers, len(self.cohort))
 
     @cached_property
     def fold_of(self) -> NDArray[np.int64]:
         """Index, in `fits`, of the network that held each scan out, array (N,)."""
-        found = np.zeros(len(self.cohort), dtype=np.int64)
-        for number, one in enumerate(self.fits):
-            found[one.rows] = number
-        return found
+        return _whose(self.fits, len(self.cohort))
 
     @cached_property
     def folds(self) -> list[Fold]:
@@ -225,8 +247,11 @@ class Case:
 
     @cached_property
     def weights_sha256(self) -> tuple[str, ...]:
-        """Hash of each network's weights."""
-        return tuple(weights_sha256(one.load()) for one in self.fits)
+        """Hash of the weights of each network, or set of networks, that made maps."""
+        return tuple(
+            ", ".join(weights_sha256(member.load()) for member in one.together)
+            for one in self.explainers
+        )
 
     def maps_sha256(self, method: str) -> str:
         """Hash of a method's maps and of what their sidecars say."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import log_softmax, logsumexp
 
 from voxplain import __version__
 from voxplain.attribution import METHODS, Engine
@@ -17,7 +19,7 @@ from voxplain.errors import InputError, StudyError, unknown_name
 from voxplain.fit import Outcome, find_groups, outcome_of
 from voxplain.pipeline.fit.fitted import networks_of_folds
 from voxplain.pipeline.fit.places import folder_of
-from voxplain.pipeline.maps import of_several
+from voxplain.pipeline.maps import networks_of
 from voxplain.pipeline.trust.case import Case, MethodMaps, StudyMap
 from voxplain.study import Study
 from voxplain.trust.rules import EDITION
@@ -116,9 +118,9 @@ def open_case(options: TrustOptions) -> Case:
     name = options.network or _network(study, fit)
     fits = networks_of_folds(study, name, cohort)
     outcome = outcome_of(cohort, fits[0].outcome)
-    fold_of = np.zeros(len(cohort), np.int64)
-    for number, one in enumerate(fits):
-        fold_of[one.rows] = number
+    methods = _methods(study, name, cohort, options.methods)
+    repeats = _repeats(study, methods, outcome)
+    ensembles = networks_of_folds(study, name, cohort, repeats) if repeats > 1 else []
     case = Case(
         study=study,
         cohort=cohort,
@@ -126,13 +128,15 @@ def open_case(options: TrustOptions) -> Case:
         fits=fits,
         outcome=outcome,
         groups=find_groups(cohort.participants, outcome, len(fits))[0],
-        outputs=_predictions(study, name, cohort, outcome),
+        outputs=_predictions(study, name, cohort, outcome, repeats),
         fit=fit,
-        methods=_methods(study, name, cohort, fold_of, options.methods),
+        methods={},
         engine=Engine(device=options.device),
         seed=options.seed,
         power=options.power,
+        ensembles=ensembles,
     )
+    case = replace(case, methods=_with_makers(methods, case.explained_by))
     if not case.methods:
         raise StudyError(
             f"{options.study} has no maps of {name}; run 'voxplain explain' on the study first."
@@ -152,31 +156,34 @@ def _network(study: Study, fit: Mapping[str, Any]) -> str:
 
 
 def _predictions(
-    study: Study, network: str, cohort: Cohort, outcome: Outcome
+    study: Study, network: str, cohort: Cohort, outcome: Outcome, repeats: int
 ) -> NDArray[np.float64]:
-    """Read the held-out outputs of the first repeat, array (N, K)."""
+    """Read the held-out outputs, array (N, K): of several repeats, logarithms of mean chances."""
     name = f"{folder_of(network)}/predictions.tsv"
     lines = [line.split("\t") for line in (study.read_text(name) or "").splitlines()]
     head = lines[0] if lines else []
     columns = [f"logit_{one}" for one in outcome.class_names] or ["predicted"]
-    found = {
-        row[0].removeprefix("sub-"): [float(row[head.index(column)]) for column in columns]
-        for row in lines[1:]
-        if len(row) == len(head) and set(columns) <= set(head) and row[1] == "1"
-    }
-    if missing := [one for one in cohort.subjects if one not in found]:
+    asked = {str(one) for one in range(1, repeats + 1)}
+    found: dict[str, list[list[float]]] = {}
+    for row in lines[1:]:
+        if len(row) == len(head) and set(columns) <= set(head) and row[1] in asked:
+            values = [float(row[head.index(column)]) for column in columns]
+            found.setdefault(row[0].removeprefix("sub-"), []).append(values)
+    if missing := [one for one in cohort.subjects if len(found.get(one, ())) < repeats]:
         raise StudyError(
             f"{study.folder / name} has no prediction for {len(missing)} of {len(cohort)} scans, "
             f"such as {missing[0]}; run 'voxplain fit' on the study again."
         )
-    return np.array([found[one] for one in cohort.subjects])
+    each = np.array([found[one] for one in cohort.subjects])
+    if repeats == 1:
+        return each[:, 0]
+    return np.asarray(logsumexp(log_softmax(each, axis=2), axis=1) - np.log(repeats))
 
 
 def _methods(
     study: Study,
     network: str,
     cohort: Cohort,
-    fold_of: NDArray[np.int64],
     asked: Sequence[str],
 ) -> dict[str, MethodMaps]:
     """Find the maps of a network, by method, one a scan."""
@@ -188,7 +195,7 @@ def _methods(
         if told.get("Network", "") != network:
             continue
         row = row_of.get(told["Subject"], -1)
-        map_ = StudyMap(row, -1 if row < 0 else int(fold_of[row]), path, study)
+        map_ = StudyMap(row, -1, path, study)
         (strangers if row < 0 else by_method).setdefault(told["Method"], []).append(map_)
     for name in asked:
         if name not in by_method and name not in METHODS:
@@ -203,6 +210,42 @@ def _methods(
     return {
         name: _of_rule(name, by_method[name], strangers.get(name, []), cohort) for name in chosen
     }
+
+
+def _with_makers(
+    methods: Mapping[str, MethodMaps], explained_by: NDArray[np.int64]
+) -> dict[str, MethodMaps]:
+    """Tell of each map which networks should have made it."""
+    return {
+        name: replace(
+            told, maps=tuple(replace(one, fold=int(explained_by[one.row])) for one in told.maps)
+        )
+        for name, told in methods.items()
+    }
+
+
+def _repeats(study: Study, methods: Mapping[str, MethodMaps], outcome: Outcome) -> int:
+    """Count the networks over which most maps are means; one number for all methods."""
+    counts = {}
+    for name, told in methods.items():
+        if told.maps:
+            each = Counter(networks_of(one.sidecar["request"]) for one in told.maps)
+            counts[name] = each.most_common(1)[0][0]
+    repeats = max(counts.values(), default=1)
+    if len({*counts.values()}) > 1:
+        words = ", ".join(f"{count} for {name}" for name, count in counts.items())
+        raise StudyError(
+            f"The maps in {study.folder} are of different numbers of networks a scan ({words}), "
+            "and a verdict is on one; run 'voxplain explain' on the study with the same --repeats for "
+            "all methods, or name methods that have it with --method."
+        )
+    if repeats > 1 and not outcome.class_names:
+        raise StudyError(
+            f"The maps in {study.folder} are means over {repeats} networks that predict "
+            f"{outcome.name}, and the verdict on numbers is on maps of one network a scan; run "
+            "'voxplain explain' on the study without --repeats."
+        )
+    return repeats
 
 
 def _of_rule(
@@ -223,12 +266,6 @@ def _of_rule(
         rule = max(sets, key=lambda name: (len(sets[name]), name == "own"))
     newest = {one.row: one for one in sorted(sets[rule], key=lambda one: one.path.name)}
     first = sets[rule][0].sidecar["request"]
-    if of_several(first):
-        raise StudyError(
-            f"The maps of {method} in {maps[0].study.folder} are means over several networks, and "
-            "the verdict is on maps of one network a scan; run 'voxplain explain' on the study "
-            "without --repeats, which makes these maps anew, or leave the method out with --method."
-        )
     kept = tuple(newest[row] for row in sorted(newest))
     return MethodMaps(
         method, first["options"], first["layer"], rule, int(first["seed"]), kept, tuple(strangers)

@@ -64,7 +64,7 @@ def run_trust(options: TrustOptions, progress: Progress) -> TrustResult:
         edition=edition_of(options),
         rules=tuple(rules.values()),
         scans=len(case.cohort),
-        networks=len(case.fits),
+        networks=len(case.fits) * len(case.explainers[0].together),
         budget=options.budget,
         seconds=time.perf_counter() - began,
         options={k: str(v) if isinstance(v, Path) else v for k, v in asdict(options).items()},

@@ -21,7 +21,7 @@ from voxplain.pipeline.fit.permuted import permuted_studies
 from voxplain.pipeline.fit.places import null_place
 from voxplain.pipeline.group.options import FEWEST_NULL_STUDIES, GroupOptions
 from voxplain.pipeline.group.sample.maps import MapsOfScans, Scans
-from voxplain.pipeline.maps import Question, of_several
+from voxplain.pipeline.maps import Question, networks_of
 from voxplain.pipeline.streams import Some
 from voxplain.pipeline.writing import MapWriter
 from voxplain.progress import Progress, Silent, adding
@@ -76,7 +76,7 @@ def explained_by_null_networks(
         means over several networks.
     """
     cohort, network, request = scans.cohort, scans.network, maps.sidecar["request"]
-    if of_several(request):
+    if networks_of(request) > 1:
         raise InputError(
             f"The maps of {maps.label} are means over several networks, and --null {options.null} "
             "makes maps of one network a scan, which vary more; run 'voxplain explain' on the "

@@ -23,8 +23,13 @@ __all__ = ["ORIGIN"]
 def _run(case: Case, plan: Plan, progress: Progress) -> Sequence[Measurement]:
     del plan, progress
     trained = [
-        set(told.train) if (told := TrainingRecord.read(case.study, one.place)) else set()
-        for one in case.fits
+        {
+            subject
+            for one in each.together
+            if (told := TrainingRecord.read(case.study, one.place))
+            for subject in told.train
+        }
+        for each in case.explainers
     ]
     scans = [voxels_sha256(volume) for volume in case.cohort]
     found = []
@@ -71,11 +76,10 @@ def _stranger(case: Case, maps: MethodMaps, one: StudyMap, scan: str) -> str:
     """Say why a map is not of the network and the scan that it should be; nothing if it is."""
     told, weights = one.sidecar["Provenance"]["weights_sha256"], case.weights_sha256
     if told != weights[one.fold]:
-        number = weights.index(told) + 1 if told in weights else 0
-        return f"by the network of fold {number}" if number else "by other weights"
+        return f"by {_named(case, weights.index(told))}" if told in weights else "by other weights"
     if one.sidecar["request"].get("input_sha256") != scan:
         return "of another scan than the cohort has by this name"
-    names = case.fits[one.fold].class_names
+    names = case.fits[0].class_names
     if list(one.sidecar["request"].get("class_names") or ()) != list(names):
         return "of a network with other classes"
     if names and maps.rule in ("predicted", "own"):
@@ -86,13 +90,20 @@ def _stranger(case: Case, maps: MethodMaps, one: StudyMap, scan: str) -> str:
     return ""
 
 
+def _named(case: Case, which: int) -> str:
+    places = [one.place for one in case.explainers[which].together]
+    if len(places) == 1:
+        return f"the network of fold {which + 1}"
+    return f"the networks in {' and '.join(places)}"
+
+
 def _seen(case: Case, one: StudyMap, trained: Sequence[set[str]]) -> str:
     told = one.sidecar["Provenance"]["weights_sha256"]
     subject = case.cohort.subjects[one.row]
     if told in case.weights_sha256:
         number = case.weights_sha256.index(told)
         if subject in trained[number]:
-            return f"by the network of fold {number + 1}, which had the scan in training"
+            return f"by {_named(case, number)}, which had the scan in training"
     return ""
 
 

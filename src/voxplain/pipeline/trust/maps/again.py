@@ -19,6 +19,7 @@ from voxplain.errors import InputError
 from voxplain.pipeline.explain.study.variation import options_again
 from voxplain.pipeline.streams import Some
 from voxplain.pipeline.trust.case import Case, MethodMaps
+from voxplain.pipeline.trust.together import members_of, together
 from voxplain.volume import Volume
 
 __all__ = ["Maker", "seconds_of"]
@@ -50,29 +51,34 @@ class Maker:
         self.options = options_again(method, self.maps.options, case.cohort)
         precision = self.maps.maps[0].sidecar["request"].get("precision", "auto")
         self.engine = replace(case.engine, precision=precision)
-        self._network = lru_cache(maxsize=2)(lambda fold: self.case.fits[fold].load())
+        self._network = lru_cache(maxsize=2)(self._load)
 
-    def network(self, fold: int) -> nn.Module:
-        """Return the network of a fold."""
-        return self._network(fold)
+    def _load(self, which: int) -> nn.Module:
+        return together([one.load() for one in self.case.explainers[which].together])
+
+    def network(self, which: int) -> nn.Module:
+        """Return what made maps: the network of a fold, or several that answer as one."""
+        return self._network(which)
 
     def of_scans(self, rows: Sequence[int]) -> dict[int, NDArray[np.float32]]:
-        """Explain held-out scans by the network of each one's fold."""
+        """Explain held-out scans by the networks that held each one out."""
         found: dict[int, NDArray[np.float32]] = {}
-        for fold in sorted({int(self.case.fold_of[row]) for row in rows}):
-            mine = [row for row in rows if self.case.fold_of[row] == fold]
-            found |= dict(zip(mine, self._held_out(fold, mine), strict=True))
+        by = self.case.explained_by
+        for which in sorted({int(by[row]) for row in rows}):
+            mine = [row for row in rows if by[row] == which]
+            found |= dict(zip(mine, self._held_out(which, mine), strict=True))
         return found
 
-    def _held_out(self, fold: int, rows: Sequence[int]) -> list[NDArray[np.float32]]:
+    def _held_out(self, which: int, rows: Sequence[int]) -> list[NDArray[np.float32]]:
         """Explain some scans of a fold; a method that surveys the scans sees all of the fold."""
-        network, every = self.network(fold), [m.row for m in self.maps.maps if m.fold == fold]
+        networks = members_of(self.network(which))
+        every = [m.row for m in self.maps.maps if m.fold == which]
         method: str | Method = self.maps.method
         options = self.options
         if make_method(method, options).surveys:
             targets = self._targets(every)
             method = prepare_method(
-                network,
+                networks,
                 Some(self.case.cohort, every),
                 make_method(method, options),
                 targets,
@@ -82,7 +88,7 @@ class Maker:
             )
             options = {}
         made = iter_explain(
-            network,
+            networks,
             Some(self.case.cohort, rows),
             method,
             self._targets(rows),
@@ -108,6 +114,7 @@ class Maker:
         Parameters
         ----------
         network : torch.nn.Module
+            Of several together, the mean of their maps is made.
         volume : Volume
         row : int
             Whose target is taken: a class that was predicted stays the target.
@@ -116,7 +123,7 @@ class Maker:
         """
         wanted = self.settled(row) if target is None else target
         return explain(
-            network,
+            members_of(network),
             volume,
             self.maps.method,
             wanted,

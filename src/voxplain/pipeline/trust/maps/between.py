@@ -97,7 +97,7 @@ def _confounded(case: Case, maps: MethodMaps) -> Measurement:
         reason = f"{_FEWEST} maps or more are needed; there are {len(held)}."
         return Measurement("confounded", maps.method, None, reason)
     rows = np.array([one.row for one, _ in held])
-    blocks = [f"{one.fold} {one.sidecar['Target']}" for one, _ in held]
+    blocks = [f"{case.fold_of[one.row]} {one.sidecar['Target']}" for one, _ in held]
     values = np.stack([values for _, values in held])
     found = share_of_confounds(values, case.confounding.all[rows], blocks, case.seed)
     if found is None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from voxplain.attribution.scoring import scan_score
+from voxplain.pipeline.trust.case import Case
 from voxplain.pipeline.trust.maps.asking import DRAWS, Asked, Cost, over_scans
 from voxplain.results.trust import Measurement
 from voxplain.trust import (
@@ -155,9 +156,8 @@ def _stability(name: str, asked: Sequence[Asked]) -> Sequence[Measurement]:
             each.comparison(),
             _smooth(own.load().values, case.cohort[own.row]),
         )
-        others = [fold for fold in range(len(case.fits)) if fold != own.fold][:_FOLDS]
-        for fold in others:
-            other = each.maker.by(each.maker.network(fold), volume, own.row)
+        for other_networks in _unlike(case, own.fold)[:_FOLDS]:
+            other = each.maker.by(each.maker.network(other_networks), volume, own.row)
             folds.append(how.of(_smooth(other, volume), map_))
         rng = np.random.default_rng(case.seed + own.row)
         spread = _NOISE * float(volume.values[case.brain].std())
@@ -171,6 +171,17 @@ def _stability(name: str, asked: Sequence[Asked]) -> Sequence[Measurement]:
         f"noise (unrelated maps: up to {under['limit']:.2f})."
     )
     return [_over_folds(name, folds), Measurement("repeats", name, words=words, **_only(under))]
+
+
+def _unlike(case: Case, own: int) -> list[int]:
+    """Find the explainers that have no network in common with one of them."""
+    places = [{one.place for one in each.together} for each in case.explainers]
+    alone = len(case.explainers[own].together) == 1
+    return [
+        which
+        for which in range(len(places))
+        if which != own and (alone or not places[which] & places[own])
+    ]
 
 
 def _over_folds(name: str, found: Sequence[Agreement]) -> Measurement:

@@ -16,6 +16,7 @@ from voxplain.pipeline.trust.case import Case, MethodMaps, StudyMap
 from voxplain.pipeline.trust.maps.again import Maker, seconds_of
 from voxplain.pipeline.trust.maps.counts import counts_within
 from voxplain.pipeline.trust.registry import Plan, Test
+from voxplain.pipeline.trust.together import members_of
 from voxplain.progress import Progress
 from voxplain.results.trust import Measurement
 from voxplain.trust.likeness import correlation, say_likeness
@@ -117,7 +118,7 @@ def _others(case: Case, maker: Maker, one: StudyMap) -> dict[str, NDArray[np.flo
         if index != own:
             key = f"for {case.outcome.class_names[index]}, which is not its target"
             others[key] = maker.by(maker.network(one.fold), volume, one.row, target=index)
-    for fold in range(len(case.fits)):
+    for fold in range(len(case.explainers)):
         if fold != one.fold:
             key = f"by the network of fold {fold + 1}, not of the one that held the scan out"
             others[key] = maker.by(maker.network(fold), volume, one.row)
@@ -129,7 +130,8 @@ def _others(case: Case, maker: Maker, one: StudyMap) -> dict[str, NDArray[np.flo
 def _layers(maker: Maker, one: StudyMap, target: TargetLike) -> dict[str, NDArray[np.float32]]:
     network, found = maker.network(one.fold), {}
     volume = maker.case.cohort[one.row]
-    names = [n for n, m in network.named_modules() if n and not list(m.children())]
+    first = members_of(network)[0]
+    names = [n for n, m in first.named_modules() if n and not list(m.children())]
     for name in names[:_LAYERS]:
         try:
             values = maker.by(network, volume, one.row, target, layer=name)

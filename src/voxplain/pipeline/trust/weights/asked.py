@@ -95,6 +95,11 @@ class _Given:
     scale: tuple[float, float] = (0.0, 1.0)
     place: str = ""
 
+    @property
+    def together(self) -> tuple[_Given, ...]:
+        """Return it alone."""
+        return (self,)
+
     def load(self) -> nn.Module:
         """Return it."""
         return self.network
