@@ -236,8 +236,8 @@ def _repeats(study: Study, methods: Mapping[str, MethodMaps], outcome: Outcome) 
         words = ", ".join(f"{count} for {name}" for name, count in counts.items())
         raise StudyError(
             f"The maps in {study.folder} are of different numbers of networks a scan ({words}), "
-            "and a verdict is on one; run 'voxplain explain' on the study with the same --repeats for "
-            "all methods, or name methods that have it with --method."
+            "and a verdict is on one; run 'voxplain explain' on the study with the same --repeats "
+            "for all methods, or name methods that have it with --method."
         )
     if repeats > 1 and not outcome.class_names:
         raise StudyError(
