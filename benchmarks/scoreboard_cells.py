@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["COMMITTED", "committed_places", "joined", "place_of", "shortened"]
+import numpy as np
+
+__all__ = [
+    "COMMITTED", "Record", "ap_of", "committed_places", "joined", "mean_of", "place_of", "shortened",
+]  # fmt: skip
 
 COMMITTED = Path(__file__).parents[1] / "docs/scoreboard.json"
 
@@ -96,3 +100,46 @@ def joined(before: Iterable[Record], new: Iterable[Record]) -> list[dict[str, An
     """
     found = {place_of(one): shortened(one) for one in [*before, *new]}
     return [found[place] for place in sorted(found)]
+
+
+def mean_of(records: Sequence[Record], *path: str) -> float | None:
+    """Average over cells what lies at a path of keys; None where a cell has nothing there.
+
+    Parameters
+    ----------
+    records : sequence of mapping
+    *path : str
+
+    Returns
+    -------
+    float or None
+    """
+    values = []
+    for one in records:
+        value: Any = one
+        for key in path:
+            value = None if value is None else value.get(key)
+        if value is None:
+            return None
+        values.append(value)
+    return float(np.mean(values))
+
+
+def ap_of(records: Sequence[Record], method: str, whose: str, of: str = "") -> float | None:
+    """Average over cells the average precision of a method's maps, or of what they stand beside.
+
+    Parameters
+    ----------
+    records : sequence of mapping
+    method : str
+    whose : {"group", "subjects"}
+    of : str, default=""
+        ``ceiling`` or a control.
+
+    Returns
+    -------
+    float or None
+    """
+    if of:
+        return mean_of(records, "methods", method, whose, f"{of}_ap")
+    return float(np.mean([one["methods"][method][whose]["ap"][0] for one in records]))

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from benchmarks.scoreboard_beside import above_t_map, of_controls, of_t_map, pooled_interval, short
-from benchmarks.scoreboard_cells import COMMITTED, joined
+from benchmarks.scoreboard_beside import of_controls, of_t_map, short
+from benchmarks.scoreboard_cells import COMMITTED, Record, ap_of, joined, mean_of
 from benchmarks.scoreboard_published import Means, beside_se3d, single_means
+from benchmarks.scoreboard_recommended import GROUP, SEVERAL, SINGLE, VOXEL_SIZE, recommended
 from voxplain.attribution.methods import METHODS
 from voxplain.report.figures.style import (
     BLUE,
@@ -29,18 +28,7 @@ __all__ = ["write_pages"]
 
 DOCS = Path(__file__).parents[1] / "docs"
 _MUTATION = Path(__file__).with_name("mutation.json")
-# Of a single scan, and of a group: the mean of another method's maps.
-SINGLE, GROUP = "recommended", "pattern"
-# Which cells speak for a scenario: of so many scans, or of 120.
-_SCANS = {"interaction": 900, "suppressor": 480}
-# Trainings that learnt next to nothing cannot show where it lies; their rows stay.
-_LEARNT = 0.6
-# Where signs differ from case to case, the mean magnitude is the map of the group.
-_CANCELS = ("interaction",)
-_SEVERAL = 3
 _USUAL = {"epochs": 12, "batch_size": 4}
-_VOXEL_SIZE = 4.0
-Record = Mapping[str, Any]
 
 
 def write_pages(records: Sequence[Record]) -> None:
@@ -65,7 +53,7 @@ def write_pages(records: Sequence[Record]) -> None:
     null = [one for one in cells if "null" in one]
     content = {
         "methods": list(told[0]["methods"]) if told else [],
-        "recommended": {"method": SINGLE, "group_method": GROUP, **_recommended(told, null)},
+        "recommended": {"method": SINGLE, "group_method": GROUP, **recommended(told, null)},
         "mutation": json.loads(_MUTATION.read_text("utf-8")) if _MUTATION.exists() else None,
         "beside_se3d": single,
         "cells": cells,
@@ -87,15 +75,15 @@ def _alike(records: Iterable[Record]) -> dict[tuple[Any, ...], list[Record]]:
 
 def _base(one: Record) -> str:
     """Write what a phantom was made of, and its voxels where they are not the usual ones."""
-    size = one.get("voxel_size_mm", _VOXEL_SIZE)
-    return one["base"] + f", {size:g} mm" * (size != _VOXEL_SIZE)
+    size = one.get("voxel_size_mm", VOXEL_SIZE)
+    return one["base"] + f", {size:g} mm" * (size != VOXEL_SIZE)
 
 
 def _against(told: Sequence[Record]) -> dict[str, list[Record]]:
     """Take cells whose effect adds up, and is not hidden behind another, of three seeds or more."""
     found = {}
     for (scenario, base, subjects, network, training), cells in _alike(told).items():
-        if scenario in ("additive", "suppressor", "families") and len(cells) >= _SEVERAL:
+        if scenario in ("additive", "suppressor", "families") and len(cells) >= SEVERAL:
             usual = "" if training == "12 × 4" else f", {training.partition(', ')[2]}"
             found[f"{scenario}, {base}, {subjects} scans, {network}{usual}"] = cells
     return found
@@ -109,73 +97,7 @@ def _training(one: Record) -> str:
 
 
 def _is_usual(one: Record) -> bool:
-    return one.get("repeats", 1) == 1 and one.get("voxel_size_mm", _VOXEL_SIZE) == _VOXEL_SIZE
-
-
-def _mean(records: Sequence[Record], *path: str) -> float | None:
-    """Average over cells what lies at a path of keys; None where a cell has nothing there."""
-    values = []
-    for one in records:
-        value: Any = one
-        for key in path:
-            value = None if value is None else value.get(key)
-        if value is None:
-            return None
-        values.append(value)
-    return float(np.mean(values))
-
-
-def _ap(records: Sequence[Record], method: str, whose: str, of: str = "") -> float | None:
-    """Average the average precision of a method's maps, or of what it is held against."""
-    if of:
-        return _mean(records, "methods", method, whose, f"{of}_ap")
-    return float(np.mean([one["methods"][method][whose]["ap"][0] for one in records]))
-
-
-def _recommended(told: Sequence[Record], null: Sequence[Record]) -> dict[str, Any]:
-    made: dict[str, Any] = {}
-    spoken: dict[tuple[str, str], list[Record]] = defaultdict(list)
-    for one in told:
-        right = one["network"] == "mrinet" and one["subjects"] == _SCANS.get(one["scenario"], 120)
-        if right and _is_usual(one) and one["accuracy"] >= _LEARNT:
-            spoken[one["scenario"], one["base"]].append(one)
-    for (scenario, base), cells in spoken.items():
-        made[scenario if base == "template" else f"{scenario}_{base}"] = {
-            "group_ap": _mean(cells, "magnitude_ap", GROUP)
-            if scenario in _CANCELS
-            else _ap(cells, GROUP, "group"),
-            "group_statistic": "mean magnitude" if scenario in _CANCELS else "mean",
-            "signed_group_ap": _ap(cells, GROUP, "group"),
-            "group_ap_interval": pooled_interval(cells, GROUP),
-            "group_ap_intervals": [_interval(one, GROUP) for one in cells],
-            "above_t_map": above_t_map(cells, GROUP),
-            "subject_ap": _ap(cells, SINGLE, "subjects"),
-            "t_map_ap": _ap(cells, GROUP, "group", "t-map-all"),
-            "ceiling_ap": _ap(cells, GROUP, "group", "ceiling"),
-            "accuracy": _mean(cells, "accuracy"),
-            "networks": sum(one["folds"] for one in cells),
-            "subjects": cells[0]["subjects"],
-            "seeds": [one["seed"] for one in cells],
-        }
-    if null:
-        made["null"] = {
-            **{
-                name: sum(one["null"][method][key] for one in null)
-                for method, name, key in (
-                    (SINGLE, "better", "better"),
-                    (SINGLE, "maps", "maps"),
-                    (GROUP, "means_better", "means_better"),
-                    (GROUP, "means", "means"),
-                )
-            },
-            "networks": sum(one["folds"] for one in null),
-            "seeds": [one["seed"] for one in null],
-        }
-    return made
-
-
-def _interval(one: Record, method: str) -> list[float]:
-    return list(one["methods"][method]["group"]["ap"][1:])
+    return one.get("repeats", 1) == 1 and one.get("voxel_size_mm", VOXEL_SIZE) == VOXEL_SIZE
 
 
 def _page(told: Sequence[Record], null: Sequence[Record], single: Means) -> str:
@@ -198,14 +120,14 @@ def _page(told: Sequence[Record], null: Sequence[Record], single: Means) -> str:
         lines += _row([*heads, *labels, "t-map", "ceiling"])
         lines += _row(["---"] * (len(heads) + len(names) + 2))
         for (scenario, base, subjects, network, training), cells in _alike(told).items():
-            cell = [f"{short(_ap(cells, n, 'group'))} / "
-                    f"{short(_ap(cells, n, 'subjects'))}" for n in names]  # fmt: skip
+            cell = [f"{short(ap_of(cells, n, 'group'))} / "
+                    f"{short(ap_of(cells, n, 'subjects'))}" for n in names]  # fmt: skip
             seeds = ", ".join(str(one["seed"]) for one in cells)
             start = [scenario, base, str(subjects), seeds, network, training]
-            start.append(short(_mean(cells, "accuracy")))
+            start.append(short(mean_of(cells, "accuracy")))
             end = [
-                short(_ap(cells, GROUP, "group", "t-map-all")),
-                short(_ap(cells, GROUP, "group", "ceiling")),
+                short(ap_of(cells, GROUP, "group", "t-map-all")),
+                short(ap_of(cells, GROUP, "group", "ceiling")),
             ]
             lines += _row([*start, *cell, *end])
         lines.append("")
@@ -275,12 +197,12 @@ def _figure(told: Sequence[Record]) -> bytes:
             for place, cells in enumerate(groups.values()):
                 axes.axhline(place, color=FAINT, lw=0.5)
                 for name in names:
-                    value = _ap(cells, name, whose)
+                    value = ap_of(cells, name, whose)
                     best = name == (GROUP if whose == "group" else SINGLE)
                     axes.plot(value, place, "o", color=BLUE if best else GREY, ms=6 if best else 4)
                 bars = ("t-map-all", "|"), ("ceiling", "D")
                 for of, marker in bars:
-                    value = _ap(cells, GROUP, whose, of)
+                    value = ap_of(cells, GROUP, whose, of)
                     axes.plot(value, place, marker, color=INK, ms=8 if marker == "|" else 4)
             axes.set_title(title)
             axes.set(xlim=(-0.02, 1.02), xlabel="average precision")
