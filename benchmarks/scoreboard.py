@@ -23,30 +23,25 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from rich.console import Console
 
 from benchmarks.material import FOLDER
 from benchmarks.scoreboard_cells import committed_places, place_of
+from benchmarks.scoreboard_maps import magnitudes, maps_of, suppressor_shares
 from benchmarks.scoreboard_null import called_better
 from benchmarks.scoreboard_pages import write_pages
-from voxplain.attribution.methods import make_method
-from voxplain.cohort import read_volume
 from voxplain.cohort.store.reader import open_store
 from voxplain.console import make_progress
 from voxplain.fit.training.schedule import Schedule
-from voxplain.maps import AttributionMap
 from voxplain.phantom import make_scenario
 from voxplain.pipeline.explain.options import ScanOptions
 from voxplain.pipeline.explain.study.run import explain_study
 from voxplain.pipeline.fit.run import FitOptions, run_fit
 from voxplain.pipeline.phantom import PhantomOptions, make_phantom_study
-from voxplain.pipeline.truth import read_truth
 from voxplain.progress import Progress, Silent
 from voxplain.results.fit import FitResult
 from voxplain.study import Study
-from voxplain.trust import FWHM_MM, localise, strength
 
 HOME = FOLDER / "scoreboard"
 IXI = Path(__file__).parents[1] / "../shared/data/ixi30"
@@ -217,14 +212,14 @@ def run(cell: Cell, progress: Progress) -> dict[str, Any]:
         "bayes_accuracy": summary["phantom"]["bayes_accuracy"],
     }
     if cell.scenario == "null":
-        maps = {name: _maps(study, name) for name in METHODS}
+        maps = {name: maps_of(study, name) for name in METHODS}
         return made | {"null": called_better(open_store(study / "cohort"), maps, cell.seed)}
     slow = _judged(cell, SLOW, cell.perturbed, progress) if cell.perturbed else {}
     return made | {
         "methods": {name: one["judgement"] for name, one in found.items()},
         "of_some": {name: one["judgement"] for name, one in slow.items()},
-        "magnitude_ap": _magnitudes(study),
-        "suppressor": _suppressor(study, found),
+        "magnitude_ap": magnitudes(study, METHODS, CASE),
+        "suppressor": suppressor_shares(study, found),
     }
 
 
@@ -272,50 +267,6 @@ def fitted(cell: Cell, progress: Progress) -> FitResult:
         ),
         progress,
     )
-
-
-def _maps(study: Path, method: str) -> list[Path]:
-    """Find the maps of single scans that a method wrote."""
-    return [
-        sidecar.with_name(sidecar.name.replace(".json", ".nii.gz"))
-        for sidecar in sorted(study.glob("maps/sub-*/*_statmap.json"))
-        if json.loads(sidecar.read_text())["Method"] == method
-    ]
-
-
-def _magnitudes(study: Path) -> dict[str, float]:
-    """Average precision of the mean over cases of each map's magnitude.
-
-    Signed maps of an interaction cancel in the mean: a voxel speaks for the class in one case and
-    against it in the next.
-    """
-    truth = read_truth(study)
-    found: dict[str, float] = {}
-    if truth is None:
-        return found
-    for name in METHODS:
-        width = 0.0 if make_method(name).smooth_mm else FWHM_MM
-        every = [AttributionMap.load(path) for path in _maps(study, name)]
-        cases = [strength(one.values, one.grid, width) for one in every if one.target == CASE]
-        known = truth.known
-        found[name] = localise(np.mean(cases, axis=0), known.support, known.brain).average_precision
-    return found
-
-
-def _suppressor(study: Path, groups: dict[str, Any]) -> dict[str, float] | None:
-    """Share of each mean map's magnitude in the brain that lies on the suppressor."""
-    path = study / "phantom" / "template_desc-suppressor_mask.nii.gz"
-    if not path.exists():
-        return None
-    decoy = read_volume(path).values > 0.5
-    brain = read_volume(path.with_name("template_desc-brain_mask.nii.gz")).values > 0.5
-    shares = {}
-    for name in METHODS:
-        mean = read_volume(study / groups[name]["map"])
-        width = 0.0 if make_method(name).smooth_mm else FWHM_MM
-        size = strength(mean.values, mean.grid, width)
-        shares[name] = float(size[decoy & brain].sum() / size[brain].sum())
-    return shares | {"its share of the brain": float(np.mean(decoy[brain]))}
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 __all__ = [
-    "COMMITTED", "Record", "ap_of", "committed_places", "joined", "mean_of", "place_of", "shortened",
+    "COMMITTED", "Record", "ap_of", "committed_places", "joined", "mean_of", "place_of",
+    "shortened",
 ]  # fmt: skip
 
 COMMITTED = Path(__file__).parents[1] / "docs/scoreboard.json"
