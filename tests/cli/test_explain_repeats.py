@@ -61,7 +61,7 @@ def test_a_map_is_the_mean_over_the_networks_that_have_not_seen_the_scan(
         expected = np.std(each[who], 0, ddof=1)
         np.testing.assert_allclose(nib.load(spread).get_fdata(), expected, atol=near)
     told = json.loads((study / "explain.json").read_text())
-    assert (told["folds"], told["repeats"], told["scans"]) == (3, 2, 24)
+    assert (told["folds"], told["options"]["repeats"], told["scans"]) == (3, 2, 24)
     _, shown, _ = run("explain", study, *NET, *OWN, *TWICE)
     assert "volumes" not in shown
     assert "made anew" not in shown
@@ -96,6 +96,7 @@ def test_maps_are_judged_and_told_as_those_of_both_repeats(run: Run, study: Path
     run("report", study)
     shown = (study / "report.html").read_text()
     assert "by 2 networks, one of each repeat, that had not seen it, whose maps are" in shown
+    assert "--target own --method gradient --repeats 2" in shown
 
 
 def test_parts_are_joined_as_an_unbroken_run(run: Run, study: Path) -> None:

@@ -32,6 +32,7 @@ def plan(
     precision: Annotated[str, typer.Option(help="auto or exact.")] = "auto",
     seed: Annotated[int, typer.Option(help="As for 'voxplain explain'.")] = 0,
     sample: Annotated[int | None, typer.Option(help="Of so many scans.")] = None,
+    repeats: Annotated[int, typer.Option(help="As for 'voxplain explain'.")] = 1,
     machines: Annotated[
         list[int] | None,
         typer.Option(help="Machines like this one, or parts at once; may be repeated."),
@@ -60,6 +61,7 @@ def plan(
         precision=precision,
         seed=seed,
         sample=sample,
+        repeats=repeats,
     )
     with importable_here():
         found = plan_study(options, make_progress(console), gpu)

@@ -85,7 +85,6 @@ def explain_study(options: ScanOptions, progress: Progress) -> StudyExplained:
         result = {
             "network": options.network,
             "folds": len({fold.place for fold in folds}),
-            "repeats": options.repeats,
             "scans": sum(len(rows) for rows in run.rows),
             "outcome": folds[0].outcome,
             "target": options.target,
@@ -98,6 +97,7 @@ def explain_study(options: ScanOptions, progress: Progress) -> StudyExplained:
                 "layer": options.layer,
                 "option": list(options.options),
                 "sample": options.sample,
+                "repeats": options.repeats,
                 "atlas": list(options.atlases),
                 "move_atlas": options.move_atlas,
                 "latex": options.latex,

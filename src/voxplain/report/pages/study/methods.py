@@ -135,7 +135,10 @@ def _maps(found: StudyFound) -> str:
     for one in found.methods.values():
         options = _options(one.options)
         each.append(f"{one.label} [@{one.name}]" + (f" ({options})" if options else ""))
-    seed, repeats = found.explain.get("seed", "unknown"), found.explain.get("repeats", 1)
+    seed, repeats = (
+        found.explain.get("seed", "unknown"),
+        (found.explain.get("options") or {}).get("repeats", 1),
+    )
     by = "the network of the fold that had held it out"
     if repeats > 1:
         by = (

@@ -43,6 +43,7 @@ _EXPLAIN = {
     "layer": ("--layer", "auto"),
     "option": ("--option", []),
     "sample": ("--sample", None),
+    "repeats": ("--repeats", 1),
     "precision": ("--precision", "auto"),
     "atlas": ("--atlas", []),
     "move_atlas": ("--move-atlas", False),
