@@ -157,3 +157,12 @@ def test_single_scans_have_no_repeats(run: Run) -> None:
     code, _, error = run("explain", *NET, *asked)
     assert code == 2
     assert "--repeats is for a study; of single scans, give several --weights" in error
+
+
+def test_a_plan_tells_of_the_networks_of_all_repeats(run: Run, study: Path) -> None:
+    code, shown, error = run("plan", study, *NET, *OWN, *TWICE)
+    assert (code, error) == (0, "")
+    assert "2 × (1 forward and 1" in " ".join(shown.split())
+    assert "in 72 files" in shown
+    run("explain", study, *NET, *OWN, *TWICE)
+    assert len([*study.glob("maps/*/*")]) == 72

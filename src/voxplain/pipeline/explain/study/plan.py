@@ -88,7 +88,9 @@ def plan_study(options: ScanOptions, progress: Progress, gpu: str | None = None)
             MethodPlan(
                 one.name,
                 METHODS[one.name].info.label,
-                METHODS[one.name].info.passes,
+                f"{options.repeats} × ({METHODS[one.name].info.passes})"
+                if options.repeats > 1
+                else METHODS[one.name].info.passes,
                 one.fold_seconds,
                 max(one.map_seconds - load, 0.0) * ratio + load + wrote.seconds,
                 make_method(one.name, run.given[one.name]).surveys,
@@ -116,7 +118,8 @@ def _files(options: ScanOptions, run: StudyRun) -> int:
     """Count the files in which the maps will lie."""
     counts = [len(rows) for rows in run.rows]
     if not options.stored(len(run.cohort)):
-        return 2 * sum(counts) * len(options.methods)
+        # A map, what is told of it, and how far several networks differ.
+        return (2 + (options.repeats > 1)) * sum(counts) * len(options.methods)
     in_one = max(SCANS_OF_A_STORE // run.batch, 1) * run.batch
     return sum(ceil(count / in_one) for count in counts) * len(options.methods)
 
