@@ -43,7 +43,7 @@ _HOW: Final = (
 _POWER: Final = (
     "How well the network tells the planted effect, how well each method's mean map finds it, and "
     "how far mean maps of different folds agree, by the number of scans. A ring marks the number "
-    "from which on a method's map exceeds 95 % of random maps."
+    "from which on the network learns the effect and a method's map exceeds 95 % of random maps."
 )
 _CITED: Final = (
     "Maps were judged with voxplain {version}, rules edition {edition}: {tests}. Seed {seed}."
