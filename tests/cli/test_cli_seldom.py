@@ -168,6 +168,7 @@ def test_sidecars_that_are_of_no_map_are_passed_over(tmp_path: Path) -> None:
 @dataclass(frozen=True)
 class AFold:
     rows: list[int]
+    place: str = ""
 
 
 def test_a_fold_of_which_no_map_is_wanted_loads_no_network() -> None:
@@ -176,7 +177,7 @@ def test_a_fold_of_which_no_map_is_wanted_loads_no_network() -> None:
 
     run_: Any = SimpleNamespace(rows=[[0], [1]], wanted=lambda *_: [], load=refuse)
     options = SimpleNamespace(methods=("gradient",))
-    one: Any = SimpleNamespace(run=run_, options=options, fold_of=[0, 0, 0])
+    one: Any = SimpleNamespace(run=run_, options=options, fold_of=[0, 0, 0], first={}, folds={})
     explaining.StudyMeans.take_fold(one, 2, AFold([1, 2]), Silent())
     assert one.fold_of == [0, 2, 2]
 

@@ -163,7 +163,7 @@ def requests_of(
 
 def networks_of(request: Mapping[str, Any]) -> int:
     """Count the networks over which a map is the mean, by the request in its sidecar."""
-    return len(str(request["weights_sha256"]).split(_BETWEEN))
+    return len(str(request.get("weights_sha256", "")).split(_BETWEEN))
 
 
 def _joint(hashes: Sequence[str], targets: Sequence[int | str]) -> str:

@@ -150,7 +150,7 @@ class StudyMeans:
     def take_fold(self, number: int, fold: Fitted, progress: Progress) -> None:
         """Write the maps of the scans that a fold held out, and add them to the means."""
         options, run = self.options, self.run
-        first = self.first.setdefault(fold.place, len(self.first) + 1)
+        first = self.first.setdefault(fold.place, number)
         self.folds[first] = fold
         for row in fold.rows:
             self.fold_of[row] = first
