@@ -59,9 +59,6 @@ def recommended(told: Sequence[Record], null: Sequence[Record]) -> dict[str, Any
             else ap_of(cells, GROUP, "group"),
             "group_statistic": "mean magnitude" if scenario in _CANCELS else "mean",
             "signed_group_ap": ap_of(cells, GROUP, "group"),
-            "group_ap_interval": pooled_interval(cells, GROUP),
-            "group_ap_intervals": [_interval(one, GROUP) for one in cells],
-            "above_t_map": above_t_map(cells, GROUP),
             "subject_ap": ap_of(cells, SINGLE, "subjects"),
             "t_map_ap": ap_of(cells, GROUP, "group", "t-map-all"),
             "ceiling_ap": ap_of(cells, GROUP, "group", "ceiling"),
@@ -71,6 +68,12 @@ def recommended(told: Sequence[Record], null: Sequence[Record]) -> dict[str, Any
             "subjects": cells[0]["subjects"],
             "seeds": [one["seed"] for one in cells],
         }
+        if scenario not in _CANCELS:
+            made[name] |= {
+                "group_ap_interval": pooled_interval(cells, GROUP),
+                "group_ap_intervals": [_interval(one, GROUP) for one in cells],
+                "above_t_map": above_t_map(cells, GROUP),
+            }
     if null:
         made["null"] = {
             **{
