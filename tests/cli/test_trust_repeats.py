@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from scipy.special import softmax
 from test_fit_command import QUICK, TINY, make_study
 from test_trust_command import TRAINED, failed, planned, told
 
+from voxplain.pipeline.trust.data import origin
 from voxplain.pipeline.trust.maps.networks import _unlike
 from voxplain.pipeline.trust.opening import TrustOptions, open_case
 from voxplain.pipeline.trust.together import Together, members_of, together
@@ -113,3 +116,9 @@ def test_numbers_are_judged_of_one_network_a_scan(
     code, _, error = run("trust", study, *number)
     assert code == 2
     assert "are means over 2 networks that predict age, and the verdict on numbers is on" in error
+
+
+def test_networks_of_several_repeats_are_named_by_their_folders() -> None:
+    both = SimpleNamespace(together=[SimpleNamespace(place="a"), SimpleNamespace(place="b")])
+    case: Any = SimpleNamespace(explainers=[both])
+    assert origin._named(case, 0) == "the networks in a and b"
