@@ -127,6 +127,7 @@ def all_cells() -> list[Cell]:
         made.append(Cell("additive", "template", 120, seed, repeats=2))
     # Cohorts differ more than scans do: what is compared with the t-map is drawn more often.
     made += [Cell("additive", "template", 120, seed, perturbed=40) for seed in (4, 5, 6)]
+    made += [Cell("additive", "template", 120, seed, repeats=2) for seed in (4, 5, 6)]
     made.append(Cell("additive", "template", 120, 1, voxel_size_mm=FINE))
     # Half the scans of seed 2's interaction, in as many steps.
     schedule = Schedule(epochs=60, batch_size=8, learning_rate=1e-3)
