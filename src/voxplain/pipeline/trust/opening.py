@@ -228,9 +228,8 @@ def _repeats(study: Study, methods: Mapping[str, MethodMaps], outcome: Outcome) 
     """Count the networks over which most maps are means; one number for all methods."""
     counts = {}
     for name, told in methods.items():
-        if told.maps:
-            each = Counter(networks_of(one.sidecar["request"]) for one in told.maps)
-            counts[name] = each.most_common(1)[0][0]
+        each = Counter(networks_of(one.sidecar["request"]) for one in told.maps)
+        counts[name] = each.most_common(1)[0][0]
     repeats = max(counts.values(), default=1)
     if len({*counts.values()}) > 1:
         words = ", ".join(f"{count} for {name}" for name, count in counts.items())
