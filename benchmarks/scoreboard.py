@@ -27,7 +27,7 @@ import torch
 from rich.console import Console
 
 from benchmarks.material import FOLDER
-from benchmarks.scoreboard_cells import committed_places, place_of
+from benchmarks.scoreboard_cells import VOXEL_SIZE, committed_places, place_of
 from benchmarks.scoreboard_maps import magnitudes, maps_of, suppressor_shares
 from benchmarks.scoreboard_null import called_better
 from benchmarks.scoreboard_pages import write_pages
@@ -50,7 +50,7 @@ METHODS = (
 )  # fmt: skip
 # Hundreds of passes a scan.
 SLOW = ("meaningful-perturbation",)
-FOLDS, VOXEL_SIZE, DPRIME = 5, 4.0, 3.0
+FOLDS, DPRIME = 5, 3.0
 # The paper's grid has voxels of 3.1 mm.
 FINE = 3.1
 # Of larger cohorts so many are explained, half of them cases.

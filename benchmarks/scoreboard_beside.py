@@ -8,13 +8,11 @@ from typing import Any
 import numpy as np
 from scipy.stats import t as student
 
+from benchmarks.scoreboard_cells import SEVERAL, Record, ap_of
 from voxplain.attribution.methods import METHODS
 from voxplain.report.words.judgement import CONTROL_LABELS
 
 __all__ = ["above_t_map", "of_controls", "of_t_map", "pooled_interval", "short"]
-
-Record = Mapping[str, Any]
-_FEWEST = 3
 
 
 def short(value: float | None, sign: str = "") -> str:
@@ -65,7 +63,7 @@ def above_t_map(cells: Sequence[Record], method: str) -> dict[str, Any]:
     over = np.array([one["ap"][0] for one in told]) - t_map
     gap = np.mean([one["ceiling_ap"] for one in told] - t_map)
     interval = None
-    if len(over) >= _FEWEST:
+    if len(over) >= SEVERAL:
         half = student.ppf(0.975, len(over) - 1) * over.std(ddof=1) / np.sqrt(len(over))
         interval = [float(over.mean() - half), float(over.mean() + half)]
     return {
@@ -99,14 +97,8 @@ def of_t_map(groups: Mapping[str, Sequence[Record]], method: str) -> list[str]:
     ]
     for name, cells in groups.items():
         told, against = pooled_interval(cells, method), above_t_map(cells, method)
-        group = [one["methods"][method]["group"] for one in cells]
         ap, t_map, ceiling = (
-            float(np.mean(values))
-            for values in (
-                [one["ap"][0] for one in group],
-                [one["t-map-all_ap"] for one in group],
-                [one["ceiling_ap"] for one in group],
-            )
+            ap_of(cells, method, "group", of) for of in ("", "t-map-all", "ceiling")
         )
         within, closed = against["interval"], against["gap_closed"]
         spread = f" ({short(within[0], '+')} to {short(within[1], '+')})" if within else ""
@@ -156,9 +148,7 @@ def of_controls(cells: Sequence[Record]) -> list[str]:
                 f"| {METHODS[name].info.label} | {short(values[0])} | {short(values[1])} |"
             )
     # A control is smoothed as the method's maps are, and one is told as the recommended map's.
-    judged = [one["methods"]["recommended"] for one in cells]
     for key, label in {**CONTROL_LABELS, "ceiling": "ceiling, the true change"}.items():
-        name = f"{key}_ap"
-        values = [np.mean([one[whose][name] for one in judged]) for whose in ("group", "subjects")]
-        lines.append(f"| *{label}* | {short(values[0])} | {short(values[1])} |")
+        beside = [ap_of(cells, "recommended", whose, key) for whose in ("group", "subjects")]
+        lines.append(f"| *{label}* | {short(beside[0])} | {short(beside[1])} |")
     return [*lines, ""]

@@ -10,15 +10,18 @@ from typing import Any
 import numpy as np
 
 __all__ = [
-    "COMMITTED", "Record", "ap_of", "committed_places", "joined", "mean_of", "place_of",
-    "shortened",
+    "COMMITTED", "SEVERAL", "VOXEL_SIZE", "Record", "ap_of", "committed_places", "joined",
+    "mean_of", "place_of", "shortened",
 ]  # fmt: skip
 
 COMMITTED = Path(__file__).parents[1] / "docs/scoreboard.json"
 
 Record = Mapping[str, Any]
 # What cells were before these were told of them.
-_USUAL = {"repeats": 1, "voxel_size_mm": 4.0}
+VOXEL_SIZE = 4.0
+_USUAL = {"repeats": 1, "voxel_size_mm": VOXEL_SIZE}
+# Seeds from which on a mean over them speaks for more than themselves.
+SEVERAL = 3
 # Methods of all scans that were explained, and of some.
 _JUDGED = ("methods", "of_some")
 # Beside average precision, of maps of single scans.

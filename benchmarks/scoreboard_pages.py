@@ -9,9 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.scoreboard_beside import of_controls, of_t_map, short
-from benchmarks.scoreboard_cells import COMMITTED, Record, ap_of, joined, mean_of
+from benchmarks.scoreboard_cells import (
+    COMMITTED,
+    SEVERAL,
+    VOXEL_SIZE,
+    Record,
+    ap_of,
+    joined,
+    mean_of,
+)  # fmt: skip
 from benchmarks.scoreboard_published import Means, beside_se3d, single_means
-from benchmarks.scoreboard_recommended import GROUP, SEVERAL, SINGLE, VOXEL_SIZE, recommended
+from benchmarks.scoreboard_recommended import GROUP, SINGLE, recommended
 from voxplain.attribution.methods import METHODS
 from voxplain.report.figures.style import (
     BLUE,

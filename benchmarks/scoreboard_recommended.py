@@ -7,14 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.scoreboard_beside import above_t_map, pooled_interval
-from benchmarks.scoreboard_cells import Record, ap_of, mean_of
+from benchmarks.scoreboard_cells import SEVERAL, VOXEL_SIZE, Record, ap_of, mean_of
 
-__all__ = ["GROUP", "SEVERAL", "SINGLE", "VOXEL_SIZE", "recommended"]
+__all__ = ["GROUP", "SINGLE", "recommended"]
 
 # Of a single scan, and of a group: the mean of another method's maps.
 SINGLE, GROUP = "recommended", "pattern"
-SEVERAL = 3
-VOXEL_SIZE = 4.0
 # Which cells speak for a scenario: of so many scans, or of 120.
 _SCANS = {"interaction": 900, "suppressor": 480}
 # Trainings that learnt next to nothing cannot show where it lies; their rows stay.
@@ -85,7 +83,10 @@ def recommended(told: Sequence[Record], null: Sequence[Record]) -> dict[str, Any
                     (GROUP, "means", "means"),
                 )
             },
+            # Of nothing there is no place that a map could find.
+            **dict.fromkeys(("group_ap", "subject_ap", "t_map_ap", "ceiling_ap")),
             "networks": sum(one["folds"] for one in null),
+            "subjects": null[0]["subjects"],
             "seeds": [one["seed"] for one in null],
         }
     return made

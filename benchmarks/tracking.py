@@ -24,8 +24,8 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from benchmarks.scoreboard import CASE, METHODS, VOXEL_SIZE, Cell, all_cells, fitted
-from benchmarks.scoreboard_cells import committed_places, place_of
+from benchmarks.scoreboard import CASE, METHODS, Cell, all_cells, fitted
+from benchmarks.scoreboard_cells import VOXEL_SIZE, committed_places, place_of
 from voxplain.attribution import Engine, explain
 from voxplain.attribution.methods import make_method
 from voxplain.attribution.scoring import scan_score

@@ -135,12 +135,9 @@ def _maps(found: StudyFound) -> str:
     for one in found.methods.values():
         options = _options(one.options)
         each.append(f"{one.label} [@{one.name}]" + (f" ({options})" if options else ""))
-    seed, repeats = (
-        found.explain.get("seed", "unknown"),
-        (found.explain.get("options") or {}).get("repeats", 1),
-    )
+    seed = found.explain.get("seed", "unknown")
     by = "the network of the fold that had held it out"
-    if repeats > 1:
+    if (repeats := (found.explain.get("options") or {}).get("repeats", 1)) > 1:
         by = (
             f"{repeats} networks, one of each repeat, that had not seen it, whose maps are averaged"
         )
